@@ -1,0 +1,64 @@
+// Scan: reads a journal's records in order, verifying everything; for recovery at start and for tools beside a running daemon.
+//
+// Reads by pread with a buffer of its own, never writes, takes no lock: safe beside the writer. What is still being written at
+// the tail looks like the end.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/journal/record.hpp"
+#include "core/journal/writer.hpp"
+
+namespace weir::journal {
+
+struct RecordView {
+    Position position{};
+    Position end{};  // of the padded record
+    RecordHeader header;
+    wire::BatchHeader batch_header;
+    ConstBytes batch;  // header and body; valid until the next step
+    [[nodiscard]] ConstBytes body() const { return batch.subspan(sizeof(wire::BatchHeader)); }
+};
+
+struct SegmentInfo {
+    std::string path;
+    SegmentHeader header;
+};
+
+// The segments of a directory in order of index; files that are no whole segment are named in `bad`.
+struct SegmentList {
+    std::vector<SegmentInfo> segments;
+    std::vector<std::string> bad;  // "PATH: why"
+};
+[[nodiscard]] Result<SegmentList> list_segments(const std::string& directory);
+
+// A pull iterator over records.
+class Scanner {
+  public:
+    // Begins at `from` (must be a record's or group's position, or any position at or before the first segment's start).
+    [[nodiscard]] static Result<Scanner> open(const std::string& directory, Position from);
+    Scanner(Scanner&&) noexcept;
+    Scanner& operator=(Scanner&&) noexcept;
+    ~Scanner();
+
+    // The next record, or nullopt at the end of what is whole. After nullopt, calling again looks again: a tool can follow.
+    [[nodiscard]] std::optional<RecordView> next();
+    // Where an append goes on after the last record that next() gave.
+    [[nodiscard]] Tail tail() const;
+    // Why it ended: empty for a clean end (nothing but zeros or stale bytes follow), else "PATH:OFFSET: what".
+    [[nodiscard]] const std::string& fault() const;
+    // Of all records so far: batches whose body did not match its checksum are not handed out but counted here.
+    [[nodiscard]] std::uint64_t damaged_records() const;
+
+  private:
+    struct State;
+    explicit Scanner(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace weir::journal

@@ -1,0 +1,45 @@
+// SegmentStore: makes segment files ready ahead of time, recycles and deletes them, on a thread of its own, so that the
+// runner never waits for a directory or an allocation.
+//
+// A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to its
+// name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A recycled file goes the same way
+// (renamed away first); old bytes in it are told by position and chain.
+//
+// Thread    prepare/take/release from the runner; a worker thread does the work. A simulator does it at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/base/types.hpp"
+#include "core/journal/record.hpp"
+
+namespace weir::journal {
+
+class SegmentStore {
+  public:
+    virtual ~SegmentStore() = default;
+    // Blocking, at start: makes the segment file now if it does not exist. `previous_crc` as in SegmentHeader.
+    [[nodiscard]] virtual Status create_now(const SegmentHeader& header) = 0;
+    // Asks for the file of header.segment_index (previous_crc is not known ahead: it is 0 and the chain is kept by the
+    // segment's first record). Asking again changes nothing.
+    virtual void prepare(const SegmentHeader& header) = 0;
+    // The path when it is ready; nullopt while it is not.
+    [[nodiscard]] virtual std::optional<std::string> ready(std::uint64_t segment_index) = 0;
+    // The file of this index is no longer needed.
+    virtual void release(std::uint64_t segment_index) = 0;
+    // errno of the last failed preparation, 0 if the last one went well (ENOSPC: it is tried again every second).
+    [[nodiscard]] virtual int prepare_errno() const = 0;
+    [[nodiscard]] virtual std::string path_of(std::uint64_t segment_index) const = 0;
+};
+
+// The real one. `wake` is called from its thread when a segment became ready (to ring the runner's doorbell).
+[[nodiscard]] std::unique_ptr<SegmentStore> make_segment_store(std::string directory, std::uint64_t segment_bytes,
+                                                               std::uint32_t recycled_max, void (*wake)(void*),
+                                                               void* wake_context);
+
+}  // namespace weir::journal

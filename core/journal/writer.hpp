@@ -1,0 +1,105 @@
+// JournalWriter: appends write groups to a directory of segments and says when they are durable. A state machine on Io:
+// no thread, clock or system call of its own.
+//
+//   append(group) ─▶ record headers filled in, chained ─▶ Io::write (O_DIRECT|O_DSYNC) ─▶ durable_position() moves, in order
+//
+// Thread    The runner that owns the Io.
+// Ownership A group's bytes stay the caller's and untouched until on_completion has moved durable_position() past it.
+// Pressure  append() answers nullopt when writes_in_flight_max are under way or the next segment is not prepared yet.
+// Law       durable_position() only grows and never passes a write that has not completed. The first failed write poisons the
+//           journal: is_poisoned() for ever, nothing is durable after it, nothing is retried (RELIABILITY P8).
+//           Position after position the segments are dense: segment i holds [i*segment_bytes, (i+1)*segment_bytes).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/base/result.hpp"
+#include "core/io/io.hpp"
+#include "core/journal/record.hpp"
+#include "core/journal/segments.hpp"
+
+namespace weir::journal {
+
+inline constexpr std::uint32_t writes_in_flight_max = 4;
+
+struct JournalOptions {
+    std::string directory;
+    Role role = Role::spool;
+    std::uint64_t journal_id = 0;
+    std::uint64_t segment_bytes = 64ULL << 20;  // multiple of block_bytes, at least 2 blocks
+    bool durable = true;                        // false only for tests of speed
+};
+
+// Where a record of a group begins within the group's bytes (a multiple of 8, the first at 0), and its batch's length.
+struct RecordSlot {
+    std::uint32_t at = 0;
+    std::uint32_t batch_bytes = 0;
+};
+
+// Where an append goes on: what recovery found (scan.hpp).
+struct Tail {
+    Position end{};                  // where the next group goes: a multiple of block_bytes (0 for a new journal)
+    std::uint32_t previous_crc = 0;  // of the last record
+};
+
+class JournalWriter {
+  public:
+    // `token`'s owner and kind are used for every operation; its index and generation are the writer's own.
+    // `segments` prepares, recycles and deletes files beside the runner (segments.hpp) and outlives this.
+    JournalWriter(io::Io& io, SegmentStore& segments, JournalOptions options, Tail tail, io::Token token);
+
+    // Opens or creates the tail's segment; blocking, before the runner's first cycle.
+    [[nodiscard]] Status open();
+
+    // Appends `group`: 4096-aligned, a multiple of 4096 long, each slot with sizeof(RecordHeader) bytes of room and then a
+    // sealed batch; everything else in it zero. Fills in the record headers. Returns the group's position; its records'
+    // positions are that + slot.at. nullopt: no room now, ask again after a completion.
+    // Precondition: group.size() <= segment_bytes - segment_header_bytes.
+    [[nodiscard]] std::optional<Position> append(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
+    // True if an append of so many bytes would be taken now; also asks for the next segment in good time.
+    [[nodiscard]] bool can_append(std::size_t group_bytes);
+
+    // Hands a completion with this writer's owner and kind to it. Afterwards look at durable_position().
+    void on_completion(const io::Completion& completion);
+    [[nodiscard]] Position durable_position() const { return durable_; }  // all bytes before it are durable
+    [[nodiscard]] Position end_position() const { return end_; }          // where the next group would go, at the earliest
+    [[nodiscard]] bool is_poisoned() const { return poisoned_; }
+    [[nodiscard]] int poison_errno() const { return poison_errno_; }
+    [[nodiscard]] std::uint32_t writes_in_flight() const { return in_flight_count_; }
+    [[nodiscard]] std::uint64_t written_bytes() const { return written_bytes_; }
+    // Everything before `position` is no longer needed: whole segments below it are recycled or deleted.
+    void release_before(Position position);
+
+  private:
+    struct Write {
+        Position end{};
+        bool is_done = false;
+    };
+    [[nodiscard]] bool roll();
+
+    io::Io& io_;
+    SegmentStore& segments_;
+    JournalOptions options_;
+    io::Token token_;
+    io::File file_{};
+    io::File retiring_{};  // the segment before, until its writes are done
+    std::uint64_t open_segment_ = 0;
+    std::uint64_t retiring_in_flight_ = 0;
+    Position end_{};
+    Position durable_{};
+    std::uint32_t previous_crc_ = 0;
+    Write writes_[writes_in_flight_max];
+    std::uint32_t write_head_ = 0;  // oldest unfinished
+    std::uint32_t in_flight_count_ = 0;
+    bool poisoned_ = false;
+    int poison_errno_ = 0;
+    std::uint64_t written_bytes_ = 0;
+    std::uint64_t released_segments_ = 0;
+};
+
+}  // namespace weir::journal
