@@ -1,0 +1,99 @@
+// EdgeConfig: everything weir-edge can be told, with its defaults. Read from TOML by edge/config.cpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/io/io.hpp"
+#include "core/pipeline/runner.hpp"
+
+namespace weir::edge {
+
+// Patterns: exact text, or a text that ends in '*' for a prefix. Empty list = any.
+struct LaneConfig {
+    std::string name;                           // [a-z0-9-]{1,16}
+    std::uint32_t batch_bytes = 256U << 10;     // close at this many body bytes
+    std::uint32_t batch_events = 4096;          // or this many events
+    std::uint64_t linger_us = 0;                // or this long after the first event; 0 = as soon as the input is drained
+};
+struct FieldEquals {
+    std::string path;   // "source", "key", "type" or "data.PATH" in a JSON payload
+    std::string value;  // text, or the number/true/false/null as written
+};
+struct RouteConfig {
+    std::string lane;
+    std::vector<std::string> types;
+    std::vector<std::string> keys;
+    std::vector<std::string> sources;
+    std::uint8_t priority_min = 0;
+    std::vector<FieldEquals> equals;
+};
+struct RangeConfig {
+    std::string path;  // "data.fine"
+    std::optional<double> min;
+    std::optional<double> max;
+};
+struct RuleConfig {
+    std::vector<std::string> types;    // which events it judges
+    std::vector<std::string> require;  // paths that must be there and not null or empty: "key", "time", "data.fine"
+    std::vector<RangeConfig> ranges;   // judged when the field is there
+};
+
+struct EdgeConfig {
+    std::string edge_id;   // [a-z0-9-]{1,32}
+    std::string data_dir;
+    struct {
+        std::vector<std::string> producers;
+        std::string admin;
+        std::uint32_t connections_max = 1024;
+        std::uint64_t hello_ms_max = 5000;
+        std::uint32_t credit_events = 65536;  // unacked events granted to a producer's connection
+    } listen;
+    struct {
+        std::vector<std::string> centrals;
+        std::uint64_t reconnect_ms_min = 100;
+        std::uint64_t reconnect_ms_max = 10'000;
+        std::uint64_t ping_ms = 1000;      // silence after which a ping is sent
+        std::uint64_t silent_ms_max = 3000;  // silence after which central counts as gone
+    } uplink;
+    struct {
+        std::vector<std::string> allowed_types;  // empty = any
+        std::uint64_t time_ahead_s_max = 0;      // 0 = not judged
+        std::uint64_t time_behind_s_max = 0;     // 0 = not judged
+    } validate;
+    struct {
+        std::uint32_t ids_max = 1U << 20;
+        std::uint64_t lifetime_s = 86'400;
+        std::uint32_t producers_max = 1024;
+        std::uint32_t keys_max = 65'536;  // last value per key
+    } cache;
+    struct {
+        std::uint64_t segment_bytes = 64ULL << 20;
+        std::uint64_t bytes_max = 4ULL << 30;  // backpressure above this
+        std::uint32_t batches_max = 32;        // batch memory: so many of 260 KiB
+        std::uint64_t checkpoint_ms = 5000;
+    } spool;
+    struct {
+        IdlePolicy idle = IdlePolicy::spin_then_park;
+        std::uint64_t idle_spin_us = 2;
+        std::string thread_plan = "auto";  // auto | floating (no pinning) | pinned
+        std::uint32_t receive_slots = 64;
+        std::uint32_t receive_slot_bytes = 64U << 10;
+    } runtime;
+    std::string log_level = "warn";
+    std::vector<LaneConfig> lanes;    // "default" is always there, first
+    std::vector<RouteConfig> routes;  // the first that matches; else "default"
+    std::vector<RuleConfig> rules;
+    std::uint64_t digest = 0;         // XXH3 of the file's bytes
+};
+
+struct Budget {
+    std::uint64_t memory_bytes = 0;
+    std::uint64_t disk_bytes = 0;
+    std::string text;  // one line per term: what, bytes, why
+};
+[[nodiscard]] Budget budget_of(const EdgeConfig& config);
+
+}  // namespace weir::edge

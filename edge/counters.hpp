@@ -1,0 +1,44 @@
+// The edge's account and gauges. Each group has one writer thread; the admin port reads them.
+//
+// Law       offered = accepted + duplicates + rejected
+//           accepted = delivered + dead_lettered + shed + expired + gap + held      (held is what is left: derived, not kept)
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/metrics/counter.hpp"
+#include "core/metrics/histogram.hpp"
+#include "core/wire/control.hpp"
+#include "core/wire/verdict.hpp"
+
+namespace weir::edge {
+
+inline constexpr std::size_t lanes_max = wire::hello_lanes_max;
+
+struct alignas(64) IntakeCounters {  // writer: intake runner
+    Counter offered, accepted, duplicates, rejected;
+    std::array<Counter, 64> dead_letters_by_reason;  // index: wire::Reason
+    std::array<Counter, 64> rejected_by_reason;
+    std::array<Counter, 16> refusals_by_reason;      // connections ended, index: wire::RefusalReason
+    Counter connections, connections_total, received_bytes, batches, slots_held, filter_ids, producers, keys;
+    Counter checkpoints, checkpoint_failures, buffers_free, stalls;  // stalls: duty cycles that could not take for want of room
+    Histogram spooled_ack_ns;  // from the vector's receive to the sending of its spooled ack
+};
+struct alignas(64) LaneCounters {  // writer: spool runner
+    Counter spooled, delivered;    // events, totals of the lineage
+};
+struct alignas(64) SpoolCounters {  // writer: spool runner
+    std::array<LaneCounters, lanes_max> lanes;  // index: order of EdgeParts::lanes
+    Counter journal_bytes_held, journal_bytes_written, appends, checkpoint_failures, checkpoints;
+    Counter is_connected, sessions, sent_batches, resent_batches, acked_batches, refusals, endpoint, poisoned_errno;
+    Counter credit_bytes_left, unacked_batches;
+    Histogram append_ns;    // submit to durable
+    Histogram delivered_ns;  // batch sent to acked
+};
+struct EdgeCounters {
+    IntakeCounters intake;
+    SpoolCounters spool;
+};
+
+}  // namespace weir::edge

@@ -1,0 +1,97 @@
+// What passes between the edge's two runners, and the memory in which batches live.
+//
+//   intake runner  ── Ring<ToSpool> ──▶  spool runner      closed batches; what intake's own checkpoint covers
+//   intake runner  ◀── Ring<ToIntake> ── spool runner      durable, delivered, buffer returns
+//
+// Ownership A batch buffer belongs to intake from take() until it is published as a batch; to the spool until its return note
+//           is published; then to intake again.
+// Law       Batches reach the journal in the order in which they were published, whatever their lane.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/types.hpp"
+#include "core/journal/record.hpp"
+#include "core/ring/ring.hpp"
+#include "core/wire/batch.hpp"
+
+namespace weir::edge {
+
+// One batch's memory: [RecordHeader 32][BatchHeader 200][body ...] padded with zeros to 4096: what is written is what was filled.
+inline constexpr std::uint32_t batch_buffer_bytes = 65 * journal::block_bytes;
+inline constexpr std::uint32_t batch_body_at = sizeof(journal::RecordHeader) + sizeof(wire::BatchHeader);
+inline constexpr std::uint32_t batch_body_capacity = batch_buffer_bytes - batch_body_at;
+// A dead letter of the largest event fits an empty batch.
+static_assert(batch_body_capacity >= wire::frame_bytes(wire::event_bytes_max + 80));
+
+class BatchPool {
+  public:
+    explicit BatchPool(std::uint32_t count)
+        : count_(count),
+          memory_(static_cast<std::byte*>(
+              std::aligned_alloc(journal::block_bytes, std::size_t{count} * batch_buffer_bytes))) {
+        WEIR_ASSERT(memory_ != nullptr);
+    }
+    ~BatchPool() { std::free(memory_); }
+    BatchPool(const BatchPool&) = delete;
+    BatchPool& operator=(const BatchPool&) = delete;
+    [[nodiscard]] std::uint32_t count() const { return count_; }
+    [[nodiscard]] Bytes buffer(std::uint32_t index) {
+        WEIR_ASSERT(index < count_);
+        return {memory_ + std::size_t{index} * batch_buffer_bytes, batch_buffer_bytes};
+    }
+
+  private:
+    std::uint32_t count_;
+    std::byte* memory_;
+};
+
+struct ToSpool {
+    enum class Kind : std::uint8_t {
+        batch,    // sealed in `buffer`, padding to 4096 already zero
+        covered,  // intake's checkpoint is on disk: it no longer needs records before `position`
+    };
+    Kind kind = Kind::batch;
+    LaneId lane = 0;
+    std::uint32_t buffer = 0;
+    std::uint32_t batch_bytes = 0;
+    Position position{};
+};
+
+struct ToIntake {
+    enum class Kind : std::uint8_t {
+        durable,    // `lane` up to `last_sequence` is on disk; `position` = end of its record group
+        delivered,  // `lane` up to `last_sequence` is on central's disk
+        returned,   // `buffer` is intake's again
+        poisoned,   // the spool's disk failed: nothing more will become durable
+    };
+    Kind kind = Kind::durable;
+    LaneId lane = 0;
+    std::uint32_t buffer = 0;
+    Sequence last_sequence = 0;
+    Position position{};
+};
+
+// What is known of a lane at start, from the checkpoint and the journal.
+struct LaneState {
+    LaneId id = 0;
+    std::string name;
+    Sequence last_sequence = 0;       // durable in the spool
+    Sequence delivered_sequence = 0;  // durable at central
+    std::uint32_t previous_crc = 0;   // header_crc of the batch that ends with last_sequence
+    wire::LedgerTotals totals;        // of that batch
+    bool is_configured = false;       // false: only an older configuration had it; it is still drained
+};
+
+struct SpoolIdentity {
+    std::string edge_id;
+    std::uint64_t lineage = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t config_digest = 0;
+};
+
+}  // namespace weir::edge
