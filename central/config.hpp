@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@ struct CentralConfig {
     std::string data_dir;
     struct {
         std::vector<std::string> edges;  // a string or a list of strings in the file
-        std::string admin;
+        std::string admin;             // loopback only
+        bool allow_plaintext = false;  // plain TCP beyond loopback
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;
         std::uint64_t silent_ms_max = 10'000;
@@ -40,8 +42,18 @@ struct CentralConfig {
         std::uint32_t receive_slot_bytes = 64U << 10;
     } runtime;
     std::string log_level = "warn";
-    std::uint64_t digest = 0;
+    std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };
+
+struct LoadedConfig {
+    std::optional<CentralConfig> config;  // absent if there is any error
+    std::vector<std::string> errors;      // FILE:LINE:COL: key: what
+    std::vector<std::string> warnings;
+};
+// Reads and checks the file: what start and `weir-central check` both do.
+[[nodiscard]] LoadedConfig load_config(const std::string& path);
+// Every key that load_config knows, dotted: "listen.admin".
+[[nodiscard]] std::vector<std::string> known_config_keys();
 
 struct Budget {
     std::uint64_t memory_bytes = 0;

@@ -46,13 +46,15 @@ struct EdgeConfig {
     std::string data_dir;
     struct {
         std::vector<std::string> producers;
-        std::string admin;
+        std::string admin;             // loopback only
+        bool allow_plaintext = false;  // plain TCP beyond loopback
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;
         std::uint32_t credit_events = 65536;  // unacked events granted to a producer's connection
     } listen;
     struct {
-        std::vector<std::string> centrals;
+        std::vector<std::string> centrals;   // in order of preference
+        bool allow_plaintext = false;        // plain TCP beyond loopback
         std::uint64_t reconnect_ms_min = 100;
         std::uint64_t reconnect_ms_max = 10'000;
         std::uint64_t ping_ms = 1000;      // silence after which a ping is sent
@@ -86,8 +88,18 @@ struct EdgeConfig {
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"
     std::vector<RuleConfig> rules;
-    std::uint64_t digest = 0;         // XXH3 of the file's bytes
+    std::uint64_t digest = 0;         // XXH3 (64 bits) of the file's bytes
 };
+
+struct LoadedConfig {
+    std::optional<EdgeConfig> config;  // absent if there is any error
+    std::vector<std::string> errors;   // FILE:LINE:COL: key: what
+    std::vector<std::string> warnings;
+};
+// Reads and checks the file: what start and `weir-edge check` both do.
+[[nodiscard]] LoadedConfig load_config(const std::string& path);
+// Every key that load_config knows, dotted: "listen.admin", "lanes[].name".
+[[nodiscard]] std::vector<std::string> known_config_keys();
 
 struct Budget {
     std::uint64_t memory_bytes = 0;

@@ -1,0 +1,153 @@
+#include "central/config.hpp"
+
+#include "core/control/config_reader.hpp"
+#include "core/io/io.hpp"
+#include "core/journal/checkpoint.hpp"
+#include "core/journal/record.hpp"
+#include "core/wire/event.hpp"
+#include "core/wire/frame.hpp"
+
+namespace weir::central {
+namespace {
+
+using control::Bounds;
+using control::ConfigFile;
+using control::ConfigTable;
+
+constexpr std::uint64_t minute_ms = 60'000;
+
+// The budget's terms, each the worst case of what a part of central holds; whoever changes that part changes its term.
+constexpr std::uint64_t runners = 1;              // ingest, with its Io and slots
+constexpr std::uint64_t operation_bytes = 64;     // an Io's submission or completion entry and its note
+constexpr std::uint64_t connection_bytes = 4096;  // an edge's session: hello, lanes, frames to send
+constexpr std::uint64_t carry_bytes =
+    wire::frame_bytes(wire::frame_body_bytes_max);  // a frame cut by the end of a slot
+constexpr std::uint64_t edge_bytes = 512;           // an edge: id, lineage, epoch, totals
+constexpr std::uint64_t position_bytes = 256;       // (edge, lineage, lane, part): sequences, chain, totals
+constexpr std::uint64_t type_bytes = 64 + wire::type_bytes_max;  // a type's name and counts
+constexpr std::uint64_t minute_bytes = 16;                       // one type in one minute
+constexpr std::uint64_t process_bytes = 32ULL << 20;             // code, stacks, libraries, control threads
+
+void read_listen(ConfigTable& table, CentralConfig& config) {
+    auto& listen = config.listen;
+    table.needs_texts("edges", listen.edges);
+    table.needs_text("admin", listen.admin);
+    table.flag("allow_plaintext", listen.allow_plaintext);
+    table.number("connections_max", listen.connections_max, Bounds{1, 65'536, "connections"});
+    table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
+    table.number("silent_ms_max", listen.silent_ms_max, Bounds{20, 10 * minute_ms, "ms"});
+    // An edge must always be granted room for its largest batch.
+    table.number("credit_bytes", listen.credit_bytes, Bounds{1U << 20, 1ULL << 30, "bytes"});
+    check_addresses(table, "edges", listen.edges,
+                    {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
+    if (!listen.admin.empty()) {
+        if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
+    }
+}
+
+void read_journal(ConfigTable& table, CentralConfig& config) {
+    auto& journal = config.journal;
+    table.number("segment_bytes", journal.segment_bytes, Bounds{1U << 20, 4ULL << 30, "bytes", journal::block_bytes});
+    table.number("group_bytes", journal.group_bytes, Bounds{512U << 10, 64U << 20, "bytes", journal::block_bytes});
+    table.number("groups", journal.groups, Bounds{2, 64, "groups"});
+    table.number("checkpoint_ms", journal.checkpoint_ms, Bounds{10, 10 * minute_ms, "ms"});
+    table.number("tick_ms", journal.tick_ms, Bounds{10, 60 * minute_ms, "ms"});
+    if (journal.group_bytes > journal.segment_bytes - journal::segment_header_bytes) {
+        table.fault("group_bytes", "must fit one segment beside its header: at most " +
+                                       std::to_string(journal.segment_bytes - journal::segment_header_bytes) +
+                                       " bytes");
+    }
+}
+
+void read_limits(ConfigTable& table, CentralConfig& config) {
+    auto& limits = config.limits;
+    table.number("edges_max", limits.edges_max, Bounds{1, 65'536, "edges"});
+    table.number("positions_max", limits.positions_max, Bounds{1, 1U << 24, "positions"});
+    table.number("types_max", limits.types_max, Bounds{1, 1U << 20, "types"});
+    table.number("minutes_max", limits.minutes_max, Bounds{1, 44'640, "minutes"});
+    if (limits.positions_max < limits.edges_max) {
+        table.fault("positions_max",
+                    "must not be less than limits.edges_max, " + std::to_string(limits.edges_max) + " edges");
+    }
+}
+
+void read_runtime(ConfigTable& table, CentralConfig& config) {
+    auto& runtime = config.runtime;
+    table.choice("idle", runtime.idle,
+                 {{"spin", IdlePolicy::spin},
+                  {"spin-then-yield", IdlePolicy::spin_then_yield},
+                  {"spin-then-park", IdlePolicy::spin_then_park}});
+    table.number("idle_spin_us", runtime.idle_spin_us, Bounds{0, 1'000'000, "us"});
+    table.choice("thread_plan", runtime.thread_plan, {"auto", "floating", "pinned"});
+    table.number("receive_slots", runtime.receive_slots, Bounds{2, 32'768, "slots"});
+    table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
+}
+
+void read_root(ConfigTable& root, CentralConfig& config) {
+    root.needs_text("data_dir", config.data_dir);
+    root.choice("log_level", config.log_level, {"debug", "info", "warn", "error"});
+    const auto table = [&](std::string_view key, auto read) {
+        root.table(key, [&](ConfigTable& inner) { read(inner, config); });
+    };
+    table("listen", read_listen);
+    table("journal", read_journal);
+    table("limits", read_limits);
+    table("runtime", read_runtime);
+}
+
+}  // namespace
+
+LoadedConfig load_config(const std::string& path) {
+    LoadedConfig loaded;
+    ConfigFile file = control::read_config(path);
+    CentralConfig config;
+    if (file.is_readable()) {
+        ConfigTable root(file);
+        read_root(root, config);
+    }
+    loaded.errors = file.error_lines();
+    if (!loaded.errors.empty()) return loaded;
+    config.digest = file.digest;
+    if (config.listen.allow_plaintext)
+        loaded.warnings.push_back("listen.allow_plaintext: batches may travel unencrypted");
+    loaded.config = std::move(config);
+    return loaded;
+}
+
+std::vector<std::string> known_config_keys() {
+    ConfigFile file;
+    file.lists_keys = true;
+    CentralConfig config;
+    {
+        ConfigTable root(file);
+        read_root(root, config);
+    }
+    return {file.known_keys.begin(), file.known_keys.end()};
+}
+
+Budget budget_of(const CentralConfig& config) {
+    control::BudgetText terms;
+    const auto many = [&](std::uint64_t number, std::string_view what, std::uint64_t bytes) {
+        terms.memory(std::string(what) + ": " + std::to_string(number) + " of " + control::bytes_text(bytes),
+                     number * bytes);
+    };
+    const io::IoOptions io_defaults;
+    const auto& limits = config.limits;
+    many(config.journal.groups, "write groups (journal.groups x group_bytes)", config.journal.group_bytes);
+    many(runners * config.runtime.receive_slots, "receive slots (runtime.receive_slots)",
+         config.runtime.receive_slot_bytes);
+    many(runners * io_defaults.operations_max, "I/O operations", operation_bytes);
+    many(config.listen.connections_max, "edge sessions (listen.connections_max)", connection_bytes);
+    many(config.listen.connections_max, "cut frames (listen.connections_max)", carry_bytes);
+    many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
+    many(limits.positions_max, "positions (limits.positions_max)", position_bytes);
+    many(limits.types_max, "event types (limits.types_max)", type_bytes);
+    many(std::uint64_t{limits.types_max} * limits.minutes_max, "minute counts (limits.types_max x minutes_max)",
+         minute_bytes);
+    terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
+    terms.memory("process: code, stacks, control threads", process_bytes);
+    terms.note("disk    the journal grows with what arrives; there is no retention yet");
+    return {terms.memory_bytes(), terms.disk_bytes(), terms.text()};
+}
+
+}  // namespace weir::central
