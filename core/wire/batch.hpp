@@ -26,6 +26,7 @@ enum class BatchKind : std::uint8_t {
     tick = 3,  // no body, count 0: central's own record that time has passed
 };
 enum class Part : std::uint8_t { live = 0, backlog = 1 };
+[[nodiscard]] std::string_view text(BatchKind kind) noexcept;
 enum class Codec : std::uint8_t { none = 0, zstd = 1, lz4 = 2 };
 
 // Totals of the account as of this batch's close; they only grow (RELIABILITY P6).
@@ -78,7 +79,7 @@ enum class BatchFault : std::uint8_t {
     none,
     short_header,
     magic,
-    version,
+    version,      // also a kind, part, codec or key that this version does not know
     header_crc,
     bytes,        // lengths that contradict each other or the limits
     body_crc,

@@ -15,6 +15,8 @@ inline constexpr std::size_t producer_name_bytes_max = 64;
 
 enum class AckLevel : std::uint8_t { received = 1, spooled = 2, delivered = 3 };
 
+[[nodiscard]] std::string_view text(AckLevel level) noexcept;
+
 // First frame of a producer. An empty name = unnumbered: events carry number 0.
 struct ProducerHello {
     std::uint32_t magic = hello_magic;
@@ -40,6 +42,8 @@ enum class AckStatus : std::uint8_t {
     dead_lettered = 3,  // kept with a reason as a dead letter, durable: final, do not send again
     rejected = 4,       // not kept, with a reason: final, do not send again
 };
+
+[[nodiscard]] std::string_view text(AckStatus status) noexcept;
 
 // Events are named by their ordinal on this connection: 1 for the first event frame, and so on. Ranges are closed.
 struct AckRange {

@@ -22,6 +22,8 @@ inline constexpr std::size_t id_bytes_max = 256;
 inline constexpr std::size_t type_bytes_max = 128;
 inline constexpr std::size_t source_bytes_max = 256;
 inline constexpr std::size_t key_bytes_max = 256;
+inline constexpr std::size_t content_type_bytes_max = 128;
+inline constexpr std::size_t trace_id_bytes = 16;
 
 struct EventView {
     std::string_view id;
@@ -53,7 +55,7 @@ class EventBuilder {
 };
 
 // One line of JSON without newline: {"id":..,"type":..,"source":..,"time":..,"key":..,"data":..}; `data` is the payload's bytes as
-// they are for application/json that parses, else {"base64":".."}; `time` is omitted when 0. `extra` (",\"edge\":..") goes before the brace.
+// they are for application/json that parses, else {"base64":".."}; `time` is omitted when 0, `key` when empty. `extra` (",\"edge\":..") goes before the brace.
 void append_event_json(const EventView& event, std::string_view extra, std::string& out);
 
 }  // namespace weir::wire

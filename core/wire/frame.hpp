@@ -40,6 +40,10 @@ enum class FrameKind : std::uint8_t {
     credit = 36,          // central -> edge
 };
 
+// Whether `kind` is one of FrameKind: a byte from outside may hold anything.
+[[nodiscard]] bool is_known(FrameKind kind) noexcept;
+[[nodiscard]] std::string_view text(FrameKind kind) noexcept;
+
 struct FrameHeader {
     std::uint32_t body_bytes = 0;  // of the body without its padding; the body is padded with zeros to 8
     std::uint16_t tag = 0;         // on connections 0; in a batch the numbered producer's slot + 1, or 0

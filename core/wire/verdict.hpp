@@ -21,7 +21,7 @@ enum class Reason : std::uint8_t {
     logical_bytes = 4,      // shared offsets: logical size above event_bytes_max
     too_large = 5,
     empty = 6,
-    text_length = 7,        // id, type, source or key outside its length
+    text_length = 7,        // id, type, source, key, content type or trace id outside its length
     // validate
     field_missing = 16,
     out_of_range = 17,

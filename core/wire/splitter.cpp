@@ -1,0 +1,117 @@
+#include "core/wire/splitter.hpp"
+
+#include <algorithm>
+
+namespace weir::wire {
+
+CarryPool::CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max)
+    : body_bytes_max_(body_bytes_max),
+      buffers_count_(buffers_count),
+      // Not zeroed: untouched pages cost nothing until a frame needs them.
+      memory_(new std::byte[buffers_count * frame_bytes(body_bytes_max)]) {
+    free_.reserve(buffers_count);
+    for (std::size_t i = 0; i < buffers_count; ++i) free_.push_back(memory_.get() + i * frame_bytes(body_bytes_max));
+}
+
+std::byte* CarryPool::borrow() noexcept {
+    if (free_.empty()) return nullptr;
+    std::byte* const buffer = free_.back();
+    free_.pop_back();
+    return buffer;
+}
+
+void CarryPool::give_back(std::byte* buffer) noexcept {
+    WEIR_ASSERT(free_.size() < buffers_count_);
+    free_.push_back(buffer);
+}
+
+FrameSplitter::FrameSplitter(CarryPool& pool, std::uint32_t body_bytes_max)
+    : pool_(&pool), body_bytes_max_(0), carry_(own_.data()) {
+    set_body_bytes_max(body_bytes_max);
+}
+
+void FrameSplitter::reset(std::uint32_t body_bytes_max) noexcept {
+    drop_carry();
+    fault_ = SplitFault::none;
+    needs_carry_ = false;
+    set_body_bytes_max(body_bytes_max);
+}
+
+void FrameSplitter::set_body_bytes_max(std::uint32_t body_bytes_max) noexcept {
+    WEIR_ASSERT(body_bytes_max <= pool_->body_bytes_max());
+    body_bytes_max_ = body_bytes_max;
+}
+
+std::size_t FrameSplitter::find_frame(ConstBytes bytes, FrameHeader& header) noexcept {
+    if (bytes.size() < sizeof(FrameHeader)) return 0;
+    header = load<FrameHeader>(bytes);
+    check(header);
+    if (fault_ != SplitFault::none) return 0;
+    const std::uint64_t whole_bytes = frame_bytes(header.body_bytes);
+    if (whole_bytes > bytes.size()) return 0;
+    check_padding(header, bytes.first(whole_bytes));
+    return fault_ == SplitFault::none ? whole_bytes : 0;
+}
+
+std::size_t FrameSplitter::fill_carry(ConstBytes bytes) noexcept {
+    std::size_t used = 0;
+    if (carried_bytes_ < sizeof(FrameHeader)) {
+        used = append(bytes, sizeof(FrameHeader));
+        if (carried_bytes_ < sizeof(FrameHeader)) return used;
+        carry_header_ = load<FrameHeader>(ConstBytes(carry_, carried_bytes_));
+        check(carry_header_);
+        if (fault_ != SplitFault::none) return used;
+        frame_bytes_ = frame_bytes(carry_header_.body_bytes);
+    }
+    if (!has_room()) {
+        needs_carry_ = true;
+        return used;
+    }
+    used += append(bytes.subspan(used), frame_bytes_);
+    if (is_carry_whole()) check_padding(carry_header_, ConstBytes(carry_, carried_bytes_));
+    return used;
+}
+
+std::size_t FrameSplitter::append(ConstBytes bytes, std::size_t until_bytes) noexcept {
+    const std::size_t count = std::min(bytes.size(), until_bytes - carried_bytes_);
+    std::copy_n(bytes.data(), count, carry_ + carried_bytes_);
+    carried_bytes_ += count;
+    return count;
+}
+
+bool FrameSplitter::has_room() noexcept {
+    if (frame_bytes_ <= own_carry_bytes || holds_pool_buffer()) return true;
+    std::byte* const buffer = pool_->borrow();
+    if (buffer == nullptr) return false;
+    std::copy_n(carry_, carried_bytes_, buffer);
+    carry_ = buffer;
+    return true;
+}
+
+void FrameSplitter::drop_carry() noexcept {
+    if (holds_pool_buffer()) pool_->give_back(carry_);
+    carry_ = own_.data();
+    carried_bytes_ = 0;
+    frame_bytes_ = 0;
+    lent_ = false;
+}
+
+void FrameSplitter::check(const FrameHeader& header) noexcept {
+    if (!is_known(header.kind)) {
+        fault_ = SplitFault::unknown_kind;
+    } else if (header.body_bytes > body_bytes_max_) {
+        fault_ = SplitFault::too_large;
+    } else if (header.tag != 0 || header.flags != 0) {
+        fault_ = SplitFault::header;
+    }
+}
+
+void FrameSplitter::check_padding(const FrameHeader& header, ConstBytes frame) noexcept {
+    // Frames go into batches as they are, and a batch with other padding is refused: it has to be caught at the door.
+    const ConstBytes padding = frame.subspan(sizeof(FrameHeader) + header.body_bytes);
+    if (std::any_of(padding.begin(), padding.end(), [](std::byte b) { return b != std::byte{0}; })) {
+        fault_ = SplitFault::padding;
+    }
+}
+
+}  // namespace weir::wire

@@ -1,0 +1,138 @@
+// FrameSplitter: cuts one connection's received bytes into frames.
+//
+// A frame that lies whole in the given bytes is handed out where it lies. One that straddles two receives is put
+// together in a carry buffer: inside the splitter if it is small, else borrowed from a CarryPool until the frame has
+// been taken.
+//
+// Thread    Splitter and pool belong to one thread.
+// Ownership A frame's bytes are valid until the next call of split() or reset(), and as long as the bytes given to
+// split(). Pressure  No free carry buffer: split() stops, needs_carry() says so; give the rest of the bytes again
+// later. A peer that
+//           leaves a frame half sent keeps its buffer: whoever owns the connection limits how long
+//           (holds_pool_buffer()).
+// Law       The frames are the same wherever the stream is cut.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "core/base/assert.hpp"
+#include "core/wire/frame.hpp"
+
+namespace weir::wire {
+
+// A fixed number of buffers of one capacity, allocated at construction.
+class CarryPool {
+  public:
+    // Frames with a body of up to `body_bytes_max` fit in a buffer.
+    CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max);
+    CarryPool(const CarryPool&) = delete;
+    CarryPool& operator=(const CarryPool&) = delete;
+    [[nodiscard]] std::uint32_t body_bytes_max() const { return body_bytes_max_; }
+    [[nodiscard]] std::size_t free_count() const { return free_.size(); }
+    // nullptr when none is free.
+    [[nodiscard]] std::byte* borrow() noexcept;
+    void give_back(std::byte* buffer) noexcept;
+
+  private:
+    std::uint32_t body_bytes_max_;
+    std::size_t buffers_count_;
+    std::unique_ptr<std::byte[]> memory_;
+    std::vector<std::byte*> free_;
+};
+
+enum class SplitFault : std::uint8_t {
+    none,
+    too_large,  // body above the limit that holds now
+    unknown_kind,
+    header,   // tag or flags not 0
+    padding,  // not zeros
+};
+[[nodiscard]] std::string_view text(SplitFault fault) noexcept;
+
+class FrameSplitter {
+  public:
+    static constexpr std::size_t own_carry_bytes = 512;  // typical events need no pool buffer
+
+    explicit FrameSplitter(CarryPool& pool, std::uint32_t body_bytes_max = frame_body_bytes_max_before_hello);
+    ~FrameSplitter() { reset(0); }
+    FrameSplitter(const FrameSplitter&) = delete;
+    FrameSplitter& operator=(const FrameSplitter&) = delete;
+
+    // Forgets everything, for the next connection.
+    void reset(std::uint32_t body_bytes_max = frame_body_bytes_max_before_hello) noexcept;
+    // The limit from the next frame on; may be called from within `take`. At most the pool's.
+    void set_body_bytes_max(std::uint32_t body_bytes_max) noexcept;
+
+    // Calls take(const FrameHeader&, ConstBytes frame) -> bool for each whole frame, in order; `frame` is header, body
+    // and padding. False stops before this frame: it comes again with the next call. Returns how many of `bytes` are
+    // used up; begin the next call with the rest. Fewer than all when
+    //   - `frames_max` frames were taken, or `take` said false,
+    //   - needs_carry(): no buffer is free,
+    //   - a carried frame was taken in this call and another one is cut: call again once the first is done with,
+    //   - `fault` is set: the stream is broken there, for good. Frames before the fault have been taken.
+    // With empty `bytes`, a frame that already waits in the carry is offered.
+    template <class Take>
+    std::size_t split(ConstBytes bytes, std::uint32_t frames_max, Take&& take, SplitFault& fault) {
+        needs_carry_ = false;
+        if (lent_) drop_carry();
+        std::size_t used = 0;
+        std::uint32_t frames = 0;
+        if (carried_bytes_ != 0 && fault_ == SplitFault::none) {
+            used = fill_carry(bytes);
+            if (is_carry_whole() && frames_max > 0 && take(carry_header_, ConstBytes(carry_, carried_bytes_))) {
+                lent_ = true;
+                ++frames;
+            }
+            if (!lent_) frames = frames_max;  // the carried frame is not through: nothing behind it may be
+        }
+        while (fault_ == SplitFault::none && frames < frames_max && used < bytes.size()) {
+            const ConstBytes rest = bytes.subspan(used);
+            FrameHeader header;
+            const std::size_t whole_bytes = find_frame(rest, header);
+            if (whole_bytes == 0) {
+                if (fault_ == SplitFault::none && !lent_) used += fill_carry(rest);
+                break;
+            }
+            if (!take(header, rest.first(whole_bytes))) break;
+            used += whole_bytes;
+            ++frames;
+        }
+        fault = fault_;
+        return used;
+    }
+
+    // The last split() stopped because the pool had no free buffer.
+    [[nodiscard]] bool needs_carry() const { return needs_carry_; }
+    // Bytes of a frame begun and not yet taken.
+    [[nodiscard]] std::size_t carried_bytes() const { return lent_ ? 0 : carried_bytes_; }
+    [[nodiscard]] bool holds_pool_buffer() const { return carry_ != own_.data(); }
+
+  private:
+    [[nodiscard]] bool is_carry_whole() const {
+        return fault_ == SplitFault::none && carried_bytes_ >= sizeof(FrameHeader) && carried_bytes_ == frame_bytes_;
+    }
+    // The bytes of the whole frame at the front; 0 if it is cut or at fault.
+    [[nodiscard]] std::size_t find_frame(ConstBytes bytes, FrameHeader& header) noexcept;
+    // Takes what the carried frame lacks from the front of `bytes`; returns how much.
+    [[nodiscard]] std::size_t fill_carry(ConstBytes bytes) noexcept;
+    [[nodiscard]] std::size_t append(ConstBytes bytes, std::size_t until_bytes) noexcept;
+    [[nodiscard]] bool has_room() noexcept;
+    void drop_carry() noexcept;
+    void check(const FrameHeader& header) noexcept;
+    void check_padding(const FrameHeader& header, ConstBytes frame) noexcept;
+
+    CarryPool* pool_;
+    std::uint32_t body_bytes_max_;
+    SplitFault fault_ = SplitFault::none;
+    bool needs_carry_ = false;
+    bool lent_ = false;  // the carried frame was taken; its bytes stay until the next call
+    FrameHeader carry_header_;
+    std::size_t carried_bytes_ = 0;
+    std::uint64_t frame_bytes_ = 0;  // of the carried frame, once its header is whole
+    alignas(8) std::array<std::byte, own_carry_bytes> own_{};
+    std::byte* carry_;  // own_ or a pool buffer
+};
+
+}  // namespace weir::wire
