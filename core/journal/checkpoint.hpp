@@ -1,12 +1,13 @@
 // CheckpointFile: a small state kept in two alternating copies, so that a crash while writing one leaves the other.
 //
-// A copy is: magic "CKP1", version, content bytes, serial (the higher one counts), content, CRC32C over all before it.
+// A copy is a CheckpointHeader, the content, and a CRC32C over both. The higher serial counts.
 // Files: NAME.0 and NAME.1. Copy serial & 1 is written.
 //
 // Thread    load/store_now: at start and stop, blocking. begin_store/on_completion: from the runner, through its Io.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,21 @@ namespace weir::journal {
 
 inline constexpr std::uint32_t checkpoint_content_bytes_max = 1U << 20;
 
+inline constexpr std::uint32_t checkpoint_magic = 0x31504b43;  // "CKP1"
+inline constexpr std::uint16_t checkpoint_version = 1;
+
+struct CheckpointHeader {
+    std::uint32_t magic = checkpoint_magic;
+    std::uint16_t version = checkpoint_version;
+    std::uint16_t reserved = 0;
+    std::uint32_t content_bytes = 0;
+    std::uint32_t reserved_2 = 0;
+    std::uint64_t serial = 0;
+};
+static_assert(sizeof(CheckpointHeader) == 24);
+
 struct LoadedCheckpoint {
-    bool exists = false;           // false: neither copy is there (a new directory)
+    bool exists = false;  // false: neither copy is there (a new directory)
     std::vector<std::byte> content;
     std::uint64_t serial = 0;
     std::vector<std::string> faults;  // copies that were there but damaged: "PATH: why"
@@ -42,14 +56,19 @@ class CheckpointFile {
     [[nodiscard]] int last_errno() const { return last_errno_; }
 
   private:
-    [[nodiscard]] std::vector<std::byte> encode(ConstBytes content) const;
+    struct FreeBlock {
+        void operator()(std::byte* block) const;
+    };
+    [[nodiscard]] std::string copy_path(std::uint64_t serial) const;
+    [[nodiscard]] bool finish(int code);
 
     std::string path_;
-    std::uint64_t serial_ = 0;
+    std::uint64_t serial_ = 0;  // of the last copy known to be good: a failed store is repeated on the same copy
     io::Io* io_ = nullptr;
     io::Token token_;
     io::File files_[2];
-    std::byte* block_ = nullptr;  // 4096-aligned, checkpoint_content_bytes_max + one block; freed with the process
+    std::unique_ptr<std::byte, FreeBlock> block_;  // 4096-aligned, checkpoint_file_bytes; lent to the write under way
+    std::uint64_t block_bytes_ = 0;                // of it, being written
     bool busy_ = false;
     bool syncing_ = false;
     int last_errno_ = 0;

@@ -1,15 +1,20 @@
 // Record and segment: how batches rest on disk (core/journal/FORMAT.md). Shared by writer, recovery and readers.
 //
-// A segment is one preallocated file: a 4096-byte SegmentHeader block, then records. A record is a 32-byte RecordHeader and
-// a batch (core/wire/batch.hpp) without change, padded with zeros to 8. A write group starts at a multiple of 4096; zeros
-// fill what its last block leaves over. So a record starts right behind the one before it, or, where the place behind holds
-// no record magic, at the next multiple of 4096.
+// A segment is one preallocated file: a 4096-byte SegmentHeader block, then records. A record is a 40-byte RecordHeader
+// and a batch (core/wire/batch.hpp) without change, padded with zeros to 8. A write group starts at a multiple of 4096;
+// zeros fill what its last block leaves over. So a record starts right behind the one before it, or, where the place
+// behind holds no record magic, at the next multiple of 4096.
 //
-// Law       RecordHeader::crc covers its other fields and the batch's 200-byte header; the batch's own body_crc covers the
+// Law       RecordHeader::crc covers its other fields and the batch's 200-byte header; the batch's own body_crc covers
+// the
 //           rest. `position` and `previous_crc` chain it to its place: stale, swapped or foreign blocks are seen.
+//           `durable_before` tells damage from a crash's tail: only what some later record calls durable can be
+//           damaged.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/base/types.hpp"
@@ -34,10 +39,10 @@ struct SegmentHeader {  // at offset 0 of the file; the rest of its block is zer
     std::uint64_t segment_index = 0;  // from 0
     std::uint64_t segment_bytes = 0;  // of every segment of this journal
     std::uint64_t created_wall_ns = 0;
-    std::uint32_t key_id = 0;         // 0 = not encrypted
-    std::uint32_t previous_crc = 0;   // crc of the last record of the segment before; 0 for the first
+    std::uint32_t key_id = 0;        // 0 = not encrypted
+    std::uint32_t previous_crc = 0;  // crc of the last record of the segment before; 0 for the first
     std::uint32_t reserved_2 = 0;
-    std::uint32_t crc = 0;            // over the fields before it
+    std::uint32_t crc = 0;  // over the fields before it
 };
 static_assert(sizeof(SegmentHeader) == 56);
 
@@ -46,16 +51,20 @@ struct RecordHeader {
     std::uint32_t batch_bytes = 0;  // header and body of the batch, without padding
     std::uint64_t position = 0;     // of this header
     std::uint64_t arrival_wall_ns = 0;
-    std::uint32_t previous_crc = 0;  // of the record before it in this journal
+    std::uint64_t durable_before = 0;  // the writer's durable position when this record was handed to the disk
+    std::uint32_t previous_crc = 0;    // of the record before it in this journal
     std::uint32_t crc = 0;
 };
-static_assert(sizeof(RecordHeader) == 32);
+static_assert(sizeof(RecordHeader) == 40);
 
 [[nodiscard]] constexpr std::uint64_t record_bytes(std::uint32_t batch_bytes) {
     return sizeof(RecordHeader) + round_up(batch_bytes, wire::frame_alignment);
 }
+[[nodiscard]] std::uint32_t segment_crc(const SegmentHeader& header) noexcept;
 [[nodiscard]] std::uint32_t record_crc(const RecordHeader& header, const wire::BatchHeader& batch) noexcept;
 // "00000000000000000012.seg" for index 12.
 [[nodiscard]] std::string segment_file_name(std::uint64_t segment_index);
+// The index of such a name; nullopt for any other name.
+[[nodiscard]] std::optional<std::uint64_t> segment_index_of(std::string_view file_name) noexcept;
 
 }  // namespace weir::journal

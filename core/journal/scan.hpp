@@ -1,7 +1,8 @@
-// Scan: reads a journal's records in order, verifying everything; for recovery at start and for tools beside a running daemon.
+// Scan: reads a journal's records in order, verifying everything; for recovery at start and for tools beside a running
+// daemon.
 //
-// Reads by pread with a buffer of its own, never writes, takes no lock: safe beside the writer. What is still being written at
-// the tail looks like the end.
+// Reads by pread with a buffer of its own, never writes, takes no lock: safe beside the writer. What is still being
+// written at the tail looks like the end.
 #pragma once
 
 #include <cstdint>
@@ -40,13 +41,15 @@ struct SegmentList {
 // A pull iterator over records.
 class Scanner {
   public:
-    // Begins at `from` (must be a record's or group's position, or any position at or before the first segment's start).
+    // Begins at `from` (must be a record's or group's position, or any position at or before the first segment's
+    // start).
     [[nodiscard]] static Result<Scanner> open(const std::string& directory, Position from);
     Scanner(Scanner&&) noexcept;
     Scanner& operator=(Scanner&&) noexcept;
     ~Scanner();
 
-    // The next record, or nullopt at the end of what is whole. After nullopt, calling again looks again: a tool can follow.
+    // The next record, or nullopt at the end of what is whole. After nullopt, calling again looks again: a tool can
+    // follow.
     [[nodiscard]] std::optional<RecordView> next();
     // Where an append goes on after the last record that next() gave.
     [[nodiscard]] Tail tail() const;

@@ -1,9 +1,9 @@
 // SegmentStore: makes segment files ready ahead of time, recycles and deletes them, on a thread of its own, so that the
 // runner never waits for a directory or an allocation.
 //
-// A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to its
-// name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A recycled file goes the same way
-// (renamed away first); old bytes in it are told by position and chain.
+// A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
+// its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A recycled file goes
+// the same way (renamed away first); old bytes in it are told by position and chain.
 //
 // Thread    prepare/take/release from the runner; a worker thread does the work. A simulator does it at once.
 #pragma once
@@ -35,6 +35,15 @@ class SegmentStore {
     // errno of the last failed preparation, 0 if the last one went well (ENOSPC: it is tried again every second).
     [[nodiscard]] virtual int prepare_errno() const = 0;
     [[nodiscard]] virtual std::string path_of(std::uint64_t segment_index) const = 0;
+    // Blocking, at start, before the first append at `end`: what a crash left beyond it (records of writes that never
+    // became durable in order) is saved to a .cut file and wiped, so that it can never be taken for a successor of what
+    // comes next.
+    [[nodiscard]] virtual Status cut_after(Position end) {
+        static_cast<void>(end);
+        return Done{};
+    }
+    // No segment below this index existed at start.
+    [[nodiscard]] virtual std::uint64_t first_index() const { return 0; }
 };
 
 // The real one. `wake` is called from its thread when a segment became ready (to ring the runner's doorbell).

@@ -1,18 +1,19 @@
 // JournalWriter: appends write groups to a directory of segments and says when they are durable. A state machine on Io:
 // no thread, clock or system call of its own.
 //
-//   append(group) ─▶ record headers filled in, chained ─▶ Io::write (O_DIRECT|O_DSYNC) ─▶ durable_position() moves, in order
+//   append(group) ─▶ record headers filled in, chained ─▶ Io::write (O_DIRECT|O_DSYNC) ─▶ durable_position() moves, in
+//   order
 //
 // Thread    The runner that owns the Io.
 // Ownership A group's bytes stay the caller's and untouched until on_completion has moved durable_position() past it.
 // Pressure  append() answers nullopt when writes_in_flight_max are under way or the next segment is not prepared yet.
-// Law       durable_position() only grows and never passes a write that has not completed. The first failed write poisons the
+// Law       durable_position() only grows and never passes a write that has not completed. The first failed write
+// poisons the
 //           journal: is_poisoned() for ever, nothing is durable after it, nothing is retried (RELIABILITY P8).
 //           Position after position the segments are dense: segment i holds [i*segment_bytes, (i+1)*segment_bytes).
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -56,10 +57,10 @@ class JournalWriter {
     // Opens or creates the tail's segment; blocking, before the runner's first cycle.
     [[nodiscard]] Status open();
 
-    // Appends `group`: 4096-aligned, a multiple of 4096 long, each slot with sizeof(RecordHeader) bytes of room and then a
-    // sealed batch; everything else in it zero. Fills in the record headers. Returns the group's position; its records'
-    // positions are that + slot.at. nullopt: no room now, ask again after a completion.
-    // Precondition: group.size() <= segment_bytes - segment_header_bytes.
+    // Appends `group`: 4096-aligned, a multiple of 4096 long, each slot with sizeof(RecordHeader) bytes of room and
+    // then a sealed batch; everything else in it zero. Fills in the record headers. Returns the group's position; its
+    // records' positions are that + slot.at. nullopt: no room now, ask again after a completion. Precondition:
+    // group.size() <= segment_bytes - segment_header_bytes.
     [[nodiscard]] std::optional<Position> append(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
     // True if an append of so many bytes would be taken now; also asks for the next segment in good time.
     [[nodiscard]] bool can_append(std::size_t group_bytes);
@@ -67,7 +68,7 @@ class JournalWriter {
     // Hands a completion with this writer's owner and kind to it. Afterwards look at durable_position().
     void on_completion(const io::Completion& completion);
     [[nodiscard]] Position durable_position() const { return durable_; }  // all bytes before it are durable
-    [[nodiscard]] Position end_position() const { return end_; }          // where the next group would go, at the earliest
+    [[nodiscard]] Position end_position() const { return end_; }  // where the next group would go, at the earliest
     [[nodiscard]] bool is_poisoned() const { return poisoned_; }
     [[nodiscard]] int poison_errno() const { return poison_errno_; }
     [[nodiscard]] std::uint32_t writes_in_flight() const { return in_flight_count_; }
@@ -78,9 +79,15 @@ class JournalWriter {
   private:
     struct Write {
         Position end{};
+        std::uint64_t segment_index = 0;
+        std::uint32_t bytes = 0;
         bool is_done = false;
     };
+    [[nodiscard]] SegmentHeader header_of(std::uint64_t segment_index) const;
+    [[nodiscard]] bool fits_open_segment(std::size_t group_bytes) const;
     [[nodiscard]] bool roll();
+    void chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
+    void poison(int code);
 
     io::Io& io_;
     SegmentStore& segments_;
@@ -94,8 +101,9 @@ class JournalWriter {
     Position durable_{};
     std::uint32_t previous_crc_ = 0;
     Write writes_[writes_in_flight_max];
-    std::uint32_t write_head_ = 0;  // oldest unfinished
-    std::uint32_t in_flight_count_ = 0;
+    std::uint32_t write_head_ = 0;       // oldest unfinished
+    std::uint32_t window_count_ = 0;     // writes from write_head_ on, done or not
+    std::uint32_t in_flight_count_ = 0;  // of these, not completed
     bool poisoned_ = false;
     int poison_errno_ = 0;
     std::uint64_t written_bytes_ = 0;

@@ -1,0 +1,165 @@
+#include "core/journal/writer.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/base/assert.hpp"
+
+namespace weir::journal {
+
+JournalWriter::JournalWriter(io::Io& io, SegmentStore& segments, JournalOptions options, Tail tail, io::Token token)
+    : io_(io), segments_(segments), options_(std::move(options)), token_(token), previous_crc_(tail.previous_crc) {
+    WEIR_ASSERT(options_.segment_bytes % block_bytes == 0);
+    WEIR_ASSERT(options_.segment_bytes >= 2 * block_bytes);
+    WEIR_ASSERT(tail.end.value % block_bytes == 0);
+    open_segment_ = tail.end.value / options_.segment_bytes;
+    const std::uint64_t first = open_segment_ * options_.segment_bytes + segment_header_bytes;
+    end_ = {std::max(tail.end.value, first)};
+    durable_ = end_;
+}
+
+Status JournalWriter::open() {
+    if (auto made = segments_.create_now(header_of(open_segment_)); !made) return made;
+    // A record beyond the tail was never durable in order; left there it could pass for a successor of what is written
+    // now.
+    if (auto cut = segments_.cut_after(end_); !cut) return cut;
+    auto file = io_.open(segments_.path_of(open_segment_), {.direct = true, .durable = options_.durable});
+    if (!file) return file.error();
+    file_ = file.value();
+    released_segments_ = segments_.first_index();
+    segments_.prepare(header_of(open_segment_ + 1));
+    return Done{};
+}
+
+bool JournalWriter::can_append(std::size_t group_bytes) {
+    WEIR_ASSERT(group_bytes <= options_.segment_bytes - segment_header_bytes);
+    if (poisoned_ || window_count_ == writes_in_flight_max) return false;
+    if (fits_open_segment(group_bytes)) return true;
+    if (retiring_.is_valid()) return false;
+    if (segments_.ready(open_segment_ + 1)) return true;
+    segments_.prepare(header_of(open_segment_ + 1));
+    return false;
+}
+
+std::optional<Position> JournalWriter::append(Bytes group, std::span<const RecordSlot> records, WallNs arrival) {
+    WEIR_ASSERT(!group.empty() && group.size() % block_bytes == 0);
+    WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(group.data()) % block_bytes == 0);
+    WEIR_ASSERT(file_.is_valid());
+    if (!can_append(group.size())) return std::nullopt;
+    if (!fits_open_segment(group.size()) && !roll()) return std::nullopt;
+
+    const Position begin = end_;
+    chain(group, records, arrival);
+    end_ = {begin.value + group.size()};
+    const std::uint32_t index = (write_head_ + window_count_) % writes_in_flight_max;
+    writes_[index] = {.end = end_,
+                      .segment_index = open_segment_,
+                      .bytes = static_cast<std::uint32_t>(group.size()),
+                      .is_done = false};
+    ++window_count_;
+    ++in_flight_count_;
+    io::Token token = token_;
+    token.index = index;
+    io_.write(file_, group, begin.value - open_segment_ * options_.segment_bytes, token);
+    return begin;
+}
+
+void JournalWriter::on_completion(const io::Completion& completion) {
+    WEIR_ASSERT(completion.op == io::Op::write);
+    WEIR_ASSERT(completion.token.index < writes_in_flight_max);
+    Write& write = writes_[completion.token.index];
+    WEIR_ASSERT(!write.is_done);
+    WEIR_ASSERT(in_flight_count_ > 0);
+    write.is_done = true;
+    --in_flight_count_;
+    if (completion.result < 0) {
+        poison(-completion.result);
+    } else if (static_cast<std::uint32_t>(completion.result) != write.bytes) {
+        poison(EIO);
+    } else {
+        written_bytes_ += write.bytes;
+    }
+    if (retiring_.is_valid() && write.segment_index < open_segment_ && --retiring_in_flight_ == 0) {
+        io_.close(retiring_);
+        retiring_ = {};
+    }
+    while (window_count_ > 0 && writes_[write_head_].is_done) {
+        // Once poisoned nothing moves: the failed write, and what lies behind it, must never count as durable.
+        if (!poisoned_) {
+            WEIR_ASSERT(writes_[write_head_].end > durable_);
+            durable_ = writes_[write_head_].end;
+        }
+        write_head_ = (write_head_ + 1) % writes_in_flight_max;
+        --window_count_;
+    }
+}
+
+void JournalWriter::release_before(Position position) {
+    std::uint64_t kept = position.value / options_.segment_bytes;
+    kept = std::min(kept, retiring_.is_valid() ? open_segment_ - 1 : open_segment_);
+    for (; released_segments_ < kept; ++released_segments_) segments_.release(released_segments_);
+}
+
+SegmentHeader JournalWriter::header_of(std::uint64_t segment_index) const {
+    SegmentHeader header;
+    header.role = options_.role;
+    header.journal_id = options_.journal_id;
+    header.segment_index = segment_index;
+    header.segment_bytes = options_.segment_bytes;
+    header.created_wall_ns = io_.wall().value;
+    header.crc = segment_crc(header);
+    return header;
+}
+
+bool JournalWriter::fits_open_segment(std::size_t group_bytes) const {
+    return end_.value + group_bytes <= (open_segment_ + 1) * options_.segment_bytes;
+}
+
+bool JournalWriter::roll() {
+    WEIR_ASSERT(!retiring_.is_valid());
+    const auto path = segments_.ready(open_segment_ + 1);
+    if (!path) return false;
+    auto file = io_.open(*path, {.direct = true, .durable = options_.durable});
+    if (!file) {
+        poison(file.error().code == 0 ? EIO : file.error().code);
+        return false;
+    }
+    retiring_in_flight_ = in_flight_count_;
+    if (retiring_in_flight_ == 0) {
+        io_.close(file_);
+    } else {
+        retiring_ = file_;
+    }
+    file_ = file.value();
+    ++open_segment_;
+    end_ = {open_segment_ * options_.segment_bytes + segment_header_bytes};
+    segments_.prepare(header_of(open_segment_ + 1));
+    return true;
+}
+
+void JournalWriter::chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival) {
+    std::uint64_t at_least = 0;
+    for (const RecordSlot& slot : records) {
+        WEIR_ASSERT(slot.at >= at_least && slot.at % wire::frame_alignment == 0);
+        WEIR_ASSERT(slot.batch_bytes >= sizeof(wire::BatchHeader));
+        WEIR_ASSERT(slot.at + record_bytes(slot.batch_bytes) <= group.size());
+        RecordHeader header;
+        header.batch_bytes = slot.batch_bytes;
+        header.position = end_.value + slot.at;
+        header.arrival_wall_ns = arrival.value;
+        header.durable_before = durable_.value;
+        header.previous_crc = previous_crc_;
+        header.crc = record_crc(header, wire::load<wire::BatchHeader>(group.subspan(slot.at + sizeof(RecordHeader))));
+        wire::store(group.subspan(slot.at), header);
+        previous_crc_ = header.crc;
+        at_least = slot.at + record_bytes(slot.batch_bytes);
+    }
+}
+
+void JournalWriter::poison(int code) {
+    if (poisoned_) return;
+    poisoned_ = true;
+    poison_errno_ = code;
+}
+
+}  // namespace weir::journal
