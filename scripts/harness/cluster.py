@@ -1,0 +1,189 @@
+"""One central and some edges as real processes on loopback, for the demo, the round trip and the chaos scripts.
+
+Everything lives in one temporary directory that is removed at the end. Only processes started here are ended, by pid.
+"""
+import gzip
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("WEIR_BIN", ROOT / "build/release/bin"))
+PHILADELPHIA = ROOT.parent / "shared/data/violations/philadelphia-2017-12.ndjson.gz"
+EARTHQUAKES = ROOT / "scripts/data/earthquakes.ndjson.gz"
+READY_SECONDS_MAX = 30
+STOP_SECONDS_MAX = 30
+
+
+def input_file():
+    """The Philadelphia events where the shared data is present, else the earthquakes that the repository carries."""
+    return PHILADELPHIA if PHILADELPHIA.exists() else EARTHQUAKES
+
+
+def free_ports(count):
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def get_json(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return json.load(answer)
+
+
+class Daemon:
+    def __init__(self, name, program, config_text, directory, admin_port, io):
+        self.name, self.program, self.admin_port, self.io = name, program, admin_port, io
+        self.data_dir = directory / name
+        self.config = directory / f"{name}.toml"
+        self.config.write_text(config_text.replace("DATA_DIR", str(self.data_dir)))
+        self.log = directory / f"{name}.log"
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [BIN / self.program, "run", "--config", self.config, f"--io={self.io}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        give_up = time.monotonic() + READY_SECONDS_MAX
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/healthz", timeout=2):
+                    return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > give_up:
+                    raise RuntimeError(f"{self.name} did not start; its log:\n{self.log.read_text()}") from None
+                time.sleep(0.02)
+
+    def stop(self):
+        """Asks it to drain; it must end with 0."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(STOP_SECONDS_MAX)
+        self.process = None
+        if code != 0:
+            raise RuntimeError(f"{self.name} ended with {code}; its log:\n{self.log.read_text()}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def ledger(self):
+        return get_json(self.admin_port, "/api/v1/ledger")
+
+
+class Cluster:
+    def __init__(self, edge_names, io="auto", edge_extra=""):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-"))
+        ports = iter(free_ports(2 + 2 * len(edge_names)))
+        edges_port, admin = next(ports), next(ports)
+        self.central = Daemon("central", "weir-central", (
+            'data_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
+            f'edges = "127.0.0.1:{edges_port}"\nadmin = "127.0.0.1:{admin}"\n'), self.directory, admin, io)
+        self.edges, self.producer_ports = [], []
+        for name in edge_names:
+            producers, admin = next(ports), next(ports)
+            self.edges.append(Daemon(name, "weir-edge", (
+                f'edge_id = "{name}"\ndata_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
+                f'producers = ["127.0.0.1:{producers}"]\nadmin = "127.0.0.1:{admin}"\n[uplink]\n'
+                f'centrals = ["127.0.0.1:{edges_port}"]\n{edge_extra}'), self.directory, admin, io))
+            self.producer_ports.append(producers)
+        self.senders = []
+
+    def __enter__(self):
+        try:
+            self.central.start()
+            for edge in self.edges:
+                edge.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for sender in self.senders:
+            if sender.poll() is None:
+                sender.kill()
+                sender.wait()
+        for daemon in [*self.edges, self.central]:
+            if daemon.process is not None and daemon.process.poll() is None:
+                daemon.kill()
+        if kind is not None and os.environ.get("WEIR_KEEP"):
+            print(f"kept: {self.directory}", file=sys.stderr)
+            return
+        if kind is not None:
+            for daemon in [self.central, *self.edges]:
+                if daemon.log.exists():
+                    print(f"-- last lines of {daemon.name}'s log", file=sys.stderr)
+                    print("\n".join(daemon.log.read_text(errors="replace").splitlines()[-20:]), file=sys.stderr)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def split_input(self, path, events=None):
+        """Deals the lines of `path` round robin, one file for each edge."""
+        parts = [self.directory / f"input-{edge.name}.ndjson" for edge in self.edges]
+        outs = [open(part, "wb") for part in parts]
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as lines:
+            for index, line in enumerate(itertools.islice(lines, events)):
+                outs[index % len(outs)].write(line)
+        for out in outs:
+            out.close()
+        return parts
+
+    def send(self, index, path, ack="delivered", producer=None, rate=None):
+        command = [BIN / "weir-bench", "send", "--to", f"127.0.0.1:{self.producer_ports[index]}", "--ndjson", path,
+                   "--ack", ack, "--json"]
+        if producer:
+            command += ["--producer", producer]
+        if rate:
+            command += ["--rate", str(rate)]
+        sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.senders.append(sender)
+        return sender
+
+    def finish(self, senders, seconds_max=300):
+        """Waits for senders and returns what each reports; all must end with 0."""
+        reports = []
+        for sender in senders:
+            out, _ = sender.communicate(timeout=seconds_max)
+            if sender.returncode != 0:
+                raise RuntimeError(f"a sender ended with {sender.returncode}: {out}")
+            reports.append(json.loads(out.strip().splitlines()[-1]))
+        return reports
+
+    def wait_until_delivered(self, seconds_max=120):
+        give_up = time.monotonic() + seconds_max
+        while any(edge.ledger()["held"] for edge in self.edges):
+            if time.monotonic() > give_up:
+                raise RuntimeError(f"still held: {[edge.ledger() for edge in self.edges]}")
+            time.sleep(0.05)
+
+    def central_events(self):
+        """All events in central's journal, as a file of JSON lines."""
+        path = self.directory / "central.ndjson"
+        with open(path, "wb") as out:
+            subprocess.run([BIN / "weir-central", "journal", "cat", self.central.data_dir, "--json"], stdout=out,
+                           check=True)
+        return path
+
+    def verify_journals(self):
+        for daemon in [self.central, *self.edges]:
+            done = subprocess.run([BIN / daemon.program, "journal", "verify", daemon.data_dir],
+                                  capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise RuntimeError(f"{daemon.name}'s journal: {done.stdout}{done.stderr}")
