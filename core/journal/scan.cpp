@@ -201,6 +201,8 @@ std::optional<RecordView> Scanner::State::at_failure() {
     return step();
 }
 
+// The rest of the block that `failed_at` lies in became durable with the record before it: only what is durable beyond that
+// block proves anything.
 // The first whole record at or behind `from`, and whether it or one behind it proves that `failed_at` was durable.
 std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t from, std::uint64_t limit,
                                                                 std::uint64_t failed_at) {
@@ -222,7 +224,7 @@ std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t fr
             }
             if (place != failed_at || !is_chained) {
                 if (!candidate) candidate = Candidate{{place}, false};
-                if (view.header.durable_before > failed_at) {
+                if (view.header.durable_before > round_up(failed_at, block_bytes)) {
                     candidate->is_proof = true;
                     return candidate;
                 }

@@ -1,0 +1,286 @@
+// Writer, segments and scanner together: what is durable comes back, and nothing that is not whole.
+#include <random>
+#include <set>
+
+#include "tests/journal/journal_bench.hpp"
+
+namespace weir::journal {
+namespace {
+
+TEST(JournalWriter, WhatWasAppendedIsReadBackInOrder) {
+    JournalBench bench;
+    for (std::uint64_t number = 1; number <= 9; number += 3) {
+        bench.append_durable({batch_of(number, 100), batch_of(number + 1, 5000), batch_of(number + 2, 1)});
+    }
+    const Found found = bench.read();
+    EXPECT_EQ(found.numbers, numbers(1, 9));
+    EXPECT_EQ(found.damaged, 0U);
+    EXPECT_EQ(found.fault, "");
+    EXPECT_EQ(found.tail.end, bench.writer().end_position());
+}
+
+TEST(JournalWriter, DurablePositionMovesInOrderWhateverTheDisksOrder) {
+    JournalBench bench;
+    const Position begin = bench.writer().durable_position();
+    const Position first = bench.append({batch_of(1, 100)});
+    const Position second = bench.append({batch_of(2, 100)});
+    bench.append({batch_of(3, 100)});
+    EXPECT_EQ(first, begin);
+    bench.complete(1);
+    EXPECT_EQ(bench.writer().durable_position(), begin);
+    bench.complete(0);
+    EXPECT_EQ(bench.writer().durable_position().value, second.value + block_bytes);
+    bench.complete(0);
+    EXPECT_EQ(bench.writer().durable_position(), bench.writer().end_position());
+}
+
+TEST(JournalWriter, TakesNoMoreThanFourWritesAtATime) {
+    JournalBench bench;
+    for (std::uint64_t number = 1; number <= writes_in_flight_max; ++number) bench.append({batch_of(number, 10)});
+    const Group more = group_of({batch_of(9, 10)});
+    EXPECT_FALSE(bench.writer().can_append(more.bytes));
+    EXPECT_FALSE(bench.writer().append(more.span(), more.slots, {}).has_value());
+    bench.complete(0);
+    EXPECT_TRUE(bench.writer().append(more.span(), more.slots, {}).has_value());
+    bench.complete_all();
+}
+
+TEST(JournalWriter, FirstFailedWritePoisonsForEver) {
+    JournalBench bench;
+    bench.append_durable({batch_of(1, 100)});
+    const Position durable = bench.writer().durable_position();
+    bench.append({batch_of(2, 100)});
+    bench.append({batch_of(3, 100)});
+    bench.writer().on_completion(bench.io().fail(0, EIO));
+    bench.complete(0);
+    EXPECT_TRUE(bench.writer().is_poisoned());
+    EXPECT_EQ(bench.writer().poison_errno(), EIO);
+    EXPECT_EQ(bench.writer().durable_position(), durable);
+    EXPECT_EQ(bench.writer().writes_in_flight(), 0U);
+    EXPECT_FALSE(bench.writer().can_append(block_bytes));
+}
+
+TEST(JournalWriter, AShortWritePoisonsToo) {
+    JournalBench bench;
+    bench.append({batch_of(1, 100)});
+    io::Completion completion = bench.io().complete(0);
+    completion.result = 512;
+    bench.writer().on_completion(completion);
+    EXPECT_TRUE(bench.writer().is_poisoned());
+}
+
+TEST(JournalWriter, RollsWithoutCuttingAGroupAndClosesTheSegmentBefore) {
+    JournalBench bench(8 * block_bytes);
+    std::vector<Position> positions;
+    for (std::uint64_t number = 1; number <= 12; ++number) {
+        positions.push_back(
+            bench.append({batch_of(number, 9000)}));  // three blocks: two groups a segment, one block over
+        bench.complete_all();
+    }
+    EXPECT_EQ(positions[2].value, 8U * block_bytes + segment_header_bytes);
+    EXPECT_EQ(bench.io().open_count(), 1U);
+    EXPECT_EQ(bench.read().numbers, numbers(1, 12));
+    EXPECT_EQ(bench.read(positions[5]).numbers, numbers(6, 12));
+    EXPECT_EQ(bench.read({positions[5].value - 3 * 4096 + 4096 * 3}).numbers, numbers(6, 12));
+}
+
+TEST(JournalWriter, ASegmentFilledToItsLastByteGoesOnInTheNext) {
+    JournalBench bench(4 * block_bytes);
+    for (std::uint64_t number = 1; number <= 3; ++number) bench.append_durable({batch_of(number, 100)});
+    const Found full = bench.restart();
+    EXPECT_EQ(full.tail.end.value, 4U * block_bytes);
+    bench.append_durable({batch_of(4, 100)});
+    EXPECT_EQ(bench.read().numbers, numbers(1, 4));
+}
+
+TEST(JournalWriter, ReleasesWholeSegmentsOnlyAndTheRestIsReadFromTheFirstKept) {
+    JournalBench bench(4 * block_bytes, 2);
+    std::vector<Position> positions;
+    for (std::uint64_t number = 1; number <= 12; ++number) {
+        positions.push_back(bench.append({batch_of(number, 100)}));
+        bench.complete_all();
+    }
+    bench.save();
+    bench.writer().release_before(positions[7]);
+    while (std::filesystem::exists(bench.segment_path(1))) std::this_thread::yield();
+    EXPECT_TRUE(std::filesystem::exists(bench.segment_path(2)));
+    const Found found = read_all(bench.path());
+    EXPECT_EQ(found.numbers, numbers(7, 12));
+    EXPECT_EQ(found.fault, "");
+}
+
+TEST(JournalWriter, StaleRecordsOfARecycledSegmentAreNeverRead) {
+    JournalBench bench(4 * block_bytes, 4);
+    std::uint64_t number = 1;
+    for (int round = 0; round < 30; ++round) {
+        bench.append_durable({batch_of(number, 100)});
+        ++number;
+        bench.save();
+        bench.writer().release_before(bench.writer().durable_position());
+        const Found found = read_all(bench.path());
+        ASSERT_FALSE(found.numbers.empty());
+        ASSERT_EQ(found.numbers, numbers(found.numbers.front(), number - 1)) << round;
+        ASSERT_EQ(found.damaged, 0U) << found.fault;
+    }
+}
+
+TEST(Journal, ATailTornAtEveryEighthByteIsCutToWholeRecords) {
+    JournalBench bench;
+    bench.append_durable({batch_of(1, 100), batch_of(2, 200)});
+    const Position begin = bench.append({batch_of(3, 100), batch_of(4, 300), batch_of(5, 4200)});
+    bench.complete_all();
+    bench.save();
+    const auto whole = file_content(bench.segment_path(0));
+    const auto end = bench.writer().end_position().value;
+    std::set<std::size_t> counts;
+    for (std::uint64_t cut = begin.value; cut < end; cut += 8) {
+        auto torn = whole;
+        std::fill(torn.begin() + static_cast<std::ptrdiff_t>(cut), torn.begin() + static_cast<std::ptrdiff_t>(end),
+                  std::byte{0});
+        put_file(bench.segment_path(0), torn);
+        const Found found = read_all(bench.path());
+        ASSERT_GE(found.numbers.size(), 2U);
+        ASSERT_EQ(found.numbers, numbers(1, found.numbers.size())) << cut;
+        ASSERT_EQ(found.damaged, 0U);
+        ASSERT_EQ(found.tail.end.value % block_bytes, 0U);
+        counts.insert(found.numbers.size());
+    }
+    EXPECT_EQ(counts, (std::set<std::size_t>{2, 3, 4, 5}));
+}
+
+TEST(Journal, EveryFlippedBitIsSeen) {
+    JournalBench bench(4 * block_bytes);
+    bench.append_durable({batch_of(1, 24)});
+    bench.append_durable({batch_of(2, 24)});
+    bench.append_durable({batch_of(3, 24)});
+    bench.save();
+    const auto whole = file_content(bench.segment_path(0));
+    // Each block's record, and some of its padding.
+    for (std::size_t block = 1; block < 4; ++block) {
+        for (std::size_t at = 0; at < 300; ++at) {
+            for (unsigned bit = 0; bit < 8; bit += 1) {
+                auto broken = whole;
+                broken[block * block_bytes + at] ^= static_cast<std::byte>(1U << bit);
+                put_file(bench.segment_path(0), broken);
+                const Found found = read_all(bench.path());  // compares every byte that is handed out
+                std::vector<std::uint64_t> expected = numbers(1, 3);
+                if (at < sizeof(RecordHeader) + batch_of(1, 24).size()) {
+                    expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(block - 1));
+                    // Record 3 was written when 2 was durable: that proves damage. Nothing proves it of 3.
+                    ASSERT_EQ(found.damaged, block < 3 ? 1U : 0U) << block << ":" << at;
+                    ASSERT_EQ(found.fault.empty(), block == 3);
+                }
+                ASSERT_EQ(found.numbers, expected) << block << ":" << at << ":" << bit;
+            }
+        }
+    }
+}
+
+TEST(Journal, ADamagedSegmentHeaderIsNamedAndItsFileIsNeverWrittenOver) {
+    JournalBench bench(4 * block_bytes);
+    bench.append_durable({batch_of(1, 24)});
+    bench.save();
+    auto broken = file_content(bench.segment_path(0));
+    broken[9] ^= std::byte{1};
+    put_file(bench.segment_path(0), broken);
+    std::filesystem::remove(bench.segment_path(1));
+    const Found found = read_all(bench.path());
+    EXPECT_TRUE(found.numbers.empty());
+    EXPECT_NE(found.fault.find(segment_file_name(0)), std::string::npos);
+    EXPECT_EQ(found.tail.end.value, 4U * block_bytes);
+    bench.start(found.tail);
+    bench.append_durable({batch_of(2, 24)});
+    EXPECT_EQ(bench.read().numbers, numbers(2, 2));
+    EXPECT_EQ(file_content(bench.segment_path(0)), broken);
+}
+
+TEST(Journal, AMissingSegmentInTheMiddleIsDamageAndTheRestIsRead) {
+    JournalBench bench(4 * block_bytes);
+    for (std::uint64_t number = 1; number <= 10; ++number) bench.append_durable({batch_of(number, 100)});
+    bench.save();
+    std::filesystem::remove(bench.segment_path(1));
+    const Found found = read_all(bench.path());
+    EXPECT_EQ(found.numbers, (std::vector<std::uint64_t>{1, 2, 3, 7, 8, 9, 10}));
+    EXPECT_EQ(found.damaged, 1U);
+}
+
+TEST(Journal, ALaterWriteThatLandedBeforeALostOneIsCutSavedAndNeverComesBack) {
+    JournalBench bench;
+    bench.append_durable({batch_of(1, 100)});
+    bench.append({batch_of(2, 100)});
+    bench.append({batch_of(3, 100)});
+    bench.io().complete(1);  // 3 lands, 2 does not: the crash comes between
+    const Found found = bench.restart();
+    EXPECT_EQ(found.numbers, numbers(1, 1));
+    EXPECT_EQ(found.damaged, 0U);
+    const Position again = bench.append({batch_of(2, 50)});
+    bench.complete_all();
+    EXPECT_EQ(bench.read({again.value + block_bytes}).numbers, std::vector<std::uint64_t>{});
+    EXPECT_EQ(bench.read().numbers, numbers(1, 2));
+    const auto is_cut = [](const auto& entry) { return entry.path().extension() == ".cut"; };
+    EXPECT_EQ(std::count_if(std::filesystem::directory_iterator(bench.path()), {}, is_cut), 1);
+}
+
+TEST(Scanner, FollowsAWriterBesideIt) {
+    JournalBench bench(4 * block_bytes);
+    auto opened = Scanner::open(bench.path(), {});
+    ASSERT_TRUE(opened.ok());
+    Scanner& scanner = opened.value();
+    EXPECT_FALSE(scanner.next().has_value());
+    for (std::uint64_t number = 1; number <= 10; ++number) {
+        bench.append_durable({batch_of(number, 100)});
+        bench.save();
+        const auto record = scanner.next();
+        ASSERT_TRUE(record.has_value()) << number;
+        EXPECT_EQ(record->batch_header.first_sequence, number);
+        EXPECT_FALSE(scanner.next().has_value());
+    }
+    EXPECT_EQ(scanner.fault(), "");
+}
+
+// The model is a vector: everything durable comes back after every crash, in order; of what was not, a prefix may.
+TEST(JournalModel, RandomGroupsAndCrashesKeepEverythingDurableInOrder) {
+    for (std::uint32_t seed = 1; seed <= 12; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        std::mt19937 random(seed);
+        const auto below = [&](std::uint32_t bound) { return random() % bound; };
+        JournalBench bench(8 * block_bytes, 1);
+        std::uint64_t last = 0;                               // appended
+        std::deque<std::pair<Position, std::uint64_t>> ends;  // of each write in flight: its end, its last number
+        std::uint64_t durable = 0;
+        for (int step = 0; step < 120; ++step) {
+            if (const auto dice = below(10); dice < 5 && bench.writer().writes_in_flight() < writes_in_flight_max &&
+                                             ends.size() < writes_in_flight_max) {
+                if (!bench.writer().can_append(6 * block_bytes) && bench.io().pending_count() > 0) {
+                    bench.complete(0);
+                } else {
+                    std::vector<std::vector<std::byte>> batches;
+                    for (std::uint32_t i = 0; i <= below(3); ++i) batches.push_back(batch_of(++last, below(5000)));
+                    bench.append(batches);
+                    ends.push_back({bench.writer().end_position(), last});
+                }
+            } else if (dice < 9) {
+                if (bench.io().pending_count() > 0)
+                    bench.complete(below(static_cast<std::uint32_t>(bench.io().pending_count())));
+            } else {
+                while (bench.io().pending_count() > 0) {
+                    bench.io().tear(0, 512, [&](std::size_t) { return below(2) == 0; });
+                }
+                const Found found = bench.restart();
+                ASSERT_EQ(found.damaged, 0U) << found.fault;
+                ASSERT_GE(found.numbers.size(), durable);
+                ASSERT_LE(found.numbers.size(), last);
+                ASSERT_EQ(found.numbers, numbers(1, found.numbers.size()));
+                last = durable = found.numbers.size();
+                ends.clear();
+            }
+            while (!ends.empty() && ends.front().first <= bench.writer().durable_position()) {
+                durable = ends.front().second;
+                ends.pop_front();
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace weir::journal
