@@ -33,6 +33,10 @@ struct alignas(64) SpoolCounters {  // writer: spool runner
     Counter journal_bytes_held, journal_bytes_written, appends, checkpoint_failures, checkpoints;
     Counter is_connected, sessions, sent_batches, resent_batches, acked_batches, refusals, endpoint, poisoned_errno;
     Counter credit_bytes_left, unacked_batches;
+    Counter gap_events;                     // sequences that central got a gap batch for, acked
+    Counter last_refusal;                   // wire::RefusalReason that ended the last session; 0 once one is agreed
+    Counter central_behind, central_ahead;  // sessions in which central had less than acked, or more than is here
+    Counter damaged_records, read_back_bytes;
     Histogram append_ns;    // submit to durable
     Histogram delivered_ns;  // batch sent to acked
 };

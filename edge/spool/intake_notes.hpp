@@ -1,0 +1,90 @@
+// IntakeNotes: the spool's side of Ring<ToIntake>: what does not fit now is kept, newest word per lane, and goes out later.
+//
+// Thread    Spool runner.
+// Bounds    One durable and one delivered word per lane, one return per buffer: nothing grows.
+// Law       A buffer's return is never lost and never said twice; words about a lane only move forward.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/pipeline/doorbell.hpp"
+#include "edge/handover.hpp"
+
+namespace weir::edge {
+
+class IntakeNotes {
+  public:
+    IntakeNotes(RingWriter<ToIntake> ring, Doorbell& intake_doorbell, std::size_t lanes, std::size_t buffers)
+        : ring_(ring), doorbell_(intake_doorbell), durable_(lanes), delivered_(lanes) {
+        returned_.reserve(buffers);
+    }
+
+    void durable(std::size_t lane_index, LaneId lane, Sequence last_sequence, Position end) {
+        send({.kind = ToIntake::Kind::durable, .lane = lane, .last_sequence = last_sequence, .position = end},
+             durable_[lane_index]);
+    }
+    void delivered(std::size_t lane_index, LaneId lane, Sequence last_sequence) {
+        send({.kind = ToIntake::Kind::delivered, .lane = lane, .last_sequence = last_sequence},
+             delivered_[lane_index]);
+    }
+    void returned(std::uint32_t buffer) {
+        const ToIntake note{.kind = ToIntake::Kind::returned, .buffer = buffer};
+        if (waiting_ == 0 && publish(note)) return;
+        returned_.push_back(note);
+        ++waiting_;
+    }
+    void poisoned() { send({.kind = ToIntake::Kind::poisoned}, poisoned_); }
+
+    // Sends what waited, as far as there is room; returns how many went.
+    std::size_t flush() {
+        if (waiting_ == 0) return 0;
+        const std::size_t before = waiting_;
+        for (auto& note : durable_) flush_one(note);
+        for (auto& note : delivered_) flush_one(note);
+        while (!returned_.empty() && publish(returned_.back())) {
+            returned_.pop_back();
+            --waiting_;
+        }
+        flush_one(poisoned_);
+        return before - waiting_;
+    }
+    // Rings intake's doorbell if anything was published since the last call.
+    void ring_if_published() {
+        if (!published_) return;
+        published_ = false;
+        doorbell_.ring();
+    }
+
+  private:
+    using Slot = std::optional<ToIntake>;
+
+    [[nodiscard]] bool publish(const ToIntake& note) {
+        if (!ring_.publish(note)) return false;
+        published_ = true;
+        return true;
+    }
+    void send(const ToIntake& note, Slot& slot) {
+        // Once something waits, everything waits: a lane's later word never overtakes an earlier one.
+        if (waiting_ == 0 && publish(note)) return;
+        if (!slot) ++waiting_;
+        slot = note;
+    }
+    void flush_one(Slot& slot) {
+        if (!slot || !publish(*slot)) return;
+        slot.reset();
+        --waiting_;
+    }
+
+    RingWriter<ToIntake> ring_;
+    Doorbell& doorbell_;
+    std::vector<Slot> durable_;
+    std::vector<Slot> delivered_;
+    std::vector<ToIntake> returned_;
+    Slot poisoned_;
+    std::size_t waiting_ = 0;
+    bool published_ = false;
+};
+
+}  // namespace weir::edge

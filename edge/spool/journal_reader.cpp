@@ -1,0 +1,162 @@
+#include "edge/spool/journal_reader.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/base/assert.hpp"
+#include "core/base/crc32c.hpp"
+#include "edge/handover.hpp"
+
+namespace weir::edge {
+namespace {
+constexpr std::uint32_t head_bytes = sizeof(journal::RecordHeader) + sizeof(wire::BatchHeader);
+// A buffer always holds the largest record whole, whatever the place in a block at which it begins.
+static_assert(read_buffer_bytes >= batch_buffer_bytes + journal::block_bytes);
+}  // namespace
+
+JournalReader::JournalReader(io::Io& io, std::string directory, std::uint64_t segment_bytes, std::uint8_t owner,
+                             std::uint8_t kind)
+    : io_(io), directory_(std::move(directory)), segment_bytes_(segment_bytes), owner_(owner), kind_(kind) {
+    for (Buffer& buffer : buffers_) {
+        buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, read_buffer_bytes));
+        WEIR_ASSERT(buffer.bytes != nullptr);
+    }
+}
+
+JournalReader::~JournalReader() {
+    for (Buffer& buffer : buffers_) std::free(buffer.bytes);
+}
+
+void JournalReader::restart(Position from) {
+    WEIR_ASSERT(!reading_);
+    for (Buffer& buffer : buffers_) buffer.count = buffer.cursor = 0;
+    next_ = from;
+}
+
+const ReadRecord* JournalReader::peek() const {
+    const Buffer& buffer = buffers_[front_];
+    return buffer.cursor < buffer.count ? &buffer.records[buffer.cursor] : nullptr;
+}
+
+void JournalReader::pop() {
+    Buffer& buffer = buffers_[front_];
+    WEIR_ASSERT(buffer.cursor < buffer.count);
+    if (++buffer.cursor < buffer.count) return;
+    buffer.count = buffer.cursor = 0;
+    front_ ^= 1U;
+}
+
+bool JournalReader::pump(Position durable_end) {
+    if (reading_ || next_ >= durable_end) return false;
+    if (buffers_[front_].count == 0) {
+        // Both may be empty; the front one is filled first so that peek() finds the older records.
+        if (buffers_[front_ ^ 1U].count != 0) front_ ^= 1U;
+    }
+    loading_ = buffers_[front_].count == 0 ? front_ : front_ ^ 1U;
+    if (buffers_[loading_].count != 0) return false;
+    const std::uint64_t segment_index = next_.value / segment_bytes_;
+    if (next_.value % segment_bytes_ < journal::segment_header_bytes) {
+        next_.value = segment_index * segment_bytes_ + journal::segment_header_bytes;
+        if (next_ >= durable_end) return false;
+    }
+    if (!open_segment(segment_index)) {
+        ++damaged_;
+        next_segment(segment_index);
+        return true;
+    }
+    base_.value = next_.value / journal::block_bytes * journal::block_bytes;
+    limit_ = durable_end;
+    const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
+    const std::uint64_t end = std::min(segment_end, round_up(durable_end.value, journal::block_bytes));
+    const std::uint64_t wanted = std::min<std::uint64_t>(read_buffer_bytes, end - base_.value);
+    reading_ = true;
+    io_.read(file_, Bytes{buffers_[loading_].bytes, wanted}, base_.value % segment_bytes_,
+             {.owner = owner_, .kind = kind_, .generation = 0, .index = loading_});
+    return true;
+}
+
+bool JournalReader::open_segment(std::uint64_t segment_index) {
+    if (open_segment_ == segment_index && file_.is_valid()) return true;
+    if (file_.is_valid()) io_.close(file_);
+    file_ = {};
+    const std::string path = directory_ + "/" + journal::segment_file_name(segment_index);
+    auto opened = io_.open(path, {.direct = true, .read_only = true});
+    if (!opened) return false;
+    file_ = opened.value();
+    open_segment_ = segment_index;
+    return true;
+}
+
+void JournalReader::next_segment(std::uint64_t segment_index) {
+    next_.value = (segment_index + 1) * segment_bytes_ + journal::segment_header_bytes;
+}
+
+void JournalReader::on_completion(const io::Completion& completion) {
+    WEIR_ASSERT(reading_);
+    reading_ = false;
+    if (completion.result <= 0) {
+        // Unreadable: whatever was in the rest of this segment is missing, which the next record's sequence will show.
+        ++damaged_;
+        next_segment(base_.value / segment_bytes_);
+        return;
+    }
+    const auto filled = static_cast<std::uint32_t>(completion.result);
+    read_bytes_ += filled;
+    parse(buffers_[loading_], filled);
+}
+
+void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
+    const std::uint64_t segment_index = base_.value / segment_bytes_;
+    const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
+    std::uint64_t at = next_.value - base_.value;
+    bool in_damage = false;
+    while (buffer.count < read_records_max && base_.value + at < limit_.value) {
+        const std::uint64_t place = base_.value + at;
+        if (at + head_bytes > filled_bytes) {
+            // Only the end of a segment leaves less room than a head; a short read is gone on with from here.
+            if (place + head_bytes > segment_end) at = segment_end - base_.value;
+            break;
+        }
+        const ConstBytes bytes{buffer.bytes + at, filled_bytes - at};
+        const auto header = wire::load<journal::RecordHeader>(bytes);
+        const auto batch = wire::load<wire::BatchHeader>(bytes.subspan(sizeof(header)));
+        const std::uint64_t record_bytes = journal::record_bytes(header.batch_bytes);
+        const bool is_record = header.magic == journal::record_magic && header.position == place &&
+                               record_bytes <= batch_buffer_bytes && place + record_bytes <= segment_end &&
+                               header.crc == journal::record_crc(header, batch) &&
+                               header.batch_bytes == sizeof(batch) + batch.body_bytes;
+        if (!is_record) {
+            // Zeros that fill a block or the end of a segment, or damage: the next record can only begin at a block.
+            if (header.magic != 0 && !in_damage) ++damaged_;
+            in_damage = header.magic != 0;
+            at = round_up(at + 1, journal::block_bytes);
+            continue;
+        }
+        in_damage = false;
+        if (at + record_bytes > filled_bytes) break;
+        const ConstBytes body = bytes.subspan(head_bytes, batch.body_bytes);
+        if (crc32c(0, body) != batch.body_crc) {
+            ++damaged_;
+        } else {
+            buffer.records[buffer.count++] = {.position = {place},
+                                              .end = {place + record_bytes},
+                                              .lane = batch.lane,
+                                              .first_sequence = batch.first_sequence,
+                                              .last_sequence = batch.last_sequence(),
+                                              .batch_bytes = header.batch_bytes,
+                                              .batch = buffer.bytes + at + sizeof(header)};
+        }
+        at += record_bytes;
+    }
+    const bool is_stuck = base_.value + at == next_.value && buffer.count == 0;
+    next_.value = base_.value + at;
+    if (is_stuck && next_ < limit_) {
+        // A file that ends before its records do.
+        ++damaged_;
+        next_.value = segment_end;
+    }
+    if (next_.value >= segment_end) next_.value = segment_end + journal::segment_header_bytes;
+    buffer.cursor = 0;
+}
+
+}  // namespace weir::edge

@@ -1,0 +1,90 @@
+// JournalReader: reads durable records back from the spool's segments, in order, for an uplink that has to catch up.
+//
+// Two buffers: while the records of one are being sent, the other is filled. The 16 bytes before a batch (the second half of
+// its record header) may be overwritten by the reader's user: a frame header goes there, so that one send takes both.
+//
+// Thread    Spool runner.
+// Ownership A record's bytes are the user's from peek() until pop().
+// Law       Records come in the order of their positions, none left out but those that do not match their checksums.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/io/io.hpp"
+#include "core/journal/record.hpp"
+
+namespace weir::edge {
+
+inline constexpr std::uint32_t read_buffer_bytes = 1U << 20;
+inline constexpr std::uint32_t read_records_max = 256;  // per buffer; a group is at least one block, so 256 is all of it
+
+struct ReadRecord {
+    Position position{};
+    Position end{};
+    LaneId lane = 0;
+    Sequence first_sequence = 0;
+    Sequence last_sequence = 0;
+    std::uint32_t batch_bytes = 0;
+    std::byte* batch = nullptr;  // sizeof(wire::FrameHeader) bytes before it are free to use
+};
+
+class JournalReader {
+  public:
+    JournalReader(io::Io& io, std::string directory, std::uint64_t segment_bytes, std::uint8_t owner,
+                  std::uint8_t kind);
+    ~JournalReader();
+    JournalReader(const JournalReader&) = delete;
+    JournalReader& operator=(const JournalReader&) = delete;
+
+    // Forgets what it holds and goes on from `from`. Precondition: !is_reading().
+    void restart(Position from);
+    // Starts a read if there is a free buffer and something durable to read; true if it did.
+    bool pump(Position durable_end);
+    [[nodiscard]] const ReadRecord* peek() const;
+    void pop();
+    void on_completion(const io::Completion& completion);
+    [[nodiscard]] bool is_reading() const { return reading_; }
+    // Nothing is loaded or being loaded, and everything before `durable_end` was handed out.
+    [[nodiscard]] bool is_caught_up(Position durable_end) const {
+        return !reading_ && peek() == nullptr && next_ >= durable_end;
+    }
+    // Everything before `place` was handed out or is loaded: what begins there need not be read.
+    [[nodiscard]] bool has_passed(Position place) const { return !reading_ && next_ >= place; }
+    // The user got the record that ends at `end` another way. Precondition: has_passed(its start).
+    void skip_to(Position end) { next_ = end; }
+    [[nodiscard]] std::uint64_t damaged_records() const { return damaged_; }
+    [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
+
+  private:
+    struct Buffer {
+        std::byte* bytes = nullptr;
+        std::uint32_t count = 0;
+        std::uint32_t cursor = 0;
+        std::array<ReadRecord, read_records_max> records;
+    };
+    [[nodiscard]] bool open_segment(std::uint64_t segment_index);
+    void next_segment(std::uint64_t segment_index);
+    void parse(Buffer& buffer, std::uint32_t filled_bytes);
+
+    io::Io& io_;
+    std::string directory_;
+    std::uint64_t segment_bytes_;
+    std::uint8_t owner_;
+    std::uint8_t kind_;
+    std::array<Buffer, 2> buffers_;
+    std::uint32_t front_ = 0;
+    std::uint32_t loading_ = 0;
+    io::File file_{};
+    std::uint64_t open_segment_ = UINT64_MAX;
+    Position next_{};       // the first byte not parsed yet
+    Position base_{};       // where the read under way begins
+    Position limit_{};      // durable end as of that read
+    bool reading_ = false;
+    std::uint64_t damaged_ = 0;
+    std::uint64_t read_bytes_ = 0;
+};
+
+}  // namespace weir::edge

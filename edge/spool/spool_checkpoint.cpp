@@ -1,0 +1,101 @@
+#include "edge/spool/spool_checkpoint.hpp"
+
+#include "core/base/assert.hpp"
+#include "core/wire/control.hpp"
+
+namespace weir::edge {
+namespace {
+
+struct Head {
+    std::uint32_t magic = spool_checkpoint_magic;
+    std::uint32_t version = spool_checkpoint_version;
+    std::uint64_t lineage = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t durable = 0;
+    std::uint64_t delivered = 0;
+    std::uint64_t trimmed = 0;
+    std::uint32_t durable_crc = 0;
+    std::uint32_t lanes = 0;
+};
+static_assert(sizeof(Head) == 56);
+
+struct Lane {
+    std::array<char, wire::lane_name_bytes_max> name{};
+    LaneId id = 0;
+    std::uint16_t reserved = 0;
+    std::uint32_t previous_crc = 0;
+    Sequence last_sequence = 0;
+    Sequence delivered_sequence = 0;
+    std::uint64_t gap_events = 0;
+    wire::LedgerTotals totals;
+};
+static_assert(sizeof(Lane) == 112);
+static_assert(sizeof(Head) + wire::hello_lanes_max * sizeof(Lane) <= spool_checkpoint_bytes_max);
+
+}  // namespace
+
+std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes into) {
+    const std::size_t bytes = sizeof(Head) + lanes.count() * sizeof(Lane);
+    WEIR_ASSERT(into.size() >= bytes);
+    Head out;
+    out.lineage = head.lineage;
+    out.epoch = head.epoch;
+    out.durable = head.durable.value;
+    out.delivered = head.delivered.value;
+    out.trimmed = head.trimmed.value;
+    out.durable_crc = head.durable_crc;
+    out.lanes = static_cast<std::uint32_t>(lanes.count());
+    wire::store(into, out);
+    for (std::size_t index = 0; index < lanes.count(); ++index) {
+        const SpoolLane& from = lanes[index];
+        Lane lane;
+        lane.name = wire::name_field<wire::lane_name_bytes_max>(from.state.name);
+        lane.id = from.state.id;
+        lane.previous_crc = from.state.previous_crc;
+        lane.last_sequence = from.state.last_sequence;
+        lane.delivered_sequence = from.state.delivered_sequence;
+        lane.gap_events = from.gap_events;
+        lane.totals = from.state.totals;
+        wire::store(into.subspan(sizeof(Head) + index * sizeof(Lane)), lane);
+    }
+    return bytes;
+}
+
+std::vector<std::byte> encode(const SpoolCheckpoint& checkpoint) {
+    std::vector<std::byte> bytes(spool_checkpoint_bytes_max);
+    bytes.resize(encode(checkpoint, LaneTable(checkpoint.lanes), bytes));
+    return bytes;
+}
+
+std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
+    if (content.size() < sizeof(Head)) return std::nullopt;
+    const auto head = wire::load<Head>(content);
+    if (head.magic != spool_checkpoint_magic || head.version != spool_checkpoint_version) return std::nullopt;
+    if (head.lanes > wire::hello_lanes_max || content.size() != sizeof(Head) + head.lanes * sizeof(Lane)) {
+        return std::nullopt;
+    }
+    SpoolCheckpoint checkpoint;
+    checkpoint.lineage = head.lineage;
+    checkpoint.epoch = head.epoch;
+    checkpoint.durable = {head.durable};
+    checkpoint.durable_crc = head.durable_crc;
+    checkpoint.delivered = {head.delivered};
+    checkpoint.trimmed = {head.trimmed};
+    for (std::uint32_t index = 0; index < head.lanes; ++index) {
+        const auto from = wire::load<Lane>(content.subspan(sizeof(Head) + index * sizeof(Lane)));
+        SpoolLane lane;
+        lane.state.id = from.id;
+        lane.state.name = wire::name_of(from.name);
+        lane.state.last_sequence = from.last_sequence;
+        lane.state.delivered_sequence = from.delivered_sequence;
+        lane.state.previous_crc = from.previous_crc;
+        lane.state.totals = from.totals;
+        lane.gap_events = from.gap_events;
+        if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
+        if (from.delivered_sequence > from.last_sequence) return std::nullopt;
+        checkpoint.lanes.push_back(std::move(lane));
+    }
+    return checkpoint;
+}
+
+}  // namespace weir::edge
