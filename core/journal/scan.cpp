@@ -206,6 +206,8 @@ std::optional<RecordView> Scanner::State::at_failure() {
 // The first whole record at or behind `from`, and whether it or one behind it proves that `failed_at` was durable.
 std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t from, std::uint64_t limit,
                                                                 std::uint64_t failed_at) {
+    std::uint64_t unproven_end = round_up(failed_at, block_bytes);
+    if (unproven_end % segment_bytes == 0) unproven_end += segment_header_bytes;  // where a writer started there begins
     std::optional<Candidate> candidate;
     RecordView view;
     for (const SegmentInfo& info : list.segments) {
@@ -224,7 +226,7 @@ std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t fr
             }
             if (place != failed_at || !is_chained) {
                 if (!candidate) candidate = Candidate{{place}, false};
-                if (view.header.durable_before > round_up(failed_at, block_bytes)) {
+                if (view.header.durable_before > unproven_end) {
                     candidate->is_proof = true;
                     return candidate;
                 }
