@@ -146,7 +146,7 @@ Budget budget_of(const CentralConfig& config) {
          minute_bytes);
     terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("process: code, stacks, control threads", process_bytes);
-    terms.note("disk    the journal grows with what arrives; there is no retention yet");
+    terms.note("disk: the journal grows with what arrives; there is no retention yet");
     return {terms.memory_bytes(), terms.disk_bytes(), terms.text()};
 }
 
