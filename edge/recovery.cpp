@@ -199,7 +199,8 @@ Result<Recovered> recover(const EdgeConfig& config) {
 
     start.lanes = arrange(config, std::move(lanes));
     if (start.lanes.size() > wire::hello_lanes_max) {
-        return Error{0, "lanes: " + std::to_string(start.lanes.size()) + " with those that are still being drained; at most " +
+        return Error{0, "lanes: " + std::to_string(start.lanes.size()) +
+                            " with those that are still being drained; at most " +
                             std::to_string(wire::hello_lanes_max)};
     }
 

@@ -20,9 +20,9 @@ namespace weir::edge {
 struct Recovered {
     SpoolStart spool;
     IntakeMemory memory;
-    std::uint64_t records = 0;   // read back
+    std::uint64_t records = 0;  // read back
     std::vector<std::string> faults;
-    bool is_new = false;        // a new lineage was born
+    bool is_new = false;  // a new lineage was born
 };
 
 [[nodiscard]] Result<Recovered> recover(const EdgeConfig& config);

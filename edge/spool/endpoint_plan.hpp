@@ -14,7 +14,10 @@ namespace weir::edge {
 class EndpointPlan {
   public:
     EndpointPlan(std::size_t endpoints, std::uint64_t pause_ms_min, std::uint64_t pause_ms_max, std::uint64_t seed)
-        : endpoints_(endpoints), pause_ms_min_(pause_ms_min), pause_ms_max_(pause_ms_max), pause_ms_(pause_ms_min),
+        : endpoints_(endpoints),
+          pause_ms_min_(pause_ms_min),
+          pause_ms_max_(pause_ms_max),
+          pause_ms_(pause_ms_min),
           random_(seed | 1U) {}
     [[nodiscard]] std::size_t endpoint() const { return endpoint_; }
     // The endpoint failed: chooses the next one; milliseconds to wait before trying it.

@@ -26,8 +26,7 @@ class IntakeNotes {
              durable_[lane_index]);
     }
     void delivered(std::size_t lane_index, LaneId lane, Sequence last_sequence) {
-        send({.kind = ToIntake::Kind::delivered, .lane = lane, .last_sequence = last_sequence},
-             delivered_[lane_index]);
+        send({.kind = ToIntake::Kind::delivered, .lane = lane, .last_sequence = last_sequence}, delivered_[lane_index]);
     }
     void returned(std::uint32_t buffer) {
         const ToIntake note{.kind = ToIntake::Kind::returned, .buffer = buffer};

@@ -19,7 +19,8 @@
 namespace weir::edge {
 
 inline constexpr std::uint32_t read_buffer_bytes = 1U << 20;
-inline constexpr std::uint32_t read_records_max = 256;  // per buffer; a group is at least one block, so 256 is all of it
+inline constexpr std::uint32_t read_records_max =
+    256;  // per buffer; a group is at least one block, so 256 is all of it
 
 struct ReadRecord {
     Position position{};
@@ -79,9 +80,9 @@ class JournalReader {
     std::uint32_t loading_ = 0;
     io::File file_{};
     std::uint64_t open_segment_ = UINT64_MAX;
-    Position next_{};       // the first byte not parsed yet
-    Position base_{};       // where the read under way begins
-    Position limit_{};      // durable end as of that read
+    Position next_{};   // the first byte not parsed yet
+    Position base_{};   // where the read under way begins
+    Position limit_{};  // durable end as of that read
     bool reading_ = false;
     std::uint64_t damaged_ = 0;
     std::uint64_t read_bytes_ = 0;

@@ -47,10 +47,9 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
                {.owner = owner, .kind = journal_kind, .generation = 0, .index = 0}),
       checkpoint_(spool_checkpoint_path(parts.config.data_dir), parts.start.checkpoint_serial),
       reader_(io, spool_directory(parts.config.data_dir), parts.start.segment_bytes, owner, read_kind),
-      uplink_(io, owner,
-              {.connect = connect_kind, .receive = receive_kind, .send = send_kind, .read = read_kind},
-              uplink_options(parts.config, parts.jitter_seed), parts.start.identity, lanes_, reader_, parts.pool, notes_,
-              parts.counters,
+      uplink_(io, owner, {.connect = connect_kind, .receive = receive_kind, .send = send_kind, .read = read_kind},
+              uplink_options(parts.config, parts.jitter_seed), parts.start.identity, lanes_, reader_, parts.pool,
+              notes_, parts.counters,
               {.kept_from = parts.start.kept_from,
                .delivered = parts.start.delivered,
                .durable_end = parts.start.durable_end}),
@@ -114,8 +113,7 @@ std::size_t SpoolStage::append_accepted(MonotonicNs now) {
     std::size_t appended = 0;
     while (accepted_count_ > 0 && writing_count_ < writing_.size() && !journal_.is_poisoned()) {
         const ToSpool& next = accepted_[accepted_head_];
-        const auto group_bytes =
-            round_up(journal::record_bytes(next.batch_bytes), std::uint64_t{journal::block_bytes});
+        const auto group_bytes = round_up(journal::record_bytes(next.batch_bytes), std::uint64_t{journal::block_bytes});
         if (held_bytes() + group_bytes > bytes_max_) break;
         const Bytes group = pool_.buffer(next.buffer).first(group_bytes);
         const journal::RecordSlot slot{.at = 0, .batch_bytes = next.batch_bytes};
@@ -225,13 +223,19 @@ void SpoolStage::on_completion(const io::Completion& completion, MonotonicNs now
                 counters_.checkpoint_failures.add(1);
             }
             return;
-        default: WEIR_ASSERT(uplink_.on_completion(completion, now)); return;
+        default:
+            WEIR_ASSERT(uplink_.on_completion(completion, now));
+            return;
     }
 }
 
-MonotonicNs SpoolStage::next_deadline() const { return std::min(checkpoint_at_, uplink_.next_deadline()); }
+MonotonicNs SpoolStage::next_deadline() const {
+    return std::min(checkpoint_at_, uplink_.next_deadline());
+}
 
-void SpoolStage::drain(MonotonicNs) { draining_ = true; }
+void SpoolStage::drain(MonotonicNs) {
+    draining_ = true;
+}
 
 bool SpoolStage::is_drained() const {
     return draining_ && uplink_.is_drained() && final_checkpoint_begun_ && !checkpoint_.is_busy();

@@ -101,11 +101,11 @@ class SpoolStage final : public Stage {
     std::size_t writing_head_ = 0;
     std::size_t writing_count_ = 0;
 
-    Position durable_end_{};        // of the last durable record
+    Position durable_end_{};  // of the last durable record
     std::uint32_t durable_crc_ = 0;
-    Position covered_{};            // by intake's checkpoint
-    Position trimmed_{};            // start of the oldest segment that is kept
-    Position stored_start_{};       // where a scan from the stored checkpoint would begin
+    Position covered_{};       // by intake's checkpoint
+    Position trimmed_{};       // start of the oldest segment that is kept
+    Position stored_start_{};  // where a scan from the stored checkpoint would begin
     Position storing_start_{};
     MonotonicNs checkpoint_at_{};
     bool poison_told_ = false;

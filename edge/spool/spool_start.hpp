@@ -13,7 +13,8 @@ namespace weir::edge {
 
 struct SpoolStart {
     SpoolIdentity identity;
-    std::vector<SpoolLane> lanes;     // configured ones in the order of the configuration, older ones, the dead-letter lane
+    std::vector<SpoolLane>
+        lanes;  // configured ones in the order of the configuration, older ones, the dead-letter lane
     std::uint64_t segment_bytes = 0;  // of the segments that exist; of the configuration if there are none
     journal::Tail tail;               // where the journal goes on
     Position durable_end{};           // of the last record
@@ -25,7 +26,9 @@ struct SpoolStart {
     std::uint64_t checkpoint_serial = 0;
 };
 
-[[nodiscard]] inline std::string spool_directory(const std::string& data_dir) { return data_dir + "/spool"; }
+[[nodiscard]] inline std::string spool_directory(const std::string& data_dir) {
+    return data_dir + "/spool";
+}
 [[nodiscard]] inline std::string spool_checkpoint_path(const std::string& data_dir) {
     return data_dir + "/spool-checkpoint";
 }

@@ -36,8 +36,7 @@ Uplink::Uplink(io::Io& io, std::uint8_t owner, UplinkKinds kinds, UplinkOptions 
       notes_(notes),
       counters_(counters),
       extent_(extent),
-      endpoints_(options_.centrals.size(), options_.reconnect_ms_min, options_.reconnect_ms_max,
-                 options_.jitter_seed),
+      endpoints_(options_.centrals.size(), options_.reconnect_ms_min, options_.reconnect_ms_max, options_.jitter_seed),
       carry_pool_(1, central_frame_body_bytes_max),
       splitter_(carry_pool_, central_frame_body_bytes_max),
       // Half of the pool may wait here for credit; the other half stays for batches to be filled and written.
@@ -97,7 +96,8 @@ std::size_t Uplink::do_work(MonotonicNs now) {
 
 MonotonicNs Uplink::next_deadline() const {
     switch (state_) {
-        case UplinkState::waiting: return draining_ ? never : retry_at_;
+        case UplinkState::waiting:
+            return draining_ ? never : retry_at_;
         case UplinkState::connecting:
         case UplinkState::greeting:
         case UplinkState::live: {
@@ -107,7 +107,8 @@ MonotonicNs Uplink::next_deadline() const {
             }
             return draining_ ? std::min(at, drain_until_) : at;
         }
-        case UplinkState::closing: return never;  // a completion ends it
+        case UplinkState::closing:
+            return never;  // a completion ends it
     }
     return never;
 }
@@ -119,7 +120,9 @@ void Uplink::drain(MonotonicNs now) {
     if (state_ == UplinkState::connecting || state_ == UplinkState::greeting) lose(now, options_.reconnect_ms_max);
 }
 
-bool Uplink::is_drained() const { return draining_ && state_ == UplinkState::waiting; }
+bool Uplink::is_drained() const {
+    return draining_ && state_ == UplinkState::waiting;
+}
 
 void Uplink::connect(MonotonicNs now) {
     WEIR_ASSERT(sending_ == Sending::nothing && memory_count_ == 0 && !reader_.is_reading());
@@ -159,8 +162,8 @@ bool Uplink::on_completion(const io::Completion& completion, MonotonicNs now) {
         }
         return true;
     }
-    const bool is_stale = token.generation != generation_ || state_ == UplinkState::waiting ||
-                          state_ == UplinkState::closing;
+    const bool is_stale =
+        token.generation != generation_ || state_ == UplinkState::waiting || state_ == UplinkState::closing;
     if (token.kind == kinds_.connect) {
         if (is_stale || state_ != UplinkState::connecting) return true;
         if (completion.result < 0) {
@@ -263,16 +266,22 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
             if (body.size() != sizeof(wire::Refusal)) break;
             take_refusal(body);
             return false;
-        case wire::FrameKind::ping: queue_control(wire::FrameKind::pong, header.number, {}); return true;
-        case wire::FrameKind::pong: return true;
-        case wire::FrameKind::goodbye: over_pause_ms_ = endpoints_.lost(); return false;
+        case wire::FrameKind::ping:
+            queue_control(wire::FrameKind::pong, header.number, {});
+            return true;
+        case wire::FrameKind::pong:
+            return true;
+        case wire::FrameKind::goodbye:
+            over_pause_ms_ = endpoints_.lost();
+            return false;
         case wire::FrameKind::event:
         case wire::FrameKind::dead_letter:
         case wire::FrameKind::producer_hello:
         case wire::FrameKind::producer_welcome:
         case wire::FrameKind::producer_ack:
         case wire::FrameKind::edge_hello:
-        case wire::FrameKind::batch: break;
+        case wire::FrameKind::batch:
+            break;
     }
     counters_.refusals.add(1);
     over_pause_ms_ = endpoints_.turned_away();
@@ -360,11 +369,15 @@ void Uplink::take_refusal(ConstBytes body) {
         case wire::RefusalReason::protocol:
         case wire::RefusalReason::too_large:
         case wire::RefusalReason::checksum:
-        case wire::RefusalReason::number_gap: over_pause_ms_ = endpoints_.turned_away(); return;
+        case wire::RefusalReason::number_gap:
+            over_pause_ms_ = endpoints_.turned_away();
+            return;
         case wire::RefusalReason::limit:
         case wire::RefusalReason::draining:
         case wire::RefusalReason::busy:
-        case wire::RefusalReason::storage: over_pause_ms_ = endpoints_.failed(); return;
+        case wire::RefusalReason::storage:
+            over_pause_ms_ = endpoints_.failed();
+            return;
     }
     over_pause_ms_ = endpoints_.turned_away();
 }
@@ -462,7 +475,9 @@ bool Uplink::send_next_batch(MonotonicNs now) {
     return false;
 }
 
-bool Uplink::may_send(std::uint64_t frame_bytes) const { return sent_bytes_ + frame_bytes <= credit_bytes_; }
+bool Uplink::may_send(std::uint64_t frame_bytes) const {
+    return sent_bytes_ + frame_bytes <= credit_bytes_;
+}
 
 // Names the sequences before `first_sequence` that the spool no longer has.
 bool Uplink::send_gap_before(std::size_t lane_index, Sequence first_sequence, MonotonicNs now) {
@@ -538,14 +553,17 @@ void Uplink::sent(MonotonicNs now) {
     (void)now;
     switch (sending_) {
         case Sending::nothing:
-        case Sending::control: break;
+        case Sending::control:
+            break;
         case Sending::memory_batch:
             WEIR_ASSERT(memory_count_ > 0);
             notes_.returned(memory_[memory_head_].buffer);
             memory_head_ = (memory_head_ + 1) % memory_.size();
             --memory_count_;
             break;
-        case Sending::read_batch: reader_.pop(); break;
+        case Sending::read_batch:
+            reader_.pop();
+            break;
     }
     sending_ = Sending::nothing;
 }

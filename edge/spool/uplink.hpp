@@ -144,9 +144,9 @@ class Uplink {
     MonotonicNs pinged_at_{};
     std::uint64_t pause_ms_ = 0;
     std::uint64_t ping_number_ = 0;
-    bool is_over_ = false;           // the peer's frames ended the session
+    bool is_over_ = false;  // the peer's frames ended the session
     std::uint64_t over_pause_ms_ = 0;
-    bool gap_refused_ = false;       // the last session ended so; set back by an ack
+    bool gap_refused_ = false;  // the last session ended so; set back by an ack
 
     Sending sending_ = Sending::nothing;
     std::uint64_t credit_bytes_ = 0;

@@ -1,0 +1,36 @@
+// Account: the edge's ledger and metrics as text, from its counters.
+//
+// Thread    Control threads: counters are read a moment old; a residue while events move is that moment.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "edge/counters.hpp"
+
+namespace weir::edge {
+
+struct LaneName {
+    std::uint16_t id = 0;
+    std::string name;
+};
+
+struct Ledger {
+    std::uint64_t offered = 0, accepted = 0, duplicates = 0, rejected = 0;
+    std::uint64_t spooled = 0;        // events durable here, of any lane
+    std::uint64_t delivered = 0;      // of the lanes but the dead letters'
+    std::uint64_t dead_lettered = 0;  // durable on the dead-letter lane
+    std::uint64_t shed = 0, expired = 0, gap = 0;
+    std::uint64_t held = 0;    // accepted and none of the above: in memory or in the spool
+    std::int64_t residue = 0;  // offered that is neither accepted, nor a duplicate, nor rejected: 0 at rest
+};
+
+[[nodiscard]] Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lanes);
+// The body of GET /api/v1/ledger.
+[[nodiscard]] std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName>& lanes,
+                                      const std::string& edge_id);
+// The body of GET /metrics.
+[[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes);
+
+}  // namespace weir::edge

@@ -1,0 +1,352 @@
+#include "edge/daemon.hpp"
+
+#include <cinttypes>
+
+#include "core/base/clock.hpp"
+#include "core/control/admin.hpp"
+#include "core/control/log.hpp"
+#include "core/control/metrics_text.hpp"
+#include "core/control/signals.hpp"
+#include "core/journal/segments.hpp"
+#include "core/pipeline/runner.hpp"
+#include "core/pipeline/thread_plan.hpp"
+#include "edge/account.hpp"
+#include "edge/recovery.hpp"
+#include "edge/spool/spool_stage.hpp"
+
+namespace weir::edge {
+namespace {
+
+constexpr std::size_t to_spool_capacity = 1024;
+constexpr std::size_t to_intake_capacity = 16384;
+constexpr std::uint32_t recycled_segments_max = 2;
+constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small and taken at once
+constexpr std::uint32_t uplink_sockets_max = 4;
+constexpr std::uint64_t control_wait_ms = 200;
+constexpr std::uint64_t drain_wait_ms = 10;
+// A drain that hangs on a dead disk is not waited for longer than an init system would.
+constexpr std::uint64_t drain_ms_max = 60'000;
+
+void ring_doorbell(void* doorbell) {
+    static_cast<Doorbell*>(doorbell)->ring();
+}
+
+std::string hex(std::uint64_t value) {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016" PRIx64, value);
+    return text;
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const auto& one : texts) all += (all.empty() ? "" : ",") + one;
+    return all;
+}
+
+ThreadPlan plan_of(const EdgeConfig& config) {
+    return make_thread_plan(config.runtime.thread_plan, {"intake", "spool"}, config.runtime.idle, usable_cores());
+}
+
+RunnerOptions runner_options(const EdgeConfig& config, const ThreadPlan::Place& place, io::IoChoice io,
+                             const io::IoOptions& io_options) {
+    RunnerOptions options;
+    options.name = place.runner;
+    options.core = place.core;
+    options.idle = place.idle;
+    options.idle_spin_ns = config.runtime.idle_spin_us * ns_per_us;
+    options.io = io;
+    options.io_options = io_options;
+    return options;
+}
+
+io::IoOptions intake_io_options(const EdgeConfig& config) {
+    io::IoOptions options;
+    options.slots = config.runtime.receive_slots;
+    options.slot_bytes = config.runtime.receive_slot_bytes;
+    options.sockets_max = config.listen.connections_max + static_cast<std::uint32_t>(config.listen.producers.size());
+    return options;
+}
+
+io::IoOptions spool_io_options() {
+    io::IoOptions options;
+    options.slots = uplink_receive_slots;
+    options.sockets_max = uplink_sockets_max;
+    return options;
+}
+
+}  // namespace
+
+std::string thread_plan_text(const EdgeConfig& config) {
+    return "threads: " + plan_of(config).explanation;
+}
+
+// What the control loop said last: a line is written only when something changes.
+struct Told {
+    bool is_connected = false;
+    bool was_connected = false;
+    std::uint64_t refusals = 0;
+    std::uint64_t last_refusal = 0;
+    std::uint64_t checkpoint_failures = 0;
+    std::uint64_t central_behind = 0;
+    std::uint64_t damaged_records = 0;
+    bool is_poisoned = false;
+    bool is_full = false;
+};
+
+struct EdgeDaemon::Parts {
+    Parts(EdgeConfig edge_config, io::IoChoice io_choice)
+        : config(std::move(edge_config)),
+          plan(plan_of(config)),
+          io(io_choice),
+          pool(config.spool.batches_max),
+          to_spool(to_spool_capacity),
+          to_intake(to_intake_capacity),
+          intake_runner(runner_options(config, plan.places[0], io, intake_io_options(config))),
+          spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}
+
+    [[nodiscard]] Status start();
+    [[nodiscard]] Status start_spool();
+    [[nodiscard]] Status start_intake();
+    [[nodiscard]] int run();
+    [[nodiscard]] int drain(control::SignalWatch& signals);
+    void tell_changes();
+    [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
+    [[nodiscard]] std::vector<std::string> unready_reasons() const;
+    [[nodiscard]] bool is_full() const {
+        return counters.spool.journal_bytes_held.get() + batch_buffer_bytes > config.spool.bytes_max;
+    }
+
+    EdgeConfig config;
+    ThreadPlan plan;
+    io::IoChoice io;
+    EdgeCounters counters;
+    BatchPool pool;
+    Ring<ToSpool> to_spool;
+    Ring<ToIntake> to_intake;
+    std::optional<Recovered> recovered;
+    std::vector<LaneName> lanes;
+    std::unique_ptr<journal::SegmentStore> segments;
+    // The runners end before what their stages use.
+    Runner intake_runner;
+    Runner spool_runner;
+    std::unique_ptr<control::AdminServer> admin;
+    std::atomic<bool> is_draining{false};
+    Told told;
+};
+
+Status EdgeDaemon::Parts::start() {
+    auto found = recover(config);
+    if (!found) return found.error();
+    recovered.emplace(std::move(found.value()));
+    for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
+    for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name});
+    if (auto status = start_spool(); !status) return status;
+    if (auto status = start_intake(); !status) return status;
+    admin = std::make_unique<control::AdminServer>(
+        config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); });
+    if (auto status = admin->start(); !status) return status;
+    const SpoolIdentity& identity = recovered->spool.identity;
+    control::log_info("ready", {{"edge", identity.edge_id},
+                                {"producers", joined(config.listen.producers)},
+                                {"admin", admin->bound_address()},
+                                {"io", intake_runner.io_name()},
+                                {"threads", plan.explanation},
+                                {"lineage", hex(identity.lineage)},
+                                {"epoch", identity.epoch},
+                                {"records_read_back", recovered->records}});
+    return Done{};
+}
+
+Status EdgeDaemon::Parts::start_spool() {
+    segments = journal::make_segment_store(spool_directory(config.data_dir), recovered->spool.segment_bytes,
+                                           recycled_segments_max, &ring_doorbell, &spool_runner.doorbell());
+    return spool_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        auto stage = std::make_unique<SpoolStage>(
+            runner_io, std::uint8_t{0},
+            SpoolParts{.config = config,
+                       .start = recovered->spool,
+                       .pool = pool,
+                       .segments = *segments,
+                       .from_intake = to_spool.take_reader(),
+                       .to_intake = to_intake.take_writer(),
+                       .intake_doorbell = intake_runner.doorbell(),
+                       .counters = counters.spool,
+                       // Edges differ by lineage: they do not come back in step.
+                       .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch});
+        if (auto opened = stage->open(); !opened) return opened.error();
+        std::vector<std::unique_ptr<Stage>> stages;
+        stages.push_back(std::move(stage));
+        return stages;
+    });
+}
+
+Status EdgeDaemon::Parts::start_intake() {
+    std::vector<LaneState> states;
+    for (const SpoolLane& lane : recovered->spool.lanes) states.push_back(lane.state);
+    return intake_runner.start([this, states](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity, states,
+                                              std::move(recovered->memory), pool, to_spool.take_writer(),
+                                              to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
+        if (auto started = stage->start(); !started) return started.error();
+        std::vector<std::unique_ptr<Stage>> stages;
+        stages.push_back(std::move(stage));
+        return stages;
+    });
+}
+
+int EdgeDaemon::Parts::run() {
+    control::SignalWatch signals;
+    for (;;) {
+        const control::Wish wish = signals.wait(control_wait_ms);
+        tell_changes();
+        control::log_flush();
+        switch (wish) {
+            case control::Wish::none:
+                break;
+            case control::Wish::reload:
+                control::log_warn("reload_ignored", {{"what", "the configuration is read at start only"}});
+                break;
+            case control::Wish::drain:
+                return drain(signals);
+            case control::Wish::halt:
+                return 1;
+        }
+        if (intake_runner.is_finished() || spool_runner.is_finished()) {
+            control::log_error("runner_ended", {{"runner", intake_runner.is_finished() ? "intake" : "spool"}});
+            return 1;
+        }
+    }
+}
+
+int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
+    is_draining.store(true, std::memory_order_relaxed);
+    control::log_info("draining");
+    intake_runner.request_drain();
+    bool spool_asked = false;
+    const MonotonicNs until = monotonic_now().plus_ns(drain_ms_max * ns_per_ms);
+    while (!spool_runner.is_finished()) {
+        if (!spool_asked && intake_runner.is_finished()) {
+            spool_runner.request_drain();
+            spool_asked = true;
+        }
+        const bool is_late = monotonic_now() >= until;
+        if (is_late || signals.wait(drain_wait_ms) == control::Wish::halt) {
+            control::log_warn("halted", {{"why", is_late ? "the drain took too long" : "second signal"}});
+            intake_runner.request_halt();
+            spool_runner.request_halt();
+            return 1;
+        }
+    }
+    tell_changes();
+    control::log_info("drained", {{"held_events", ledger_of(counters, lanes).held}});
+    return 0;
+}
+
+void EdgeDaemon::Parts::tell_changes() {
+    const SpoolCounters& spool = counters.spool;
+    const std::string& edge = config.edge_id;
+    const std::string& central = config.uplink.centrals[spool.endpoint.get()];
+    const bool is_connected = spool.is_connected.get() != 0;
+    if (is_connected != told.is_connected) {
+        told.is_connected = is_connected;
+        if (is_connected) {
+            control::log_info("uplink_up", {{"edge", edge}, {"central", central}});
+            told.last_refusal = 0;
+        } else {
+            control::log_warn("uplink_lost",
+                              {{"edge", edge}, {"central", central}, {"held_events", ledger_of(counters, lanes).held}});
+        }
+    }
+    const auto refusal = static_cast<wire::RefusalReason>(spool.last_refusal.get());
+    if (spool.last_refusal.get() != told.last_refusal) {
+        told.last_refusal = spool.last_refusal.get();
+        const bool is_alarm = refusal == wire::RefusalReason::fenced || refusal == wire::RefusalReason::diverged;
+        if (told.last_refusal != 0) {
+            control::log(is_alarm ? control::LogLevel::error : control::LogLevel::warn,
+                         is_alarm ? "uplink_fenced" : "uplink_refused",
+                         {{"edge", edge}, {"central", central}, {"reason", wire::text(refusal)}});
+        }
+    }
+    if (spool.central_behind.get() != told.central_behind) {
+        told.central_behind = spool.central_behind.get();
+        control::log_warn("central_behind",
+                          {{"edge", edge}, {"what", "it lost what it had acked; sent again as kept"}});
+    }
+    if (spool.damaged_records.get() != told.damaged_records) {
+        told.damaged_records = spool.damaged_records.get();
+        control::log_error("spool_damaged", {{"edge", edge}, {"records", told.damaged_records}});
+    }
+    const std::uint64_t failures = spool.checkpoint_failures.get() + counters.intake.checkpoint_failures.get();
+    if (failures != told.checkpoint_failures) {
+        told.checkpoint_failures = failures;
+        control::log_warn("checkpoint_failed", {{"edge", edge}, {"failures", failures}});
+    }
+    if (spool.poisoned_errno.get() != 0 && !told.is_poisoned) {
+        told.is_poisoned = true;
+        control::log_error("spool_poisoned", {{"edge", edge}, {"errno", spool.poisoned_errno.get()}});
+    }
+    if (is_full() != told.is_full) {
+        told.is_full = !told.is_full;
+        control::log_warn(told.is_full ? "spool_full" : "spool_has_room",
+                          {{"edge", edge}, {"held_bytes", spool.journal_bytes_held.get()}});
+    }
+}
+
+std::vector<std::string> EdgeDaemon::Parts::unready_reasons() const {
+    std::vector<std::string> reasons;
+    if (is_draining.load(std::memory_order_relaxed)) reasons.emplace_back("draining");
+    if (counters.spool.poisoned_errno.get() != 0) reasons.emplace_back("the spool's disk failed");
+    if (is_full()) reasons.emplace_back("the spool is full");
+    if (intake_runner.is_finished() || spool_runner.is_finished()) reasons.emplace_back("a runner has ended");
+    return reasons;
+}
+
+control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const {
+    target = target.substr(0, target.find('?'));
+    if (target == "/healthz") {
+        const bool is_alive = !intake_runner.is_finished() && !spool_runner.is_finished();
+        return is_alive || is_draining.load(std::memory_order_relaxed)
+                   ? control::AdminResponse{.body = "ok\n"}
+                   : control::AdminResponse{.status = 503, .body = "a runner has ended\n"};
+    }
+    if (target == "/readyz") {
+        const auto reasons = unready_reasons();
+        std::string body = reasons.empty() ? "ready\n" : "";
+        for (const auto& reason : reasons) body += "not ready: " + reason + "\n";
+        // An edge takes events whether a central is there or not.
+        if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
+        return {.status = reasons.empty() ? 200U : 503U, .body = body};
+    }
+    if (target == "/metrics") {
+        return {.content_type = std::string(control::metrics_content_type), .body = metrics_text(counters, lanes)};
+    }
+    if (target == "/api/v1/ledger") {
+        return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};
+    }
+    return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger\n"};
+}
+
+EdgeDaemon::EdgeDaemon(EdgeConfig config, io::IoChoice io) : parts_(std::make_unique<Parts>(std::move(config), io)) {}
+EdgeDaemon::~EdgeDaemon() {
+    if (parts_->admin) parts_->admin->stop();
+    for (Runner* runner : {&parts_->intake_runner, &parts_->spool_runner}) {
+        runner->request_halt();
+        runner->join();
+    }
+}
+Status EdgeDaemon::start() {
+    return parts_->start();
+}
+int EdgeDaemon::run() {
+    const int code = parts_->run();
+    control::log_flush(true);
+    return code;
+}
+const EdgeCounters& EdgeDaemon::counters() const {
+    return parts_->counters;
+}
+std::string EdgeDaemon::admin_address() const {
+    return parts_->admin ? parts_->admin->bound_address() : "";
+}
+
+}  // namespace weir::edge

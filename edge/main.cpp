@@ -1,0 +1,97 @@
+// weir-edge: the command line.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "core/control/journal_tools.hpp"
+#include "core/control/log.hpp"
+#include "core/control/signals.hpp"
+#include "edge/config.hpp"
+#include "edge/daemon.hpp"
+
+namespace {
+
+using weir::edge::EdgeConfig;
+
+constexpr int exit_configuration = 78;  // EX_CONFIG of sysexits.h
+constexpr const char* version = "weir-edge 0.1.0";
+
+int say_errors(const std::vector<std::string>& errors) {
+    for (const auto& line : errors) std::cerr << line << "\n";
+    return exit_configuration;
+}
+
+int check(const std::string& path) {
+    const auto loaded = weir::edge::load_config(path);
+    for (const auto& line : loaded.warnings) std::cerr << "warning: " << line << "\n";
+    if (!loaded.config) return say_errors(loaded.errors);
+    std::cout << weir::edge::budget_of(*loaded.config).text << weir::edge::thread_plan_text(*loaded.config) << "\n";
+    return 0;
+}
+
+int run(const std::string& path, const std::string& io_text) {
+    auto io = weir::io::parse_io_choice(io_text);
+    if (!io) {
+        std::cerr << "--io: " << io.error().what << "\n";
+        return exit_configuration;
+    }
+    auto loaded = weir::edge::load_config(path);
+    if (!loaded.config) return say_errors(loaded.errors);
+    weir::control::block_signals();
+    const auto level = weir::control::parse_log_level(loaded.config->log_level);
+    weir::control::log_open(level.value_or(weir::control::LogLevel::warn));
+    for (const auto& line : loaded.warnings) weir::control::log_warn("config", {{"what", line}});
+    weir::edge::EdgeDaemon daemon(std::move(*loaded.config), io.value());
+    if (auto started = daemon.start(); !started) {
+        weir::control::log_error("start_failed", {{"what", started.error().what}});
+        weir::control::log_flush(true);
+        return 1;
+    }
+    return daemon.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"weir-edge: takes events from producers, makes them durable, and brings them to a central"};
+    app.set_version_flag("--version", version);
+    app.require_subcommand(1);
+    int code = 0;
+    std::string config;
+    std::string io = "auto";
+    std::string verb;
+    std::string directory;
+    bool json = false;
+    weir::control::DeadLetterFilter filter;
+    std::uint64_t sequence = 0;
+
+    auto* run_command = app.add_subcommand("run", "Runs the edge until SIGTERM");
+    run_command->add_option("--config", config, "Configuration (TOML)")->required();
+    run_command->add_option("--io", io, "auto, uring or epoll")->capture_default_str();
+    run_command->callback([&] { code = run(config, io); });
+
+    auto* check_command = app.add_subcommand("check", "Reads a configuration; prints its budget, or every error in it");
+    check_command->add_option("FILE", config, "Configuration (TOML)")->required();
+    check_command->callback([&] { code = check(config); });
+
+    auto* journal = app.add_subcommand("journal", "Reads the spool of a data_dir, beside a running edge too");
+    journal->add_option("VERB", verb, "ls, cat or verify")->required()->check(CLI::IsMember({"ls", "cat", "verify"}));
+    journal->add_option("DIR", directory, "data_dir")->required();
+    journal->add_flag("--json", json, "One JSON object a line");
+    journal->callback([&] { code = weir::control::journal_command(verb, directory, json, std::cout, std::cerr); });
+
+    auto* letters = app.add_subcommand("dead-letters", "Reads what was set aside, and why");
+    letters->add_option("VERB", verb, "ls or show")->required()->check(CLI::IsMember({"ls", "show"}));
+    letters->add_option("DIR", directory, "data_dir")->required();
+    letters->add_flag("--json", json, "One JSON object a line");
+    auto* sequence_option = letters->add_option("--sequence", sequence, "Only this one");
+    letters->callback([&] {
+        if (*sequence_option) filter.sequence = sequence;
+        code = weir::control::dead_letters_command(verb, directory, json, filter, std::cout, std::cerr);
+    });
+
+    std::ios::sync_with_stdio(false);
+    CLI11_PARSE(app, argc, argv);
+    std::cout.flush();
+    return code;
+}
