@@ -70,7 +70,7 @@ class Runner {
     [[nodiscard]] std::string io_name() const { return io_name_; }
 
   private:
-    void run(const Build& build);
+    void run();
     [[nodiscard]] std::size_t duty_cycle(MonotonicNs until);
     void idle(MonotonicNs now);
 

@@ -1,0 +1,66 @@
+#include "core/io/file_thread.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace weir::io {
+namespace {
+
+std::int32_t transfer_all(const FileOperation& operation) noexcept {
+    std::size_t moved = 0;
+    while (moved < operation.count) {
+        const auto at = static_cast<off_t>(operation.offset + moved);
+        const ssize_t some = operation.op == Op::write ? ::pwrite(operation.fd, operation.bytes + moved, operation.count - moved, at)
+                                                       : ::pread(operation.fd, operation.bytes + moved, operation.count - moved, at);
+        if (some < 0 && errno == EINTR) continue;
+        if (some < 0) return -errno;
+        if (some == 0) break;
+        moved += static_cast<std::size_t>(some);
+        if (operation.op == Op::read) break;
+    }
+    if (operation.op == Op::write && moved < operation.count) return -EIO;
+    return static_cast<std::int32_t>(moved);
+}
+
+std::int32_t execute(const FileOperation& operation) noexcept {
+    if (operation.op == Op::sync) return ::fdatasync(operation.fd) == 0 ? 0 : -errno;
+    return transfer_all(operation);
+}
+
+}  // namespace
+
+FileThread::FileThread(std::size_t operations_max, int wake_fd)
+    : todo_(operations_max), finished_(operations_max), todo_writer_(todo_.take_writer()), todo_reader_(todo_.take_reader()),
+      finished_writer_(finished_.take_writer()), finished_reader_(finished_.take_reader()), wake_fd_(wake_fd), thread_([this] { run(); }) {}
+
+FileThread::~FileThread() {
+    stopping_.store(true, std::memory_order_relaxed);
+    submitted_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in run()
+    submitted_.notify_one();
+    thread_.join();
+}
+
+void FileThread::submit(const FileOperation& operation) {
+    WEIR_ASSERT(todo_writer_.publish(operation));
+    submitted_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in run()
+    submitted_.notify_one();
+}
+
+void FileThread::run() {
+    for (;;) {
+        const std::uint32_t seen = submitted_.load(std::memory_order_acquire);
+        const std::size_t done = todo_reader_.consume_all([this](FileOperation operation) {
+            operation.result = execute(operation);
+            WEIR_ASSERT(finished_writer_.publish(operation));
+            const std::uint64_t one = 1;
+            static_cast<void>(::write(wake_fd_, &one, sizeof one));
+        });
+        if (done > 0) continue;
+        if (stopping_.load(std::memory_order_relaxed)) return;
+        submitted_.wait(seen, std::memory_order_acquire);
+    }
+}
+
+}  // namespace weir::io
