@@ -105,9 +105,11 @@ std::optional<LogFolder::Line> LogFolder::take(LogLevel level, std::string_view 
     if (found == folds_.end()) {
         // Without this bound a peer that makes ever new texts could fill memory.
         if (folds_.size() == folds_max) {
-            folds_.erase(std::min_element(folds_.begin(), folds_.end(), [](const Fold& left, const Fold& right) {
-                return left.written < right.written;
-            }));
+            const auto oldest = std::min_element(folds_.begin(), folds_.end(), [](const Fold& left, const Fold& right) {
+                return std::pair(left.repeats > 0, left.written) < std::pair(right.repeats > 0, right.written);
+            });
+            forgotten_ += oldest->repeats;
+            folds_.erase(oldest);
         }
         folds_.push_back({level, std::move(same), {}, now, 0});
         return Line{level, std::move(line)};
@@ -129,6 +131,8 @@ std::vector<LogFolder::Line> LogFolder::flush(MonotonicNs now, bool everything) 
         lines.push_back({fold.level, with_repeats(std::move(fold.last), std::exchange(fold.repeats, 0))});
         fold.last.clear();
     }
+    if (forgotten_ > 0)
+        lines.push_back({LogLevel::warn, with_repeats("event=log_folds_full", std::exchange(forgotten_, 0))});
     std::erase_if(folds_, [&](const Fold& fold) { return now.since(fold.written) >= fold_ns; });
     return lines;
 }

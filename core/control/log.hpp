@@ -5,7 +5,7 @@
 // Thread    Control threads only, any of them; a pinned thread counts instead. The log of the process is opened once.
 // Bounds    Lines that say the same (level, event and all text fields; numbers may differ) are written once per
 // fold_ns; those between
-//           are counted, and the next one says repeats=N. folds_max such texts are remembered; the oldest makes room.
+//           are counted, and the next one says repeats=N. folds_max such texts are remembered; the oldest without repeats makes room.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +63,7 @@ class LogFolder {
         std::uint64_t repeats = 0;
     };
     std::vector<Fold> folds_;
+    std::uint64_t forgotten_ = 0;  // repeats of texts that had to make room
 };
 
 // Opens the process's log at `level`: lines below it are not written. Before that, everything from `info` on is.

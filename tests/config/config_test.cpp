@@ -1,0 +1,403 @@
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "central/config.hpp"
+#include "core/control/config_reader.hpp"
+#include "edge/config.hpp"
+
+namespace weir {
+namespace {
+
+// A configuration file that lives as long as the test.
+class TemporaryFile {
+  public:
+    explicit TemporaryFile(const std::string& content) {
+        char name[] = "/tmp/weir-config-XXXXXX";
+        const int handle = mkstemp(name);
+        EXPECT_GE(handle, 0);
+        ::close(handle);
+        path_ = name;
+        std::ofstream(path_, std::ios::binary) << content;
+    }
+    ~TemporaryFile() { std::filesystem::remove(path_); }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+template <class Loaded>
+std::vector<std::string> errors_without_path(const Loaded& loaded, const std::string& path) {
+    std::vector<std::string> lines;
+    for (const std::string& line : loaded.errors) {
+        EXPECT_TRUE(line.starts_with(path + ':')) << line;
+        lines.push_back(line.substr(path.size() + 1));
+    }
+    return lines;
+}
+
+std::vector<std::string> edge_errors(const std::string& content) {
+    const TemporaryFile file(content);
+    const auto loaded = edge::load_config(file.path());
+    EXPECT_EQ(loaded.config.has_value(), loaded.errors.empty());
+    return errors_without_path(loaded, file.path());
+}
+
+std::vector<std::string> central_errors(const std::string& content) {
+    const TemporaryFile file(content);
+    const auto loaded = central::load_config(file.path());
+    EXPECT_EQ(loaded.config.has_value(), loaded.errors.empty());
+    return errors_without_path(loaded, file.path());
+}
+
+const std::string minimal_edge = R"(edge_id = "north"
+data_dir = "/tmp/x"
+listen = { producers = "127.0.0.1:7401", admin = "127.0.0.1:7411" }
+uplink = { centrals = ["127.0.0.1:7500"] }
+)";
+const std::string minimal_central = R"(data_dir = "/tmp/x"
+listen = { edges = "127.0.0.1:7500", admin = "127.0.0.1:7510" }
+)";
+
+std::string read_text(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+}
+
+// The example with its switched-off settings switched on: '#' directly before a letter or bracket.
+std::string switched_on(const std::string& text) {
+    std::istringstream lines(text);
+    std::string all;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.size() > 1 && line[0] == '#' && line[1] != ' ') line.erase(0, 1);
+        all += line + '\n';
+    }
+    return all;
+}
+
+void collect_keys(const control::ConfigNode& node, const std::string& name, std::set<std::string>& keys) {
+    for (const auto& [key, member] : node.members) {
+        const std::string dotted = name.empty() ? key : name + '.' + key;
+        const bool is_tables =
+            !member.node.items.empty() && member.node.items.front().kind == control::ConfigNode::Kind::table;
+        keys.insert(dotted);
+        collect_keys(member.node, dotted, keys);
+        if (is_tables) {
+            for (const auto& item : member.node.items) collect_keys(item, dotted + "[]", keys);
+        }
+    }
+}
+
+std::vector<std::string> keys_missing_in(const std::string& text, const std::vector<std::string>& known) {
+    const auto file = control::parse_config("example", text);
+    EXPECT_TRUE(file.is_readable());
+    std::set<std::string> there;
+    collect_keys(file.root, "", there);
+    std::vector<std::string> missing;
+    for (const std::string& key : known) {
+        if (!there.contains(key)) missing.push_back(key);
+    }
+    return missing;
+}
+
+struct ErrorCase {
+    std::string content;
+    std::vector<std::string> errors;
+};
+
+TEST(EdgeConfig, AMinimalFileWorksAndEverythingElseHasADefault) {
+    const TemporaryFile file(minimal_edge);
+    const auto loaded = edge::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    EXPECT_EQ(loaded.config->edge_id, "north");
+    EXPECT_EQ(loaded.config->listen.producers, std::vector<std::string>{"127.0.0.1:7401"});
+    EXPECT_EQ(loaded.config->cache.ids_max, 1'048'576U);
+    ASSERT_EQ(loaded.config->lanes.size(), 1U);
+    EXPECT_EQ(loaded.config->lanes[0].name, "default");
+}
+
+TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
+    const ErrorCase cases[] = {
+        {"colour = 1\n" + minimal_edge, {"1:1: colour: unknown key"}},
+        {"log_levle = \"info\"\n" + minimal_edge, {"1:1: log_levle: unknown key; did you mean \"log_level\"?"}},
+        {minimal_edge + "[spool]\nsegment_byte = 1048576\n",
+         {"6:1: spool.segment_byte: unknown key; did you mean \"segment_bytes\"?"}},
+        {minimal_edge + "[spool]\nsegment_bytes = 1048577\n",
+         {"6:17: spool.segment_bytes: must be a multiple of 4096 bytes, not 1048577"}},
+        {minimal_edge + "[spool]\nsegment_bytes = 4096\n",
+         {"6:17: spool.segment_bytes: must be 1048576 to 4294967296 bytes, not 4096"}},
+        {minimal_edge + "[spool]\nbytes_max = 67108864\n",
+         {"6:13: spool.bytes_max: must be at least twice spool.segment_bytes, 134217728 bytes"}},
+        {minimal_edge + "[cache]\n  lifetime_s = -1\n", {"6:16: cache.lifetime_s: must be 1 to 31536000 s, not -1"}},
+        {minimal_edge + "[cache]\nids_max = \"many\"\n", {"6:11: cache.ids_max: must be a whole number, not a string"}},
+        {minimal_edge + "[runtime]\nidle = \"sleep\"\n",
+         {"6:8: runtime.idle: must be one of \"spin\", \"spin-then-yield\", \"spin-then-park\", not \"sleep\""}},
+        {minimal_edge + "[validate]\nallowed_types = [\"a\", 7, \"b*c\"]\n",
+         {"6:23: validate.allowed_types[1]: must be a string, not a whole number",
+          "6:23: validate.allowed_types[1]: must not be empty",
+          "6:26: validate.allowed_types[2]: may have '*' only as its last letter"}},
+        {minimal_edge + "[[lanes]]\nname = \"dead-letters\"\n",
+         {"6:8: lanes[0].name: \"dead-letters\" is the reserved lane"}},
+        {minimal_edge + "[[lanes]]\nname = \"Fast\"\n", {"6:8: lanes[0].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
+        {minimal_edge + "[[lanes]]\nname = \"a\"\n[[lanes]]\nname = \"a\"\n",
+         {"8:8: lanes[1].name: another lane has this name: \"a\""}},
+        {minimal_edge + "[[routes]]\nlane = \"fast\"\n", {"6:8: routes[0].lane: no lane has this name: \"fast\""}},
+        {minimal_edge + "[[rules]]\nranges = [{ path = \"data.fine\", min = 5, max = 1 }]\n",
+         {"6:48: rules[0].ranges[0].max: must not be less than min"}},
+        {minimal_edge + "[[routes]]\nlane = \"default\"\nequals = [{ path = \"data.x\", value = 51.0 }]\n",
+         {"7:38: routes[0].equals[0].value: a decimal number is compared as written: put it in quotes"}},
+    };
+    for (const ErrorCase& wrong : cases) EXPECT_EQ(edge_errors(wrong.content), wrong.errors) << wrong.content;
+}
+
+TEST(EdgeConfig, AllMistakesAreListedAtOnceInTheFilesOrder) {
+    EXPECT_EQ(edge_errors("edge_id = \"North!\"\n"
+                          "[listen]\n"
+                          "producers = []\n"
+                          "admin = \"10.0.0.1:7411\"\n"
+                          "[uplink]\n"
+                          "centrals = [\"127.0.0.1:7500\", \"10.0.0.1:7500\", \"127.0.0.1:7500\"]\n"
+                          "reconnect_ms_min = 500\n"
+                          "reconnect_ms_max = 400\n"
+                          "ping_ms = 3000\n"),
+              (std::vector<std::string>{
+                  "1:1: data_dir: is missing",
+                  "1:11: edge_id: must be 1 to 32 of a-z, 0-9 and '-'",
+                  "3:13: listen.producers: must name at least one",
+                  "4:9: listen.admin: must be a loopback address, not \"10.0.0.1:7411\"",
+                  "5:1: uplink.silent_ms_max: must be more than uplink.ping_ms, 3000 ms",
+                  "6:31: uplink.centrals[1]: plain TCP beyond loopback: \"10.0.0.1:7500\" needs uplink.allow_plaintext "
+                  "= true",
+                  "6:48: uplink.centrals[2]: is listed twice: \"127.0.0.1:7500\"",
+                  "8:20: uplink.reconnect_ms_max: must not be less than uplink.reconnect_ms_min, 500 ms",
+              }));
+}
+
+TEST(EdgeConfig, WhatIsNeededIsMissedInAnEmptyFile) {
+    EXPECT_EQ(edge_errors(""), (std::vector<std::string>{
+                                   "1:1: edge_id: is missing",
+                                   "1:1: data_dir: is missing",
+                                   "1:1: listen.producers: is missing",
+                                   "1:1: listen.admin: is missing",
+                                   "1:1: uplink.centrals: is missing",
+                               }));
+}
+
+TEST(EdgeConfig, BrokenTomlIsASyntaxErrorWithItsPlace) {
+    const auto errors = edge_errors("edge_id = \"north\"\ndata_dir = = 1\n");
+    ASSERT_EQ(errors.size(), 1U);
+    EXPECT_TRUE(errors[0].starts_with("2:12: syntax: ")) << errors[0];
+}
+
+TEST(EdgeConfig, AFileThatIsNotThereIsAnErrorToo) {
+    const auto loaded = edge::load_config("/nonexistent/edge.toml");
+    EXPECT_EQ(loaded.errors,
+              std::vector<std::string>{"/nonexistent/edge.toml:1:1: file: cannot be read: No such file or directory"});
+}
+
+TEST(EdgeConfig, ABadAddressIsRefusedWithItsPlace) {
+    const auto errors = edge_errors(
+        "edge_id = \"a\"\ndata_dir = \"x\"\n[listen]\nproducers = [\"127.0.0.1\"]\nadmin = \"unix:/x\"\n[uplink]\n"
+        "centrals = \"127.0.0.1:1\"\n");
+    ASSERT_EQ(errors.size(), 2U);
+    EXPECT_TRUE(errors[0].starts_with("4:14: listen.producers[0]: ")) << errors[0];
+    EXPECT_EQ(errors[1], "5:9: listen.admin: must be HOST:PORT, not a Unix path");
+}
+
+TEST(EdgeConfig, PlainTcpBeyondLoopbackIsAllowedOnlyWhenSaidAndThenWarnedOf) {
+    const TemporaryFile file(
+        "edge_id = \"a\"\ndata_dir = \"x\"\n[listen]\nproducers = \"0.0.0.0:7401\"\nadmin = \"127.0.0.1:7411\"\n"
+        "allow_plaintext = true\n[uplink]\ncentrals = \"10.1.2.3:7500\"\nallow_plaintext = true\n");
+    const auto loaded = edge::load_config(file.path());
+    EXPECT_TRUE(loaded.config);
+    EXPECT_EQ(loaded.warnings.size(), 2U);
+}
+
+TEST(EdgeConfig, EveryLaneNeedsABatchBuffer) {
+    std::string content = minimal_edge + "[spool]\nbatches_max = 6\n";
+    for (int index = 0; index < 3; ++index) content += "[[lanes]]\nname = \"l" + std::to_string(index) + "\"\n";
+    EXPECT_EQ(edge_errors(content),
+              std::vector<std::string>{"6:15: spool.batches_max: must be at least 9 for so many lanes"});
+}
+
+TEST(EdgeConfig, TheDefaultLaneComesFirstAndKeepsItsSettings) {
+    const TemporaryFile file(minimal_edge + "[[lanes]]\nname = \"a\"\n[[lanes]]\nname = \"default\"\nlinger_us = 5\n");
+    const auto loaded = edge::load_config(file.path());
+    ASSERT_TRUE(loaded.config);
+    ASSERT_EQ(loaded.config->lanes.size(), 2U);
+    EXPECT_EQ(loaded.config->lanes[0].name, "default");
+    EXPECT_EQ(loaded.config->lanes[0].linger_us, 5U);
+    EXPECT_EQ(loaded.config->lanes[1].name, "a");
+}
+
+TEST(EdgeConfig, RoutesAndRulesAreReadWhole) {
+    const TemporaryFile file(switched_on(read_text("edge/edge.example.toml")));
+    const auto loaded = edge::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    ASSERT_EQ(loaded.config->routes.size(), 1U);
+    EXPECT_EQ(loaded.config->routes[0].lane, "urgent");
+    ASSERT_EQ(loaded.config->routes[0].equals.size(), 1U);
+    EXPECT_EQ(loaded.config->routes[0].equals[0].value, "open");
+    ASSERT_EQ(loaded.config->rules.size(), 1U);
+    ASSERT_EQ(loaded.config->rules[0].ranges.size(), 1U);
+    EXPECT_EQ(loaded.config->rules[0].ranges[0].min, 0.0);
+    EXPECT_EQ(loaded.config->rules[0].ranges[0].max, 1000.0);
+    EXPECT_EQ(loaded.config->rules[0].require, (std::vector<std::string>{"key", "data.fine"}));
+}
+
+TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
+    const TemporaryFile file(minimal_edge);
+    const TemporaryFile same(minimal_edge);
+    const TemporaryFile other(minimal_edge + "\n");
+    EXPECT_EQ(edge::load_config(file.path()).config->digest, edge::load_config(same.path()).config->digest);
+    EXPECT_NE(edge::load_config(file.path()).config->digest, edge::load_config(other.path()).config->digest);
+    // XXH3's own value for no bytes.
+    EXPECT_EQ(control::parse_config("x", "").digest, 0x2d06800538d394c2ULL);
+}
+
+TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
+    EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
+              std::vector<std::string>{});
+    EXPECT_EQ(edge::known_config_keys().size(), 58U);
+}
+
+TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
+    const auto example = edge::load_config("edge/edge.example.toml");
+    ASSERT_TRUE(example.config) << example.errors.front();
+    const edge::EdgeConfig& read = *example.config;
+    const edge::EdgeConfig plain;
+    EXPECT_EQ(read.log_level, plain.log_level);
+    EXPECT_EQ(read.listen.allow_plaintext, plain.listen.allow_plaintext);
+    EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
+    EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
+    EXPECT_EQ(read.listen.credit_events, plain.listen.credit_events);
+    EXPECT_EQ(read.uplink.allow_plaintext, plain.uplink.allow_plaintext);
+    EXPECT_EQ(read.uplink.reconnect_ms_min, plain.uplink.reconnect_ms_min);
+    EXPECT_EQ(read.uplink.reconnect_ms_max, plain.uplink.reconnect_ms_max);
+    EXPECT_EQ(read.uplink.ping_ms, plain.uplink.ping_ms);
+    EXPECT_EQ(read.uplink.silent_ms_max, plain.uplink.silent_ms_max);
+    EXPECT_EQ(read.validate.allowed_types, plain.validate.allowed_types);
+    EXPECT_EQ(read.validate.time_ahead_s_max, plain.validate.time_ahead_s_max);
+    EXPECT_EQ(read.validate.time_behind_s_max, plain.validate.time_behind_s_max);
+    EXPECT_EQ(read.cache.ids_max, plain.cache.ids_max);
+    EXPECT_EQ(read.cache.lifetime_s, plain.cache.lifetime_s);
+    EXPECT_EQ(read.cache.producers_max, plain.cache.producers_max);
+    EXPECT_EQ(read.cache.keys_max, plain.cache.keys_max);
+    EXPECT_EQ(read.spool.segment_bytes, plain.spool.segment_bytes);
+    EXPECT_EQ(read.spool.bytes_max, plain.spool.bytes_max);
+    EXPECT_EQ(read.spool.batches_max, plain.spool.batches_max);
+    EXPECT_EQ(read.spool.checkpoint_ms, plain.spool.checkpoint_ms);
+    EXPECT_EQ(read.runtime.idle, plain.runtime.idle);
+    EXPECT_EQ(read.runtime.idle_spin_us, plain.runtime.idle_spin_us);
+    EXPECT_EQ(read.runtime.thread_plan, plain.runtime.thread_plan);
+    EXPECT_EQ(read.runtime.receive_slots, plain.runtime.receive_slots);
+    EXPECT_EQ(read.runtime.receive_slot_bytes, plain.runtime.receive_slot_bytes);
+    EXPECT_EQ(read.lanes.size(), 1U);
+    EXPECT_TRUE(read.routes.empty());
+    EXPECT_TRUE(read.rules.empty());
+    const TemporaryFile file(switched_on(read_text("edge/edge.example.toml")));
+    const auto all = edge::load_config(file.path());
+    const edge::LaneConfig plain_lane;
+    EXPECT_EQ(all.config->lanes[1].batch_bytes, plain_lane.batch_bytes);
+    EXPECT_EQ(all.config->lanes[1].batch_events, plain_lane.batch_events);
+    EXPECT_EQ(all.config->lanes[1].linger_us, plain_lane.linger_us);
+    EXPECT_EQ(all.config->routes[0].priority_min, edge::RouteConfig{}.priority_min);
+}
+
+TEST(EdgeConfig, TheBudgetAddsUpItsTermsAndGrowsWithItsKeys) {
+    const TemporaryFile file(minimal_edge);
+    edge::EdgeConfig config = *edge::load_config(file.path()).config;
+    const edge::Budget before = edge::budget_of(config);
+    EXPECT_NE(before.text.find("batch buffers (spool.batches_max): 32 of 260 KiB"), std::string::npos) << before.text;
+    config.spool.batches_max += 1;
+    config.spool.bytes_max += 4096;
+    const edge::Budget after = edge::budget_of(config);
+    EXPECT_EQ(after.memory_bytes - before.memory_bytes, 260U << 10);
+    EXPECT_EQ(after.disk_bytes - before.disk_bytes, 4096U);
+}
+
+TEST(CentralConfig, AMinimalFileWorksAndEverythingElseHasADefault) {
+    const TemporaryFile file(minimal_central);
+    const auto loaded = central::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    EXPECT_EQ(loaded.config->listen.edges, std::vector<std::string>{"127.0.0.1:7500"});
+    EXPECT_EQ(loaded.config->journal.groups, 4U);
+}
+
+TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
+    const ErrorCase cases[] = {
+        {minimal_central + "[journal]\ngroup_bytes = 1048576\nsegment_bytes = 1048576\n",
+         {"4:15: journal.group_bytes: must fit one segment beside its header: at most 1044480 bytes"}},
+        {minimal_central + "[limits]\npositions_max = 10\n",
+         {"4:17: limits.positions_max: must not be less than limits.edges_max, 1024 edges"}},
+        {minimal_central + "[journal]\ngroups = 4.0\n",
+         {"4:10: journal.groups: must be a whole number, not a decimal number"}},
+        {minimal_central + "journal = 7\n", {"3:11: journal: must be a table, not a whole number"}},
+        {minimal_central + "[spool]\n", {"3:2: spool: unknown key"}},
+        {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
+         {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs listen.allow_plaintext = true"}},
+    };
+    for (const ErrorCase& wrong : cases) EXPECT_EQ(central_errors(wrong.content), wrong.errors) << wrong.content;
+}
+
+TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
+    EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
+              std::vector<std::string>{});
+    EXPECT_EQ(central::known_config_keys().size(), 27U);
+}
+
+TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
+    const auto example = central::load_config("central/central.example.toml");
+    ASSERT_TRUE(example.config) << example.errors.front();
+    const central::CentralConfig& read = *example.config;
+    const central::CentralConfig plain;
+    EXPECT_EQ(read.log_level, plain.log_level);
+    EXPECT_EQ(read.listen.allow_plaintext, plain.listen.allow_plaintext);
+    EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
+    EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
+    EXPECT_EQ(read.listen.silent_ms_max, plain.listen.silent_ms_max);
+    EXPECT_EQ(read.listen.credit_bytes, plain.listen.credit_bytes);
+    EXPECT_EQ(read.journal.segment_bytes, plain.journal.segment_bytes);
+    EXPECT_EQ(read.journal.group_bytes, plain.journal.group_bytes);
+    EXPECT_EQ(read.journal.groups, plain.journal.groups);
+    EXPECT_EQ(read.journal.checkpoint_ms, plain.journal.checkpoint_ms);
+    EXPECT_EQ(read.journal.tick_ms, plain.journal.tick_ms);
+    EXPECT_EQ(read.limits.edges_max, plain.limits.edges_max);
+    EXPECT_EQ(read.limits.positions_max, plain.limits.positions_max);
+    EXPECT_EQ(read.limits.types_max, plain.limits.types_max);
+    EXPECT_EQ(read.limits.minutes_max, plain.limits.minutes_max);
+    EXPECT_EQ(read.runtime.idle, plain.runtime.idle);
+    EXPECT_EQ(read.runtime.idle_spin_us, plain.runtime.idle_spin_us);
+    EXPECT_EQ(read.runtime.thread_plan, plain.runtime.thread_plan);
+    EXPECT_EQ(read.runtime.receive_slots, plain.runtime.receive_slots);
+    EXPECT_EQ(read.runtime.receive_slot_bytes, plain.runtime.receive_slot_bytes);
+}
+
+TEST(NearestName, IsTheClosestKnownOneOrNone) {
+    const std::vector<std::string> known{"segment_bytes", "bytes_max", "batches_max", "checkpoint_ms"};
+    EXPECT_EQ(control::nearest_name("segments_bytes", known), "segment_bytes");
+    EXPECT_EQ(control::nearest_name("batchs_max", known), "batches_max");
+    EXPECT_EQ(control::nearest_name("colour", known), "");
+    EXPECT_EQ(control::nearest_name("x", {"ab"}), "");
+}
+
+TEST(Loopback, IsToldFromOtherAddresses) {
+    for (const char* address : {"127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "localhost:1", "unix:/x"}) {
+        EXPECT_TRUE(control::is_loopback(address)) << address;
+    }
+    for (const char* address : {"0.0.0.0:1", "10.0.0.1:1", "[::]:1", "127.0.0.1.example.org:1", "example.org:1"}) {
+        EXPECT_FALSE(control::is_loopback(address)) << address;
+    }
+}
+
+}  // namespace
+}  // namespace weir
