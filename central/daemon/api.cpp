@@ -1,0 +1,257 @@
+#include "central/daemon/api.hpp"
+
+#include <charconv>
+#include <cstdio>
+#include <string>
+
+#include "core/control/metrics_text.hpp"
+
+namespace weir::central {
+namespace {
+
+using control::AdminResponse;
+
+AdminResponse json(std::string body, unsigned status = 200) {
+    return {status, "application/json", std::move(body)};
+}
+
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            char escape[8];
+            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+            out += escape;
+        } else {
+            out += c;
+        }
+    }
+    return out += '"';
+}
+
+void member(std::string& out, std::string_view name, std::string_view raw) {
+    if (out.back() != '{') out += ',';
+    out += quoted(name);
+    out += ':';
+    out += raw;
+}
+void member(std::string& out, std::string_view name, std::uint64_t value) {
+    member(out, name, std::to_string(value));
+}
+
+// As text: a number this large loses digits in JavaScript.
+std::string hex(std::uint64_t value) {
+    char text[20];
+    std::snprintf(text, sizeof text, "\"%016llx\"", static_cast<unsigned long long>(value));
+    return text;
+}
+
+struct Account {
+    std::uint64_t received = 0, appended = 0, duplicates = 0, rejected = 0, dead_lettered = 0, gap = 0;
+    explicit Account() = default;
+    explicit Account(const PositionRow& row)
+        : appended(row.appended.get()),
+          duplicates(row.duplicates.get()),
+          rejected(row.rejected.get()),
+          dead_lettered(row.dead_lettered.get()),
+          gap(row.gap.get()) {
+        received = row.received.get();
+    }
+    void add(const Account& other) {
+        received += other.received;
+        appended += other.appended;
+        duplicates += other.duplicates;
+        rejected += other.rejected;
+        dead_lettered += other.dead_lettered;
+        gap += other.gap;
+    }
+    [[nodiscard]] std::int64_t residue() const {
+        return static_cast<std::int64_t>(received - appended - duplicates - rejected);
+    }
+    void write(std::string& out) const {
+        member(out, "received", received);
+        member(out, "appended", appended);
+        member(out, "duplicates", duplicates);
+        member(out, "rejected", rejected);
+        member(out, "dead_lettered", dead_lettered);
+        member(out, "gap", gap);
+    }
+};
+
+std::string_view part_text(wire::Part part) {
+    return part == wire::Part::live ? "live" : "backlog";
+}
+
+AdminResponse ledger(const IngestShared& shared) {
+    std::string lanes;
+    Account totals;
+    for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) {
+        const PositionRow& row = shared.positions.row(i);
+        const Account account(row);
+        totals.add(account);
+        std::string one = "{";
+        member(one, "edge", quoted(wire::name_of(row.key.edge)));
+        member(one, "lineage", hex(row.key.lineage));
+        member(one, "lane", quoted(wire::name_of(row.lane_name)));
+        member(one, "lane_id", row.key.lane);
+        member(one, "part", quoted(part_text(row.key.part)));
+        account.write(one);
+        member(one, "last_sequence", row.last_sequence.get());
+        if (!lanes.empty()) lanes += ',';
+        lanes += one + "}";
+    }
+    std::string sums = "{";
+    totals.write(sums);
+    member(sums, "residue", std::to_string(totals.residue()));
+    return json("{\"lanes\":[" + lanes + "],\"totals\":" + sums + "}}\n");
+}
+
+AdminResponse edges(const ApiSources& sources) {
+    const PositionTable& positions = sources.shared.positions;
+    const ReadSnapshot counts = sources.model.snapshot();
+    std::string list;
+    for (std::uint32_t i = 0; i < positions.edge_count(); ++i) {
+        const EdgeRow& row = positions.edge(i);
+        const auto name = wire::name_of(row.key.edge);
+        std::uint64_t events = 0;
+        for (std::uint32_t r = 0; r < positions.row_count(); ++r) {
+            const PositionRow& position = positions.row(r);
+            if (position.key.edge == row.key.edge && position.key.lineage == row.key.lineage) {
+                events += position.appended.get();
+            }
+        }
+        std::string types = "{";
+        for (const EdgeCounts& edge : counts.edges) {
+            if (edge.edge != name) continue;
+            for (std::size_t t = 0; t < edge.by_type.size(); ++t) {
+                if (edge.by_type[t] != 0) member(types, counts.types[t].type, edge.by_type[t]);
+            }
+        }
+        std::string one = "{";
+        member(one, "edge", quoted(name));
+        member(one, "connected", row.connected.get() != 0 ? std::string_view("true") : std::string_view("false"));
+        member(one, "lineage", hex(row.key.lineage));
+        member(one, "epoch", row.epoch.get());
+        member(one, "connections", row.connections.get());
+        member(one, "last_seen_ms", row.last_seen_wall_ns.get() / ns_per_ms);
+        member(one, "events", events);
+        member(one, "types", types + "}");
+        if (!list.empty()) list += ',';
+        list += one + "}";
+    }
+    return json("{\"edges\":[" + list + "]}\n");
+}
+
+AdminResponse types(const ApiSources& sources) {
+    const ReadSnapshot counts = sources.model.snapshot();
+    std::string list;
+    for (const TypeCounts& type : counts.types) {
+        std::string minutes;
+        for (const MinuteCount& minute : type.minutes) {
+            std::string cell = "{";
+            member(cell, "minute_ms", minute.minute * (minute_ns / ns_per_ms));
+            member(cell, "events", minute.events);
+            if (!minutes.empty()) minutes += ',';
+            minutes += cell + "}";
+        }
+        std::string one = "{";
+        member(one, "type", quoted(type.type));
+        member(one, "events", type.events);
+        member(one, "older", type.older);
+        member(one, "minutes", "[" + minutes + "]");
+        if (!list.empty()) list += ',';
+        list += one + "}";
+    }
+    std::string out = "{";
+    member(out, "events", counts.events);
+    member(out, "position", counts.position);
+    member(out, "types", "[" + list + "]");
+    return json(out + "}\n");
+}
+
+AdminResponse ready(const ApiSources& sources) {
+    std::string reasons;
+    const auto add = [&](const std::string& why) { reasons += (reasons.empty() ? "" : ",") + quoted(why); };
+    if (const auto code = sources.shared.poison_errno.get(); code != 0) {
+        add("storage: the journal cannot be written, errno " + std::to_string(code));
+    }
+    if (sources.is_draining.load(std::memory_order_relaxed)) add("draining");
+    if (!sources.is_alive.load(std::memory_order_relaxed)) add("ingest does not move");
+    const bool is_ready = reasons.empty();
+    return json("{\"ready\":" + std::string(is_ready ? "true" : "false") + ",\"reasons\":[" + reasons + "]}\n",
+                is_ready ? 200 : 503);
+}
+
+AdminResponse metrics(const ApiSources& sources) {
+    const IngestShared& shared = sources.shared;
+    control::MetricsText out;
+    for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) {
+        const PositionRow& row = shared.positions.row(i);
+        const Account account(row);
+        const std::string lineage = hex(row.key.lineage).substr(1, 16);
+        const auto count = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+            out.counter(name, help,
+                        {{"edge", wire::name_of(row.key.edge)},
+                         {"lineage", lineage},
+                         {"lane", wire::name_of(row.lane_name)},
+                         {"part", part_text(row.key.part)}},
+                        value);
+        };
+        count("weir_central_received_total", "Events received", account.received);
+        count("weir_central_appended_total", "Events put into the journal", account.appended);
+        count("weir_central_duplicates_total", "Events known before", account.duplicates);
+        count("weir_central_rejected_total", "Events refused", account.rejected);
+        count("weir_central_dead_lettered_total", "Dead letters kept", account.dead_lettered);
+        count("weir_central_gap_total", "Sequences that the edge declared lost", account.gap);
+    }
+    Account totals;
+    for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) totals.add(Account(shared.positions.row(i)));
+    out.gauge("weir_central_residue", "received - appended - duplicates - rejected; 0 when the account closes", {},
+              static_cast<double>(totals.residue()));
+    for (std::uint8_t reason = 1; reason <= static_cast<std::uint8_t>(wire::RefusalReason::storage); ++reason) {
+        out.counter("weir_central_refusals_total", "Connections refused",
+                    {{"reason", wire::text(static_cast<wire::RefusalReason>(reason))}}, shared.refusals[reason].get());
+    }
+    out.gauge("weir_central_connections", "Connections now", {}, static_cast<double>(shared.connections.get()));
+    out.counter("weir_central_accepted_total", "Connections accepted", {}, shared.accepted.get());
+    out.counter("weir_central_batches_total", "Batches kept", {}, shared.batches.get());
+    out.counter("weir_central_batch_bytes_total", "Bytes of batches kept", {}, shared.batch_bytes.get());
+    out.counter("weir_central_groups_total", "Write groups", {}, shared.groups.get());
+    out.counter("weir_central_written_bytes_total", "Bytes written to both journals", {}, shared.written_bytes.get());
+    out.counter("weir_central_paused_total", "Times that receiving paused for want of a write group", {},
+                shared.paused.get());
+    out.counter("weir_central_ticks_total", "TICK records", {}, shared.ticks.get());
+    out.counter("weir_central_checkpoints_total", "Checkpoints stored", {}, shared.checkpoints.get());
+    out.counter("weir_central_checkpoints_skipped_total", "Checkpoints too large to store", {},
+                shared.checkpoints_skipped.get());
+    out.gauge("weir_central_checkpoint_errno", "Of the last checkpoint; 0 when it went well", {},
+              static_cast<double>(shared.checkpoint_errno.get()));
+    out.gauge("weir_central_poisoned", "1 when the journal cannot be written", {},
+              shared.poison_errno.get() != 0 ? 1.0 : 0.0);
+    out.gauge("weir_central_durable_position", "Of the journal, bytes", {},
+              static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
+    out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
+              static_cast<double>(sources.reader.position()));
+    return {200, std::string(control::metrics_content_type), out.text()};
+}
+
+}  // namespace
+
+AdminResponse answer(const ApiSources& sources, std::string_view target) {
+    const std::string_view path = target.substr(0, target.find('?'));
+    if (path == "/healthz") {
+        const bool is_alive = sources.is_alive.load(std::memory_order_relaxed);
+        return json(is_alive ? "{\"healthy\":true}\n" : "{\"healthy\":false}\n", is_alive ? 200 : 503);
+    }
+    if (path == "/readyz") return ready(sources);
+    if (path == "/metrics") return metrics(sources);
+    if (path == "/api/v1/ledger") return ledger(sources.shared);
+    if (path == "/api/v1/edges") return edges(sources);
+    if (path == "/api/v1/types") return types(sources);
+    return json("{\"error\":\"no such path\"}\n", 404);
+}
+
+}  // namespace weir::central

@@ -1,0 +1,23 @@
+// Api: what the admin port answers, from counters and snapshots.
+//
+// Thread    The admin server's.
+#pragma once
+
+#include <string_view>
+
+#include "central/ingest/ingest.hpp"
+#include "central/readmodel/reader.hpp"
+#include "core/control/admin.hpp"
+
+namespace weir::central {
+
+struct ApiSources {
+    const IngestShared& shared;
+    const ReadModel& model;
+    const Reader& reader;
+    const std::atomic<bool>& is_draining;
+    const std::atomic<bool>& is_alive;  // the ingest runner's heart beats
+};
+[[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
+
+}  // namespace weir::central

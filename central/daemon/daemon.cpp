@@ -1,0 +1,172 @@
+#include "central/daemon/daemon.hpp"
+
+#include <sched.h>
+
+#include <cstring>
+#include <memory>
+
+#include "central/daemon/api.hpp"
+#include "central/ingest/ingest.hpp"
+#include "central/readmodel/reader.hpp"
+#include "central/recovery/recovery.hpp"
+#include "core/control/admin.hpp"
+#include "core/control/log.hpp"
+#include "core/control/signals.hpp"
+#include "core/journal/segments.hpp"
+#include "core/pipeline/runner.hpp"
+
+namespace weir::central {
+namespace {
+
+constexpr std::uint64_t look_ms = 200;
+constexpr std::uint32_t still_looks_max = 50;  // of look_ms without a heartbeat: not alive
+constexpr std::uint64_t operations_spare = 256;
+
+void ring(void* runner) {
+    static_cast<Runner*>(runner)->doorbell().ring();
+}
+
+// The first core that this process may use, when a runner is to be pinned; -1 otherwise.
+int core_of(const CentralConfig& config) {
+    if (config.runtime.thread_plan != "pinned") return -1;
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    if (::sched_getaffinity(0, sizeof cores, &cores) != 0) return -1;
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+        if (CPU_ISSET(core, &cores)) return core;
+    }
+    return -1;
+}
+
+RunnerOptions runner_options(const CentralConfig& config, io::IoChoice choice) {
+    RunnerOptions options;
+    options.name = "ingest";
+    options.core = core_of(config);
+    options.idle = config.runtime.idle;
+    options.idle_spin_ns = config.runtime.idle_spin_us * ns_per_us;
+    options.io = choice;
+    options.io_options.slots = config.runtime.receive_slots;
+    options.io_options.slot_bytes = config.runtime.receive_slot_bytes;
+    options.io_options.sockets_max =
+        config.listen.connections_max + static_cast<std::uint32_t>(config.listen.edges.size()) + 8;
+    options.io_options.operations_max =
+        std::max<std::uint32_t>(options.io_options.operations_max,
+                                2 * config.listen.connections_max + static_cast<std::uint32_t>(operations_spare));
+    return options;
+}
+
+int fail(std::string_view what, const Error& error) {
+    control::log_error("start_failed", {{"what", what}, {"error", error.what}});
+    return 1;
+}
+
+void log_changes(const IngestShared& shared, std::uint64_t& connections, std::uint64_t& poison) {
+    if (const auto now = shared.connections.get(); now != connections) {
+        control::log_info("connections", {{"count", now}});
+        connections = now;
+    }
+    if (const auto now = shared.poison_errno.get(); now != poison) {
+        control::log_error("journal_poisoned", {{"error", std::strerror(static_cast<int>(now))}});
+        poison = now;
+    }
+}
+
+}  // namespace
+
+std::string thread_plan_text(const CentralConfig& config) {
+    const int core = core_of(config);
+    return "thread      ingest  " + (core < 0 ? std::string("floating") : "core " + std::to_string(core)) +
+           "\nthread      reader  floating, niceness 10\nthread      segments, one for each journal"
+           "\nthread      admin, control\n";
+}
+
+int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
+    control::log_open(control::parse_log_level(config.log_level).value_or(control::LogLevel::warn));
+    if (auto made = journal::make_directory(config.data_dir); !made) return fail("data_dir", made.error());
+    auto lock = journal::lock_directory(config.data_dir);
+    if (!lock) return fail("data_dir", lock.error());
+
+    IngestShared shared(config);
+    auto recovered = recover(config, shared.positions);
+    if (!recovered) return fail("recovery", recovered.error());
+    for (const auto& note : recovered.value().notes) control::log_warn("recovery_damage", {{"what", note}});
+
+    // Stores outlive the runner, whose doorbell they ring until they are gone.
+    Runner runner(runner_options(config, io_choice));
+    const auto store = [&](const std::string& directory) {
+        return journal::make_segment_store(directory, config.journal.segment_bytes, 0, ring, &runner);
+    };
+    const auto journal_store = store(journal_directory(config));
+    const auto letters_store = store(dead_letters_directory(config));
+    auto started = runner.start([&](io::Io& io) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        auto stage = std::make_unique<IngestStage>(io, config, recovered.value(),
+                                                   IngestStage::Stores{*journal_store, *letters_store}, shared);
+        if (auto opened = stage->open(0); !opened) return opened.error();
+        std::vector<std::unique_ptr<Stage>> stages;
+        stages.push_back(std::move(stage));
+        return stages;
+    });
+    const auto halt = [&] {
+        runner.request_halt();
+        runner.join();
+    };
+    if (!started) {
+        halt();
+        return fail("ingest", started.error());
+    }
+
+    ReadModel model(config.limits.types_max, config.limits.minutes_max);
+    Reader reader(journal_directory(config), shared.durable_position, model);
+    reader.start();
+    std::atomic<bool> is_draining{false};
+    std::atomic<bool> is_alive{true};
+    const ApiSources sources{shared, model, reader, is_draining, is_alive};
+    std::unique_ptr<control::AdminServer> admin;
+    if (!config.listen.admin.empty()) {
+        admin = std::make_unique<control::AdminServer>(
+            config.listen.admin,
+            [&sources](std::string_view, std::string_view target) { return answer(sources, target); });
+        if (auto served = admin->start(); !served) {
+            halt();
+            return fail("admin", served.error());
+        }
+    }
+    for (const auto& address : shared.addresses) {
+        control::log_info("listening", {{"edges", address}, {"io", runner.io_name()}});
+    }
+    if (admin) control::log_info("listening", {{"admin", admin->bound_address()}});
+    control::log_info("started", {{"journal_records_read", recovered.value().journal.records},
+                                  {"positions", shared.positions.row_count()}});
+
+    control::SignalWatch signals;
+    std::uint64_t beat = 0, connections = 0, poison = 0;
+    std::uint32_t still_looks = 0;
+    bool was_halted = false;
+    while (!runner.is_finished()) {
+        const auto wish = signals.wait(look_ms);
+        if (wish == control::Wish::drain) {
+            control::log_info("draining");
+            is_draining.store(true, std::memory_order_relaxed);
+            runner.request_drain();
+        } else if (wish == control::Wish::halt) {
+            was_halted = true;
+            runner.request_halt();
+        }
+        log_changes(shared, connections, poison);
+        // A parked runner's heart stands still too: only its deadlines, the checkpoint's at the latest, move it.
+        const std::uint64_t now_beat = runner.heartbeat();
+        still_looks = now_beat == beat ? still_looks + 1 : 0;
+        beat = now_beat;
+        is_alive.store(still_looks * look_ms < config.journal.checkpoint_ms + still_looks_max * look_ms,
+                       std::memory_order_relaxed);
+        control::log_flush();
+    }
+    runner.join();
+    if (admin) admin->stop();
+    reader.stop();
+    control::log_info(was_halted ? "halted" : "drained");
+    control::log_flush(true);
+    return was_halted ? 1 : 0;
+}
+
+}  // namespace weir::central

@@ -1,0 +1,741 @@
+#include "central/ingest/ingest.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/assert.hpp"
+#include "core/wire/event.hpp"
+#include "core/wire/verdict.hpp"
+
+namespace weir::central {
+namespace {
+
+GroupJournal::Options group_options(const CentralConfig& config, journal::Role role, const RecoveredJournal& found,
+                                    io::Token token) {
+    GroupJournal::Options options;
+    options.groups = config.journal.groups;
+    options.group_bytes = config.journal.group_bytes;
+    options.journal.role = role;
+    options.journal.directory =
+        role == journal::Role::central ? journal_directory(config) : dead_letters_directory(config);
+    options.journal.journal_id = found.id;
+    options.journal.segment_bytes = config.journal.segment_bytes;
+    options.tail = found.tail;
+    options.last_group = found.last_group;
+    options.token = token;
+    return options;
+}
+
+template <class T>
+std::size_t put_frame(Bytes out, wire::FrameKind kind, const T& body, std::uint64_t number = 0) {
+    wire::store(out, wire::FrameHeader{.body_bytes = sizeof(T), .kind = kind, .number = number});
+    wire::store(out.subspan(sizeof(wire::FrameHeader)), body);
+    return sizeof(wire::FrameHeader) + sizeof(T);
+}
+
+std::size_t put_empty(Bytes out, wire::FrameKind kind, std::uint64_t number = 0) {
+    wire::store(out, wire::FrameHeader{.body_bytes = 0, .kind = kind, .number = number});
+    return sizeof(wire::FrameHeader);
+}
+
+}  // namespace
+
+IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovered& recovered, Stores stores,
+                         IngestShared& shared)
+    : io_(io),
+      config_(config),
+      shared_(shared),
+      positions_(shared.positions),
+      journal_id_(recovered.journal.id),
+      dead_letters_id_(recovered.dead_letters.id),
+      journal_(io, stores.journal,
+               group_options(config, journal::Role::central, recovered.journal, token(Kind::journal))),
+      dead_letters_(
+          io, stores.dead_letters,
+          group_options(config, journal::Role::dead_letters, recovered.dead_letters, token(Kind::dead_letters))),
+      checkpoint_file_(checkpoint_path(config), recovered.checkpoint_serial),
+      carries_(config.listen.connections_max, wire::frame_body_bytes_max) {
+    const std::uint32_t count = config.listen.connections_max;
+    sessions_.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i) sessions_.push_back(std::make_unique<Session>(carries_));
+    for (std::uint32_t i = count; i > 0; --i) unused_.push_back(i - 1);
+    ready_.reserve(count);
+    working_.reserve(count);
+    outgoing_.reserve(count);
+    held_.resize(config.runtime.receive_slots);
+    packed_.reserve(journal::checkpoint_content_bytes_max);
+}
+
+IngestStage::~IngestStage() = default;
+
+io::Token IngestStage::token(Kind kind, std::uint32_t index, std::uint16_t generation) const {
+    return {.owner = owner_, .kind = static_cast<std::uint8_t>(kind), .generation = generation, .index = index};
+}
+
+Status IngestStage::open(std::uint8_t owner) {
+    WEIR_ASSERT(owner == 0);  // the journals' tokens were made with it
+    owner_ = owner;
+    if (auto done = journal_.open(); !done) return done;
+    if (auto done = dead_letters_.open(); !done) return done;
+    if (auto done = checkpoint_file_.open(io_, token(Kind::checkpoint)); !done) return done;
+    shared_.durable_position.store(journal_.writer().durable_position().value, std::memory_order_release);
+    for (const auto& address : config_.listen.edges) {
+        auto listener = io_.listen({address}, token(Kind::listen));
+        if (!listener) return listener.error();
+        listeners_.push_back(listener.value());
+        shared_.addresses.push_back(io_.local_address(listener.value()));
+    }
+    const MonotonicNs now = io_.now();
+    last_append_ = now;
+    next_sweep_ = now.plus_ns(sweep_ns);
+    next_checkpoint_ = now.plus_ns(config_.journal.checkpoint_ms * ns_per_ms);
+    return Done{};
+}
+
+std::size_t IngestStage::do_work(MonotonicNs now) {
+    std::size_t count = 0;
+    working_.swap(ready_);
+    for (const std::uint32_t index : working_) {
+        sessions_[index]->is_ready = false;
+        count += take_frames(index, now);
+    }
+    working_.clear();
+    count += commit(now);
+    if (now >= next_sweep_) sweep(now);
+    tick(now);
+    checkpoint(now);
+    outgoing_.clear();
+    for (std::uint32_t i = 0; live_sessions_ > 0 && i < sessions_.size(); ++i) {
+        if (sessions_[i]->state != State::unused && !sessions_[i]->is_sending) outgoing_.push_back(i);
+    }
+    for (const std::uint32_t index : outgoing_) send_pending(index);
+    return count;
+}
+
+MonotonicNs IngestStage::next_deadline() const {
+    MonotonicNs next = std::min(next_checkpoint_, last_append_.plus_ns(config_.journal.tick_ms * ns_per_ms));
+    if (live_sessions_ > 0 || is_draining_) next = std::min(next, next_sweep_);
+    // A group that could not be appended although no write is under way waits for a segment.
+    const auto waits = [](const GroupJournal& one) { return one.is_waiting() && one.writer().writes_in_flight() == 0; };
+    if (waits(journal_) || waits(dead_letters_)) next = std::min(next, io_.now().plus_ns(retry_ns));
+    return next;
+}
+
+void IngestStage::on_completion(const io::Completion& completion, MonotonicNs now) {
+    switch (static_cast<Kind>(completion.token.kind)) {
+        case Kind::listen:
+            return on_accept(completion, now);
+        case Kind::receive:
+            return on_receive(completion, now);
+        case Kind::send:
+            return on_send(completion);
+        case Kind::journal:
+            return journal_.on_completion(completion);
+        case Kind::dead_letters:
+            return dead_letters_.on_completion(completion);
+        case Kind::checkpoint:
+            if (checkpoint_file_.on_completion(completion)) {
+                shared_.checkpoints.add(1);
+                if (is_draining_) is_final_stored_ = true;
+            } else if (is_draining_ && !checkpoint_file_.is_busy()) {
+                is_final_stored_ = true;  // it failed: the copy before it stays good
+            }
+            shared_.checkpoint_errno.set(static_cast<std::uint64_t>(checkpoint_file_.last_errno()));
+            return;
+    }
+}
+
+void IngestStage::on_accept(const io::Completion& completion, MonotonicNs now) {
+    if (completion.result < 0 || !completion.socket.is_valid()) return;
+    if (is_draining_ || unused_.empty()) {
+        shared_.refusals[static_cast<std::size_t>(wire::RefusalReason::limit)].add(1);
+        io_.close(completion.socket);
+        return;
+    }
+    const std::uint32_t index = unused_.back();
+    unused_.pop_back();
+    Session& session = *sessions_[index];
+    session.socket = completion.socket;
+    session.state = State::hello;
+    session.since = now;
+    session.heard = now;
+    ++live_sessions_;
+    shared_.accepted.add(1);
+    shared_.connections.set(live_sessions_);
+    io_.receive(session.socket, token(Kind::receive, index, session.generation));
+}
+
+void IngestStage::on_receive(const io::Completion& completion, MonotonicNs now) {
+    const std::uint32_t index = completion.token.index;
+    Session& session = *sessions_[index];
+    const bool is_ours = session.generation == completion.token.generation &&
+                         (session.state == State::hello || session.state == State::live) && !is_draining_;
+    if (completion.result <= 0) {
+        if (session.generation != completion.token.generation || session.state == State::unused) return;
+        // What came before the end is still taken if it can be at once; the rest comes again with the next connection.
+        if (session.state == State::live) static_cast<void>(take_frames(index, now));
+        if (session.state != State::unused) close_session(session);
+        return;
+    }
+    if (!is_ours) return io_.release(completion.slot);
+    session.heard = now;
+    WEIR_ASSERT(completion.slot < held_.size());
+    held_[completion.slot] = {io::no_slot, {completion.bytes, static_cast<std::size_t>(completion.result)}};
+    if (session.held_head == io::no_slot) {
+        session.held_head = completion.slot;
+    } else {
+        held_[session.held_tail].next = completion.slot;
+    }
+    session.held_tail = completion.slot;
+    make_ready(index);
+}
+
+void IngestStage::on_send(const io::Completion& completion) {
+    Session& session = *sessions_[completion.token.index];
+    WEIR_ASSERT(session.generation == completion.token.generation && session.is_sending);
+    session.is_sending = false;
+    if (session.state == State::closing) return free_session(session);
+    if (completion.result < 0) close_session(session);
+}
+
+void IngestStage::make_ready(std::uint32_t index) {
+    if (std::exchange(sessions_[index]->is_ready, true)) return;
+    ready_.push_back(index);
+}
+
+std::size_t IngestStage::take_frames(std::uint32_t index, MonotonicNs now) {
+    constexpr std::uint32_t frames_max = 1024;
+    Session& session = *sessions_[index];
+    std::size_t total = 0;
+    session.is_blocked = false;
+    const auto is_open = [&] { return session.state == State::hello || session.state == State::live; };
+    while (is_open() && !session.is_blocked) {
+        const std::uint32_t slot = session.held_head;
+        if (slot == io::no_slot && session.splitter.carried_bytes() == 0) break;
+        const ConstBytes bytes = slot == io::no_slot ? ConstBytes{} : held_[slot].rest;
+        std::size_t taken = 0;
+        auto fault = wire::SplitFault::none;
+        const std::size_t used = session.splitter.split(
+            bytes, frames_max,
+            [&](const wire::FrameHeader& header, ConstBytes frame) {
+                if (!is_open() || !take_frame(index, header, frame, now)) return false;
+                ++taken;
+                return true;
+            },
+            fault);
+        total += taken;
+        if (!is_open()) break;
+        if (slot != io::no_slot) {
+            held_[slot].rest = bytes.subspan(used);
+            if (held_[slot].rest.empty()) {
+                session.held_head = held_[slot].next;
+                io_.release(slot);
+            }
+        }
+        if (fault != wire::SplitFault::none) {
+            refuse(
+                session,
+                fault == wire::SplitFault::too_large ? wire::RefusalReason::too_large : wire::RefusalReason::protocol,
+                text(fault));
+        } else if (used == 0 && taken == 0) {
+            break;
+        }
+    }
+    if (is_open()) {
+        if (session.is_blocked) make_ready(index);
+        if (session.is_blocked != session.is_paused) {
+            session.is_paused = session.is_blocked;
+            if (session.is_paused) shared_.paused.add(1);
+            io_.pause_receive(session.socket, session.is_paused);
+        }
+    }
+    return total;
+}
+
+bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame, MonotonicNs) {
+    Session& session = *sessions_[index];
+    const ConstBytes body = frame.subspan(sizeof(wire::FrameHeader), header.body_bytes);
+    if (session.state == State::hello) {
+        if (header.kind != wire::FrameKind::edge_hello) {
+            refuse(session, wire::RefusalReason::protocol, "the first frame must be a hello");
+        } else {
+            take_hello(index, body);
+        }
+        return true;
+    }
+    if (header.kind == wire::FrameKind::batch) return take_batch(index, body);
+    if (header.kind == wire::FrameKind::ping) {
+        session.wants_pong = true;
+        session.pong_number = header.number;
+        return true;
+    }
+    if (header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye) return true;
+    refuse(session, wire::RefusalReason::protocol, "a frame of this kind is not for central");
+    return true;
+}
+
+void IngestStage::take_hello(std::uint32_t index, ConstBytes body) {
+    Session& session = *sessions_[index];
+    const auto refused = [&](wire::RefusalReason reason, std::string_view why) { refuse(session, reason, why); };
+    if (body.size() < sizeof(wire::EdgeHello)) return refused(wire::RefusalReason::protocol, "hello is cut");
+    const auto hello = wire::load<wire::EdgeHello>(body);
+    if (hello.magic != wire::hello_magic) return refused(wire::RefusalReason::protocol, "hello has no magic");
+    if (hello.version != wire::protocol_version) {
+        return refused(wire::RefusalReason::version, "this central speaks version 1");
+    }
+    if (hello.lanes > lanes_max) return refused(wire::RefusalReason::limit, "more lanes than 64");
+    if (body.size() != sizeof hello + hello.lanes * sizeof(wire::LaneOffer)) {
+        return refused(wire::RefusalReason::protocol, "hello's length does not match its lanes");
+    }
+    const auto name = wire::name_of(hello.edge_id);
+    if (!wire::is_name(name, wire::edge_id_bytes_max) ||
+        wire::name_field<wire::edge_id_bytes_max>(name) != hello.edge_id) {
+        return refused(wire::RefusalReason::name, "edge_id must be [a-z0-9-]{1,32}");
+    }
+    if (shared_.poison_errno.get() != 0) return refused(wire::RefusalReason::storage, "the journal cannot be written");
+    const std::uint32_t edge = positions_.claim_edge({hello.edge_id, hello.lineage});
+    if (edge == no_row) return refused(wire::RefusalReason::limit, "limits.edges_max edge lineages are known");
+    EdgeRow& known = positions_.edge(edge);
+    if (hello.epoch < known.epoch.get()) return refused(wire::RefusalReason::fenced, "a newer epoch is known");
+    for (const auto& other : sessions_) {
+        if (other.get() == &session || other->state != State::live || other->hello.edge_id != hello.edge_id) continue;
+        // The same process cannot be here twice; a newer one (or a new lineage) has replaced it.
+        if (other->hello.lineage == hello.lineage && other->hello.epoch == hello.epoch) {
+            return refused(wire::RefusalReason::busy, "this edge is connected already");
+        }
+        refuse(*other, wire::RefusalReason::fenced, "a newer instance of this edge has connected");
+    }
+    session.lane_count = 0;
+    for (std::uint32_t i = 0; i < hello.lanes; ++i) {
+        const auto offer = wire::load<wire::LaneOffer>(body.subspan(sizeof hello + i * sizeof(wire::LaneOffer)));
+        if (offer.part > wire::Part::backlog ||
+            !wire::is_name(wire::name_of(offer.lane_name), wire::lane_name_bytes_max)) {
+            return refused(wire::RefusalReason::name, "a lane's name or part is not allowed");
+        }
+        if (lane_of(session, offer.lane, offer.part) != nullptr) {
+            return refused(wire::RefusalReason::protocol, "a lane is offered twice");
+        }
+        const std::uint32_t row = positions_.find({hello.edge_id, hello.lineage, offer.lane, offer.part});
+        session.lanes[session.lane_count] = {row, offer.lane, offer.part, false};
+        if (row != no_row) {
+            positions_.row(row).hot.session = index;
+            positions_.row(row).hot.session_lane = session.lane_count;
+        }
+        ++session.lane_count;
+    }
+    session.hello = hello;
+    session.edge = edge;
+    session.state = State::live;
+    session.wants_welcome = true;
+    session.credit_bytes = config_.listen.credit_bytes;
+    session.splitter.set_body_bytes_max(wire::frame_body_bytes_max);
+    known.epoch.set(hello.epoch);
+    known.connected.set(1);
+    known.connections.add(1);
+    known.last_seen_wall_ns.set(io_.wall().value);
+}
+
+IngestStage::SessionLane* IngestStage::lane_of(Session& session, LaneId lane, wire::Part part) {
+    for (std::uint32_t i = 0; i < session.lane_count; ++i) {
+        if (session.lanes[i].lane == lane && session.lanes[i].part == part) return &session.lanes[i];
+    }
+    return nullptr;
+}
+
+// An edge may be stolen: nothing behind ingest reads an event that was not verified here.
+bool IngestStage::verify_events(ConstBytes batch, const wire::BatchHeader& header, const char*& why) const {
+    if (header.kind != wire::BatchKind::events) return true;
+    bool is_good = true;
+    const bool are_letters = header.lane == dead_letter_lane;
+    wire::for_each_frame(batch.subspan(sizeof header), [&](const wire::FrameView& frame, std::uint32_t) {
+        if (!is_good) return;
+        if (are_letters) {
+            is_good = frame.header.kind == wire::FrameKind::dead_letter;
+            if (is_good) {
+                const auto head = wire::load<wire::DeadLetterHead>(frame.body);
+                is_good = head.original_bytes == frame.body.size() - sizeof head;
+            }
+        } else {
+            wire::EventView view;
+            is_good = frame.header.kind == wire::FrameKind::event &&
+                      wire::verify_event(frame.body, view) == wire::Reason::none;
+        }
+    });
+    if (!is_good) why = are_letters ? "a dead letter is not one" : "an event cannot be verified";
+    return is_good;
+}
+
+// False: no room now, the same frame comes again.
+bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
+    Session& session = *sessions_[index];
+    const auto refused = [&](wire::RefusalReason reason, std::string_view why) {
+        refuse(session, reason, why);
+        return true;
+    };
+    if (shared_.poison_errno.get() != 0) return refused(wire::RefusalReason::storage, "the journal cannot be written");
+    if (body.size() > std::min(journal_.batch_bytes_max(), dead_letters_.batch_bytes_max())) {
+        return refused(wire::RefusalReason::too_large, "the batch does not fit journal.segment_bytes");
+    }
+    // Room is asked for first: a batch that must wait is judged once.
+    if (!journal_.has_room(body.size()) || !dead_letters_.has_room(body.size())) {
+        session.is_blocked = true;
+        return false;
+    }
+    const std::uint64_t frame_bytes = wire::frame_bytes(static_cast<std::uint32_t>(body.size()));
+    if (session.used_bytes + frame_bytes > session.credit_bytes) {
+        return refused(wire::RefusalReason::protocol, "more was sent than the credit granted");
+    }
+    session.used_bytes += frame_bytes;
+    wire::BatchHeader header;
+    if (const auto fault = wire::check_batch(body, header); fault != wire::BatchFault::none) {
+        const bool is_crc = fault == wire::BatchFault::header_crc || fault == wire::BatchFault::body_crc;
+        return refused(is_crc ? wire::RefusalReason::checksum : wire::RefusalReason::protocol, text(fault));
+    }
+    // A batch keeps the epoch of the process that closed it: after the edge's restart older ones are sent again.
+    if (header.edge_id != session.hello.edge_id || header.lineage != session.hello.lineage ||
+        header.epoch > session.hello.epoch || header.kind == wire::BatchKind::tick) {
+        return refused(wire::RefusalReason::protocol, "the batch is not of this session's edge, lineage and epoch");
+    }
+    SessionLane* lane = lane_of(session, header.lane, header.part);
+    if (lane == nullptr) {
+        if (session.lane_count == lanes_max) return refused(wire::RefusalReason::limit, "more lanes than 64");
+        lane = &session.lanes[session.lane_count++];
+        *lane = {no_row, header.lane, header.part, false};
+    }
+    if (lane->row == no_row) {
+        lane->row = positions_.claim(key_of(header), header.lane_name);
+        if (lane->row == no_row) return refused(wire::RefusalReason::limit, "limits.positions_max are known");
+        positions_.row(lane->row).hot.session = index;
+        positions_.row(lane->row).hot.session_lane = static_cast<std::uint32_t>(lane - session.lanes.data());
+    }
+    PositionRow& row = positions_.row(lane->row);
+    ++changes_;
+    switch (PositionTable::judge(row, header)) {
+        case Judgement::duplicate:
+            if (header.kind == wire::BatchKind::events) {
+                row.received.add(header.count);
+                row.duplicates.add(header.count);
+            }
+            session.credit_bytes += frame_bytes;
+            session.wants_credit = true;
+            // Acked again only if it is durable; otherwise its original's ack is still to come.
+            if (header.last_sequence() <= row.hot.durable_sequence) {
+                lane->wants_ack = true;
+                session.wants_ack = true;
+            }
+            return true;
+        case Judgement::gap:
+            return refused(wire::RefusalReason::sequence_gap, "a batch before this one is missing");
+        case Judgement::diverged:
+            return refused(wire::RefusalReason::diverged, "sequence or chain contradicts what is stored");
+        case Judgement::append:
+            break;
+    }
+    const char* why = "";
+    if (!verify_events(body, header, why)) {
+        row.received.add(header.count);
+        row.rejected.add(header.count);
+        return refused(wire::RefusalReason::protocol, why);
+    }
+    GroupJournal& target = header.lane == dead_letter_lane ? dead_letters_ : journal_;
+    const bool is_put = target.put(body, {.row = lane->row,
+                                          .session = index,
+                                          .generation = session.generation,
+                                          .frame_bytes = static_cast<std::uint32_t>(frame_bytes),
+                                          .last_sequence = header.last_sequence()});
+    WEIR_ASSERT(is_put);
+    PositionTable::take(row, header);
+    WEIR_ASSERT(row.received.get() == row.appended.get() + row.duplicates.get() + row.rejected.get());
+    shared_.batches.add(1);
+    shared_.batch_bytes.add(body.size());
+    return true;
+}
+
+std::size_t IngestStage::commit(MonotonicNs now) {
+    std::size_t count = 0;
+    const auto tell = [this](const Touch& touch) { note_durable(touch); };
+    const std::size_t durable = journal_.collect_durable(tell);
+    if (durable > 0 ||
+        shared_.durable_position.load(std::memory_order_relaxed) < journal_.writer().durable_position().value) {
+        // Pairs with the reader's acquire.
+        shared_.durable_position.store(journal_.writer().durable_position().value, std::memory_order_release);
+    }
+    count += durable + dead_letters_.collect_durable(tell);
+    const std::size_t groups = journal_.flush(io_.wall()) + dead_letters_.flush(io_.wall());
+    if (groups > 0) last_append_ = now;
+    shared_.groups.add(groups);
+    shared_.written_bytes.set(journal_.writer().written_bytes() + dead_letters_.writer().written_bytes());
+    for (const GroupJournal* one : {&journal_, &dead_letters_}) {
+        if (!one->writer().is_poisoned() || shared_.poison_errno.get() != 0) continue;
+        shared_.poison_errno.set(static_cast<std::uint64_t>(std::max(1, one->writer().poison_errno())));
+        for (const auto& session : sessions_) {
+            if (session->state == State::live) {
+                refuse(*session, wire::RefusalReason::storage, "the journal cannot be written");
+            }
+        }
+    }
+    return count + groups;
+}
+
+void IngestStage::note_durable(const Touch& touch) {
+    if (touch.row == no_row) return;  // a tick
+    PositionRow& row = positions_.row(touch.row);
+    WEIR_ASSERT(touch.last_sequence > row.hot.durable_sequence);
+    row.hot.durable_sequence = touch.last_sequence;
+    row.last_sequence.set(touch.last_sequence);
+    Session& sender = *sessions_[touch.session];
+    if (sender.generation == touch.generation && sender.state == State::live) {
+        sender.credit_bytes += touch.frame_bytes;
+        sender.wants_credit = true;
+    }
+    if (row.hot.session == no_session) return;
+    // The edge may have connected again since: its present session gets the ack.
+    Session& session = *sessions_[row.hot.session];
+    if (session.state != State::live) return;
+    session.lanes[row.hot.session_lane].wants_ack = true;
+    session.wants_ack = true;
+}
+
+void IngestStage::send_pending(std::uint32_t index) {
+    Session& session = *sessions_[index];
+    if (session.is_sending || session.state == State::unused || session.state == State::closing) return;
+    const std::size_t bytes = fill_out(session);
+    if (bytes == 0) return;
+    session.is_sending = true;
+    io_.send(session.socket, ConstBytes(session.out).first(bytes), token(Kind::send, index, session.generation));
+}
+
+// Everything the session has to say, in one send.
+std::size_t IngestStage::fill_out(Session& session) {
+    static_assert(out_bytes_max >= lanes_max * 2 * (sizeof(wire::FrameHeader) + sizeof(wire::EdgeAck)));
+    std::size_t at = 0;
+    const Bytes out(session.out);
+    using wire::FrameKind;
+    if (std::exchange(session.wants_welcome, false)) {
+        const std::uint32_t body_bytes =
+            static_cast<std::uint32_t>(sizeof(wire::EdgeWelcome) + session.lane_count * sizeof(wire::LanePosition));
+        wire::store(out, wire::FrameHeader{.body_bytes = body_bytes, .kind = FrameKind::edge_welcome});
+        at = sizeof(wire::FrameHeader);
+        wire::store(out.subspan(at),
+                    wire::EdgeWelcome{.credit_bytes = session.credit_bytes, .lanes = session.lane_count});
+        at += sizeof(wire::EdgeWelcome);
+        for (std::uint32_t i = 0; i < session.lane_count; ++i) {
+            const SessionLane& lane = session.lanes[i];
+            const Sequence durable = lane.row == no_row ? 0 : positions_.row(lane.row).hot.durable_sequence;
+            wire::store(out.subspan(at),
+                        wire::LanePosition{.lane = lane.lane, .part = lane.part, .last_sequence = durable});
+            at += sizeof(wire::LanePosition);
+        }
+        return at;
+    }
+    if (std::exchange(session.wants_ack, false)) {
+        for (std::uint32_t i = 0; i < session.lane_count; ++i) {
+            SessionLane& lane = session.lanes[i];
+            if (!std::exchange(lane.wants_ack, false)) continue;
+            const Sequence durable = positions_.row(lane.row).hot.durable_sequence;
+            at += put_frame(out.subspan(at), FrameKind::edge_ack,
+                            wire::EdgeAck{.lane = lane.lane, .part = lane.part, .last_sequence = durable});
+        }
+    }
+    if (std::exchange(session.wants_credit, false)) {
+        at += put_frame(out.subspan(at), FrameKind::credit, wire::Credit{.credit_bytes = session.credit_bytes});
+    }
+    if (std::exchange(session.wants_pong, false)) {
+        at += put_empty(out.subspan(at), FrameKind::pong, session.pong_number);
+    }
+    if (std::exchange(session.wants_ping, false)) at += put_empty(out.subspan(at), FrameKind::ping);
+    if (std::exchange(session.wants_goodbye, false)) at += put_empty(out.subspan(at), FrameKind::goodbye);
+    if (std::exchange(session.wants_refusal, false)) {
+        at += put_frame(out.subspan(at), FrameKind::refusal, session.refusal);
+    }
+    return at;
+}
+
+void IngestStage::refuse(Session& session, wire::RefusalReason reason, std::string_view detail) {
+    if (session.state != State::hello && session.state != State::live) return;
+    shared_.refusals[static_cast<std::size_t>(reason)].add(1);
+    session.refusal = {};
+    session.refusal.reason = reason;
+    std::memcpy(session.refusal.detail.data(), detail.data(),
+                std::min(detail.size(), session.refusal.detail.size() - 1));
+    session.wants_refusal = true;
+    session.wants_welcome = false;
+    if (session.edge != no_row) positions_.edge(session.edge).connected.set(0);
+    session.edge = no_row;
+    // The connection stays for a moment and is read to nowhere, so that the refusal is not lost to a reset.
+    session.state = State::refused;
+    session.since = io_.now();
+    release_held(session);
+    if (session.is_paused) {
+        session.is_paused = false;
+        io_.pause_receive(session.socket, false);
+    }
+}
+
+void IngestStage::release_held(Session& session) {
+    while (session.held_head != io::no_slot) {
+        const std::uint32_t slot = session.held_head;
+        session.held_head = held_[slot].next;
+        io_.release(slot);
+    }
+}
+
+void IngestStage::close_session(Session& session) {
+    if (session.state == State::unused || session.state == State::closing) return;
+    release_held(session);
+    if (session.edge != no_row) {
+        EdgeRow& known = positions_.edge(session.edge);
+        known.connected.set(0);
+        known.last_seen_wall_ns.set(io_.wall().value);
+    }
+    session.edge = no_row;
+    io_.close(session.socket);
+    session.state = State::closing;
+    if (!session.is_sending) free_session(session);  // else its send's completion does
+}
+
+void IngestStage::free_session(Session& session) {
+    // By address: sessions do not know their index.
+    const auto at =
+        std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& one) { return one.get() == &session; });
+    const auto index = static_cast<std::uint32_t>(at - sessions_.begin());
+    for (std::uint32_t i = 0; i < session.lane_count; ++i) {
+        if (session.lanes[i].row == no_row) continue;
+        auto& hot = positions_.row(session.lanes[i].row).hot;
+        if (hot.session == index) hot.session = no_session;
+    }
+    session.splitter.reset();
+    session.state = State::unused;
+    ++session.generation;
+    session.is_sending = session.is_paused = session.is_blocked = false;
+    session.wants_welcome = session.wants_credit = session.wants_pong = session.wants_ping = false;
+    session.wants_refusal = session.wants_goodbye = session.wants_ack = false;
+    session.lane_count = 0;
+    session.credit_bytes = session.used_bytes = 0;
+    session.hello = {};
+    unused_.push_back(index);
+    --live_sessions_;
+    shared_.connections.set(live_sessions_);
+}
+
+void IngestStage::sweep(MonotonicNs now) {
+    next_sweep_ = now.plus_ns(sweep_ns);
+    const std::uint64_t silent_ns = config_.listen.silent_ms_max * ns_per_ms;
+    for (const auto& one : sessions_) {
+        Session& session = *one;
+        switch (session.state) {
+            case State::unused:
+            case State::closing:
+                break;
+            case State::hello:
+                if (now.since(session.since) > config_.listen.hello_ms_max * ns_per_ms) {
+                    refuse(session, wire::RefusalReason::protocol, "no hello within listen.hello_ms_max");
+                }
+                break;
+            case State::live:
+                if (session.is_blocked || session.is_paused) {
+                    session.heard = now;  // it is we who do not listen
+                } else if (now.since(session.heard) > silent_ns) {
+                    close_session(session);
+                } else if (now.since(session.heard) > silent_ns / 2) {
+                    session.wants_ping = true;
+                }
+                if (session.edge != no_row && now.since(session.heard) <= sweep_ns) {
+                    positions_.edge(session.edge).last_seen_wall_ns.set(io_.wall().value);
+                }
+                break;
+            case State::refused:
+                if (now.since(session.since) > linger_ns_max) close_session(session);
+                break;
+        }
+    }
+}
+
+// Lets time pass in the journal while no edge has anything to say.
+void IngestStage::tick(MonotonicNs now) {
+    if (is_draining_ || now < last_append_.plus_ns(config_.journal.tick_ms * ns_per_ms)) return;
+    last_append_ = now;
+    if (shared_.poison_errno.get() != 0 || !journal_.is_empty()) return;
+    wire::BatchHeader batch;
+    batch.kind = wire::BatchKind::tick;
+    batch.edge_id = wire::name_field<wire::edge_id_bytes_max>("central");
+    batch.lane_name = wire::name_field<wire::lane_name_bytes_max>("tick");
+    batch.lineage = journal_id_;
+    batch.first_sequence = ++tick_count_;
+    batch.config_digest = config_.digest;
+    batch.closed_wall_ns = io_.wall().value;
+    wire::seal(batch, {});
+    const bool is_put = journal_.put(std::as_bytes(std::span(&batch, 1)), {.row = no_row});
+    WEIR_ASSERT(is_put);
+    shared_.groups.add(journal_.flush(io_.wall()));
+    shared_.ticks.add(1);
+}
+
+void IngestStage::checkpoint(MonotonicNs now) {
+    store_checkpoint(now);
+    const bool is_due = now >= next_checkpoint_ || (is_draining_ && !is_final_stored_);
+    if (!is_due || is_packed_ || checkpoint_file_.is_busy()) return;
+    if (now >= next_checkpoint_) next_checkpoint_ = now.plus_ns(config_.journal.checkpoint_ms * ns_per_ms);
+    if (changes_ == packed_changes_) {
+        if (is_draining_) is_final_stored_ = true;
+        return;
+    }
+    // The table must say no more than what has been handed to the disk, so that a place in the journal describes it.
+    if (!journal_.is_submitted() || !dead_letters_.is_submitted() || shared_.poison_errno.get() != 0) {
+        next_checkpoint_ = std::min(next_checkpoint_, now.plus_ns(retry_ns));
+        return;
+    }
+    CheckpointHead head;
+    head.journal_id = journal_id_;
+    head.dead_letters_id = dead_letters_id_;
+    head.journal_position = journal_.last_group().value;
+    head.dead_letters_position = dead_letters_.last_group().value;
+    packed_changes_ = changes_;
+    if (!pack_checkpoint(positions_, head, packed_)) {
+        shared_.checkpoints_skipped.add(1);
+        return;
+    }
+    packed_journal_ = journal_.writer().end_position();
+    packed_dead_letters_ = dead_letters_.writer().end_position();
+    is_packed_ = true;
+    store_checkpoint(now);
+}
+
+// Once all that the packed table counts is durable, it may be stored.
+void IngestStage::store_checkpoint(MonotonicNs) {
+    if (!is_packed_ || journal_.writer().durable_position() < packed_journal_ ||
+        dead_letters_.writer().durable_position() < packed_dead_letters_) {
+        return;
+    }
+    if (checkpoint_file_.begin_store(packed_)) is_packed_ = false;
+}
+
+void IngestStage::drain(MonotonicNs now) {
+    if (is_draining_) return;
+    is_draining_ = true;
+    drain_deadline_ = now.plus_ns(drain_ns_max);
+    for (const io::Socket listener : listeners_) io_.close(listener);
+    listeners_.clear();
+    for (const auto& session : sessions_) {
+        if (session->state == State::live) {
+            session->wants_goodbye = true;
+        } else if (session->state == State::hello) {
+            refuse(*session, wire::RefusalReason::draining, "going down");
+        }
+    }
+}
+
+bool IngestStage::is_drained() const {
+    if (!is_draining_) return false;
+    if (io_.now() > drain_deadline_) return true;
+    const bool is_kept = shared_.poison_errno.get() != 0 || (journal_.is_empty() && dead_letters_.is_empty());
+    if (!is_kept) return false;
+    for (const auto& session : sessions_) {
+        if (session->state == State::unused || session->state == State::closing) continue;
+        if (session->is_sending || session->wants_ack || session->wants_goodbye || session->is_blocked) return false;
+    }
+    if (checkpoint_file_.is_busy()) return false;
+    return is_final_stored_ || shared_.poison_errno.get() != 0;
+}
+
+}  // namespace weir::central

@@ -1,0 +1,68 @@
+// weir-central: the command line.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "central/config.hpp"
+#include "central/daemon/daemon.hpp"
+#include "core/control/journal_tools.hpp"
+#include "core/control/signals.hpp"
+
+namespace {
+
+constexpr int exit_config = 78;  // EX_CONFIG
+
+std::optional<weir::central::CentralConfig> load(const std::string& path) {
+    auto loaded = weir::central::load_config(path);
+    for (const auto& error : loaded.errors) std::cerr << error << "\n";
+    for (const auto& warning : loaded.warnings) std::cerr << "warning: " << warning << "\n";
+    return std::move(loaded.config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    weir::control::block_signals();
+    CLI::App app{"weir-central: takes batches of events from edges and keeps each once", "weir-central"};
+    app.set_version_flag("--version", "weir-central 0.1.0");
+    app.require_subcommand(1);
+
+    std::string config_path, io_text = "auto", verb, directory, edge;
+    bool is_json = false;
+    weir::Sequence sequence = 0;
+    auto* run = app.add_subcommand("run", "Serve edges");
+    run->add_option("--config", config_path, "Configuration file")->required();
+    run->add_option("--io", io_text, "auto, uring or epoll");
+    auto* check = app.add_subcommand("check", "Read the configuration as a start would; print what it may use");
+    check->add_option("file", config_path, "Configuration file")->required();
+    auto* journal = app.add_subcommand("journal", "Look at the journal under a data_dir");
+    journal->add_option("verb", verb, "ls, cat or verify")->required();
+    journal->add_option("dir", directory, "data_dir")->required();
+    journal->add_flag("--json", is_json, "One JSON object a line");
+    auto* letters = app.add_subcommand("dead-letters", "Look at the dead letters under a data_dir");
+    letters->add_option("verb", verb, "ls or show")->required();
+    letters->add_option("dir", directory, "data_dir")->required();
+    letters->add_flag("--json", is_json, "One JSON object a line");
+    auto* sequence_option = letters->add_option("--sequence", sequence, "Only this one");
+    letters->add_option("--edge", edge, "Only this edge's");
+    CLI11_PARSE(app, argc, argv);
+
+    if (journal->parsed()) return weir::control::journal_command(verb, directory, is_json, std::cout, std::cerr);
+    if (letters->parsed()) {
+        weir::control::DeadLetterFilter filter;
+        if (sequence_option->count() > 0) filter.sequence = sequence;
+        filter.edge = edge;
+        return weir::control::dead_letters_command(verb, directory, is_json, filter, std::cout, std::cerr);
+    }
+    const auto config = load(config_path);
+    if (!config) return exit_config;
+    if (check->parsed()) {
+        std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);
+        return 0;
+    }
+    const auto choice = weir::io::parse_io_choice(io_text);
+    if (!choice) {
+        std::cerr << "--io: " << choice.error().what << "\n";
+        return 2;
+    }
+    return weir::central::run_daemon(*config, choice.value());
+}

@@ -1,0 +1,74 @@
+#include "central/readmodel/reader.hpp"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <optional>
+
+#include "core/journal/scan.hpp"
+
+namespace weir::central {
+namespace {
+
+constexpr std::uint64_t gather_ms = 20;  // between looks: a busy journal is read in long runs, an idle one at leisure
+constexpr std::uint64_t retry_ms = 500;
+constexpr int reader_niceness = 10;
+
+}  // namespace
+
+void Reader::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void Reader::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_.store(true, std::memory_order_relaxed);
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+bool Reader::nap(std::uint64_t ms) {
+    std::unique_lock lock(mutex_);
+    return !changed_.wait_for(lock, std::chrono::milliseconds(ms),
+                              [this] { return stopping_.load(std::memory_order_relaxed); });
+}
+
+void Reader::run() {
+    pthread_setname_np(pthread_self(), "reader");
+    // Of this thread alone, on Linux.
+    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), reader_niceness));
+    std::optional<journal::Scanner> scanner;
+    while (!scanner) {
+        if (auto opened = journal::Scanner::open(directory_, {})) {
+            scanner.emplace(std::move(opened.value()));
+        } else {
+            failures_.add(1);
+            if (!nap(retry_ms)) return;
+        }
+    }
+    for (;;) {
+        // Pairs with ingest's release. Only a journal that has grown is looked at.
+        const std::uint64_t durable = durable_.load(std::memory_order_acquire);
+        while (round_up(read_position_.get(), journal::block_bytes) < durable) {
+            if (stopping_.load(std::memory_order_relaxed)) return;
+            const auto record = scanner->next();
+            if (!record) break;
+            // Written is not yet durable: what is ahead waits.
+            while (durable_.load(std::memory_order_acquire) < record->end.value) {
+                if (!nap(gather_ms)) return;
+            }
+            model_.apply(record->batch_header, record->body(), {record->header.arrival_wall_ns}, record->end);
+            read_position_.set(record->end.value);
+        }
+        do {
+            if (!nap(gather_ms)) return;
+        } while (durable_.load(std::memory_order_relaxed) == durable);
+    }
+}
+
+}  // namespace weir::central

@@ -1,0 +1,46 @@
+// Reader: follows the journal into the read model on a thread of its own, never past what is durable.
+//
+// Thread    One thread of its own, of lower priority than ingest. start/stop from a control thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "central/readmodel/readmodel.hpp"
+#include "core/base/result.hpp"
+#include "core/metrics/counter.hpp"
+
+namespace weir::central {
+
+class Reader {
+  public:
+    // `durable_position` is stored (release) by ingest.
+    Reader(std::string directory, std::atomic<std::uint64_t>& durable_position, ReadModel& model)
+        : directory_(std::move(directory)), durable_(durable_position), model_(model) {}
+    ~Reader() { stop(); }
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    void start();
+    void stop();
+    [[nodiscard]] std::uint64_t position() const { return read_position_.get(); }
+    [[nodiscard]] std::uint64_t failures() const { return failures_.get(); }
+
+  private:
+    void run();
+    [[nodiscard]] bool nap(std::uint64_t ms);  // false: stop
+
+    std::string directory_;
+    std::atomic<std::uint64_t>& durable_;
+    ReadModel& model_;
+    std::atomic<bool> stopping_{false};
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    Counter read_position_;
+    Counter failures_;
+    std::thread thread_;
+};
+
+}  // namespace weir::central

@@ -1,0 +1,154 @@
+#include "central/recovery/recovery.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include "core/journal/checkpoint.hpp"
+#include "core/journal/scan.hpp"
+
+namespace weir::central {
+namespace {
+
+std::uint64_t random_id() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32) | device() | 1U;
+}
+
+// The id of what is there, else a new one.
+Result<std::uint64_t> journal_id_in(const std::string& directory) {
+    auto list = journal::list_segments(directory);
+    if (!list) return list.error();
+    if (list.value().segments.empty()) return random_id();
+    return list.value().segments.front().header.journal_id;
+}
+
+bool unpack(ConstBytes content, PositionTable& table, CheckpointHead& head) {
+    if (content.size() < sizeof(CheckpointHead)) return false;
+    head = wire::load<CheckpointHead>(content);
+    if (head.magic != CheckpointHead{}.magic || head.version != CheckpointHead{}.version) return false;
+    if (content.size() != sizeof(CheckpointHead) + head.rows * sizeof(CheckpointRow)) return false;
+    for (std::uint32_t i = 0; i < head.rows; ++i) {
+        const auto packed = wire::load<CheckpointRow>(content.subspan(sizeof head + i * sizeof(CheckpointRow)));
+        const std::uint32_t index =
+            table.claim({packed.edge, packed.lineage, packed.lane, packed.part}, packed.lane_name);
+        const std::uint32_t edge = table.claim_edge({packed.edge, packed.lineage});
+        if (index == no_row || edge == no_row) return false;
+        PositionRow& row = table.row(index);
+        row.hot.last_sequence = packed.last_sequence;
+        row.hot.durable_sequence = packed.last_sequence;
+        row.hot.epoch = packed.epoch;
+        row.hot.previous_crc = packed.previous_crc;
+        row.last_sequence.set(packed.last_sequence);
+        row.appended.set(packed.appended);
+        row.duplicates.set(packed.duplicates);
+        row.rejected.set(packed.rejected);
+        row.received.set(packed.appended + packed.duplicates + packed.rejected);
+        row.gap.set(packed.gap);
+        if (packed.lane == dead_letter_lane) row.dead_lettered.set(packed.appended);
+        table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), packed.epoch));
+    }
+    return true;
+}
+
+Status scan(const std::string& directory, Position from, PositionTable& table, RecoveredJournal& found) {
+    for (;;) {
+        auto opened = journal::Scanner::open(directory, from);
+        if (!opened) return opened.error();
+        journal::Scanner& scanner = opened.value();
+        found.records = 0;
+        while (const auto record = scanner.next()) {
+            ++found.records;
+            found.last_group = record->position;
+            if (!table.restore(record->batch_header)) {
+                return Error{0, directory + ": more edges or positions than limits.edges_max, limits.positions_max"};
+            }
+        }
+        found.tail = scanner.tail();
+        found.damaged = scanner.damaged_records();
+        found.fault = scanner.fault();
+        // Where the checkpoint points a record must be; without it the chain is unknown, and only a whole scan tells it.
+        if (found.records > 0 || from.value == 0) return Done{};
+        from = {};
+    }
+}
+
+}  // namespace
+
+std::string journal_directory(const CentralConfig& config) {
+    return config.data_dir + "/journal";
+}
+std::string dead_letters_directory(const CentralConfig& config) {
+    return config.data_dir + "/dead-letters";
+}
+std::string checkpoint_path(const CentralConfig& config) {
+    return config.data_dir + "/central-checkpoint";
+}
+
+Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
+    Recovered recovered;
+    for (const auto& directory : {journal_directory(config), dead_letters_directory(config)}) {
+        if (auto made = journal::make_directory(directory); !made) return made.error();
+    }
+    auto journal_id = journal_id_in(journal_directory(config));
+    if (!journal_id) return journal_id.error();
+    auto dead_letters_id = journal_id_in(dead_letters_directory(config));
+    if (!dead_letters_id) return dead_letters_id.error();
+    recovered.journal.id = journal_id.value();
+    recovered.dead_letters.id = dead_letters_id.value();
+
+    auto loaded = journal::CheckpointFile::load(checkpoint_path(config));
+    if (!loaded) return loaded.error();
+    recovered.checkpoint_serial = loaded.value().serial;
+    recovered.notes = loaded.value().faults;
+    CheckpointHead head;
+    const ConstBytes content(loaded.value().content);
+    if (content.size() >= sizeof head) {
+        const auto peeked = wire::load<CheckpointHead>(content);
+        if (peeked.journal_id != journal_id.value() || peeked.dead_letters_id != dead_letters_id.value()) {
+            recovered.notes.push_back(checkpoint_path(config) + ": belongs to another journal; not used");
+        } else if (!unpack(content, table, head)) {
+            return Error{0, checkpoint_path(config) + ": does not fit limits.edges_max and limits.positions_max"};
+        } else {
+            recovered.from_checkpoint = true;
+        }
+    }
+    const Position journal_from{recovered.from_checkpoint ? head.journal_position : 0};
+    const Position letters_from{recovered.from_checkpoint ? head.dead_letters_position : 0};
+    if (auto done = scan(journal_directory(config), journal_from, table, recovered.journal); !done) return done.error();
+    if (auto done = scan(dead_letters_directory(config), letters_from, table, recovered.dead_letters); !done) {
+        return done.error();
+    }
+    for (const auto* one : {&recovered.journal, &recovered.dead_letters}) {
+        if (!one->fault.empty()) recovered.notes.push_back(one->fault);
+    }
+    return recovered;
+}
+
+bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vector<std::byte>& content) {
+    head.rows = table.row_count();
+    const std::size_t bytes = sizeof head + head.rows * sizeof(CheckpointRow);
+    if (bytes > journal::checkpoint_content_bytes_max) return false;
+    content.resize(bytes);  // within what the owner reserved
+    const Bytes out(content);
+    wire::store(out, head);
+    for (std::uint32_t i = 0; i < head.rows; ++i) {
+        const PositionRow& row = table.row(i);
+        CheckpointRow packed;
+        packed.edge = row.key.edge;
+        packed.lane_name = row.lane_name;
+        packed.lineage = row.key.lineage;
+        packed.epoch = row.hot.epoch;
+        packed.last_sequence = row.hot.last_sequence;
+        packed.appended = row.appended.get();
+        packed.duplicates = row.duplicates.get();
+        packed.rejected = row.rejected.get();
+        packed.gap = row.gap.get();
+        packed.previous_crc = row.hot.previous_crc;
+        packed.lane = row.key.lane;
+        packed.part = row.key.part;
+        wire::store(out.subspan(sizeof head + i * sizeof(CheckpointRow)), packed);
+    }
+    return true;
+}
+
+}  // namespace weir::central

@@ -1,0 +1,80 @@
+// Recovery: brings central's positions back at start, from the checkpoint and the journals' tails; and writes checkpoints.
+//
+//   checkpoint (positions as of a place in each journal) ─▶ scan both journals from there ─▶ PositionTable, tails
+//
+// A damaged or missing checkpoint costs time, not truth: both journals are then read whole. Only the counts of duplicates
+// and rejects since the last checkpoint are lost with a crash; `received` comes back as appended + duplicates + rejected.
+//
+// Format    CheckpointHead, then `rows` CheckpointRow; little-endian. The place is the last write group's, so that the
+//           scan always meets a record and its chain; a batch met twice is recognised by its sequence.
+// Thread    Blocking, before the ingest runner starts; pack_checkpoint on it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "central/config.hpp"
+#include "central/ingest/positions.hpp"
+#include "core/base/result.hpp"
+#include "core/journal/writer.hpp"
+
+namespace weir::central {
+
+struct CheckpointHead {
+    std::uint32_t magic = 0x31504e43;  // "CNP1"
+    std::uint16_t version = 1;
+    std::uint16_t reserved = 0;
+    std::uint64_t journal_id = 0;
+    std::uint64_t dead_letters_id = 0;
+    std::uint64_t journal_position = 0;  // of the last write group
+    std::uint64_t dead_letters_position = 0;
+    std::uint32_t rows = 0;
+    std::uint32_t reserved_2 = 0;
+};
+static_assert(sizeof(CheckpointHead) == 48);
+
+struct CheckpointRow {
+    EdgeName edge{};
+    LaneName lane_name{};
+    std::uint64_t lineage = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t last_sequence = 0;
+    std::uint64_t appended = 0;
+    std::uint64_t duplicates = 0;
+    std::uint64_t rejected = 0;
+    std::uint64_t gap = 0;
+    std::uint32_t previous_crc = 0;
+    LaneId lane = 0;
+    wire::Part part = wire::Part::live;
+    std::uint8_t reserved = 0;
+};
+static_assert(sizeof(CheckpointRow) == 112);
+
+struct RecoveredJournal {
+    std::uint64_t id = 0;
+    journal::Tail tail;
+    Position last_group{};  // of the last record found; 0 for an empty journal
+    std::uint64_t records = 0;
+    std::uint64_t damaged = 0;
+    std::string fault;
+};
+
+struct Recovered {
+    RecoveredJournal journal;
+    RecoveredJournal dead_letters;
+    std::uint64_t checkpoint_serial = 0;
+    bool from_checkpoint = false;
+    std::vector<std::string> notes;  // what was damaged and set aside
+};
+
+[[nodiscard]] std::string journal_directory(const CentralConfig& config);
+[[nodiscard]] std::string dead_letters_directory(const CentralConfig& config);
+[[nodiscard]] std::string checkpoint_path(const CentralConfig& config);
+
+// Fills `table`, which must be empty. The directory must exist and be locked.
+[[nodiscard]] Result<Recovered> recover(const CentralConfig& config, PositionTable& table);
+
+// The table as a checkpoint into `content`. False if it does not fit journal::checkpoint_content_bytes_max.
+[[nodiscard]] bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vector<std::byte>& content);
+
+}  // namespace weir::central
