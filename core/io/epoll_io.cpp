@@ -1,6 +1,5 @@
 #include "core/io/epoll_io.hpp"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -13,6 +12,7 @@
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
 #include "core/io/file_thread.hpp"
+#include "core/io/open_file.hpp"
 
 namespace weir::io {
 namespace {
@@ -244,16 +244,14 @@ void EpollIo::release(std::uint32_t slot) {
 }
 
 Result<File> EpollIo::open(const std::string& path, FileOptions options) {
-    int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
-    if (options.create) flags |= O_CREAT;
-    if (options.durable) flags |= O_DSYNC;
+    auto opened = open_file(path, options);
+    if (!opened) return opened.error();
     const auto free = std::find(files_.begin(), files_.end(), -1);
-    if (free == files_.end()) return Error{EMFILE, "open " + path + ": no file entry is free"};
-    int fd = -1;
-    if (options.direct) fd = ::open(path.c_str(), flags | O_DIRECT, 0600);
-    if (fd < 0 && (!options.direct || errno == EINVAL)) fd = ::open(path.c_str(), flags, 0600);
-    if (fd < 0) return error_from_errno(errno, "open " + path);
-    *free = fd;
+    if (free == files_.end()) {
+        ::close(opened.value());
+        return Error{EMFILE, "open " + path + ": no file entry is free"};
+    }
+    *free = opened.value();
     return File{static_cast<std::int32_t>(free - files_.begin())};
 }
 
