@@ -47,6 +47,7 @@ class Client {
         char bytes[4096];
         while (end.empty() || text.find(end) == text.npos) {
             const ssize_t count = ::recv(handle_, bytes, sizeof bytes, 0);
+            is_closed_ = count == 0;
             if (count <= 0) break;
             text.append(bytes, static_cast<std::size_t>(count));
         }
@@ -54,8 +55,12 @@ class Client {
     }
     [[nodiscard]] std::string receive_all() { return receive_until(""); }
 
+    // True if the last receive ended because the server closed, not because patience ran out.
+    [[nodiscard]] bool is_closed() const { return is_closed_; }
+
   private:
     int handle_ = -1;
+    bool is_closed_ = false;
 };
 
 class AdminServerTest : public testing::Test {
@@ -148,6 +153,7 @@ TEST_F(AdminServerTest, ClosesConnectionsBeyondItsBoundAtOnce) {
     }
     Client more(server_.bound_address());
     EXPECT_EQ(more.receive_all(), "");
+    EXPECT_TRUE(more.is_closed());
 }
 
 TEST_F(AdminServerTest, SaysWhichAddressIsTaken) {

@@ -66,6 +66,18 @@ TEST(LogFolder, NoRepeatIsLostWhenMemoryForTextsIsFull) {
     EXPECT_EQ(repeats, 1U);
 }
 
+TEST(LogFolder, RepeatsOfTextsThatHadToMakeRoomAreCountedTogether) {
+    LogFolder folder;
+    for (std::size_t index = 0; index <= LogFolder::folds_max; ++index) {
+        for (int times = 0; times < 3; ++times) {
+            (void)folder.take(LogLevel::warn, "other", {{"text", std::to_string(index)}}, start.plus_ns(index));
+        }
+    }
+    const auto lines = folder.flush(start.plus_ns(1'000), true);
+    ASSERT_EQ(lines.size(), LogFolder::folds_max + 1);
+    EXPECT_EQ(lines.back().text, "event=log_folds_full repeats=2");
+}
+
 TEST(LogFolder, AFieldNeverBecomesTwoFieldsOrTwoLines) {
     LogFolder folder;
     const auto line = folder.take(LogLevel::warn, "refused", {{"why", "a b=\"c\"\n\\"}, {"empty", ""}}, start);
