@@ -1,0 +1,35 @@
+// The commands of weir-bench. Each returns the process's exit code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/wire/control.hpp"
+
+namespace weir::bench {
+
+struct SendOptions {
+    std::string to;
+    std::string ndjson;
+    wire::AckLevel level = wire::AckLevel::spooled;
+    std::uint64_t rate = 0;  // events per second; 0 = as fast as credit allows
+    std::string producer;    // empty: unnumbered
+    bool as_json = false;
+    std::uint64_t timeout_s = 0;  // without any ack for so long: give up; 0 = never
+};
+// 0: everything acked; 1: an event was rejected, or the run could not be finished.
+[[nodiscard]] int send_command(const SendOptions& options);
+
+struct LoadOptions {
+    std::string to;
+    std::uint64_t events = 0;
+    std::uint64_t rate = 0;  // 0 = max
+    std::uint32_t payload_bytes = 100;
+    wire::AckLevel level = wire::AckLevel::spooled;
+    std::uint64_t warmup_events = 0;
+    bool as_json = false;
+    std::uint64_t timeout_s = 0;
+};
+[[nodiscard]] int load_command(const LoadOptions& options);
+
+}  // namespace weir::bench
