@@ -113,8 +113,11 @@ std::size_t IngestStage::do_work(MonotonicNs now) {
 }
 
 MonotonicNs IngestStage::next_deadline() const {
-    MonotonicNs next = std::min(next_checkpoint_, last_append_.plus_ns(config_.journal.tick_ms * ns_per_ms));
+    MonotonicNs next = last_append_.plus_ns(config_.journal.tick_ms * ns_per_ms);
     if (live_sessions_ > 0 || is_draining_) next = std::min(next, next_sweep_);
+    if (shared_.poison_errno.get() != 0) return next;  // nothing is written any more
+    // While a checkpoint is being written its completion wakes us, and so does the group that a packed one waits for.
+    if (!is_packed_ && !checkpoint_file_.is_busy()) next = std::min(next, next_checkpoint_);
     // A group that could not be appended although no write is under way waits for a segment.
     const auto waits = [](const GroupJournal& one) { return one.is_waiting() && one.writer().writes_in_flight() == 0; };
     if (waits(journal_) || waits(dead_letters_)) next = std::min(next, io_.now().plus_ns(retry_ns));

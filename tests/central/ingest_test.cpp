@@ -1,0 +1,272 @@
+#include "tests/central/central_bench.hpp"
+
+namespace weir::central {
+namespace {
+
+using wire::RefusalReason;
+using Stored = std::vector<std::pair<Sequence, std::uint32_t>>;
+
+struct IngestTest : ::testing::Test {
+    Directory directory;
+    CentralConfig config = small_config(directory.path());
+    LaneScript lane;
+    [[nodiscard]] Stored kept() const { return stored(journal_directory(config)); }
+    RefusalReason refusal_of(const Batch& batch) {
+        Central central(config);
+        ScriptedEdge edge(central.port());
+        edge.hello(lane);
+        EXPECT_EQ(edge.welcomed(), 0U);
+        edge.send(batch);
+        return edge.refusal();
+    }
+};
+
+TEST_F(IngestTest, AnAckedBatchIsOnTheDisk) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    edge.send(lane.events(3));
+    ASSERT_TRUE(edge.await_ack(3));
+    EXPECT_EQ(kept(), (Stored{{1, 3}}));  // read while central runs
+    edge.send(lane.events(4));
+    ASSERT_TRUE(edge.await_ack(7));
+    EXPECT_EQ(kept(), (Stored{{1, 3}, {4, 4}}));
+}
+
+TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    for (int i = 0; i < 12; ++i) edge.send(lane.events(5, 200U << 10));  // rolls segments, fills groups, cuts frames
+    ASSERT_TRUE(edge.await_ack(60));
+    EXPECT_EQ(kept().size(), 12U);
+}
+
+TEST_F(IngestTest, ABatchSentTwiceIsKeptOnceCountedAndAckedAgain) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    const auto batch = lane.events(3);
+    edge.send(batch);
+    ASSERT_TRUE(edge.await_ack(3));
+    edge.send(batch);
+    ASSERT_TRUE(edge.await_ack(3));
+    EXPECT_EQ(kept(), (Stored{{1, 3}}));
+    const PositionRow& row = central.shared().positions.row(0);
+    EXPECT_EQ(row.received.get(), 6U);
+    EXPECT_EQ(row.appended.get(), 3U);
+    EXPECT_EQ(row.duplicates.get(), 3U);
+}
+
+TEST_F(IngestTest, AMissingBatchIsASequenceGap) {
+    static_cast<void>(lane.events(2));
+    EXPECT_EQ(refusal_of(lane.events(2)), RefusalReason::sequence_gap);
+    EXPECT_EQ(kept(), Stored{});
+}
+
+TEST_F(IngestTest, ABrokenChainIsDiverged) {
+    lane.previous_crc = 99;
+    EXPECT_EQ(refusal_of(lane.events(2)), RefusalReason::diverged);
+}
+
+TEST_F(IngestTest, AnOverlapIsDiverged) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    edge.send(lane.events(3));
+    ASSERT_TRUE(edge.await_ack(3));
+    lane.next = 2;
+    edge.send(lane.events(5));
+    EXPECT_EQ(edge.refusal(), RefusalReason::diverged);
+}
+
+TEST_F(IngestTest, AFlippedBitIsAChecksumRefusal) {
+    auto batch = lane.events(2);
+    batch.back() ^= std::byte{1};
+    EXPECT_EQ(refusal_of(batch), RefusalReason::checksum);
+}
+
+TEST_F(IngestTest, AnEventThatCannotBeVerifiedIsRefusedAndCounted) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    edge.send(lane.garbage());
+    EXPECT_EQ(edge.refusal(), RefusalReason::protocol);
+    EXPECT_EQ(central.shared().positions.row(0).rejected.get(), 1U);
+    EXPECT_EQ(central.shared().positions.row(0).received.get(), 1U);
+    EXPECT_EQ(kept(), Stored{});
+}
+
+TEST_F(IngestTest, AnotherEdgesBatchIsRefused) {
+    LaneScript other = lane;
+    other.edge = "south";
+    EXPECT_EQ(refusal_of(other.events(1)), RefusalReason::protocol);
+}
+
+TEST_F(IngestTest, ABatchOfANewerEpochThanTheSessionIsRefusedAndAnOlderTaken) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane, 5);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    lane.epoch = 4;
+    edge.send(lane.events(1));
+    ASSERT_TRUE(edge.await_ack(1));
+    lane.epoch = 6;
+    edge.send(lane.events(1));
+    EXPECT_EQ(edge.refusal(), RefusalReason::protocol);
+}
+
+TEST_F(IngestTest, AnOlderEpochIsFencedAlsoAfterARestart) {
+    {
+        Central central(config);
+        ScriptedEdge edge(central.port());
+        lane.epoch = 7;
+        edge.hello(lane, 7);
+        ASSERT_EQ(edge.welcomed(), 0U);
+        edge.send(lane.events(1));
+        ASSERT_TRUE(edge.await_ack(1));
+        ScriptedEdge older(central.port());
+        older.hello(lane, 6);
+        EXPECT_EQ(older.refusal(), RefusalReason::fenced);
+    }
+    Central central(config);
+    ScriptedEdge older(central.port());
+    older.hello(lane, 6);
+    EXPECT_EQ(older.refusal(), RefusalReason::fenced);
+}
+
+TEST_F(IngestTest, ANewerEpochReplacesTheConnectionAndTheSameOneIsBusy) {
+    Central central(config);
+    ScriptedEdge first(central.port());
+    first.hello(lane, 1);
+    ASSERT_EQ(first.welcomed(), 0U);
+    ScriptedEdge same(central.port());
+    same.hello(lane, 1);
+    EXPECT_EQ(same.refusal(), RefusalReason::busy);
+    ScriptedEdge newer(central.port());
+    newer.hello(lane, 2);
+    EXPECT_EQ(newer.welcomed(), 0U);
+    EXPECT_EQ(first.refusal(), RefusalReason::fenced);
+    newer.send(lane.events(2));
+    EXPECT_TRUE(newer.await_ack(2));
+}
+
+TEST_F(IngestTest, BadHellosAreRefusedAndHurtNobodyElse) {
+    Central central(config);
+    ScriptedEdge good(central.port());
+    good.hello(lane);
+    ASSERT_EQ(good.welcomed(), 0U);
+    LaneScript bad = lane;
+    bad.edge = "No_Name";
+    ScriptedEdge unnamed(central.port());
+    unnamed.hello(bad);
+    EXPECT_EQ(unnamed.refusal(), RefusalReason::name);
+    ScriptedEdge hasty(central.port());
+    hasty.send(Batch(200));
+    EXPECT_EQ(hasty.refusal(), RefusalReason::protocol);
+    ScriptedEdge large(central.port());
+    const wire::FrameHeader oversized{.body_bytes = 17U << 10, .kind = wire::FrameKind::edge_hello};
+    large.send_raw(std::as_bytes(std::span(&oversized, 1)));
+    EXPECT_EQ(large.refusal(), RefusalReason::too_large);
+    good.send(lane.events(1));
+    EXPECT_TRUE(good.await_ack(1));
+}
+
+TEST_F(IngestTest, CreditGrowsByWhatIsDurableAndMoreThanThatIsRefused) {
+    config.listen.credit_bytes = 1U << 20;
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    EXPECT_EQ(edge.credit, 1U << 20);
+    const auto batch = lane.events(2);
+    edge.send(batch);
+    const auto grown = edge.next(wire::FrameKind::credit);
+    ASSERT_TRUE(grown.has_value());
+    EXPECT_EQ(grown->as<wire::Credit>().credit_bytes,
+              (1U << 20) + wire::frame_bytes(static_cast<std::uint32_t>(batch.size())));
+}
+
+TEST_F(IngestTest, DeadLettersAreKeptApart) {
+    Central central(config);
+    lane.lane = dead_letter_lane;
+    lane.lane_name = std::string(dead_letter_lane_name);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    edge.send(lane.dead_letters(3));
+    ASSERT_TRUE(edge.await_ack(3));
+    EXPECT_EQ(kept(), Stored{});
+    EXPECT_EQ(stored(dead_letters_directory(config)), (Stored{{1, 3}}));
+    EXPECT_EQ(central.shared().positions.row(0).dead_lettered.get(), 3U);
+}
+
+TEST_F(IngestTest, AGapIsJournaledAndTheSequenceGoesOn) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    edge.send(lane.events(2));
+    edge.send(lane.gap(10));
+    edge.send(lane.events(1));
+    ASSERT_TRUE(edge.await_ack(13));
+    EXPECT_EQ(kept(), (Stored{{1, 2}, {3, 10}, {13, 1}}));
+    EXPECT_EQ(central.shared().positions.row(0).gap.get(), 10U);
+}
+
+struct RestartTest : IngestTest, ::testing::WithParamInterface<const char*> {};
+TEST_P(RestartTest, GoesOnExactlyWhereItStopped) {
+    const std::string how = GetParam();
+    {
+        Central central(config);
+        ScriptedEdge edge(central.port());
+        edge.hello(lane);
+        ASSERT_EQ(edge.welcomed(), 0U);
+        for (int i = 0; i < 20; ++i) edge.send(lane.events(3));
+        ASSERT_TRUE(edge.await_ack(60));
+        how == "halted" ? central.halt() : central.drain();
+    }
+    if (how == "lost checkpoint") {
+        ASSERT_TRUE(std::filesystem::remove(checkpoint_path(config) + ".0") |
+                    std::filesystem::remove(checkpoint_path(config) + ".1"));
+    }
+    for (int round = 1; round <= 3; ++round) {  // the chain must hold over several restarts
+        Central central(config);
+        EXPECT_EQ(central.recovered().from_checkpoint, how == "drained" || (how == "lost checkpoint" && round > 1));
+        ScriptedEdge edge(central.port());
+        edge.hello(lane);
+        ASSERT_EQ(edge.welcomed(), 60U + 3U * static_cast<unsigned>(round - 1));
+        edge.send(lane.events(3));
+        ASSERT_TRUE(edge.await_ack(60U + 3U * static_cast<unsigned>(round)));
+        EXPECT_EQ(kept().size(), 20U + static_cast<unsigned>(round));
+        how == "halted" ? central.halt() : central.drain();
+    }
+}
+INSTANTIATE_TEST_SUITE_P(Ways, RestartTest, ::testing::Values("drained", "halted", "lost checkpoint"));
+
+TEST_F(IngestTest, TwoEdgesBatchesLandInOneJournalInOneOrder) {
+    Central central(config);
+    LaneScript south = lane;
+    south.edge = "south";
+    ScriptedEdge a(central.port()), b(central.port());
+    a.hello(lane);
+    b.hello(south);
+    ASSERT_EQ(a.welcomed(), 0U);
+    ASSERT_EQ(b.welcomed(), 0U);
+    for (int i = 0; i < 50; ++i) {
+        a.send(lane.events(2));
+        b.send(south.events(2));
+    }
+    ASSERT_TRUE(a.await_ack(100));
+    ASSERT_TRUE(b.await_ack(100));
+    EXPECT_EQ(kept().size(), 100U);
+    EXPECT_LE(central.shared().groups.get(), 100U);
+}
+
+}  // namespace
+}  // namespace weir::central
