@@ -1,0 +1,437 @@
+// SpoolBench: a real SpoolStage on a real EpollIo and a real disk, with a scripted central on loopback, stepped by one thread.
+//
+// The bench stands where intake and central do: it fills batches, and speaks central's half of the protocol as a test wishes.
+// Time for the stage is the clock plus what the test adds to it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/io/epoll_io.hpp"
+#include "core/journal/checkpoint.hpp"
+#include "core/journal/segments.hpp"
+#include "core/wire/control.hpp"
+#include "core/wire/splitter.hpp"
+#include "edge/spool/spool_stage.hpp"
+
+namespace weir::edge::test {
+
+struct TemporaryDirectory {
+    TemporaryDirectory() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "weir-edge-XXXXXX").string();
+        EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+        path = pattern;
+    }
+    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    std::string path;
+};
+
+// Seals a batch of `count` small frames into `buffer`, behind the room for its record header; returns its bytes.
+inline std::uint32_t fill_batch(Bytes buffer, LaneId lane, std::string_view lane_name, Sequence first,
+                                std::uint32_t count, std::uint64_t lineage, std::uint32_t event_bytes = 40) {
+    const std::uint32_t frame = static_cast<std::uint32_t>(wire::frame_bytes(event_bytes));
+    EXPECT_LE(std::size_t{count} * frame, batch_body_capacity);
+    const Bytes body = buffer.subspan(batch_body_at, std::size_t{count} * frame);
+    std::fill(buffer.begin(), buffer.end(), std::byte{0});
+    for (std::uint32_t index = 0; index < count; ++index) {
+        const Bytes at = body.subspan(std::size_t{index} * frame);
+        wire::store(at, wire::FrameHeader{.body_bytes = event_bytes, .kind = wire::FrameKind::event});
+        wire::store(at.subspan(sizeof(wire::FrameHeader)), first + index);
+    }
+    wire::BatchHeader header;
+    header.lane = lane;
+    header.edge_id = wire::name_field<wire::edge_id_bytes_max>("north");
+    header.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane_name);
+    header.lineage = lineage;
+    header.epoch = 1;
+    header.first_sequence = first;
+    header.count = count;
+    header.totals.accepted = first + count - 1;
+    wire::seal(header, body);
+    wire::store(buffer.subspan(sizeof(journal::RecordHeader)), header);
+    return static_cast<std::uint32_t>(sizeof(header) + body.size());
+}
+
+// Central's half of the uplink, as far as a test wants it to play along.
+class ScriptedCentral {
+  public:
+    explicit ScriptedCentral(std::string address = "127.0.0.1:0") {
+        io::IoOptions options;
+        options.slots = 16;
+        auto made = io::make_epoll_io(options);
+        EXPECT_TRUE(made.ok());
+        io_ = std::move(made.value());
+        auto socket = io_->listen({std::move(address)}, {.owner = 0, .kind = accepting, .generation = 0, .index = 0});
+        EXPECT_TRUE(socket.ok());
+        listener_ = socket.value();
+    }
+    [[nodiscard]] std::string address() const { return io_->local_address(listener_); }
+
+    // The script.
+    std::uint64_t credit_bytes = 1ULL << 40;
+    bool acks = true;
+    bool answers_hello = true;
+    bool answers_ping = true;
+    std::optional<wire::RefusalReason> refuses_hello;
+    std::optional<wire::RefusalReason> refuses_next_batch;
+    std::map<LaneId, Sequence> positions;  // durable here, per lane
+
+    // What it saw.
+    struct Seen {
+        LaneId lane = 0;
+        wire::BatchKind kind = wire::BatchKind::events;
+        Sequence first = 0;
+        Sequence last = 0;
+    };
+    std::vector<Seen> stored;
+    std::vector<wire::EdgeHello> hellos;
+    std::map<LaneId, wire::LaneOffer> offers;
+    std::uint64_t session_bytes = 0;  // batch frames of this connection
+    std::uint64_t duplicates = 0;
+    std::uint64_t goodbyes = 0;
+    std::uint64_t pings = 0;
+    bool is_connected = false;
+
+    void step() {
+        const auto completions = io_->wait(MonotonicNs{0});
+        for (const io::Completion& one : completions) on(one);
+    }
+    void cut() {
+        if (is_connected) io_->close(connection_);
+        is_connected = false;
+    }
+    void grant(std::uint64_t bytes) {
+        credit_bytes = bytes;
+        wire::Credit credit;
+        credit.credit_bytes = bytes;
+        say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));
+    }
+    void ack_all() {
+        for (const auto& [lane, last] : positions) {
+            if (last > 0) ack(lane, last);
+        }
+    }
+
+  private:
+    enum Kind : std::uint8_t { accepting, receiving, sending };
+
+    void on(const io::Completion& one) {
+        switch (one.op) {
+            case io::Op::accept:
+                cut();
+                connection_ = one.socket;
+                is_connected = true;
+                splitter_.reset(wire::frame_body_bytes_max);
+                session_bytes = 0;
+                io_->receive(connection_, {.owner = 0, .kind = receiving, .generation = ++generation_, .index = 0});
+                return;
+            case io::Op::receive:
+                if (one.result > 0) {
+                    if (one.token.generation == generation_ && is_connected) take(one);
+                    io_->release(one.slot);
+                } else if (one.token.generation == generation_) {
+                    cut();
+                }
+                return;
+            case io::Op::send:
+                outbox_.erase(outbox_.begin());
+                sending_ = false;
+                send_next();
+                return;
+            case io::Op::connect:
+            case io::Op::read:
+            case io::Op::write:
+            case io::Op::sync:
+                return;
+        }
+    }
+    void take(const io::Completion& one) {
+        ConstBytes bytes{one.bytes, static_cast<std::size_t>(one.result)};
+        wire::SplitFault fault = wire::SplitFault::none;
+        while (!bytes.empty() && is_connected) {
+            const std::size_t used = splitter_.split(
+                bytes, 1,
+                [this](const wire::FrameHeader& header, ConstBytes frame) {
+                    take_frame(header, frame);
+                    return true;
+                },
+                fault);
+            ASSERT_EQ(fault, wire::SplitFault::none);
+            if (used == 0) break;
+            bytes = bytes.subspan(used);
+        }
+    }
+    void take_frame(const wire::FrameHeader& header, ConstBytes frame) {
+        const ConstBytes body = frame.subspan(sizeof(header), header.body_bytes);
+        switch (header.kind) {
+            case wire::FrameKind::edge_hello:
+                take_hello(body);
+                return;
+            case wire::FrameKind::batch:
+                session_bytes += frame.size();
+                EXPECT_LE(session_bytes, credit_bytes) << "sent beyond its credit";
+                take_batch(body);
+                return;
+            case wire::FrameKind::ping:
+                ++pings;
+                if (answers_ping) say(wire::FrameKind::pong, {});
+                return;
+            case wire::FrameKind::goodbye:
+                ++goodbyes;
+                return;
+            default:
+                ADD_FAILURE() << "unexpected frame " << static_cast<int>(header.kind);
+        }
+    }
+    void take_hello(ConstBytes body) {
+        const auto hello = wire::load<wire::EdgeHello>(body);
+        hellos.push_back(hello);
+        if (!answers_hello) return;
+        if (refuses_hello) {
+            refuse(*refuses_hello);
+            return;
+        }
+        std::vector<std::byte> out(sizeof(wire::EdgeWelcome) + hello.lanes * sizeof(wire::LanePosition));
+        wire::EdgeWelcome welcome;
+        welcome.credit_bytes = credit_bytes;
+        welcome.lanes = hello.lanes;
+        wire::store(Bytes{out}, welcome);
+        for (std::uint32_t i = 0; i < hello.lanes; ++i) {
+            const auto offer = wire::load<wire::LaneOffer>(body.subspan(sizeof(hello) + i * sizeof(wire::LaneOffer)));
+            offers[offer.lane] = offer;
+            wire::LanePosition position;
+            position.lane = offer.lane;
+            position.last_sequence = positions[offer.lane];
+            wire::store(Bytes{out}.subspan(sizeof(welcome) + i * sizeof(position)), position);
+        }
+        say(wire::FrameKind::edge_welcome, out);
+    }
+    void take_batch(ConstBytes bytes) {
+        wire::BatchHeader header;
+        ASSERT_EQ(wire::check_batch(bytes, header), wire::BatchFault::none);
+        if (refuses_next_batch) {
+            refuse(*refuses_next_batch);
+            refuses_next_batch.reset();
+            return;
+        }
+        Sequence& last = positions[header.lane];
+        if (header.last_sequence() <= last) {
+            ++duplicates;
+        } else {
+            // The law that everything here is about.
+            EXPECT_EQ(header.first_sequence, last + 1) << "lane " << header.lane;
+            last = header.last_sequence();
+            stored.push_back({header.lane, header.kind, header.first_sequence, last});
+        }
+        if (acks) ack(header.lane, last);
+    }
+    void ack(LaneId lane, Sequence last) {
+        wire::EdgeAck body;
+        body.lane = lane;
+        body.last_sequence = last;
+        say(wire::FrameKind::edge_ack, std::as_bytes(std::span(&body, 1)));
+    }
+    void refuse(wire::RefusalReason reason) {
+        wire::Refusal refusal;
+        refusal.reason = reason;
+        say(wire::FrameKind::refusal, std::as_bytes(std::span(&refusal, 1)));
+    }
+    void say(wire::FrameKind kind, ConstBytes body) {
+        const auto body_bytes = static_cast<std::uint32_t>(body.size());
+        std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
+        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind});
+        std::copy(body.begin(), body.end(), frame.begin() + sizeof(wire::FrameHeader));
+        outbox_.push_back({generation_, std::move(frame)});
+        send_next();
+    }
+    void send_next() {
+        if (sending_) return;
+        while (!outbox_.empty() && (outbox_.front().first != generation_ || !is_connected))
+            outbox_.erase(outbox_.begin());
+        if (outbox_.empty()) return;
+        sending_ = true;
+        io_->send(connection_, outbox_.front().second,
+                  {.owner = 0, .kind = sending, .generation = generation_, .index = 0});
+    }
+
+    std::unique_ptr<io::Io> io_;
+    io::Socket listener_{};
+    io::Socket connection_{};
+    std::uint16_t generation_ = 0;
+    wire::CarryPool pool_{1, wire::frame_body_bytes_max};
+    wire::FrameSplitter splitter_{pool_};
+    std::vector<std::pair<std::uint16_t, std::vector<std::byte>>> outbox_;
+    bool sending_ = false;
+};
+
+class SpoolBench {
+  public:
+    struct Options {
+        std::uint32_t buffers = 8;
+        std::uint64_t segment_bytes = 1U << 20;
+        std::uint64_t bytes_max = 64ULL << 20;
+        std::uint64_t checkpoint_ms = 50;
+    };
+    explicit SpoolBench(std::vector<std::string> addresses) : SpoolBench(std::move(addresses), Options()) {}
+    SpoolBench(std::vector<std::string> addresses, Options options)
+        : pool(options.buffers),
+          to_spool_(1024),
+          to_intake_(16384),
+          to_spool_writer_(to_spool_.take_writer()),
+          to_intake_reader_(to_intake_.take_reader()) {
+        config.edge_id = "north";
+        config.data_dir = directory.path;
+        config.uplink.centrals = std::move(addresses);
+        config.uplink.reconnect_ms_min = 1;
+        config.uplink.reconnect_ms_max = 4;
+        config.spool.segment_bytes = options.segment_bytes;
+        config.spool.bytes_max = options.bytes_max;
+        config.spool.checkpoint_ms = options.checkpoint_ms;
+        start.identity = {.edge_id = "north", .lineage = 77, .epoch = 1, .config_digest = 5};
+        start.segment_bytes = options.segment_bytes;
+        add_lane(0, "default");
+        add_lane(1, "alarms");
+        add_lane(dead_letter_lane, std::string(dead_letter_lane_name));
+        for (std::uint32_t index = 0; index < pool.count(); ++index) free_buffers.push_back(index);
+    }
+    void open() {
+        EXPECT_TRUE(journal::make_directory(spool_directory(config.data_dir)).ok());
+        auto made = io::make_epoll_io({});
+        ASSERT_TRUE(made.ok());
+        io_ = std::move(made.value());
+        spool_bell.attach(*io_);
+        segments_ = journal::make_segment_store(
+            spool_directory(config.data_dir), start.segment_bytes, 2,
+            [](void* bell) { static_cast<Doorbell*>(bell)->ring(); }, &spool_bell);
+        stage = std::make_unique<SpoolStage>(*io_, std::uint8_t{0},
+                                             SpoolParts{.config = config,
+                                                        .start = start,
+                                                        .pool = pool,
+                                                        .segments = *segments_,
+                                                        .from_intake = to_spool_.take_reader(),
+                                                        .to_intake = to_intake_.take_writer(),
+                                                        .intake_doorbell = intake_bell,
+                                                        .counters = counters,
+                                                        .jitter_seed = 3});
+        auto opened = stage->open();
+        ASSERT_TRUE(opened.ok()) << opened.error().what;
+    }
+    ~SpoolBench() {
+        stage.reset();
+        segments_.reset();
+        io_.reset();
+    }
+
+    // Publishes a batch of `count` events on `lane`. Precondition: a buffer is free.
+    void feed(LaneId lane, std::uint32_t count = 3, std::uint32_t event_bytes = 40) {
+        ASSERT_FALSE(free_buffers.empty());
+        const std::uint32_t buffer = free_buffers.back();
+        free_buffers.pop_back();
+        Sequence& last = fed[lane];
+        const std::string name = lane == dead_letter_lane ? std::string(dead_letter_lane_name)
+                                 : lane == 0              ? "default"
+                                                          : "alarms";
+        const std::uint32_t bytes =
+            fill_batch(pool.buffer(buffer), lane, name, last + 1, count, start.identity.lineage, event_bytes);
+        last += count;
+        ASSERT_TRUE(to_spool_writer_.publish(ToSpool{
+            .kind = ToSpool::Kind::batch, .lane = lane, .buffer = buffer, .batch_bytes = bytes, .position = {}}));
+    }
+    void cover(Position position) {
+        ASSERT_TRUE(to_spool_writer_.publish(
+            ToSpool{.kind = ToSpool::Kind::covered, .lane = 0, .buffer = 0, .batch_bytes = 0, .position = position}));
+    }
+    void step() {
+        const auto completions = io_->wait(io_->now().plus_ns(200 * ns_per_us));
+        const MonotonicNs now = io_->now().plus_ns(skew_ns);
+        for (const io::Completion& one : completions) stage->on_completion(one, now);
+        (void)stage->do_work(now);
+        (void)to_intake_reader_.consume_all([this](const ToIntake& note) { take(note); });
+        for (ScriptedCentral* central : centrals) central->step();
+    }
+    // Steps until `done` holds; false if it never does.
+    [[nodiscard]] bool until(const std::function<bool()>& done) {
+        for (int i = 0; i < 20'000; ++i) {
+            if (done()) return true;
+            step();
+        }
+        return done();
+    }
+    void steps(int count) {
+        for (int i = 0; i < count; ++i) step();
+    }
+    [[nodiscard]] bool is_all(const std::map<LaneId, Sequence>& reached) const {
+        for (const auto& [lane, last] : fed) {
+            const auto found = reached.find(lane);
+            if (found == reached.end() || found->second != last) return false;
+        }
+        return true;
+    }
+
+    TemporaryDirectory directory;
+    EdgeConfig config;
+    SpoolStart start;
+    BatchPool pool;
+    SpoolCounters counters;
+    Doorbell spool_bell;
+    Doorbell intake_bell;
+    std::unique_ptr<SpoolStage> stage;
+    std::vector<ScriptedCentral*> centrals;
+    std::uint64_t skew_ns = 0;
+    std::vector<std::uint32_t> free_buffers;
+    std::map<LaneId, Sequence> fed;
+    std::map<LaneId, Sequence> durable;
+    std::map<LaneId, Sequence> delivered;
+    Position durable_position{};
+    bool poisoned = false;
+
+  private:
+    void add_lane(LaneId id, std::string name) {
+        SpoolLane lane;
+        lane.state.id = id;
+        lane.state.name = std::move(name);
+        lane.state.is_configured = true;
+        start.lanes.push_back(std::move(lane));
+    }
+    void take(const ToIntake& note) {
+        switch (note.kind) {
+            case ToIntake::Kind::durable:
+                EXPECT_GT(note.last_sequence, durable[note.lane]);
+                EXPECT_GT(note.position, durable_position);
+                durable[note.lane] = note.last_sequence;
+                durable_position = note.position;
+                return;
+            case ToIntake::Kind::delivered:
+                EXPECT_LE(note.last_sequence, durable[note.lane]) << "delivered before it was durable here";
+                delivered[note.lane] = note.last_sequence;
+                return;
+            case ToIntake::Kind::returned:
+                for (const std::uint32_t buffer : free_buffers) EXPECT_NE(buffer, note.buffer) << "returned twice";
+                free_buffers.push_back(note.buffer);
+                return;
+            case ToIntake::Kind::poisoned:
+                poisoned = true;
+                return;
+        }
+    }
+
+    Ring<ToSpool> to_spool_;
+    Ring<ToIntake> to_intake_;
+    RingWriter<ToSpool> to_spool_writer_;
+    RingReader<ToIntake> to_intake_reader_;
+    std::unique_ptr<io::Io> io_;
+    std::unique_ptr<journal::SegmentStore> segments_;
+};
+
+}  // namespace weir::edge::test

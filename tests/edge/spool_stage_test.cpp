@@ -1,0 +1,150 @@
+// The spool stage's own duties: pressure, trimming, checkpoint, drain, a disk that fails.
+#include <gtest/gtest.h>
+
+#include "edge/spool/spool_checkpoint.hpp"
+#include "tests/edge/spool_bench.hpp"
+
+namespace weir::edge::test {
+namespace {
+
+// Fills about `bytes` of journal and waits until all of it is durable.
+void spool_bytes(SpoolBench& bench, std::uint64_t bytes) {
+    constexpr std::uint32_t events = 100;
+    for (std::uint64_t done = 0; done < bytes; done += events * wire::frame_bytes(1000)) {
+        ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
+        bench.feed(0, events, 1000);
+    }
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+}
+
+std::size_t segment_count(const SpoolBench& bench) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(spool_directory(bench.config.data_dir))) {
+        if (entry.path().extension() == ".seg") ++count;
+    }
+    return count;
+}
+
+TEST(SpoolStage, TakesNoMoreThanItsBytesAndGoesOnWhenThereIsRoom) {
+    ScriptedCentral central;
+    central.credit_bytes = 0;
+    SpoolBench bench({central.address()}, {.buffers = 8, .segment_bytes = 1U << 20, .bytes_max = 3U << 20});
+    bench.centrals = {&central};
+    bench.open();
+    int fed = 0;
+    for (int i = 0; i < 3000; ++i) {
+        if (!bench.free_buffers.empty()) {
+            bench.feed(0, 100, 1000);
+            ++fed;
+        }
+        bench.step();
+    }
+    // Held back: what does not fit waits in its buffers, and the producer of batches has none left.
+    EXPECT_TRUE(bench.free_buffers.empty());
+    EXPECT_LE(bench.counters.journal_bytes_held.get(), 3U << 20);
+    EXPECT_LT(bench.durable[0], bench.fed[0]);
+    central.credit_bytes = 1ULL << 40;
+    central.cut();
+    EXPECT_TRUE(bench.until([&] {
+        bench.cover(bench.durable_position);  // Intake's word still comes through.
+        return bench.is_all(bench.delivered) && bench.free_buffers.size() == 8;
+    }));
+    EXPECT_GT(fed, 20);
+}
+
+TEST(SpoolStage, DeletesOnlyWhatIsDeliveredAndCoveredAndCheckpointed) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    spool_bytes(bench, 5U << 20);
+    bench.cover(bench.durable_position);
+    bench.steps(400);
+    EXPECT_GE(segment_count(bench), 5U) << "nothing was delivered yet";
+    central.acks = true;
+    central.ack_all();
+    EXPECT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() <= 2U << 20; }));
+    EXPECT_TRUE(bench.until([&] { return segment_count(bench) <= 3; }));
+}
+
+TEST(SpoolStage, KeepsWhatIntakesCheckpointStillNeeds) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    spool_bytes(bench, 3U << 20);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    bench.steps(600);
+    EXPECT_GT(bench.counters.journal_bytes_held.get(), 3U << 20);
+    bench.cover(bench.durable_position);
+    EXPECT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() < 2U << 20; }));
+}
+
+TEST(SpoolStage, DrainsByWritingDeliveringAndStoringALastCheckpoint) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    for (int i = 0; i < 5; ++i) bench.feed(1);
+    bench.stage->drain({});
+    ASSERT_TRUE(bench.until([&] { return bench.stage->is_drained(); }));
+    EXPECT_TRUE(bench.is_all(bench.delivered));
+    EXPECT_TRUE(bench.until([&] { return central.goodbyes == 1; }));
+    auto loaded = journal::CheckpointFile::load(spool_checkpoint_path(bench.config.data_dir));
+    ASSERT_TRUE(loaded.ok());
+    const auto checkpoint = decode_spool_checkpoint(loaded.value().content);
+    ASSERT_TRUE(checkpoint.has_value());
+    EXPECT_EQ(checkpoint->lanes[1].state.last_sequence, 15U);
+    EXPECT_EQ(checkpoint->lanes[1].state.delivered_sequence, 15U);
+    EXPECT_EQ(checkpoint->delivered, checkpoint->durable);
+    EXPECT_EQ(checkpoint->durable, bench.durable_position);
+}
+
+TEST(SpoolStage, DrainsInBoundedTimeWhileCentralDoesNotAck) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return central.stored.size() == 1; }));
+    bench.stage->drain({});
+    bench.steps(20);
+    EXPECT_FALSE(bench.stage->is_drained());
+    bench.skew_ns += ns_per_second;
+    EXPECT_TRUE(bench.until([&] { return bench.stage->is_drained(); }));
+}
+
+TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
+    SpoolCheckpoint checkpoint;
+    checkpoint.lineage = 7;
+    checkpoint.epoch = 3;
+    checkpoint.durable = {8192};
+    checkpoint.durable_crc = 99;
+    checkpoint.delivered = {4096};
+    SpoolLane lane;
+    lane.state.id = 4;
+    lane.state.name = "sixteen-letters-";
+    lane.state.last_sequence = 20;
+    lane.state.delivered_sequence = 12;
+    lane.gap_events = 2;
+    checkpoint.lanes = {lane};
+    auto bytes = encode(checkpoint);
+    const auto again = decode_spool_checkpoint(bytes);
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->epoch, 3U);
+    EXPECT_EQ(again->durable_crc, 99U);
+    EXPECT_EQ(again->lanes[0].state.name, "sixteen-letters-");
+    EXPECT_EQ(again->lanes[0].state.delivered_sequence, 12U);
+    EXPECT_EQ(again->lanes[0].gap_events, 2U);
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+        EXPECT_FALSE(decode_spool_checkpoint(ConstBytes{bytes}.first(length)).has_value());
+    }
+    bytes[0] ^= std::byte{1};
+    EXPECT_FALSE(decode_spool_checkpoint(bytes).has_value());
+}
+
+}  // namespace
+}  // namespace weir::edge::test

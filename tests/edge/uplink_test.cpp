@@ -1,0 +1,267 @@
+// The spool stage and its uplink against a scripted central on a real loopback and a real disk.
+#include <gtest/gtest.h>
+
+#include "tests/edge/spool_bench.hpp"
+
+namespace weir::edge::test {
+namespace {
+
+TEST(Uplink, DeliversWhatIsSpooledInOrderAndReturnsEveryBuffer) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 4; ++i) {
+        bench.feed(0);
+        bench.feed(1);
+    }
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered) && bench.free_buffers.size() == 8; }));
+    EXPECT_EQ(central.stored.size(), 8U);
+    EXPECT_EQ(central.hellos.front().lanes, 3U);
+    EXPECT_EQ(bench.counters.lanes[0].delivered.get(), 12U);
+}
+
+TEST(Uplink, SpoolsOnWithoutACentralAndCatchesUpFromDiskWhenOneComes) {
+    std::string address;
+    {
+        ScriptedCentral gone;
+        address = gone.address();
+    }
+    SpoolBench bench({address});
+    bench.open();
+    for (int i = 0; i < 60; ++i) {
+        ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
+        bench.feed(static_cast<LaneId>(i % 2), 1 + static_cast<std::uint32_t>(i) * 7, 200);
+    }
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable) && bench.free_buffers.size() == 8; }));
+    EXPECT_TRUE(bench.delivered.empty());
+    ScriptedCentral central(address);
+    bench.centrals = {&central};
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(central.stored.size(), 60U);
+    EXPECT_GT(bench.counters.resent_batches.get(), 0U);
+    // Caught up: what comes now goes from memory.
+    const auto read_back = bench.counters.resent_batches.get();
+    bench.feed(0);
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(bench.counters.resent_batches.get(), read_back);
+}
+
+TEST(Uplink, SendsAgainWhatWasNotAckedWhenTheConnectionIsCut) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 4; ++i) bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return central.stored.size() == 4; }));
+    // Central forgets the last two: they were not durable there.
+    central.positions[0] = 6;
+    central.stored.resize(2);
+    central.acks = true;
+    central.cut();
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(central.stored.size(), 4U);
+    EXPECT_EQ(central.duplicates, 0U);
+    EXPECT_EQ(bench.counters.sessions.get(), 2U);
+}
+
+TEST(Uplink, TakesCentralsWordForAcksThatWereLost) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 4; ++i) bench.feed(1);
+    ASSERT_TRUE(bench.until([&] { return central.stored.size() == 4; }));
+    EXPECT_TRUE(bench.delivered.empty());
+    central.cut();
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(central.stored.size(), 4U);
+    EXPECT_EQ(central.duplicates, 0U);
+}
+
+TEST(Uplink, SendsKeptRecordsAgainToACentralThatLostWhatItHadAcked) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 6; ++i) bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    central.positions.clear();
+    central.stored.clear();
+    central.cut();
+    EXPECT_TRUE(bench.until([&] { return central.positions[0] == 18 && bench.is_all(bench.delivered); }));
+    EXPECT_EQ(central.stored.size(), 6U);
+    EXPECT_EQ(bench.counters.central_behind.get(), 1U);
+}
+
+TEST(Uplink, NamesAGapForSequencesThatTheSpoolNoLongerHas) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    // The journal is empty, its records were delivered and trimmed; central lost the end of them.
+    bench.start.lanes[0].state.last_sequence = bench.start.lanes[0].state.delivered_sequence = 100;
+    bench.fed[0] = bench.durable[0] = 100;
+    central.positions[0] = 40;
+    bench.open();
+    EXPECT_TRUE(bench.until([&] { return central.positions[0] == 100; }));
+    bench.feed(0);
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    ASSERT_EQ(central.stored.size(), 2U);
+    EXPECT_EQ(central.stored[0].kind, wire::BatchKind::gap);
+    EXPECT_EQ(central.stored[0].first, 41U);
+    EXPECT_EQ(central.stored[0].last, 100U);
+    EXPECT_EQ(central.stored[1].first, 101U);
+    EXPECT_EQ(bench.counters.gap_events.get(), 60U);
+    EXPECT_EQ(bench.counters.lanes[0].delivered.get(), 43U);
+}
+
+TEST(Uplink, MixesNothingWithACentralThatHasMoreThanThisSpool) {
+    ScriptedCentral central;
+    central.positions[0] = 1000;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    bench.feed(0);
+    EXPECT_TRUE(bench.until([&] { return bench.counters.central_ahead.get() >= 2; }));
+    EXPECT_TRUE(central.stored.empty());
+    EXPECT_EQ(bench.durable[0], 3U);
+    EXPECT_EQ(bench.counters.is_connected.get(), 0U);
+}
+
+TEST(Uplink, StopsAtTheEndOfItsCreditAndGoesOnWithMore) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    const std::uint64_t frame = wire::frame_bytes(sizeof(wire::BatchHeader) + 3 * wire::frame_bytes(40));
+    central.credit_bytes = 2 * frame + frame / 2;
+    bench.open();
+    for (int i = 0; i < 8; ++i) bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return central.stored.size() == 2 && bench.is_all(bench.durable); }));
+    bench.steps(50);
+    EXPECT_EQ(central.stored.size(), 2U);
+    // More is spooled than waits in memory: the rest comes from disk.
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
+        bench.feed(1);
+    }
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+    central.grant(1U << 30);
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered) && bench.free_buffers.size() == 8; }));
+    EXPECT_EQ(central.stored.size(), 11U);
+    EXPECT_EQ(central.duplicates, 0U);
+}
+
+TEST(Uplink, ConnectsAgainAtOnceAfterASequenceGapRefusal) {
+    ScriptedCentral central;
+    central.refuses_next_batch = wire::RefusalReason::sequence_gap;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 5; ++i) bench.feed(0);
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(bench.counters.refusals.get(), 1U);
+    EXPECT_EQ(bench.counters.sessions.get(), 2U);
+}
+
+TEST(Uplink, KeepsSpoolingAndAsksAgainWhileItIsFenced) {
+    ScriptedCentral central;
+    central.refuses_hello = wire::RefusalReason::fenced;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 5; ++i) bench.feed(0);
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.durable) && bench.counters.refusals.get() >= 2; }));
+    EXPECT_EQ(bench.counters.last_refusal.get(), static_cast<std::uint64_t>(wire::RefusalReason::fenced));
+    EXPECT_TRUE(central.stored.empty());
+    EXPECT_TRUE(bench.until([&] { return bench.free_buffers.size() == 8; }));
+    central.refuses_hello.reset();
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(bench.counters.last_refusal.get(), 0U);
+}
+
+TEST(Uplink, LeavesASilentPeerForTheNextCentral) {
+    ScriptedCentral silent;
+    ScriptedCentral second;
+    SpoolBench bench({silent.address(), second.address()});
+    bench.centrals = {&silent, &second};
+    silent.answers_hello = false;
+    bench.open();
+    bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return silent.hellos.size() == 1; }));
+    bench.skew_ns += 3 * ns_per_second;
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(second.stored.size(), 1U);
+    EXPECT_EQ(bench.counters.endpoint.get(), 1U);
+}
+
+TEST(Uplink, PingsInSilenceAndTakesAPeerThatDoesNotAnswerForGone) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    bench.skew_ns += ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return central.pings == 1; }));
+    bench.steps(20);
+    EXPECT_EQ(bench.counters.sessions.get(), 1U);
+    central.answers_ping = false;
+    bench.skew_ns += ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return central.pings == 2; }));
+    bench.skew_ns += 2 * ns_per_second;
+    EXPECT_TRUE(bench.until([&] { return bench.counters.sessions.get() == 2; }));
+}
+
+TEST(Uplink, NeverReordersOrSkipsWhateverHappensToTheConnection) {
+    for (std::uint32_t seed = 1; seed <= 6; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        std::mt19937 random(seed);
+        const auto pick = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
+        ScriptedCentral central;
+        SpoolBench bench({central.address()});
+        bench.centrals = {&central};
+        bench.open();
+        std::uint64_t cuts = 0;
+        for (int i = 0; i < 400; ++i) {
+            if (!bench.free_buffers.empty() && pick(2) == 0) {
+                const auto lane = static_cast<LaneId>(pick(2));
+                bench.feed(lane, 1 + pick(40), 8 * (1 + pick(200)));
+            }
+            switch (pick(40)) {
+                case 0:
+                    central.cut();
+                    ++cuts;
+                    break;
+                case 1:
+                    central.acks = !central.acks;
+                    break;
+                case 2:
+                    central.cut();  // Credit never shrinks within a connection.
+                    central.credit_bytes = pick(100'000);
+                    break;
+                case 3:
+                    if (central.is_connected) central.grant(central.credit_bytes + pick(300'000));
+                    break;
+                case 4:
+                    central.refuses_next_batch = wire::RefusalReason::sequence_gap;
+                    break;
+                default:
+                    break;
+            }
+            bench.step();
+        }
+        central.acks = true;
+        central.credit_bytes = 1ULL << 40;
+        central.refuses_next_batch.reset();
+        central.cut();
+        EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered) && bench.free_buffers.size() == 8; }));
+        EXPECT_GT(cuts, 0U);
+        // Dense per lane (checked on arrival) and complete.
+        for (const auto& [lane, last] : bench.fed) EXPECT_EQ(central.positions[lane], last);
+        EXPECT_EQ(bench.counters.damaged_records.get(), 0U);
+    }
+}
+
+}  // namespace
+}  // namespace weir::edge::test
