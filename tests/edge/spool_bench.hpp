@@ -134,6 +134,7 @@ class ScriptedCentral {
                 is_connected = true;
                 splitter_.reset(wire::frame_body_bytes_max);
                 session_bytes = 0;
+                has_refused_ = false;
                 io_->receive(connection_, {.owner = 0, .kind = receiving, .generation = ++generation_, .index = 0});
                 return;
             case io::Op::receive:
@@ -173,6 +174,7 @@ class ScriptedCentral {
         }
     }
     void take_frame(const wire::FrameHeader& header, ConstBytes frame) {
+        if (has_refused_) return;  // Nothing counts after a refusal.
         const ConstBytes body = frame.subspan(sizeof(header), header.body_bytes);
         switch (header.kind) {
             case wire::FrameKind::edge_hello:
@@ -243,6 +245,7 @@ class ScriptedCentral {
         say(wire::FrameKind::edge_ack, std::as_bytes(std::span(&body, 1)));
     }
     void refuse(wire::RefusalReason reason) {
+        has_refused_ = true;
         wire::Refusal refusal;
         refusal.reason = reason;
         say(wire::FrameKind::refusal, std::as_bytes(std::span(&refusal, 1)));
@@ -273,6 +276,7 @@ class ScriptedCentral {
     wire::FrameSplitter splitter_{pool_};
     std::vector<std::pair<std::uint16_t, std::vector<std::byte>>> outbox_;
     bool sending_ = false;
+    bool has_refused_ = false;
 };
 
 class SpoolBench {
@@ -328,9 +332,10 @@ class SpoolBench {
         ASSERT_TRUE(opened.ok()) << opened.error().what;
     }
     ~SpoolBench() {
+        // First what still writes into the stage's memory.
+        io_.reset();
         stage.reset();
         segments_.reset();
-        io_.reset();
     }
 
     // Publishes a batch of `count` events on `lane`. Precondition: a buffer is free.
