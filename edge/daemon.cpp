@@ -11,6 +11,7 @@
 #include "core/pipeline/runner.hpp"
 #include "core/pipeline/thread_plan.hpp"
 #include "edge/account.hpp"
+#include "edge/intake/intake.hpp"
 #include "edge/recovery.hpp"
 #include "edge/spool/spool_stage.hpp"
 

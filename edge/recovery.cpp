@@ -1,6 +1,7 @@
 #include "edge/recovery.hpp"
 
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -116,10 +117,16 @@ std::optional<SpoolCheckpoint> usable_checkpoint(const journal::LoadedCheckpoint
 
 }  // namespace
 
+DirectoryLock::~DirectoryLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
 Result<Recovered> recover(const EdgeConfig& config) {
     const std::string spool = spool_directory(config.data_dir);
     if (auto made = journal::make_directory(config.data_dir); !made) return made.error();
-    if (auto lock = journal::lock_directory(config.data_dir); !lock) return lock.error();
+    auto locked = journal::lock_directory(config.data_dir);
+    if (!locked) return locked.error();
+    DirectoryLock lock(locked.value());
     if (auto made = journal::make_directory(spool); !made) return made.error();
 
     auto loaded = journal::CheckpointFile::load(spool_checkpoint_path(config.data_dir));
@@ -130,9 +137,15 @@ Result<Recovered> recover(const EdgeConfig& config) {
     if (!list) return list.error();
     const auto& segments = list.value().segments;
 
-    Recovered found{.spool = {}, .memory = std::move(memory.value()), .records = 0, .faults = {}, .is_new = false};
+    Recovered found{.lock = std::move(lock),
+                    .spool = {},
+                    .memory = std::move(memory.value()),
+                    .records = 0,
+                    .faults = {},
+                    .is_new = false};
     SpoolStart& start = found.spool;
     found.faults = loaded.value().faults;
+    found.faults.insert(found.faults.end(), found.memory.faults().begin(), found.memory.faults().end());
     const auto checkpoint = usable_checkpoint(loaded.value(), list.value(), found.faults);
     start.identity.edge_id = config.edge_id;
     start.identity.config_digest = config.digest;

@@ -8,16 +8,30 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.hpp"
 #include "edge/config.hpp"
-#include "edge/intake/intake.hpp"
+#include "edge/intake/memory.hpp"
 #include "edge/spool/spool_start.hpp"
 
 namespace weir::edge {
 
+// The directory's exclusive lock, held as long as this lives.
+class DirectoryLock {
+  public:
+    explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
+    DirectoryLock(DirectoryLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    DirectoryLock& operator=(DirectoryLock&&) = delete;
+    ~DirectoryLock();
+
+  private:
+    int descriptor_;
+};
+
 struct Recovered {
+    DirectoryLock lock;
     SpoolStart spool;
     IntakeMemory memory;
     std::uint64_t records = 0;  // read back

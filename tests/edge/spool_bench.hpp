@@ -286,6 +286,7 @@ class SpoolBench {
         std::uint64_t segment_bytes = 1U << 20;
         std::uint64_t bytes_max = 64ULL << 20;
         std::uint64_t checkpoint_ms = 50;
+        std::string data_dir{};  // empty: a temporary one
     };
     explicit SpoolBench(std::vector<std::string> addresses) : SpoolBench(std::move(addresses), Options()) {}
     SpoolBench(std::vector<std::string> addresses, Options options)
@@ -295,7 +296,7 @@ class SpoolBench {
           to_spool_writer_(to_spool_.take_writer()),
           to_intake_reader_(to_intake_.take_reader()) {
         config.edge_id = "north";
-        config.data_dir = directory.path;
+        config.data_dir = options.data_dir.empty() ? directory.path : options.data_dir;
         config.uplink.centrals = std::move(addresses);
         config.uplink.reconnect_ms_min = 1;
         config.uplink.reconnect_ms_max = 4;
@@ -336,6 +337,15 @@ class SpoolBench {
         io_.reset();
         stage.reset();
         segments_.reset();
+    }
+
+    // Begins where a recovery ended.
+    void begin_with(const SpoolStart& recovered) {
+        start = recovered;
+        for (const SpoolLane& lane : start.lanes) {
+            fed[lane.state.id] = durable[lane.state.id] = lane.state.last_sequence;
+            delivered[lane.state.id] = lane.state.delivered_sequence;
+        }
     }
 
     // Publishes a batch of `count` events on `lane`. Precondition: a buffer is free.
