@@ -1,0 +1,76 @@
+// Checkpointing: writes what intake must not forget, so that the spool need not keep its records for that.
+//
+// A cut fixes what is to be stored; once all that was taken before it is durable, the filter's new entries are written and
+// synced, then the checkpoint. So it never knows an event that a crash could still lose.
+//
+// Thread    Intake runner.
+// Law       covered() is a position known durable when the cut was made: every record before it is in the cut.
+// Bounds    One cut at a time; staging_entries of the filter in one write; content of checkpoint_content_bytes_max.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/journal/checkpoint.hpp"
+#include "edge/counters.hpp"
+#include "edge/intake/batcher.hpp"
+#include "edge/intake/memory.hpp"
+
+namespace weir::edge {
+
+class Checkpointing {
+  public:
+    Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpoint_token, IntakeMemory& memory,
+                  IntakeCounters& counters);
+    [[nodiscard]] Status open();
+
+    // Whether there is anything that the last one stored does not have.
+    [[nodiscard]] bool is_due(Position durable) const noexcept;
+    [[nodiscard]] std::uint64_t ids_since() const { return memory_.filter().next_index() - stored_next_; }
+    [[nodiscard]] bool is_busy() const { return step_ != Step::idle; }
+    [[nodiscard]] bool is_writing() const { return is_busy() && step_ != Step::waiting; }
+    // The caller has just closed all open batches.
+    void cut(const Batcher& batcher, Position durable) noexcept;
+    // Goes on when the cut is durable.
+    void advance(const Batcher& batcher) noexcept;
+    // True when a checkpoint has just become durable.
+    [[nodiscard]] bool on_completion(const io::Completion& completion) noexcept;
+    [[nodiscard]] Position covered() const { return stored_; }
+    // Producers with a slot below this survive a crash.
+    [[nodiscard]] std::uint32_t producers_stored() const { return stored_producers_; }
+    [[nodiscard]] bool has_failed() const { return failed_; }
+
+  private:
+    enum class Step : std::uint8_t { idle, waiting, writing, syncing, storing };
+    static constexpr std::uint64_t staging_entries = 8192;
+
+    void write_some() noexcept;
+    void store() noexcept;
+    void fail() noexcept;
+
+    io::Io& io_;
+    io::Token ring_token_;
+    io::Token checkpoint_token_;
+    IntakeMemory& memory_;
+    IntakeCounters& counters_;
+    journal::CheckpointFile checkpoint_;
+    io::File ring_;
+    Step step_ = Step::idle;
+    bool failed_ = false;
+    std::array<Sequence, lanes_max> cut_until_{};
+    Position cut_position_{};
+    std::uint64_t cut_next_ = 0;
+    std::uint32_t cut_producers_ = 0;
+    std::uint64_t cut_changes_ = 0;
+    std::vector<std::byte> content_;
+    std::vector<FilterEntry> staging_;
+    std::uint64_t write_next_ = 0;  // index of the first entry not yet written
+    std::uint64_t writing_ = 0;     // entries of the write under way
+    std::uint64_t stored_next_ = 0;
+    std::uint32_t stored_producers_ = 0;
+    std::uint64_t stored_changes_ = 0;
+    Position stored_{};
+};
+
+}  // namespace weir::edge

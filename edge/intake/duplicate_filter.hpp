@@ -1,0 +1,73 @@
+// DuplicateFilter: which of the last ids_max unnumbered events were admitted, by a keyed 128-bit hash of source and id.
+//
+// A ring of entries in order of admission, laid out in memory as on disk, and an open-addressing index into it.
+//
+// Thread    Intake runner (control thread during recovery).
+// Law       An entry lives until ids_max newer ones came or lifetime_s passed; a wall clock that steps back makes none older.
+// Bounds    ids_max * 32 bytes + index of at least 2 * ids_max * 4 bytes, all made at construction.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "edge/intake/event_vector.hpp"
+
+namespace weir::edge {
+
+struct FilterEntry {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    std::uint64_t index = 0;  // counts admissions from 1; 0 = empty
+    std::uint32_t wall_seconds = 0;
+    std::uint32_t crc = 0;  // over the fields above and the seed: an entry torn, or of another spool, is no entry
+};
+static_assert(sizeof(FilterEntry) == 32);
+
+class DuplicateFilter {
+  public:
+    struct Options {
+        std::uint32_t ids_max = 1U << 20;
+        std::uint64_t lifetime_s = 86'400;
+        std::uint64_t seed = 0;
+    };
+    explicit DuplicateFilter(Options options);
+
+    [[nodiscard]] Fingerprint fingerprint(std::string_view source, std::string_view id) const noexcept;
+    void prefetch(const Fingerprint& fingerprint) const noexcept {
+        __builtin_prefetch(&table_[fingerprint.low & mask_]);
+    }
+    [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t wall_seconds) const noexcept;
+    // As the newest; the oldest makes room.
+    void insert(const Fingerprint& fingerprint, std::uint32_t wall_seconds) noexcept;
+    // An entry read back, in rising order of index. False if its checksum says no.
+    bool restore(const FilterEntry& entry) noexcept;
+
+    [[nodiscard]] std::uint64_t next_index() const { return next_; }
+    [[nodiscard]] std::uint64_t oldest_index() const { return oldest_; }
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+    [[nodiscard]] const Options& options() const { return options_; }
+    // The entry of that index with its checksum; an empty one if it is gone.
+    [[nodiscard]] FilterEntry sealed(std::uint64_t index) const noexcept;
+    [[nodiscard]] bool is_intact(const FilterEntry& entry) const noexcept;
+
+  private:
+    static constexpr std::uint32_t empty = 0;  // in table_: ring position + 1
+
+    [[nodiscard]] std::uint64_t find(const Fingerprint& fingerprint) const noexcept;
+    [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }
+    [[nodiscard]] std::uint32_t crc_of(const FilterEntry& entry) const noexcept;
+    void place(const Fingerprint& fingerprint, std::uint32_t wall_seconds) noexcept;
+    void evict_oldest() noexcept;
+    void erase(std::uint64_t slot) noexcept;
+
+    Options options_;
+    std::uint64_t mask_;
+    std::vector<FilterEntry> ring_;
+    std::vector<std::uint32_t> table_;
+    std::uint64_t oldest_ = 1;
+    std::uint64_t next_ = 1;
+    std::uint64_t count_ = 0;
+};
+
+}  // namespace weir::edge

@@ -1,0 +1,87 @@
+// EventVector: up to 64 events on their way through the stages, judged together, stage by stage.
+//
+// Ownership Its frames lie in receive slots and carry buffers that are held until the vector is done with.
+// Bounds    vector_events_max events; what they need in batches fits one empty batch.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "core/wire/control.hpp"
+#include "core/wire/event.hpp"
+#include "edge/handover.hpp"
+
+namespace weir::edge {
+
+inline constexpr std::uint32_t vector_events_max = 64;
+
+struct Fingerprint {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    bool operator==(const Fingerprint&) const = default;
+};
+
+enum class Verdict : std::uint8_t {
+    admitted,
+    duplicate,
+    dead_letter,
+    rejected,
+    dropped,  // of a connection that was refused on the way: never counted, never acked
+};
+
+struct EventRef {
+    const std::byte* frame = nullptr;  // header, body, padding
+    std::uint32_t body_bytes = 0;
+    std::uint32_t connection = 0;
+    std::uint64_t ordinal = 0;
+    std::uint64_t number = 0;
+    Verdict verdict = Verdict::admitted;
+    wire::Reason reason = wire::Reason::none;
+    wire::StageId stage = wire::StageId::ingress;
+    std::uint8_t lane = 0;       // index
+    std::uint16_t rule = 0;      // 1-based
+    std::int32_t producer = -1;  // slot of a numbered producer
+    Fingerprint fingerprint;
+    wire::EventView view;
+
+    [[nodiscard]] ConstBytes body() const { return {frame + sizeof(wire::FrameHeader), body_bytes}; }
+    void fail(Verdict how, wire::Reason why, wire::StageId where) {
+        verdict = how;
+        reason = why;
+        stage = where;
+    }
+};
+
+class EventVector {
+  public:
+    // The most that an event of this size can take of a batch: as a dead letter.
+    [[nodiscard]] static std::uint64_t cost_bytes(std::uint32_t body_bytes) {
+        if (body_bytes > wire::event_bytes_max) return 0;  // never kept
+        return wire::frame_bytes(body_bytes + static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)));
+    }
+    [[nodiscard]] bool has_room(std::uint32_t body_bytes) const {
+        return count_ < vector_events_max && bytes_ + cost_bytes(body_bytes) <= batch_body_capacity;
+    }
+    [[nodiscard]] EventRef& push(std::uint32_t body_bytes) {
+        WEIR_ASSERT(has_room(body_bytes));
+        bytes_ += cost_bytes(body_bytes);
+        events_[count_] = EventRef{};
+        events_[count_].body_bytes = body_bytes;
+        return events_[count_++];
+    }
+    void clear() {
+        count_ = 0;
+        bytes_ = 0;
+    }
+    [[nodiscard]] std::uint32_t count() const { return count_; }
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+    [[nodiscard]] std::span<EventRef> events() { return {events_.data(), count_}; }
+
+  private:
+    std::uint32_t count_ = 0;
+    std::uint64_t bytes_ = 0;
+    std::array<EventRef, vector_events_max> events_;
+};
+
+}  // namespace weir::edge

@@ -1,0 +1,156 @@
+// Intake: the edge's first runner: producers' connections, and the pipeline that judges their events vector by vector.
+//
+//   receive slot ─▶ ingress ─▶ decode ─▶ validate ─▶ cache ─▶ route ─▶ batch ─▶ Ring<ToSpool>
+//                    acks  ◀─────── ack book ◀────── Ring<ToIntake>
+//
+// Thread    Intake runner; made and started on it.
+// Pressure  A vector is gathered only from what is received, and judged only when every lane it may touch has room; else it
+//           waits whole, its slots stay leased, and the producers' windows fill.
+// Law       offered = accepted + duplicates + rejected. An event is acked once, at the level its producer asked for.
+// Cost      No allocation after start(); one copy of an event's bytes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/pipeline/runner.hpp"
+#include "edge/config.hpp"
+#include "edge/counters.hpp"
+#include "edge/handover.hpp"
+#include "edge/intake/ack_book.hpp"
+#include "edge/intake/batcher.hpp"
+#include "edge/intake/checkpointing.hpp"
+#include "edge/intake/connection.hpp"
+#include "edge/intake/event_vector.hpp"
+#include "edge/intake/key_table.hpp"
+#include "edge/intake/memory.hpp"
+#include "edge/intake/route.hpp"
+#include "edge/intake/validate.hpp"
+
+namespace weir::edge {
+
+class Intake final : public Stage {
+  public:
+    // `lanes`: all that recovery knows, the dead-letter lane among them. The rings' ends and the doorbell are the spool's.
+    Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolIdentity identity,
+           std::vector<LaneState> lanes, IntakeMemory memory, BatchPool& pool, RingWriter<ToSpool> to_spool,
+           RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters);
+    // Opens its files and listens.
+    [[nodiscard]] Status start();
+    // Where it listens, in the configuration's order.
+    [[nodiscard]] std::vector<std::string> addresses() const;
+    // Bytes of frames written into batches: one copy per event.
+    [[nodiscard]] std::uint64_t copied_bytes() const { return batcher_.copied_bytes(); }
+
+    [[nodiscard]] std::size_t do_work(MonotonicNs now) override;
+    void on_completion(const io::Completion& completion, MonotonicNs now) override;
+    [[nodiscard]] bool has_input() const override { return !from_spool_.is_empty(); }
+    [[nodiscard]] MonotonicNs next_deadline() const override;
+    void drain(MonotonicNs now) override;
+    [[nodiscard]] bool is_drained() const override;
+
+    enum Kind : std::uint8_t { accept_kind, receive_kind, send_kind, ring_kind, checkpoint_kind };
+
+  private:
+    struct HeldSlot {
+        std::byte* bytes = nullptr;
+        std::uint32_t count_bytes = 0;
+        std::uint32_t next = no_index;
+    };
+    enum class Gathered : std::uint8_t { nothing, something };
+
+    // intake.cpp: the duty cycle
+    std::size_t take_notes(MonotonicNs now);
+    std::size_t run_vectors(MonotonicNs now);
+    void keep_checkpoint(MonotonicNs now);
+    void keep_time(MonotonicNs now);
+    void finish_drain();
+    void update_gauges();
+
+    // pipeline.cpp: one vector, stage by stage
+    [[nodiscard]] Gathered gather(MonotonicNs now);
+    [[nodiscard]] bool has_room();
+    void judge();
+    void decode();
+    void cache();
+    void judge_numbered(EventRef& event);
+    void judge_unnumbered(EventRef& event, std::uint32_t wall_seconds);
+    void batch();
+    void settle(const EventRef& event);
+    void finish_vector();
+
+    // sessions.cpp: connections
+    void on_accept(const io::Completion& completion, MonotonicNs now);
+    void on_receive(const io::Completion& completion, MonotonicNs now);
+    void on_sent(const io::Completion& completion, MonotonicNs now);
+    void read_some(std::uint32_t index, MonotonicNs now);
+    [[nodiscard]] bool take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
+    void take_hello(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
+    [[nodiscard]] bool take_event(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
+    void welcome(Connection& connection);
+    void welcome_named();
+    void refuse(std::uint32_t index, wire::RefusalReason reason, std::string_view detail);
+    void end_if_done(std::uint32_t index);
+    void close(std::uint32_t index);
+    void free_if_done(std::uint32_t index);
+    void drop_held(Connection& connection);
+    void release_slot(std::uint32_t slot);
+    void make_ready(std::uint32_t index);
+    [[nodiscard]] bool may_read(const Connection& connection, std::uint32_t index) const;
+
+    // sending.cpp: what is said to producers
+    std::size_t send_all(MonotonicNs now);
+    void send_some(std::uint32_t index, MonotonicNs now);
+
+    io::Io& io_;
+    std::uint8_t owner_;
+    std::vector<std::string> listen_on_;
+    std::uint32_t connections_max_;
+    std::uint64_t hello_ns_max_;
+    std::uint32_t credit_events_;
+    std::uint64_t checkpoint_ns_;
+    IntakeCounters& counters_;
+    RingReader<ToIntake> from_spool_;
+
+    IntakeMemory memory_;
+    DuplicateFilter& filter_;
+    Producers& producers_;
+    KeyTable keys_;
+    Validate validate_;
+    Route route_;
+    Batcher batcher_;
+    AckBook book_;
+    Checkpointing checkpointing_;
+    EventVector vector_;
+
+    wire::CarryPool carry_;
+    std::vector<io::Socket> listeners_;
+    std::deque<Connection> connections_;
+    std::vector<std::uint32_t> free_connections_;
+    std::vector<std::uint32_t> ready_;    // connections with bytes to read
+    std::vector<std::uint32_t> reading_;  // the same, of the round under way
+    std::vector<std::byte> send_buffers_;
+    std::vector<HeldSlot> held_;               // index: slot
+    std::vector<std::uint32_t> vector_slots_;  // to be released with the vector
+    std::uint32_t connected_ = 0;
+    std::uint64_t slots_held_ = 0;
+
+    MonotonicNs now_{};
+    WallNs wall_{};
+    MonotonicNs looked_at_{};      // when timeouts were last looked for
+    MonotonicNs checkpoint_at_{};  // when the last one began
+    Position durable_{};
+    bool naming_ = false;  // someone waits for a checkpoint
+    bool poisoned_ = false;
+    bool stalled_ = false;
+    bool input_is_drained_ = true;  // nothing more can be read now
+    bool draining_ = false;
+    bool final_cut_ = false;
+    bool said_goodbye_ = false;
+};
+
+}  // namespace weir::edge

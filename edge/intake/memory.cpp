@@ -1,0 +1,114 @@
+#include "edge/intake/memory.hpp"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "core/journal/checkpoint.hpp"
+#include "core/journal/posix_file.hpp"
+#include "core/wire/event.hpp"
+
+namespace weir::edge {
+
+IntakeMemory::IntakeMemory(const EdgeConfig& config, std::uint64_t seed, std::string data_dir)
+    : data_dir_(std::move(data_dir)),
+      filter_({.ids_max = config.cache.ids_max, .lifetime_s = config.cache.lifetime_s, .seed = seed}),
+      producers_(std::min(config.cache.producers_max, producer_slots_max)) {}
+
+Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::string& data_dir) {
+    const std::string path = intake_checkpoint_path(data_dir);
+    auto loaded = journal::CheckpointFile::load(path);
+    if (!loaded) return loaded.error();
+    const auto& content = loaded.value().content;
+    IntakeCheckpointHead head;
+    bool is_known = content.size() >= sizeof head;
+    if (is_known) head = wire::load<IntakeCheckpointHead>(content);
+    is_known = is_known && head.magic == intake_checkpoint_magic && head.version == 1;
+    // A new directory, or nothing left to go on from: another seed, and the whole spool is read.
+    if (!is_known) {
+        head = IntakeCheckpointHead{};
+        if (::getrandom(&head.seed, sizeof head.seed, 0) != sizeof head.seed) {
+            return error_from_errno(errno, "getrandom");
+        }
+    }
+    IntakeMemory memory(config, head.seed, data_dir);
+    memory.faults_ = loaded.value().faults;
+    memory.serial_ = loaded.value().serial;
+    memory.covered_ = head.covered;
+    if (is_known && !memory.producers_.decode(ConstBytes(content).subspan(sizeof head))) {
+        memory.faults_.push_back(path + ": its producers cannot be read");
+        memory.covered_ = Position{};
+    }
+    if (auto read = memory.load_filter(); !read) return read.error();
+    if (!is_known) {
+        if (loaded.value().exists) memory.faults_.push_back(path + ": no usable copy; the whole spool is read instead");
+        journal::CheckpointFile file(path, memory.serial_);
+        if (auto stored = file.store_now(std::as_bytes(std::span(&head, 1))); !stored) return stored.error();
+        ++memory.serial_;
+    }
+    return memory;
+}
+
+Status IntakeMemory::load_filter() {
+    const std::string path = filter_path(data_dir_);
+    std::uint64_t entries_count = 0;
+    {
+        const journal::PosixFile file(path, O_RDONLY);
+        if (!file.is_open() && errno != ENOENT) return error_from_errno(errno, "open " + path);
+        if (file.is_open()) {
+            entries_count = file.file_bytes() / sizeof(FilterEntry);
+            std::vector<FilterEntry> entries(entries_count);
+            const auto count = file.read(std::as_writable_bytes(std::span(entries)), 0);
+            if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
+            std::erase_if(entries, [this](const FilterEntry& entry) { return !filter_.is_intact(entry); });
+            std::sort(entries.begin(), entries.end(),
+                      [](const FilterEntry& a, const FilterEntry& b) { return a.index < b.index; });
+            for (const FilterEntry& entry : entries) filter_.restore(entry);
+        }
+    }
+    return entries_count == filter_.options().ids_max ? Status(Done{}) : store_filter();
+}
+
+// A new file, or one of another length: entries have other places in it.
+Status IntakeMemory::store_filter() const {
+    const std::string path = filter_path(data_dir_);
+    const std::string fresh = path + ".new";
+    const std::uint32_t ids_max = filter_.options().ids_max;
+    {
+        const journal::PosixFile file(fresh, O_RDWR | O_CREAT | O_TRUNC);
+        if (!file.is_open()) return error_from_errno(errno, "open " + fresh);
+        if (::ftruncate(file.handle(), static_cast<off_t>(std::uint64_t{ids_max} * sizeof(FilterEntry))) != 0) {
+            return error_from_errno(errno, "ftruncate " + fresh);
+        }
+        for (std::uint64_t index = filter_.oldest_index(); index < filter_.next_index(); ++index) {
+            const FilterEntry entry = filter_.sealed(index);
+            const int code = file.write(std::as_bytes(std::span(&entry, 1)), index % ids_max * sizeof entry);
+            if (code != 0) return error_from_errno(code, "write " + fresh);
+        }
+        if (const int code = file.sync(); code != 0) return error_from_errno(code, "fsync " + fresh);
+    }
+    if (std::rename(fresh.c_str(), path.c_str()) != 0) return error_from_errno(errno, "rename " + fresh);
+    return journal::sync_directory(data_dir_);
+}
+
+void IntakeMemory::note(const wire::FrameView& frame, std::uint32_t wall_seconds) {
+    if (frame.header.tag != 0) {
+        if (frame.header.number != 0) producers_.recover(frame.header.tag - 1U, frame.header.number);
+        return;
+    }
+    if (frame.header.kind != wire::FrameKind::event) return;
+    wire::EventView event;
+    if (wire::verify_event(frame.body, event) != wire::Reason::none) return;
+    const Fingerprint fingerprint = filter_.fingerprint(event.source, event.id);
+    if (!filter_.contains(fingerprint, wall_seconds)) filter_.insert(fingerprint, wall_seconds);
+}
+
+void IntakeMemory::replay(const wire::BatchHeader& header, ConstBytes body) {
+    if (header.kind != wire::BatchKind::events) return;
+    const auto wall_seconds = static_cast<std::uint32_t>(header.closed_wall_ns / ns_per_second);
+    wire::for_each_frame(body, [&](const wire::FrameView& frame, std::uint32_t) { note(frame, wall_seconds); });
+}
+
+}  // namespace weir::edge

@@ -1,0 +1,64 @@
+// Producers: what is known of each numbered producer: its slot and which of its numbers were taken.
+//
+// Thread    Intake runner (control thread during recovery).
+// Law       A number is taken at most once. A slot, once given, stays with its name.
+// Bounds    producers_max slots. Ranges above a hole come from recovery only; at run time they only go away.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/wire/control.hpp"
+
+namespace weir::edge {
+
+inline constexpr std::size_t ranges_above_max = 65'536;  // per producer
+inline constexpr std::int32_t no_connection = -1;
+
+enum class NumberVerdict : std::uint8_t { fresh, duplicate, gap };
+
+class Producers {
+  public:
+    explicit Producers(std::uint32_t producers_max) { slots_.reserve(producers_max); }
+
+    [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(slots_.size()); }
+    [[nodiscard]] std::optional<std::uint32_t> find(std::string_view name) const noexcept;
+    // A new slot; nullopt when all are used.
+    [[nodiscard]] std::optional<std::uint32_t> add(std::string_view name) noexcept;
+    [[nodiscard]] std::string_view name(std::uint32_t slot) const { return wire::name_of(slots_[slot].name); }
+    [[nodiscard]] std::uint64_t last_number(std::uint32_t slot) const { return slots_[slot].last_number; }
+    [[nodiscard]] std::int32_t connection(std::uint32_t slot) const { return slots_[slot].connection; }
+    void set_connection(std::uint32_t slot, std::int32_t connection) { slots_[slot].connection = connection; }
+
+    // Judges the next number of a producer, and takes it if it is fresh.
+    [[nodiscard]] NumberVerdict take(std::uint32_t slot, std::uint64_t number) noexcept;
+    // A number found in the spool, in any order; unknown slots are left alone. May allocate: recovery only.
+    void recover(std::uint32_t slot, std::uint64_t number);
+
+    // Appends the table's stored form to `out`, which must have the capacity if nothing may be allocated.
+    void encode(std::vector<std::byte>& out) const;
+    [[nodiscard]] std::size_t encoded_bytes() const noexcept;
+    // False if `bytes` is no stored form.
+    [[nodiscard]] bool decode(ConstBytes bytes);
+
+  private:
+    struct Range {
+        std::uint64_t first = 0;
+        std::uint64_t last = 0;
+    };
+    struct Slot {
+        std::array<char, wire::producer_name_bytes_max> name{};
+        std::uint64_t last_number = 0;  // every number up to here is taken
+        std::int32_t connection = no_connection;
+        std::size_t above_head = 0;  // ranges before it are used up
+        std::vector<Range> above;    // sorted, apart, above last_number + 1
+    };
+    static void absorb(Slot& slot) noexcept;
+
+    std::vector<Slot> slots_;
+};
+
+}  // namespace weir::edge

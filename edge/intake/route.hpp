@@ -1,0 +1,41 @@
+// Route: the first route that matches names an event's lane; without one it is "default".
+//
+// Thread    Intake runner.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "edge/config.hpp"
+#include "edge/intake/event_vector.hpp"
+#include "edge/intake/patterns.hpp"
+
+namespace weir::edge {
+
+class Route {
+  public:
+    Route(const EdgeConfig& config, const std::vector<LaneState>& lanes);
+    void judge(std::span<EventRef> events) const noexcept;
+
+  private:
+    struct Equals {
+        std::string path;  // "source", "key", "type", or inside data
+        bool in_data = false;
+        std::string value;
+        std::string quoted;  // as a JSON string
+    };
+    struct Compiled {
+        std::uint8_t lane = 0;
+        Patterns types, keys, sources;
+        std::uint8_t priority_min = 0;
+        std::vector<Equals> equals;
+    };
+    [[nodiscard]] static bool holds(const Equals& equals, const wire::EventView& event, Payload& payload) noexcept;
+    [[nodiscard]] static bool matches(const Compiled& route, const wire::EventView& event, Payload& payload) noexcept;
+
+    std::uint8_t default_lane_ = 0;
+    std::vector<Compiled> routes_;
+};
+
+}  // namespace weir::edge

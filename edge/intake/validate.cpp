@@ -1,0 +1,122 @@
+#include "edge/intake/validate.hpp"
+
+namespace weir::edge {
+
+Validate::Validate(const EdgeConfig& config)
+    : allowed_types_(config.validate.allowed_types),
+      ahead_ns_max_(config.validate.time_ahead_s_max * ns_per_second),
+      behind_ns_max_(config.validate.time_behind_s_max * ns_per_second) {
+    for (const RuleConfig& from : config.rules) {
+        Rule& rule = rules_.emplace_back();
+        rule.types = Patterns(from.types);
+        for (const std::string& path : from.require) rule.require.push_back(compile(path));
+        for (const RangeConfig& range : from.ranges) rule.ranges.push_back({compile(range.path), range.min, range.max});
+        for (const Path& path : rule.require) rule.reads_data = rule.reads_data || path.field == Field::data;
+        for (const Range& range : rule.ranges) rule.reads_data = rule.reads_data || range.path.field == Field::data;
+    }
+}
+
+Validate::Path Validate::compile(const std::string& path) {
+    if (path.starts_with(data_prefix)) return {Field::data, path.substr(data_prefix.size())};
+    if (path == "id") return {Field::id, {}};
+    if (path == "type") return {Field::type, {}};
+    if (path == "source") return {Field::source, {}};
+    if (path == "key") return {Field::key, {}};
+    if (path == "time") return {Field::time, {}};
+    if (path == "priority") return {Field::priority, {}};
+    if (path == "trace_id") return {Field::trace_id, {}};
+    if (path == "content_type") return {Field::content_type, {}};
+    return {};
+}
+
+bool Validate::is_there(const Path& path, const wire::EventView& event, Payload& payload) noexcept {
+    switch (path.field) {
+        case Field::id:
+            return !event.id.empty();
+        case Field::type:
+            return !event.type.empty();
+        case Field::source:
+            return !event.source.empty();
+        case Field::key:
+            return !event.key.empty();
+        case Field::time:
+            return event.time.value != 0;
+        case Field::priority:
+            return true;
+        case Field::trace_id:
+            return !event.trace_id.empty();
+        case Field::content_type:
+            return !event.content_type.empty();
+        case Field::data: {
+            const auto value = payload.at(path.inner);
+            return value && value->kind != JsonKind::null && value->raw != "\"\"";
+        }
+        case Field::unknown:
+            return false;
+    }
+    return false;
+}
+
+bool Validate::is_within(const Range& range, const wire::EventView& event, Payload& payload) noexcept {
+    double number = 0;
+    if (range.path.field == Field::priority) {
+        number = event.priority;
+    } else if (range.path.field == Field::time) {
+        if (event.time.value == 0) return true;
+        number = static_cast<double>(event.time.value);
+    } else if (range.path.field == Field::data) {
+        const auto value = payload.at(range.path.inner);
+        if (!value || value->kind == JsonKind::null) return true;
+        const auto read = json_number(*value);
+        if (!read) return false;
+        number = *read;
+    } else {
+        return true;
+    }
+    return (!range.min || number >= *range.min) && (!range.max || number <= *range.max);
+}
+
+wire::Reason Validate::judge_rule(const Rule& rule, const wire::EventView& event, Payload& payload) noexcept {
+    // A payload that says it is something else than JSON has no fields to judge.
+    const bool judges_data = rule.reads_data && payload.is_json_typed();
+    if (judges_data && !payload.parses()) return wire::Reason::payload_not_json;
+    for (const Path& path : rule.require) {
+        if (path.field == Field::data && !judges_data) continue;
+        if (!is_there(path, event, payload)) return wire::Reason::field_missing;
+    }
+    for (const Range& range : rule.ranges) {
+        if (range.path.field == Field::data && !judges_data) continue;
+        if (!is_within(range, event, payload)) return wire::Reason::out_of_range;
+    }
+    return wire::Reason::none;
+}
+
+void Validate::judge_one(EventRef& event, WallNs wall) const noexcept {
+    const auto fail = [&](wire::Reason reason) { event.fail(Verdict::dead_letter, reason, wire::StageId::validate); };
+    if (!allowed_types_.matches(event.view.type)) return fail(wire::Reason::type_not_allowed);
+    const std::uint64_t time = event.view.time.value;
+    if (time != 0) {
+        if (ahead_ns_max_ != 0 && time > wall.value && time - wall.value > ahead_ns_max_) {
+            return fail(wire::Reason::time_skew);
+        }
+        if (behind_ns_max_ != 0 && time < wall.value && wall.value - time > behind_ns_max_) {
+            return fail(wire::Reason::time_skew);
+        }
+    }
+    Payload payload(event.view);
+    for (std::size_t index = 0; index < rules_.size(); ++index) {
+        if (!rules_[index].types.matches(event.view.type)) continue;
+        const wire::Reason reason = judge_rule(rules_[index], event.view, payload);
+        if (reason == wire::Reason::none) continue;
+        event.rule = static_cast<std::uint16_t>(index + 1);
+        return fail(reason);
+    }
+}
+
+void Validate::judge(std::span<EventRef> events, WallNs wall) const noexcept {
+    for (EventRef& event : events) {
+        if (event.verdict == Verdict::admitted) judge_one(event, wall);
+    }
+}
+
+}  // namespace weir::edge

@@ -1,0 +1,53 @@
+// Validate: judges decoded events by the configuration's rules, compiled once.
+//
+// Thread    Intake runner.
+// Law       What it fails becomes a dead letter with a reason and, where a rule said so, that rule's number.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "edge/config.hpp"
+#include "edge/intake/event_vector.hpp"
+#include "edge/intake/patterns.hpp"
+
+namespace weir::edge {
+
+class Validate {
+  public:
+    explicit Validate(const EdgeConfig& config);
+    // Judges those that are still admitted.
+    void judge(std::span<EventRef> events, WallNs wall) const noexcept;
+
+  private:
+    enum class Field : std::uint8_t { id, type, source, key, time, priority, trace_id, content_type, data, unknown };
+    struct Path {
+        Field field = Field::unknown;
+        std::string inner;  // of data
+    };
+    struct Range {
+        Path path;
+        std::optional<double> min;
+        std::optional<double> max;
+    };
+    struct Rule {
+        Patterns types;
+        std::vector<Path> require;
+        std::vector<Range> ranges;
+        bool reads_data = false;
+    };
+    [[nodiscard]] static Path compile(const std::string& path);
+    [[nodiscard]] static bool is_there(const Path& path, const wire::EventView& event, Payload& payload) noexcept;
+    [[nodiscard]] static bool is_within(const Range& range, const wire::EventView& event, Payload& payload) noexcept;
+    [[nodiscard]] static wire::Reason judge_rule(const Rule& rule, const wire::EventView& event,
+                                                 Payload& payload) noexcept;
+    void judge_one(EventRef& event, WallNs wall) const noexcept;
+
+    Patterns allowed_types_;
+    std::uint64_t ahead_ns_max_;
+    std::uint64_t behind_ns_max_;
+    std::vector<Rule> rules_;
+};
+
+}  // namespace weir::edge
