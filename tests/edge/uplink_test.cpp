@@ -259,6 +259,7 @@ TEST(Uplink, NeverReordersOrSkipsWhateverHappensToTheConnection) {
         EXPECT_GT(cuts, 0U);
         // Dense per lane (checked on arrival) and complete.
         for (const auto& [lane, last] : bench.fed) EXPECT_EQ(central.positions[lane], last);
+        for (const auto& seen : central.stored) EXPECT_EQ(seen.kind, wire::BatchKind::events);
         EXPECT_EQ(bench.counters.damaged_records.get(), 0U);
     }
 }
