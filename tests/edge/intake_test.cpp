@@ -1,0 +1,272 @@
+#include <set>
+
+#include "tests/edge/intake_bench.hpp"
+
+namespace weir::edge::test {
+namespace {
+
+using wire::AckLevel;
+using wire::AckStatus;
+using wire::RefusalReason;
+
+TEST(Intake, AcksASpooledEventOnlyWhenItsBatchIsDurable) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.is_durable_at_once = false;
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    producer.send_event("a");
+    ASSERT_TRUE(bench.step_until([&] { return bench.stored.size() == 1; }));
+    for (int i = 0; i < 10; ++i) bench.step();
+    producer.look();
+    EXPECT_EQ(producer.acked, 0U);
+    bench.settle();
+    ASSERT_TRUE(producer.wait_acked(1));
+    EXPECT_EQ(producer.ranges[0].first_ordinal, 1U);
+    EXPECT_EQ(producer.ranges[0].status, AckStatus::accepted);
+}
+
+TEST(Intake, AcksAReceivedEventAtOnceAndADeliveredOneWhenCentralHasIt) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.is_durable_at_once = false;
+    TestProducer first(bench);
+    first.hello(AckLevel::received);
+    first.send_event("a");
+    ASSERT_TRUE(first.wait_acked(1));
+    bench.is_durable_at_once = true;
+    TestProducer second(bench);
+    second.hello(AckLevel::delivered);
+    second.send_event("b");
+    ASSERT_TRUE(bench.step_until([&] { return bench.stored.size() == 2; }));
+    for (int i = 0; i < 10; ++i) bench.step();
+    second.look();
+    EXPECT_EQ(second.acked, 0U);
+    bench.deliver(0, 2);
+    ASSERT_TRUE(second.wait_acked(1));
+}
+
+TEST(Intake, AnswersADuplicateOnlyAfterItsOriginalIsDurable) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.is_durable_at_once = false;
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    producer.send_event("a");
+    producer.send_event("a");
+    ASSERT_TRUE(bench.step_until([&] { return bench.counters.duplicates.get() == 1; }));
+    for (int i = 0; i < 10; ++i) bench.step();
+    producer.look();
+    EXPECT_EQ(producer.acked, 0U);
+    bench.settle();
+    ASSERT_TRUE(producer.wait_acked(2));
+    EXPECT_EQ(producer.ranges.back().status, AckStatus::duplicate);
+    EXPECT_EQ(bench.counters.offered.get(), 2U);
+    EXPECT_EQ(bench.counters.accepted.get(), 1U);
+}
+
+TEST(Intake, KeepsWhatFailsARuleAndWhatIsNoEventAsDeadLetters) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.rules = {RuleConfig{.types = {"read*"}, .require = {}, .ranges = {{"data.n", std::nullopt, 5.0}}}};
+    IntakeBench bench(config);
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    producer.send_event("ok", 0, "{\"n\":5}");
+    producer.send_event("over", 0, "{\"n\":6}");
+    producer.send_event("torn", 0, "{\"n\":");
+    const std::array<std::byte, 24> garbage{};
+    producer.send_frame(wire::FrameKind::event, garbage);
+    ASSERT_TRUE(producer.wait_acked(4));
+    std::vector<wire::Reason> reasons;
+    for (const StoredBatch& batch : bench.stored) {
+        if (batch.header.lane != dead_letter_lane) continue;
+        wire::for_each_frame(batch.body(), [&](const wire::FrameView& frame, std::uint32_t) {
+            ASSERT_EQ(frame.header.kind, wire::FrameKind::dead_letter);
+            const auto head = wire::load<wire::DeadLetterHead>(frame.body);
+            EXPECT_EQ(head.original_bytes + sizeof head, frame.body.size());
+            reasons.push_back(head.reason);
+        });
+    }
+    ASSERT_EQ(reasons.size(), 3U);
+    EXPECT_EQ(reasons[0], wire::Reason::out_of_range);
+    EXPECT_EQ(reasons[1], wire::Reason::payload_not_json);
+    EXPECT_EQ(producer.ranges.back().status, AckStatus::dead_lettered);
+}
+
+TEST(Intake, RejectsAnEventTooLargeForADeadLetterAndGoesOn) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    producer.send_frame(wire::FrameKind::event, std::vector<std::byte>(wire::event_bytes_max + 1));
+    producer.send_event("after");
+    ASSERT_TRUE(producer.wait_acked(2));
+    EXPECT_EQ(producer.ranges[0].status, AckStatus::rejected);
+    EXPECT_EQ(producer.ranges[0].reason, static_cast<std::uint8_t>(wire::Reason::too_large));
+    EXPECT_EQ(bench.counters.offered.get(), 2U);
+}
+
+TEST(Intake, RefusesANumberGapAndRemembersNumbersForTheNextConnection) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    {
+        TestProducer producer(bench);
+        producer.hello(AckLevel::spooled, "cam-1");
+        ASSERT_TRUE(producer.welcome.has_value());
+        EXPECT_EQ(producer.welcome->last_number, 0U);
+        for (std::uint64_t n = 1; n <= 3; ++n) producer.send_event("same", n);
+        ASSERT_TRUE(producer.wait_acked(3));
+        TestProducer other(bench);
+        other.hello(AckLevel::spooled, "cam-1");
+        ASSERT_TRUE(other.refusal.has_value());
+        EXPECT_EQ(other.refusal->reason, RefusalReason::busy);
+        producer.send_event("x", 5);
+        ASSERT_TRUE(bench.step_until([&] { return producer.look() && producer.refusal.has_value(); }));
+        EXPECT_EQ(producer.refusal->reason, RefusalReason::number_gap);
+    }
+    ASSERT_TRUE(bench.step_until([&] { return bench.counters.connections.get() == 0; }));
+    TestProducer again(bench);
+    again.hello(AckLevel::spooled, "cam-1");
+    ASSERT_TRUE(again.welcome.has_value());
+    EXPECT_EQ(again.welcome->last_number, 3U);
+    again.send_event("same", 3);
+    ASSERT_TRUE(again.wait_acked(1));
+    EXPECT_EQ(again.ranges[0].status, AckStatus::duplicate);
+    EXPECT_EQ(bench.counters.accepted.get(), 3U);
+}
+
+TEST(Intake, ABadFrameCostsItsSenderTheConnectionAndNobodyElseAnything) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    TestProducer good(bench);
+    good.hello(AckLevel::spooled);
+    TestProducer bad(bench);
+    const std::array<std::byte, 64> garbage{std::byte{1}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{9}};
+    bad.send_bytes(garbage);
+    ASSERT_TRUE(bench.step_until([&] { return bad.look() && bad.refusal.has_value(); }));
+    EXPECT_EQ(bad.refusal->reason, RefusalReason::protocol);
+    good.send_event("a");
+    good.send_frame(wire::FrameKind::ping, {}, 5);
+    ASSERT_TRUE(good.wait_acked(1));
+    ASSERT_TRUE(bench.step_until([&] { return good.look() && good.pongs == 1; }));
+    good.send_frame(wire::FrameKind::goodbye, {});
+    ASSERT_TRUE(bench.step_until([&] { return good.look() && good.goodbye; }));
+}
+
+TEST(Intake, HoldsEverythingBackWithoutLossWhileNoBufferReturns) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.is_durable_at_once = false;
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    // Twice what eight buffers hold; the sockets and slots hold the rest.
+    const std::string payload = "\"" + std::string(60'000, 'x') + "\"";
+    std::vector<std::byte> stream;
+    wire::EventBuilder builder;
+    const std::uint64_t events = 70;
+    for (std::uint64_t n = 0; n < events; ++n) {
+        const std::string id = std::to_string(n);
+        wire::EventView event;
+        event.id = id;
+        event.type = "t";
+        event.source = "s";
+        event.payload = payload;
+        TestProducer::append_frame(stream, wire::FrameKind::event, builder.build(event), 0);
+    }
+    bool stalled = false;
+    std::size_t at = 0;
+    while (at < stream.size()) {
+        const std::size_t part = std::min<std::size_t>(100'000, stream.size() - at);
+        if (bench.counters.stalls.get() > 0 && !stalled) {
+            stalled = true;
+            bench.is_durable_at_once = true;
+        }
+        producer.send_bytes(ConstBytes(stream).subspan(at, part));
+        at += part;
+    }
+    EXPECT_TRUE(stalled);
+    bench.is_durable_at_once = true;
+    ASSERT_TRUE(producer.wait_acked(events));
+    EXPECT_EQ(bench.counters.accepted.get(), events);
+    EXPECT_EQ(bench.events_spooled, events);
+}
+
+TEST(Intake, KnowsAfterARestartWhatItsCheckpointCoversAndWhatTheSpoolHolds) {
+    IntakeDirectory directory;
+    const EdgeConfig config = IntakeBench::config_at(directory.path);
+    std::vector<StoredBatch> after_cut;
+    std::vector<LaneState> lanes = IntakeBench::lanes_of(config);
+    {
+        IntakeBench bench(config);
+        TestProducer producer(bench);
+        producer.hello(AckLevel::spooled);
+        for (int n = 0; n < 100; ++n) producer.send_event("old-" + std::to_string(n));
+        ASSERT_TRUE(producer.wait_acked(100));
+        bench.added_ns = 10 * ns_per_second;
+        ASSERT_TRUE(bench.step_until([&] { return !bench.covered.empty(); }));
+        const std::size_t before = bench.stored.size();
+        TestProducer named(bench);
+        named.hello(AckLevel::spooled, "cam-1");
+        producer.send_event("new");
+        named.send_event("n1", 1);
+        ASSERT_TRUE(producer.wait_acked(101));
+        ASSERT_TRUE(named.wait_acked(1));
+        after_cut.assign(bench.stored.begin() + static_cast<std::ptrdiff_t>(before), bench.stored.end());
+        lanes[0].last_sequence = bench.counters.accepted.get();
+        lanes[0].previous_crc = bench.stored.back().header.header_crc;
+    }
+    IntakeBench bench(config, lanes, &after_cut);
+    EXPECT_EQ(bench.counters.offered.get(), 102U);
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    for (int n = 0; n < 100; ++n) producer.send_event("old-" + std::to_string(n));
+    producer.send_event("new");
+    producer.send_event("newer");
+    ASSERT_TRUE(producer.wait_acked(102));
+    EXPECT_EQ(bench.counters.duplicates.get(), 101U);
+    EXPECT_EQ(bench.counters.accepted.get(), 103U);
+    TestProducer named(bench);
+    named.hello(AckLevel::spooled, "cam-1");
+    ASSERT_TRUE(named.welcome.has_value());
+    EXPECT_EQ(named.welcome->last_number, 1U);
+}
+
+TEST(Intake, DrainsWithEveryAckSentAndItsCheckpointStored) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    for (int n = 0; n < 50; ++n) producer.send_event(std::to_string(n));
+    ASSERT_TRUE(producer.wait_acked(50));
+    bench.intake->drain(bench.io->now());
+    ASSERT_TRUE(bench.step_until([&] { return producer.look() && producer.refusal.has_value(); }));
+    EXPECT_EQ(producer.refusal->reason, RefusalReason::draining);
+    bench.added_ns = 2 * ns_per_second;
+    ASSERT_TRUE(bench.step_until([&] { return bench.intake->is_drained(); }));
+    EXPECT_GE(bench.counters.checkpoints.get(), 1U);
+}
+
+TEST(Intake, CopiesEachEventOnceAndItsFrameUnchanged) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    TestProducer producer(bench);
+    producer.hello(AckLevel::spooled);
+    for (int n = 0; n < 200; ++n) producer.send_event(std::to_string(n));
+    ASSERT_TRUE(producer.wait_acked(200));
+    std::uint64_t frames = 0;
+    std::set<std::string> ids;
+    for (const StoredBatch& batch : bench.stored) {
+        frames += batch.body().size();
+        wire::for_each_frame(batch.body(), [&](const wire::FrameView& frame, std::uint32_t) {
+            wire::EventView event;
+            ASSERT_EQ(wire::verify_event(frame.body, event), wire::Reason::none);
+            ids.insert(std::string(event.id));
+        });
+    }
+    EXPECT_EQ(ids.size(), 200U);
+    EXPECT_EQ(bench.intake->copied_bytes(), frames);
+}
+
+}  // namespace
+}  // namespace weir::edge::test
