@@ -94,8 +94,11 @@ class IntakeBench {
     // One duty cycle, and the spool's part in it.
     void step() {
         const MonotonicNs now = io->now().plus_ns(added_ns);
-        for (const io::Completion& completion : io->wait(io->now())) intake->on_completion(completion, now);
+        const auto completions = io->wait(io->now());
+        is_in_intake = true;
+        for (const io::Completion& completion : completions) intake->on_completion(completion, now);
         (void)intake->do_work(now);
+        is_in_intake = false;
         from_intake_->consume_all([this](const ToSpool& note) { take(note); });
         if (is_durable_at_once) settle();
     }
@@ -131,6 +134,7 @@ class IntakeBench {
     std::uint64_t added_ns = 0;
     bool is_durable_at_once = true;
     bool keeps_batches = true;
+    inline static thread_local bool is_in_intake = false;  // the stage itself is running, not the bench
     std::vector<StoredBatch> stored;
     std::vector<Position> covered;
     std::uint64_t events_spooled = 0;

@@ -1,0 +1,50 @@
+// Counts what the intake stage allocates while events pass: operator new of this program tells.
+#include <cstdlib>
+#include <new>
+
+#include "tests/edge/intake_bench.hpp"
+
+namespace {
+thread_local std::uint64_t allocations = 0;
+}
+
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+    if (weir::edge::test::IntakeBench::is_in_intake) ++allocations;
+    void* memory = std::malloc(bytes == 0 ? 1 : bytes);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+
+namespace weir::edge::test {
+namespace {
+
+TEST(Intake, AllocatesNothingWhileTenThousandEventsPass) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.keeps_batches = false;
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("warm");
+    ASSERT_TRUE(producer.wait_acked(1));
+    allocations = 0;
+    // The counter counts: a look at it before it is trusted.
+    IntakeBench::is_in_intake = true;
+    ::operator delete(::operator new(8));
+    IntakeBench::is_in_intake = false;
+    EXPECT_EQ(allocations, 1U);
+    allocations = 0;
+    for (int n = 0; n < 10'000; ++n) producer.send_event(std::to_string(n));
+    ASSERT_TRUE(producer.wait_acked(10'001));
+    EXPECT_EQ(bench.counters.accepted.get(), 10'001U);
+    // The Io's own queues are another part's: sends are the only calls into it here.
+    EXPECT_EQ(allocations, 0U);
+}
+
+}  // namespace
+}  // namespace weir::edge::test
