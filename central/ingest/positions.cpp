@@ -66,14 +66,17 @@ Judgement PositionTable::judge(const PositionRow& row, const wire::BatchHeader& 
     const Sequence last = row.hot.last_sequence;
     if (batch.last_sequence() <= last) return Judgement::duplicate;
     if (batch.first_sequence > last + 1) return Judgement::gap;
-    if (batch.first_sequence != last + 1 || batch.previous_crc != row.hot.previous_crc) return Judgement::diverged;
-    return Judgement::append;
+    if (batch.first_sequence != last + 1) return Judgement::diverged;
+    // A gap stands for batches that nobody can show any more: it chains to nothing, and what follows chains to a lost one.
+    const bool must_chain = batch.kind == wire::BatchKind::events && !row.hot.is_after_gap;
+    return must_chain && batch.previous_crc != row.hot.previous_crc ? Judgement::diverged : Judgement::append;
 }
 
 void PositionTable::take(PositionRow& row, const wire::BatchHeader& batch) {
     row.hot.last_sequence = batch.last_sequence();
     row.hot.previous_crc = batch.header_crc;
     row.hot.epoch = batch.epoch;
+    row.hot.is_after_gap = batch.kind == wire::BatchKind::gap;
     if (batch.kind == wire::BatchKind::gap) {
         row.gap.add(batch.count);
         return;

@@ -48,6 +48,7 @@ struct PositionRow {
         std::uint32_t previous_crc = 0;  // header_crc of the last batch
         std::uint32_t session = no_session;
         std::uint32_t session_lane = 0;
+        bool is_after_gap = false;  // the last batch was a gap: the next one's chain cannot be known
     } hot;
     static_assert(sizeof(Hot) == 64);
     PositionKey key;

@@ -38,6 +38,7 @@ bool unpack(ConstBytes content, PositionTable& table, CheckpointHead& head) {
         row.hot.durable_sequence = packed.last_sequence;
         row.hot.epoch = packed.epoch;
         row.hot.previous_crc = packed.previous_crc;
+        row.hot.is_after_gap = packed.is_after_gap != 0;
         row.last_sequence.set(packed.last_sequence);
         row.appended.set(packed.appended);
         row.duplicates.set(packed.duplicates);
@@ -146,6 +147,7 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.previous_crc = row.hot.previous_crc;
         packed.lane = row.key.lane;
         packed.part = row.key.part;
+        packed.is_after_gap = row.hot.is_after_gap ? 1 : 0;
         wire::store(out.subspan(sizeof head + i * sizeof(CheckpointRow)), packed);
     }
     return true;

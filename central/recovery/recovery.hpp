@@ -46,7 +46,7 @@ struct CheckpointRow {
     std::uint32_t previous_crc = 0;
     LaneId lane = 0;
     wire::Part part = wire::Part::live;
-    std::uint8_t reserved = 0;
+    std::uint8_t is_after_gap = 0;  // 0 or 1
 };
 static_assert(sizeof(CheckpointRow) == 112);
 

@@ -171,10 +171,14 @@ struct LaneScript {
         }
         return seal(header(count), body);
     }
+    // As an edge names what it no longer has: chained to nothing; and what comes after it chains to the lost batch.
     Batch gap(std::uint32_t count) {
         auto head = header(count);
         head.kind = wire::BatchKind::gap;
-        return seal(head, {});
+        head.previous_crc = 0;
+        auto batch = seal(head, {});
+        previous_crc = 0x10573;
+        return batch;
     }
     Batch garbage() {
         Batch body;
