@@ -131,11 +131,19 @@ Result<Recovered> recover(const EdgeConfig& config) {
 
     auto loaded = journal::CheckpointFile::load(spool_checkpoint_path(config.data_dir));
     if (!loaded) return loaded.error();
-    auto memory = IntakeMemory::load(config, config.data_dir);
-    if (!memory) return memory.error();
     auto list = journal::list_segments(spool);
     if (!list) return list.error();
     const auto& segments = list.value().segments;
+    std::vector<std::string> faults = loaded.value().faults;
+    const auto checkpoint = usable_checkpoint(loaded.value(), list.value(), faults);
+    // With a new lineage nothing that intake knew is in the spool: a retry of it would be taken for a duplicate, and lost.
+    if (!checkpoint && segments.empty()) {
+        auto is_removed = IntakeMemory::remove(config.data_dir);
+        if (!is_removed) return is_removed.error();
+        if (is_removed.value()) faults.push_back("intake: what it knew went with the spool; duplicates of that are new");
+    }
+    auto memory = IntakeMemory::load(config, config.data_dir);
+    if (!memory) return memory.error();
 
     Recovered found{.lock = std::move(lock),
                     .spool = {},
@@ -144,9 +152,8 @@ Result<Recovered> recover(const EdgeConfig& config) {
                     .faults = {},
                     .is_new = false};
     SpoolStart& start = found.spool;
-    found.faults = loaded.value().faults;
+    found.faults = std::move(faults);
     found.faults.insert(found.faults.end(), found.memory.faults().begin(), found.memory.faults().end());
-    const auto checkpoint = usable_checkpoint(loaded.value(), list.value(), found.faults);
     start.identity.edge_id = config.edge_id;
     start.identity.config_digest = config.digest;
     start.segment_bytes = segments.empty() ? config.spool.segment_bytes : segments.front().header.segment_bytes;

@@ -1,6 +1,7 @@
 #include "edge/intake/memory.hpp"
 
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -49,6 +50,22 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
         ++memory.serial_;
     }
     return memory;
+}
+
+Result<bool> IntakeMemory::remove(const std::string& data_dir) {
+    const std::string path = intake_checkpoint_path(data_dir);
+    bool is_found = false;
+    for (const auto& file : {path + ".0", path + ".1", filter_path(data_dir)}) {
+        if (::unlink(file.c_str()) == 0) {
+            is_found = true;
+        } else if (errno != ENOENT) {
+            return error_from_errno(errno, "unlink " + file);
+        }
+    }
+    if (is_found) {
+        if (auto synced = journal::sync_directory(data_dir); !synced) return synced.error();
+    }
+    return is_found;
 }
 
 Status IntakeMemory::load_filter() {

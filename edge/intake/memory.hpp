@@ -42,6 +42,8 @@ class IntakeMemory {
   public:
     // Reads both files; makes them in a new directory.
     [[nodiscard]] static Result<IntakeMemory> load(const EdgeConfig& config, const std::string& data_dir);
+    // Forgets all, for a spool that begins anew. True if there was something; blocking.
+    [[nodiscard]] static Result<bool> remove(const std::string& data_dir);
     [[nodiscard]] Position covered() const { return covered_; }
     void replay(const wire::BatchHeader& header, ConstBytes body);
     [[nodiscard]] const std::vector<std::string>& faults() const { return faults_; }

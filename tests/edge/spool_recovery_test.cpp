@@ -182,6 +182,29 @@ TEST_F(SpoolRecovery, BeginsANewLineageWhenTheSegmentsAreGone) {
     EXPECT_EQ(lane_of(found, "default").state.last_sequence, 0U);
 }
 
+TEST_F(SpoolRecovery, ForgetsWhatIntakeKnewWhenTheSegmentsAreGoneSoThatRetriesAreTaken) {
+    ScriptedCentral central;
+    live(4, central, true);
+    std::uint64_t seed = 0;
+    std::uint64_t known = 0;
+    {
+        Recovered before = recovered();
+        seed = before.memory.filter().options().seed;
+        known = before.memory.filter().count();
+        ASSERT_TRUE(std::filesystem::exists(filter_path(directory.path)));
+    }
+    {
+        Recovered same = recovered();
+        ASSERT_EQ(same.memory.filter().options().seed, seed);  // With its segments it goes on with what it knew.
+        ASSERT_EQ(same.memory.filter().count(), known);
+    }
+    std::filesystem::remove_all(spool_directory(directory.path));
+    Recovered found = recovered();
+    EXPECT_NE(found.memory.filter().options().seed, seed);  // Entries of another seed are no entries.
+    EXPECT_EQ(found.memory.filter().count(), 0U);
+    EXPECT_EQ(found.memory.covered(), Position{});
+}
+
 TEST_F(SpoolRecovery, NeverUsesASequenceTwiceWhenTheEndOfTheSpoolIsUnreadable) {
     ScriptedCentral central;
     live(6, central, true);
