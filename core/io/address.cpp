@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <ctime>
 
 #include "core/io/io.hpp"
 
@@ -129,7 +130,9 @@ Result<int> open_socket(const SocketAddress& address) {
     return fd;
 }
 
-Result<int> open_listener(std::string_view text) {
+namespace {
+
+Result<int> try_open_listener(std::string_view text) {
     const auto address = parse_address(text);
     if (!address) return address.error();
     auto opened = open_socket(address.value());
@@ -153,6 +156,21 @@ Result<int> open_listener(std::string_view text) {
         return error_from_errno(code, "listen on " + std::string(text));
     }
     return fd;
+}
+
+}  // namespace
+
+// The kernel takes a dead process's io_uring apart a little after the process is gone, and its listeners with it: a daemon that is
+// started again at once would find its own address in use.
+Result<int> open_listener(std::string_view text) {
+    constexpr int tries_max = 100;
+    constexpr timespec pause{0, 10'000'000};
+    auto opened = try_open_listener(text);
+    for (int tries = 1; tries < tries_max && !opened.ok() && opened.error().code == EADDRINUSE; ++tries) {
+        ::nanosleep(&pause, nullptr);
+        opened = try_open_listener(text);
+    }
+    return opened;
 }
 
 }  // namespace weir::io

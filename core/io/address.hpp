@@ -23,7 +23,8 @@ struct SocketAddress {
 [[nodiscard]] std::string format_address(const SocketAddress& address);
 [[nodiscard]] std::string local_address_of(int fd);
 [[nodiscard]] std::string peer_address_of(int fd);
-// A bound, listening, non-blocking socket. A Unix path at which nobody listens any more is replaced; mode 0600.
+// A bound, listening, non-blocking socket. A Unix path at which nobody listens any more is replaced; mode 0600. Blocks for up to
+// a second while the address is in use, for a predecessor to be gone.
 [[nodiscard]] Result<int> open_listener(std::string_view address);
 // A non-blocking socket of the address's family, TCP_NODELAY set where it applies.
 [[nodiscard]] Result<int> open_socket(const SocketAddress& address);

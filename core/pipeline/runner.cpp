@@ -31,14 +31,15 @@ Runner::~Runner() {
 }
 
 Status Runner::start(Build build) {
-    std::promise<Status> ready;
-    auto outcome = ready.get_future();
-    thread_ = std::thread([this, build = std::move(build), &ready] {
+    // Shared: this side may return while the other is still inside set_value().
+    auto ready = std::make_shared<std::promise<Status>>();
+    auto outcome = ready->get_future();
+    thread_ = std::thread([this, build = std::move(build), ready] {
         name_and_pin(options_);
         auto io = io::make_io(options_.io, options_.io_options);
         if (!io) {
             finished_.store(true, std::memory_order_release);
-            ready.set_value(io.error());
+            ready->set_value(io.error());
             return;
         }
         io_ = std::move(io.value());
@@ -47,12 +48,12 @@ Status Runner::start(Build build) {
         if (!stages) {
             io_.reset();
             finished_.store(true, std::memory_order_release);
-            ready.set_value(stages.error());
+            ready->set_value(stages.error());
             return;
         }
         stages_ = std::move(stages.value());
         doorbell_.attach(*io_);
-        ready.set_value(Done{});
+        ready->set_value(Done{});
         run();
     });
     Status status = outcome.get();

@@ -1,0 +1,187 @@
+// Runners and the doorbell between them: nothing is lost when one sleeps, drains or halts.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "core/pipeline/runner.hpp"
+#include "core/pipeline/thread_plan.hpp"
+#include "core/ring/ring.hpp"
+
+namespace weir {
+namespace {
+
+// Takes numbers from one ring and passes them on to the next, ringing its doorbell.
+class Relay final : public Stage {
+  public:
+    struct Ends {
+        RingReader<std::uint64_t> inlet;
+        RingWriter<std::uint64_t> outlet;
+        Doorbell& next;
+    };
+    Relay(Ends ends, std::uint64_t until, std::atomic<std::uint64_t>& last) : ends_(ends), until_(until), last_(last) {}
+    std::size_t do_work(MonotonicNs) override {
+        return ends_.inlet.consume_all([this](std::uint64_t number) {
+            last_.store(number, std::memory_order_release);
+            if (number >= until_) return;
+            WEIR_ASSERT(ends_.outlet.publish(number + 1));
+            ends_.next.ring();
+        });
+    }
+    bool has_input() const override { return !ends_.inlet.is_empty(); }
+    MonotonicNs next_deadline() const override { return never; }
+    void drain(MonotonicNs) override { is_draining_ = true; }
+    bool is_drained() const override { return is_draining_ && ends_.inlet.is_empty(); }
+    void on_completion(const io::Completion&, MonotonicNs) override {}
+
+  private:
+    Ends ends_;
+    std::uint64_t until_;
+    std::atomic<std::uint64_t>& last_;
+    bool is_draining_ = false;
+};
+
+class RunnerTest : public testing::TestWithParam<io::IoChoice> {};
+
+TEST_P(RunnerTest, NeverLosesAWakeUpOverManyHandOversBetweenParkedRunners) {
+    static constexpr std::uint64_t hand_overs = 20'000;
+    Ring<std::uint64_t> there(16), back(16);
+    std::atomic<std::uint64_t> last_a{0}, last_b{0};
+    // Parks at once: each hand-over has to wake the other side.
+    RunnerOptions options{.name = "a", .core = -1, .idle = IdlePolicy::spin_then_park, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}};
+    Runner a(options), b(options);
+    auto first = there.take_writer();
+    const auto one_stage = [](Relay::Ends ends, std::atomic<std::uint64_t>& last) {
+        return [ends, &last](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> {
+            std::vector<std::unique_ptr<Stage>> stages;
+            stages.push_back(std::make_unique<Relay>(ends, hand_overs, last));
+            return stages;
+        };
+    };
+    // b answers a; a's inlet is fed by b.
+    const Status a_started = a.start(one_stage({back.take_reader(), first, b.doorbell()}, last_a));
+    if (!a_started) GTEST_SKIP() << "refused here: " << a_started.error().what;
+    auto back_writer = back.take_writer();
+    ASSERT_TRUE(b.start(one_stage({there.take_reader(), back_writer, a.doorbell()}, last_b)).ok());
+    // The first one comes from this thread, before either runner writes there.
+    ASSERT_TRUE(first.publish(1));
+    b.doorbell().ring();
+    // A parked runner looks again after a second by itself: a lost wake-up costs that long, each time.
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (std::max(last_a.load(std::memory_order_acquire), last_b.load(std::memory_order_acquire)) < hand_overs &&
+           std::chrono::steady_clock::now() < give_up) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(std::max(last_a.load(), last_b.load()), hand_overs);
+    EXPECT_LT(a.heartbeat() + b.heartbeat(), hand_overs * 20);  // they did park
+    a.request_drain();
+    b.request_drain();
+    a.join();
+    b.join();
+    EXPECT_TRUE(a.is_finished() && b.is_finished());
+}
+
+TEST_P(RunnerTest, HaltsWhileItSleeps) {
+    Ring<std::uint64_t> in(16), out(16);
+    std::atomic<std::uint64_t> last{0};
+    Doorbell nobody;
+    Runner runner({.name = "halts", .core = -1, .idle = IdlePolicy::spin_then_park, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}});
+    const Status started = runner.start([&](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        std::vector<std::unique_ptr<Stage>> stages;
+        stages.push_back(std::make_unique<Relay>(Relay::Ends{in.take_reader(), out.take_writer(), nobody}, 1, last));
+        return stages;
+    });
+    if (!started) GTEST_SKIP() << "refused here: " << started.error().what;
+    runner.request_halt();
+    runner.join();
+    EXPECT_TRUE(runner.is_finished());
+}
+
+TEST_P(RunnerTest, GivesTheErrorOfWhatItCouldNotBuild) {
+    Runner runner({.name = "fails", .core = -1, .idle = IdlePolicy::spin_then_park, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}});
+    const Status started = runner.start([](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> { return Error{5, "no such stage"}; });
+    ASSERT_FALSE(started.ok());
+    if (GetParam() == io::IoChoice::epoll) {
+        EXPECT_EQ(started.error().what, "no such stage");
+    }
+    EXPECT_TRUE(runner.is_finished());
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernel, RunnerTest, testing::Values(io::IoChoice::uring, io::IoChoice::epoll),
+                         [](const auto& instance) { return instance.param == io::IoChoice::uring ? "uring" : "epoll"; });
+
+// The doorbell's protocol, every interleaving of it, with store buffers as x86 and arm64 have them: a store is seen by the other
+// side only once its own thread passes a fence or the buffer empties by itself.
+class DoorbellModel {
+  public:
+    DoorbellModel(bool caller_has_fence, bool sleeper_has_fence) : fences_{caller_has_fence, sleeper_has_fence} {}
+    // True if some interleaving leaves the sleeper asleep with an element in its inlet and nobody about to wake it.
+    bool can_lose_a_wake_up() { return explore({}); }
+
+  private:
+    enum : std::size_t { caller = 0, sleeper = 1 };
+    struct State {
+        std::array<int, 2> step{};
+        std::array<bool, 2> stored{};   // the thread has executed its store (caller: inlet; sleeper: asleep)
+        std::array<bool, 2> visible{};  // the other thread can see it
+        std::array<bool, 2> saw{};      // what each load returned
+        auto operator<=>(const State&) const = default;
+    };
+    // Both threads do the same three steps: store own flag, fence, load the other's flag.
+    bool explore(const State& state) {
+        if (!seen_.insert(state).second) return false;
+        if (state.step[caller] == 3 && state.step[sleeper] == 3) return !state.saw[caller] && !state.saw[sleeper];
+        for (const std::size_t thread : {caller, sleeper}) {
+            if (state.stored[thread] && !state.visible[thread]) {  // the store buffer may empty at any time
+                State next = state;
+                next.visible[thread] = true;
+                if (explore(next)) return true;
+            }
+            State next = state;
+            switch (state.step[thread]) {
+                case 0:
+                    next.stored[thread] = true;
+                    break;
+                case 1:
+                    if (fences_[thread] && !state.visible[thread]) continue;  // a fence waits for the buffer
+                    break;
+                case 2:
+                    next.saw[thread] = state.visible[1 - thread];
+                    break;
+                default:
+                    continue;
+            }
+            ++next.step[thread];
+            if (explore(next)) return true;
+        }
+        return false;
+    }
+    std::array<bool, 2> fences_;
+    std::set<State> seen_;
+};
+
+TEST(Doorbell, LosesNoWakeUpInAnyInterleavingAndWouldWithoutEitherFence) {
+    EXPECT_FALSE(DoorbellModel(true, true).can_lose_a_wake_up());
+    EXPECT_TRUE(DoorbellModel(false, true).can_lose_a_wake_up());
+    EXPECT_TRUE(DoorbellModel(true, false).can_lose_a_wake_up());
+}
+
+TEST(ThreadPlan, PinsOnlyWhenEveryRunnerHasACoreAndOneIsLeft) {
+    const std::vector<std::string> runners = {"intake", "spool"};
+    EXPECT_EQ(make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1}).places[0].core, -1);
+    EXPECT_EQ(make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1}).places[0].idle, IdlePolicy::spin_then_park);
+    const ThreadPlan wide = make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1, 2, 3});
+    EXPECT_EQ(wide.places[0].core, 1);
+    EXPECT_EQ(wide.places[1].core, 2);
+    EXPECT_EQ(wide.places[0].idle, IdlePolicy::spin);
+    EXPECT_EQ(make_thread_plan("floating", runners, IdlePolicy::spin_then_park, {0, 1, 2, 3}).places[0].core, -1);
+    const ThreadPlan tight = make_thread_plan("pinned", runners, IdlePolicy::spin, {5});
+    EXPECT_EQ(tight.places[0].core, 5);
+    EXPECT_EQ(tight.places[1].idle, IdlePolicy::spin_then_park);  // never two that spin on one core
+}
+
+}  // namespace
+}  // namespace weir
