@@ -29,9 +29,9 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
             dead_delivered = lane.delivered.get();
         } else {
             ledger.delivered += lane.delivered.get();
+            ledger.gap += lane.gap.get();
         }
     }
-    ledger.gap = counters.spool.gap_events.get();
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         const std::uint64_t spooled = counters.spool.lanes[index].spooled.get();
         ledger.spooled += spooled;
@@ -66,6 +66,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         const LaneCounters& lane = counters.spool.lanes[index];
         const std::uint64_t delivered = lane.delivered.get();
+        const std::uint64_t gap = lane.gap.get();
         const std::uint64_t spooled = lane.spooled.get();
         if (index > 0) out += ",";
         out += "{\"lane\":";
@@ -73,7 +74,8 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         append_field(out, "id", lanes[index].id);
         append_field(out, "spooled", spooled);
         append_field(out, "delivered", delivered);
-        append_field(out, "held", spooled > delivered ? spooled - delivered : 0);
+        append_field(out, "gap", gap);
+        append_field(out, "held", spooled > delivered + gap ? spooled - delivered - gap : 0);
         out += "}";
     }
     out += "]}\n";

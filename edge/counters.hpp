@@ -26,7 +26,7 @@ struct alignas(64) IntakeCounters {  // writer: intake runner
     Histogram spooled_ack_ns;  // from the vector's receive to the sending of its spooled ack
 };
 struct alignas(64) LaneCounters {  // writer: spool runner
-    Counter spooled, delivered;    // events, totals of the lineage
+    Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead
 };
 struct alignas(64) SpoolCounters {  // writer: spool runner
     std::array<LaneCounters, lanes_max> lanes;  // index: order of EdgeParts::lanes

@@ -174,7 +174,7 @@ void Intake::keep_time(MonotonicNs now) {
         }
         if (!connection.splitter.holds_pool_buffer() || connection.in_vector) {
             connection.carry_since = never;
-        } else if (connection.carry_since == never) {
+        } else if (connection.carry_since == never || stalled_) {
             connection.carry_since = now;
         } else if (now.since(connection.carry_since) > carry_ns_max && connection.held_count == 0) {
             refuse(index, wire::RefusalReason::protocol, "a frame was left half sent");
@@ -183,6 +183,10 @@ void Intake::keep_time(MonotonicNs now) {
             refuse(index, wire::RefusalReason::storage, "the spool's disk failed");
         }
         if (now < connection.deadline) continue;
+        if (stalled_ && (connection.session == Session::hello || connection.session == Session::naming)) {
+            connection.deadline = now.plus_ns(hello_ns_max_);  // it is we who do not listen
+            continue;
+        }
         connection.deadline = never;
         if (connection.session == Session::hello) {
             refuse(index, wire::RefusalReason::protocol, "no hello in time");

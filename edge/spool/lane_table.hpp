@@ -16,6 +16,8 @@ struct SpoolLane {
     LaneState state;
     std::uint64_t gap_events = 0;  // of what central has acked: sequences that only a gap batch stands for
     Sequence next_sequence = 1;    // of this session: the first that was not sent yet
+    // A central had sequences that this spool had not: they mean other events there than here, and ever will.
+    bool is_diverged = false;
 };
 
 class LaneTable {

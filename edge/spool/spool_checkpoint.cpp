@@ -22,7 +22,7 @@ static_assert(sizeof(Head) == 56);
 struct Lane {
     std::array<char, wire::lane_name_bytes_max> name{};
     LaneId id = 0;
-    std::uint16_t reserved = 0;
+    std::uint16_t is_diverged = 0;  // 0 or 1
     std::uint32_t previous_crc = 0;
     Sequence last_sequence = 0;
     Sequence delivered_sequence = 0;
@@ -55,6 +55,7 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
         lane.last_sequence = from.state.last_sequence;
         lane.delivered_sequence = from.state.delivered_sequence;
         lane.gap_events = from.gap_events;
+        lane.is_diverged = from.is_diverged ? 1 : 0;
         lane.totals = from.state.totals;
         wire::store(into.subspan(sizeof(Head) + index * sizeof(Lane)), lane);
     }
@@ -91,6 +92,7 @@ std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
         lane.state.previous_crc = from.previous_crc;
         lane.state.totals = from.totals;
         lane.gap_events = from.gap_events;
+        lane.is_diverged = from.is_diverged != 0;
         if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
         if (from.delivered_sequence > from.last_sequence) return std::nullopt;
         checkpoint.lanes.push_back(std::move(lane));

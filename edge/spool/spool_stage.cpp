@@ -64,6 +64,7 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
         counters_.lanes[index].spooled.set(lane.state.last_sequence);
         const Sequence delivered = lane.state.delivered_sequence;
         counters_.lanes[index].delivered.set(delivered > lane.gap_events ? delivered - lane.gap_events : 0);
+        counters_.lanes[index].gap.set(lane.gap_events);
         counters_.gap_events.add(lane.gap_events);
     }
     counters_.journal_bytes_held.set(held_bytes());

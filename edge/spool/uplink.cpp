@@ -303,13 +303,17 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
         const auto index = lanes_.find(position.lane);
         if (!index || position.part != wire::Part::live) continue;
         SpoolLane& lane = lanes_[*index];
-        if (position.last_sequence > lane.state.last_sequence) {
-            // Central has what this spool never made durable: a copied or restored disk. Nothing may be mixed.
+        if (position.last_sequence > lane.state.last_sequence) lane.is_diverged = true;
+        if (lane.is_diverged) {
+            // Central has what this spool never made durable: a copied, restored or damaged disk. Nothing may be mixed,
+            // also not when this spool's own sequences have come as far: its events would count as delivered unseen.
             counters_.central_ahead.add(1);
             counters_.last_refusal.set(static_cast<std::uint64_t>(wire::RefusalReason::diverged));
             return false;
         }
         lane.next_sequence = position.last_sequence + 1;
+        // Gaps beyond its position went with what it lost, and are named to it anew.
+        lane.gap_events = std::min(lane.gap_events, position.last_sequence);
         if (position.last_sequence < lane.state.delivered_sequence) is_behind = true;
     }
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
@@ -386,6 +390,7 @@ void Uplink::set_delivered(std::size_t lane_index, Sequence last_sequence) {
     SpoolLane& lane = lanes_[lane_index];
     if (last_sequence > lane.state.delivered_sequence) notes_.delivered(lane_index, lane.state.id, last_sequence);
     lane.state.delivered_sequence = last_sequence;
+    counters_.lanes[lane_index].gap.set(lane.gap_events);
     counters_.lanes[lane_index].delivered.set(last_sequence > lane.gap_events ? last_sequence - lane.gap_events : 0);
 }
 

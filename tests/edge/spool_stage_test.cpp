@@ -130,6 +130,7 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     lane.state.last_sequence = 20;
     lane.state.delivered_sequence = 12;
     lane.gap_events = 2;
+    lane.is_diverged = true;
     checkpoint.lanes = {lane};
     auto bytes = encode(checkpoint);
     const auto again = decode_spool_checkpoint(bytes);
@@ -139,6 +140,7 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     EXPECT_EQ(again->lanes[0].state.name, "sixteen-letters-");
     EXPECT_EQ(again->lanes[0].state.delivered_sequence, 12U);
     EXPECT_EQ(again->lanes[0].gap_events, 2U);
+    EXPECT_TRUE(again->lanes[0].is_diverged);
     for (std::size_t length = 0; length < bytes.size(); ++length) {
         EXPECT_FALSE(decode_spool_checkpoint(ConstBytes{bytes}.first(length)).has_value());
     }

@@ -130,6 +130,21 @@ TEST(Uplink, MixesNothingWithACentralThatHasMoreThanThisSpool) {
     EXPECT_EQ(bench.counters.is_connected.get(), 0U);
 }
 
+TEST(Uplink, StaysApartFromACentralThatHadMoreAlsoWhenItsOwnSequencesComeAsFar) {
+    ScriptedCentral central;
+    central.positions[0] = 4;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    ASSERT_TRUE(bench.until([&] { return bench.counters.central_ahead.get() >= 1; }));
+    for (int i = 0; i < 4; ++i) bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+    const std::uint64_t refused = bench.counters.central_ahead.get();
+    ASSERT_TRUE(bench.until([&] { return bench.counters.central_ahead.get() >= refused + 2; }));
+    EXPECT_EQ(bench.delivered[0], 0U);  // Its events 1 to 4 are not those that central has.
+    EXPECT_TRUE(central.stored.empty());
+}
+
 TEST(Uplink, StopsAtTheEndOfItsCreditAndGoesOnWithMore) {
     ScriptedCentral central;
     SpoolBench bench({central.address()});
