@@ -46,6 +46,7 @@ struct File {
     bool operator==(const File&) const = default;
 };
 
+inline constexpr std::uint64_t quiesce_ns_max = 10 * ns_per_second;  // a disk that hangs may not hold an end for ever
 inline constexpr std::uint32_t no_slot = UINT32_MAX;
 
 struct Completion {
@@ -96,7 +97,7 @@ class Io {
     virtual void receive(Socket socket, Token token) = 0;
     // Stops (true) or goes on (false) receiving; a few completions under way may still arrive after pausing.
     virtual void pause_receive(Socket socket, bool paused) = 0;
-    // Sends all of `bytes`: completes once, with the full count or -errno.
+    // Sends all of `bytes` (at least one): completes once, with the full count or -errno.
     virtual void send(Socket socket, ConstBytes bytes, Token token) = 0;
     // Ends everything on it. Completions that are under way still arrive (-ECANCELED or their result) before the handle
     // is reused; their handlers must tell them by generation.
@@ -104,6 +105,7 @@ class Io {
     virtual void release(std::uint32_t slot) = 0;
 
     [[nodiscard]] virtual Result<File> open(const std::string& path, FileOptions options) = 0;
+    // Operations under way go on and complete.
     virtual void close(File file) = 0;
     // All of `bytes` at `offset`: completes once, with the full count or -errno. With FileOptions::direct both address,
     // length and offset must be multiples of 4096.
@@ -112,10 +114,13 @@ class Io {
     virtual void read(File file, Bytes bytes, std::uint64_t offset, Token token) = 0;
     virtual void sync(File file, Token token) = 0;  // fdatasync
 
-    // Submits what is queued, then returns what has completed; blocks until something has, wake() was called, or `until`.
-    // `until` in the past = do not block. The span is valid until the next call.
+    // Submits what is queued, then returns what has completed; blocks until something has, wake() was called, or `until`;
+    // now and then it returns nothing early. `until` in the past = do not block. The span is valid until the next call.
     [[nodiscard]] virtual std::span<const Completion> wait(MonotonicNs until) = 0;
     virtual void wake() noexcept = 0;
+    // Before the end: returns when nothing under way uses the callers' bytes any more, at most quiesce_ns_max later (false).
+    // Afterwards only wake() and destruction are allowed. Completions are dropped.
+    [[nodiscard]] virtual bool quiesce() { return true; }
 
     [[nodiscard]] virtual MonotonicNs now() const noexcept = 0;
     [[nodiscard]] virtual WallNs wall() const noexcept = 0;
