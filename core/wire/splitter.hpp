@@ -1,15 +1,12 @@
 // FrameSplitter: cuts one connection's received bytes into frames.
 //
-// A frame that lies whole in the given bytes is handed out where it lies. One that straddles two receives is put
-// together in a carry buffer: inside the splitter if it is small, else borrowed from a CarryPool until the frame has
-// been taken.
+// A frame that lies whole in the given bytes is handed out where it lies. One that straddles two receives is put together in a
+// carry buffer: inside the splitter if it is small, else borrowed from a CarryPool until the frame has been taken.
 //
 // Thread    Splitter and pool belong to one thread.
-// Ownership A frame's bytes are valid until the next call of split() or reset(), and as long as the bytes given to
-// split(). Pressure  No free carry buffer: split() stops, needs_carry() says so; give the rest of the bytes again
-// later. A peer that
-//           leaves a frame half sent keeps its buffer: whoever owns the connection limits how long
-//           (holds_pool_buffer()).
+// Ownership A frame's bytes are valid until the next call of split() or reset(), and as long as the bytes given to split().
+// Pressure  No free carry buffer: split() stops, needs_carry() says so; give the rest of the bytes again later. A peer that
+//           leaves a frame half sent keeps its buffer: whoever owns the connection limits how long (holds_pool_buffer()).
 // Law       The frames are the same wherever the stream is cut.
 #pragma once
 
