@@ -140,7 +140,8 @@ Result<Recovered> recover(const EdgeConfig& config) {
     if (!checkpoint && segments.empty()) {
         auto is_removed = IntakeMemory::remove(config.data_dir);
         if (!is_removed) return is_removed.error();
-        if (is_removed.value()) faults.push_back("intake: what it knew went with the spool; duplicates of that are new");
+        if (is_removed.value())
+            faults.push_back("intake: what it knew went with the spool; duplicates of that are new");
     }
     auto memory = IntakeMemory::load(config, config.data_dir);
     if (!memory) return memory.error();

@@ -110,12 +110,20 @@ std::size_t SpoolStage::take_input() {
     });
 }
 
+// What waits for nothing but a checkpoint is not counted: intake's waits in turn for batches that are still to be written,
+// and with a spool full of what is delivered already neither would ever move.
+std::uint64_t SpoolStage::needed_bytes() const {
+    const std::uint64_t delivered = uplink_.delivered_position().value / segment_bytes_ * segment_bytes_;
+    const std::uint64_t freed = delivered > trimmed_.value ? delivered - trimmed_.value : 0;
+    return held_bytes() > freed ? held_bytes() - freed : 0;
+}
+
 std::size_t SpoolStage::append_accepted(MonotonicNs now) {
     std::size_t appended = 0;
     while (accepted_count_ > 0 && writing_count_ < writing_.size() && !journal_.is_poisoned()) {
         const ToSpool& next = accepted_[accepted_head_];
         const auto group_bytes = round_up(journal::record_bytes(next.batch_bytes), std::uint64_t{journal::block_bytes});
-        if (held_bytes() + group_bytes > bytes_max_) break;
+        if (needed_bytes() + group_bytes > bytes_max_) break;
         const Bytes group = pool_.buffer(next.buffer).first(group_bytes);
         const journal::RecordSlot slot{.at = 0, .batch_bytes = next.batch_bytes};
         const auto position = journal_.append(group, {&slot, 1}, io_.wall());

@@ -74,6 +74,8 @@ class SpoolStage final : public Stage {
     void keep_checkpoint(MonotonicNs now);
     void trim();
     [[nodiscard]] bool is_quiet() const { return accepted_count_ == 0 && writing_count_ == 0; }
+    // Of them, those that count against bytes_max.
+    [[nodiscard]] std::uint64_t needed_bytes() const;
     [[nodiscard]] std::uint64_t held_bytes() const { return journal_.end_position().value - trimmed_.value; }
 
     io::Io& io_;
