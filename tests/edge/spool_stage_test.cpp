@@ -52,6 +52,22 @@ TEST(SpoolStage, TakesNoMoreThanItsBytesAndGoesOnWhenThereIsRoom) {
     EXPECT_GT(fed, 20);
 }
 
+TEST(SpoolStage, GoesOnWhenAllItHoldsIsDeliveredAndIntakeCoversItOnlyWithWhatIsStillToBeWritten) {
+    ScriptedCentral central;
+    central.credit_bytes = 0;
+    SpoolBench bench({central.address()}, {.buffers = 8, .segment_bytes = 1U << 20, .bytes_max = 2U << 20});
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 3000; ++i) {
+        if (!bench.free_buffers.empty()) bench.feed(0, 100, 1000);
+        bench.step();
+    }
+    ASSERT_LT(bench.durable[0], bench.fed[0]);
+    central.credit_bytes = 1ULL << 40;
+    central.cut();
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));  // No cover() meanwhile.
+}
+
 TEST(SpoolStage, DeletesOnlyWhatIsDeliveredAndCoveredAndCheckpointed) {
     ScriptedCentral central;
     central.acks = false;
