@@ -26,7 +26,10 @@ bool is_passing(wire::RefusalReason reason) {
 }  // namespace
 
 ProducerClient::ProducerClient(ClientOptions options)
-    : options_(std::move(options)), arena_(options_.arena_bytes), entries_(options_.events_max), received_(receive_bytes) {
+    : options_(std::move(options)),
+      arena_(options_.arena_bytes),
+      entries_(options_.events_max),
+      received_(receive_bytes) {
     WEIR_ASSERT((options_.arena_bytes & (options_.arena_bytes - 1)) == 0);
     WEIR_ASSERT((options_.events_max & (options_.events_max - 1)) == 0);
 }
@@ -93,7 +96,8 @@ Status ProducerClient::try_connect(MonotonicNs now) {
         pollfd watched{fd_, POLLOUT, 0};
         int fault = errno;
         socklen_t bytes = sizeof fault;
-        if (fault == EINPROGRESS && ::poll(&watched, 1, welcome_ms_max) == 1) ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &fault, &bytes);
+        if (fault == EINPROGRESS && ::poll(&watched, 1, welcome_ms_max) == 1)
+            ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &fault, &bytes);
         if (fault != 0) {
             ::close(fd_);
             fd_ = -1;
@@ -133,7 +137,8 @@ void ProducerClient::rewind() {
         const std::size_t at = one.at & (arena_.size() - 1);
         const std::size_t first = std::min<std::size_t>(one.bytes, arena_.size() - at);
         one.at = frames.size();
-        frames.insert(frames.end(), arena_.begin() + static_cast<std::ptrdiff_t>(at), arena_.begin() + static_cast<std::ptrdiff_t>(at + first));
+        frames.insert(frames.end(), arena_.begin() + static_cast<std::ptrdiff_t>(at),
+                      arena_.begin() + static_cast<std::ptrdiff_t>(at + first));
         frames.insert(frames.end(), arena_.begin(), arena_.begin() + static_cast<std::ptrdiff_t>(one.bytes - first));
         kept.push_back(one);
     }
@@ -148,7 +153,8 @@ Status ProducerClient::send_some() {
     if (!is_welcome_) return Done{};
     while (arena_sent_ < arena_end_) {
         const std::size_t at = arena_sent_ & (arena_.size() - 1);
-        const std::size_t bytes = std::min({static_cast<std::size_t>(arena_end_ - arena_sent_), arena_.size() - at, send_bytes_max});
+        const std::size_t bytes =
+            std::min({static_cast<std::size_t>(arena_end_ - arena_sent_), arena_.size() - at, send_bytes_max});
         const ssize_t sent = ::send(fd_, arena_.data() + at, bytes, MSG_NOSIGNAL);
         if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return Done{};
         if (sent < 0) {
@@ -175,7 +181,8 @@ Status ProducerClient::receive_some() {
     while (rest.size() >= sizeof(wire::FrameHeader)) {
         const auto header = wire::load<wire::FrameHeader>(rest);
         const std::uint64_t bytes = wire::frame_bytes(header.body_bytes);
-        if (bytes > received_.size()) return Error{EPROTO, "the edge sent a frame of " + std::to_string(bytes) + " bytes"};
+        if (bytes > received_.size())
+            return Error{EPROTO, "the edge sent a frame of " + std::to_string(bytes) + " bytes"};
         if (bytes > rest.size()) break;
         const Status status = take_frame(header, rest.subspan(sizeof header, header.body_bytes), now);
         if (!status) return status;
@@ -200,7 +207,8 @@ Status ProducerClient::take_frame(const wire::FrameHeader& header, ConstBytes bo
     }
     if (header.kind == wire::FrameKind::refusal && body.size() >= sizeof(wire::Refusal)) {
         const auto refusal = wire::load<wire::Refusal>(body);
-        const std::string why = std::string(wire::text(refusal.reason)) + ": " + std::string(wire::name_of(refusal.detail));
+        const std::string why =
+            std::string(wire::text(refusal.reason)) + ": " + std::string(wire::name_of(refusal.detail));
         disconnect();
         if (!is_passing(refusal.reason)) return Error{EPROTO, "the edge refused: " + why};
         next_try_ = now.plus_ns(options_.reconnect_ms_max * ns_per_ms / 4);
@@ -213,10 +221,12 @@ Status ProducerClient::take_frame(const wire::FrameHeader& header, ConstBytes bo
 Status ProducerClient::take_ack(ConstBytes body, MonotonicNs now) {
     if (body.size() < sizeof(wire::ProducerAckHead)) return Error{EPROTO, "the edge sent a short ack"};
     const auto head = wire::load<wire::ProducerAckHead>(body);
-    if (body.size() < sizeof head + std::size_t{head.ranges} * sizeof(wire::AckRange)) return Error{EPROTO, "the edge sent a short ack"};
+    if (body.size() < sizeof head + std::size_t{head.ranges} * sizeof(wire::AckRange))
+        return Error{EPROTO, "the edge sent a short ack"};
     for (std::uint32_t i = 0; i < head.ranges; ++i) {
         const auto range = wire::load<wire::AckRange>(body.subspan(sizeof head + i * sizeof(wire::AckRange)));
-        if (range.first_ordinal == 0 || range.first_ordinal + range.count - 1 > end_) return Error{EPROTO, "the edge acked what was not sent"};
+        if (range.first_ordinal == 0 || range.first_ordinal + range.count - 1 > end_)
+            return Error{EPROTO, "the edge acked what was not sent"};
         settle(range, now);
     }
     credit_events_ = std::max(credit_events_, head.credit_events);
@@ -230,7 +240,8 @@ Status ProducerClient::take_ack(ConstBytes body, MonotonicNs now) {
 
 void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {
     std::uint64_t fresh = 0;
-    for (std::uint64_t index = std::max(range.first_ordinal - 1, begin_); index < range.first_ordinal - 1 + range.count; ++index) {
+    for (std::uint64_t index = std::max(range.first_ordinal - 1, begin_); index < range.first_ordinal - 1 + range.count;
+         ++index) {
         Entry& one = entry(index);
         if (one.is_acked) continue;
         one.is_acked = true;

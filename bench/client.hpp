@@ -25,9 +25,9 @@ namespace weir::bench {
 struct ClientOptions {
     std::string to;
     wire::AckLevel level = wire::AckLevel::spooled;
-    std::string producer;                     // empty: unnumbered
-    std::size_t arena_bytes = 64ULL << 20;    // a power of two
-    std::size_t events_max = 1ULL << 17;      // unacked; a power of two
+    std::string producer;                   // empty: unnumbered
+    std::size_t arena_bytes = 64ULL << 20;  // a power of two
+    std::size_t events_max = 1ULL << 17;    // unacked; a power of two
     std::uint64_t reconnect_ms_min = 20;
     std::uint64_t reconnect_ms_max = 1000;
 };

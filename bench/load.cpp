@@ -23,10 +23,18 @@ constexpr std::uint64_t wait_ns_max = 200 * ns_per_us;
 constexpr std::size_t id_digits = 12;
 constexpr std::uint64_t time_mark = 0x1122334455667788;  // found again in the built event, and patched
 
-constexpr std::array types = {
-    "violation.submitted",      "violation.validated",        "violation.rejected",         "violation.stored",
-    "violation.approved",       "violation.status-changed",   "violation.payment-processed", "violation.reward-requested",
-    "violation.camera-reading", "violation.citation",         "ride.started",               "sensor.reading"};
+constexpr std::array types = {"violation.submitted",
+                              "violation.validated",
+                              "violation.rejected",
+                              "violation.stored",
+                              "violation.approved",
+                              "violation.status-changed",
+                              "violation.payment-processed",
+                              "violation.reward-requested",
+                              "violation.camera-reading",
+                              "violation.citation",
+                              "ride.started",
+                              "sensor.reading"};
 
 // An event built once; each use of it gets its own id and time in place.
 class Template {
@@ -58,18 +66,21 @@ Template::Template(const char* type, std::uint32_t run, std::uint32_t payload_by
     bytes_.assign(built.begin(), built.end());
     wire::EventView check;
     WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none);
-    digits_ = reinterpret_cast<char*>(bytes_.data()) + (check.id.data() - reinterpret_cast<const char*>(bytes_.data())) + (check.id.size() - id_digits);
+    digits_ = reinterpret_cast<char*>(bytes_.data()) +
+              (check.id.data() - reinterpret_cast<const char*>(bytes_.data())) + (check.id.size() - id_digits);
     std::array<std::byte, sizeof time_mark> mark{};
     std::memcpy(mark.data(), &time_mark, sizeof time_mark);
     const auto found = std::search(bytes_.begin(), bytes_.end(), mark.begin(), mark.end());
     WEIR_ASSERT(found != bytes_.end());
     time_ = &*found;
     static_cast<void>(stamp(123456789012, WallNs{42}));
-    WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none && check.id.ends_with("123456789012") && check.time == WallNs{42});
+    WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none && check.id.ends_with("123456789012") &&
+                check.time == WallNs{42});
 }
 
 ConstBytes Template::stamp(std::uint64_t index, WallNs time) {
-    for (std::size_t digit = id_digits; digit > 0; --digit, index /= 10) digits_[digit - 1] = static_cast<char>('0' + index % 10);
+    for (std::size_t digit = id_digits; digit > 0; --digit, index /= 10)
+        digits_[digit - 1] = static_cast<char>('0' + index % 10);
     std::memcpy(time_, &time.value, sizeof time.value);
     return bytes_;
 }
@@ -102,7 +113,9 @@ void Load::offer_due(MonotonicNs now) {
     const WallNs wall = wall_now();
     for (int i = 0; i < offers_per_pump && index_ < all_events_ && pace_->is_due(index_, now); ++i) {
         const bool is_counted = index_ >= options_.warmup_events;
-        if (!client_.offer(templates_[index_ % templates_.size()].stamp(index_, wall), 0, pace_->counted_from(index_, now), is_counted)) return;
+        if (!client_.offer(templates_[index_ % templates_.size()].stamp(index_, wall), 0,
+                           pace_->counted_from(index_, now), is_counted))
+            return;
         if (index_ == options_.warmup_events) steady_since_ = now;
         ++index_;
     }
@@ -124,7 +137,8 @@ int Load::run() {
         const MonotonicNs now = monotonic_now();
         offer_due(now);
         std::uint64_t wait_ns = wait_ns_max;
-        if (index_ < all_events_ && options_.rate > 0) wait_ns = std::min(wait_ns, pace_->intended(index_).since(monotonic_now()));
+        if (index_ < all_events_ && options_.rate > 0)
+            wait_ns = std::min(wait_ns, pace_->intended(index_).since(monotonic_now()));
         // Flat out: only look, unless nothing more may be sent now.
         if (index_ < all_events_ && options_.rate == 0 && client_.has_room()) wait_ns = 0;
         if (const Status status = client_.pump(wait_ns); !status) {
@@ -153,6 +167,8 @@ int Load::run() {
 
 }  // namespace
 
-int load_command(const LoadOptions& options) { return Load(options).run(); }
+int load_command(const LoadOptions& options) {
+    return Load(options).run();
+}
 
 }  // namespace weir::bench

@@ -19,13 +19,17 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
 
     weir::bench::SendOptions send;
-    CLI::App* send_app = app.add_subcommand("send", "send the events of a file of JSON lines, until each one is answered");
+    CLI::App* send_app =
+        app.add_subcommand("send", "send the events of a file of JSON lines, until each one is answered");
     send_app->add_option("--to", send.to, "HOST:PORT or unix:PATH of an edge")->required();
     send_app->add_option("--ndjson", send.ndjson, "file of JSON lines, plain or gzip")->required();
-    send_app->add_option("--ack", send.level, "received, spooled or delivered")->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+    send_app->add_option("--ack", send.level, "received, spooled or delivered")
+        ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
     send_app->add_option("--rate", send.rate, "events per second (default: as fast as it goes)");
-    send_app->add_option("--producer", send.producer, "name this producer and number its events: retries are recognised for ever");
-    send_app->add_option("--timeout-s", send.timeout_s, "give up after so many seconds without an ack (default: never)");
+    send_app->add_option("--producer", send.producer,
+                         "name this producer and number its events: retries are recognised for ever");
+    send_app->add_option("--timeout-s", send.timeout_s,
+                         "give up after so many seconds without an ack (default: never)");
     send_app->add_flag("--json", send.as_json, "end with one JSON object on stdout");
 
     weir::bench::LoadOptions load;
@@ -34,10 +38,14 @@ int main(int argc, char** argv) {
     load_app->add_option("--to", load.to, "HOST:PORT or unix:PATH of an edge")->required();
     load_app->add_option("--events", load.events, "how many to measure")->required()->check(CLI::PositiveNumber);
     load_app->add_option("--rate", rate, "events per second, or max")->required();
-    load_app->add_option("--payload-bytes", load.payload_bytes, "size of each payload")->required()->check(CLI::Range(10, 200'000));
-    load_app->add_option("--ack", load.level, "received, spooled or delivered")->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+    load_app->add_option("--payload-bytes", load.payload_bytes, "size of each payload")
+        ->required()
+        ->check(CLI::Range(10, 200'000));
+    load_app->add_option("--ack", load.level, "received, spooled or delivered")
+        ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
     load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");
-    load_app->add_option("--timeout-s", load.timeout_s, "give up after so many seconds without an ack (default: never)");
+    load_app->add_option("--timeout-s", load.timeout_s,
+                         "give up after so many seconds without an ack (default: never)");
     load_app->add_flag("--json", load.as_json, "end with one JSON object on stdout");
 
     CLI11_PARSE(app, argc, argv);

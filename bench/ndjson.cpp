@@ -27,7 +27,9 @@ Result<NdjsonReader> NdjsonReader::open(const std::string& path) {
     return NdjsonReader(path, file);
 }
 
-NdjsonReader::NdjsonReader(NdjsonReader&& other) noexcept : path_(std::move(other.path_)), file_(other.file_) { other.file_ = nullptr; }
+NdjsonReader::NdjsonReader(NdjsonReader&& other) noexcept : path_(std::move(other.path_)), file_(other.file_) {
+    other.file_ = nullptr;
+}
 
 NdjsonReader::~NdjsonReader() {
     if (file_ != nullptr) ::gzclose(file_);
@@ -71,10 +73,14 @@ const char* NdjsonReader::parse(wire::EventView& event) {
         problem_ = std::string("field ") + name + " is missing";
         return problem_.c_str();
     }
-    if (!read_text(value->raw, "id", id_) || id_.empty() || id_.size() > wire::id_bytes_max) return "field id is no text of 1 to 256 bytes";
-    if (!read_text(value->raw, "type", type_) || type_.empty() || type_.size() > wire::type_bytes_max) return "field type is no text of 1 to 128 bytes";
-    if (!read_text(value->raw, "source", source_) || source_.empty() || source_.size() > wire::source_bytes_max) return "field source is no text of 1 to 256 bytes";
-    if (!read_text(value->raw, "key", key_) || key_.size() > wire::key_bytes_max) return "field key is no text of up to 256 bytes";
+    if (!read_text(value->raw, "id", id_) || id_.empty() || id_.size() > wire::id_bytes_max)
+        return "field id is no text of 1 to 256 bytes";
+    if (!read_text(value->raw, "type", type_) || type_.empty() || type_.size() > wire::type_bytes_max)
+        return "field type is no text of 1 to 128 bytes";
+    if (!read_text(value->raw, "source", source_) || source_.empty() || source_.size() > wire::source_bytes_max)
+        return "field source is no text of 1 to 256 bytes";
+    if (!read_text(value->raw, "key", key_) || key_.size() > wire::key_bytes_max)
+        return "field key is no text of up to 256 bytes";
     if (!read_text(value->raw, "time", time_)) return "field time is no text";
     const auto time = parse_time(time_);
     if (!time) return "field time is no RFC 3339 time in UTC";

@@ -83,7 +83,8 @@ int Sender::run() {
             moved = now;
         }
         if (options_.timeout_s > 0 && now.since(moved) > options_.timeout_s * ns_per_second) {
-            std::fprintf(stderr, "send: no ack for %llu s; %llu events are unacked\n", static_cast<unsigned long long>(options_.timeout_s),
+            std::fprintf(stderr, "send: no ack for %llu s; %llu events are unacked\n",
+                         static_cast<unsigned long long>(options_.timeout_s),
                          static_cast<unsigned long long>(client_.unacked_count()));
             return 1;
         }

@@ -1,5 +1,7 @@
 #include "central/config.hpp"
 
+#include <algorithm>
+
 #include "core/control/config_reader.hpp"
 #include "core/io/io.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -17,6 +19,7 @@ using control::ConfigTable;
 constexpr std::uint64_t minute_ms = 60'000;
 
 // The budget's terms, each the worst case of what a part of central holds; whoever changes that part changes its term.
+constexpr std::uint64_t journal_block_bytes = 4096;
 constexpr std::uint64_t runners = 1;              // ingest, with its Io and slots
 constexpr std::uint64_t operation_bytes = 64;     // an Io's submission or completion entry and its note
 constexpr std::uint64_t connection_bytes = 4096;  // an edge's session: hello, lanes, frames to send
@@ -133,7 +136,9 @@ Budget budget_of(const CentralConfig& config) {
     };
     const io::IoOptions io_defaults;
     const auto& limits = config.limits;
-    many(config.journal.groups, "write groups (journal.groups x group_bytes)", config.journal.group_bytes);
+    // Two journals, of events and of dead letters; a group holds at least one batch of the largest size.
+    many(2 * config.journal.groups, "write groups (2 x journal.groups x group_bytes)",
+         std::max<std::uint64_t>(config.journal.group_bytes, wire::frame_body_bytes_max + 2 * journal_block_bytes));
     many(runners * config.runtime.receive_slots, "receive slots (runtime.receive_slots)",
          config.runtime.receive_slot_bytes);
     many(runners * io_defaults.operations_max, "I/O operations", operation_bytes);

@@ -14,8 +14,8 @@ struct CentralConfig {
     std::string data_dir;
     struct {
         std::vector<std::string> edges;  // a string or a list of strings in the file
-        std::string admin;             // loopback only
-        bool allow_plaintext = false;  // plain TCP beyond loopback
+        std::string admin;               // loopback only
+        bool allow_plaintext = false;    // plain TCP beyond loopback
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;
         std::uint64_t silent_ms_max = 10'000;
@@ -23,16 +23,16 @@ struct CentralConfig {
     } listen;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
-        std::uint32_t group_bytes = 1U << 20;   // most that one write carries
-        std::uint32_t groups = 4;               // group buffers: one filling, the others being written
+        std::uint32_t group_bytes = 1U << 20;  // most that one write carries
+        std::uint32_t groups = 4;              // group buffers: one filling, the others being written
         std::uint64_t checkpoint_ms = 5000;
-        std::uint64_t tick_ms = 10'000;         // silence after which a TICK record is written
+        std::uint64_t tick_ms = 10'000;  // silence after which a TICK record is written
     } journal;
     struct {
         std::uint32_t edges_max = 1024;
-        std::uint32_t positions_max = 65'536;   // (edge, lineage, lane, part)
-        std::uint32_t types_max = 4096;         // of the read model; more are counted under "other"
-        std::uint32_t minutes_max = 1440;       // of the per-type minute counts, newest kept
+        std::uint32_t positions_max = 65'536;  // (edge, lineage, lane, part)
+        std::uint32_t types_max = 4096;        // of the read model; more are counted under "other"
+        std::uint32_t minutes_max = 1440;      // of the per-type minute counts, newest kept
     } limits;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;

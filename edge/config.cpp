@@ -32,9 +32,12 @@ constexpr std::uint64_t filter_ring_bytes = 32;       // duplicate filter: an id
 constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at half load
 constexpr std::uint64_t producer_bytes = 256;         // a numbered producer: name, counter, what its acks wait for
 constexpr std::uint64_t key_bytes = 96 + wire::key_bytes_max;  // a key, and the name, time and place of its last value
-constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::event_bytes_max);  // a frame cut by the end of a slot
+// As intake has them (edge/intake): buffers for frames cut by the end of a slot, and runs of events that wait for an ack.
+constexpr std::uint64_t carry_count = 32;
+constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::frame_body_bytes_max);
+constexpr std::uint64_t ack_run_count = 65'536;
 constexpr std::uint64_t connection_bytes = 2048;  // a producer's session: hello, counters, frames to send
-constexpr std::uint64_t ack_entry_bytes = 24;     // an event that was admitted and is not acked yet
+constexpr std::uint64_t ack_run_bytes = 64;
 constexpr std::uint64_t resend_bytes =
     8 * std::uint64_t{batch_buffer_bytes};  // uplink: batches read back from the spool
 constexpr std::uint64_t account_bytes = sizeof(EdgeCounters);
@@ -302,9 +305,8 @@ Budget budget_of(const EdgeConfig& config) {
     many(config.cache.producers_max, "numbered producers (cache.producers_max)", producer_bytes);
     many(config.cache.keys_max, "last value per key (cache.keys_max)", key_bytes);
     many(connections, "producer sessions (listen.connections_max)", connection_bytes);
-    many(connections, "cut frames (listen.connections_max)", carry_bytes);
-    many(connections * config.listen.credit_events, "unacked events (listen.connections_max x credit_events)",
-         ack_entry_bytes);
+    many(carry_count, "cut frames", carry_bytes);
+    many(ack_run_count, "runs of unacked events", ack_run_bytes);
     terms.memory("uplink: batches read back to be sent again", resend_bytes);
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});

@@ -13,10 +13,10 @@ namespace weir::edge {
 
 // Patterns: exact text, or a text that ends in '*' for a prefix. Empty list = any.
 struct LaneConfig {
-    std::string name;                           // [a-z0-9-]{1,16}
-    std::uint32_t batch_bytes = 256U << 10;     // close at this many body bytes
-    std::uint32_t batch_events = 4096;          // or this many events
-    std::uint64_t linger_us = 0;                // or this long after the first event; 0 = as soon as the input is drained
+    std::string name;                        // [a-z0-9-]{1,16}
+    std::uint32_t batch_bytes = 256U << 10;  // close at this many body bytes
+    std::uint32_t batch_events = 4096;       // or this many events
+    std::uint64_t linger_us = 0;             // or this long after the first event; 0 = as soon as the input is drained
 };
 struct FieldEquals {
     std::string path;   // "source", "key", "type" or "data.PATH" in a JSON payload
@@ -42,7 +42,7 @@ struct RuleConfig {
 };
 
 struct EdgeConfig {
-    std::string edge_id;   // [a-z0-9-]{1,32}
+    std::string edge_id;  // [a-z0-9-]{1,32}
     std::string data_dir;
     struct {
         std::vector<std::string> producers;
@@ -53,11 +53,11 @@ struct EdgeConfig {
         std::uint32_t credit_events = 65536;  // unacked events granted to a producer's connection
     } listen;
     struct {
-        std::vector<std::string> centrals;   // in order of preference
-        bool allow_plaintext = false;        // plain TCP beyond loopback
+        std::vector<std::string> centrals;  // in order of preference
+        bool allow_plaintext = false;       // plain TCP beyond loopback
         std::uint64_t reconnect_ms_min = 100;
         std::uint64_t reconnect_ms_max = 10'000;
-        std::uint64_t ping_ms = 1000;      // silence after which a ping is sent
+        std::uint64_t ping_ms = 1000;        // silence after which a ping is sent
         std::uint64_t silent_ms_max = 3000;  // silence after which central counts as gone
     } uplink;
     struct {
@@ -88,7 +88,7 @@ struct EdgeConfig {
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"
     std::vector<RuleConfig> rules;
-    std::uint64_t digest = 0;         // XXH3 (64 bits) of the file's bytes
+    std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };
 
 struct LoadedConfig {

@@ -20,15 +20,16 @@ struct alignas(64) IntakeCounters {  // writer: intake runner
     Counter offered, accepted, duplicates, rejected;
     std::array<Counter, 64> dead_letters_by_reason;  // index: wire::Reason
     std::array<Counter, 64> rejected_by_reason;
-    std::array<Counter, 16> refusals_by_reason;      // connections ended, index: wire::RefusalReason
+    std::array<Counter, 16> refusals_by_reason;  // connections ended, index: wire::RefusalReason
     Counter connections, connections_total, received_bytes, batches, slots_held, filter_ids, producers, keys;
-    Counter checkpoints, checkpoint_failures, buffers_free, stalls;  // stalls: duty cycles that could not take for want of room
+    Counter checkpoints, checkpoint_failures, buffers_free,
+        stalls;                // stalls: duty cycles that could not take for want of room
     Histogram spooled_ack_ns;  // from the vector's receive to the sending of its spooled ack
 };
-struct alignas(64) LaneCounters {  // writer: spool runner
+struct alignas(64) LaneCounters {     // writer: spool runner
     Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead
 };
-struct alignas(64) SpoolCounters {  // writer: spool runner
+struct alignas(64) SpoolCounters {              // writer: spool runner
     std::array<LaneCounters, lanes_max> lanes;  // index: order of EdgeParts::lanes
     Counter journal_bytes_held, journal_bytes_written, appends, checkpoint_failures, checkpoints;
     Counter is_connected, sessions, sent_batches, resent_batches, acked_batches, refusals, endpoint, poisoned_errno;
@@ -37,7 +38,7 @@ struct alignas(64) SpoolCounters {  // writer: spool runner
     Counter last_refusal;                   // wire::RefusalReason that ended the last session; 0 once one is agreed
     Counter central_behind, central_ahead;  // sessions in which central had less than acked, or more than is here
     Counter damaged_records, read_back_bytes;
-    Histogram append_ns;    // submit to durable
+    Histogram append_ns;     // submit to durable
     Histogram delivered_ns;  // batch sent to acked
 };
 struct EdgeCounters {

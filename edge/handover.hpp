@@ -21,7 +21,7 @@
 
 namespace weir::edge {
 
-// One batch's memory: [RecordHeader 32][BatchHeader 200][body ...] padded with zeros to 4096: what is written is what was filled.
+// One batch's memory: [RecordHeader 40][BatchHeader 200][body ...] padded with zeros to 4096: what is written is what was filled.
 inline constexpr std::uint32_t batch_buffer_bytes = 65 * journal::block_bytes;
 inline constexpr std::uint32_t batch_body_at = sizeof(journal::RecordHeader) + sizeof(wire::BatchHeader);
 inline constexpr std::uint32_t batch_body_capacity = batch_buffer_bytes - batch_body_at;

@@ -5,5 +5,6 @@ namespace weir {
 [[noreturn]] void assertion_failed(const char* condition, const char* file, int line) noexcept;
 }  // namespace weir
 
-#define WEIR_ASSERT(condition) \
-    (__builtin_expect(!(condition), 0) ? ::weir::assertion_failed(#condition, __FILE__, __LINE__) : static_cast<void>(0))
+#define WEIR_ASSERT(condition)                                                                    \
+    (__builtin_expect(!(condition), 0) ? ::weir::assertion_failed(#condition, __FILE__, __LINE__) \
+                                       : static_cast<void>(0))

@@ -140,7 +140,6 @@ bool is_plain(const RecordView& record) {
     return record.batch_header.codec == wire::Codec::none && record.batch_header.key_id == 0;
 }
 
-
 struct SegmentTotals {
     std::uint64_t records = 0, events = 0, bytes = 0, first_position = 0, end_position = 0;
     std::uint64_t first_wall_ns = 0, last_wall_ns = 0;
@@ -202,7 +201,6 @@ int list_journals(const std::vector<std::string>& paths, bool json, std::ostream
     }
     return code;
 }
-
 
 void print_event(const wire::BatchHeader& batch, const wire::FrameView& frame, Sequence sequence, std::string& extra,
                  bool json, Output& out) {
@@ -267,7 +265,6 @@ int cat_journals(const std::vector<std::string>& paths, bool json, std::ostream&
     });
     return is_all_readable ? code : 1;
 }
-
 
 using StreamKey =
     std::tuple<std::string, std::string, std::uint64_t, LaneId, wire::Part>;  // journal, edge, lineage, lane, part
@@ -353,7 +350,6 @@ int verify_journals(const std::vector<std::string>& paths, bool json, std::ostre
     out.end_line();
     return is_whole ? 0 : 1;
 }
-
 
 struct DeadLetter {
     std::string_view edge;

@@ -37,7 +37,8 @@ Result<SocketAddress> parse_unix(std::string_view text, std::string_view path) {
 Result<std::uint16_t> parse_port(std::string_view text, std::string_view port) {
     unsigned value = 0;
     const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), value);
-    if (fault != std::errc{} || end != port.data() + port.size() || value > 65535) return bad(text, "the port is no number up to 65535");
+    if (fault != std::errc{} || end != port.data() + port.size() || value > 65535)
+        return bad(text, "the port is no number up to 65535");
     return static_cast<std::uint16_t>(value);
 }
 
@@ -49,7 +50,9 @@ bool is_stale(const SocketAddress& address) {
     return refused;
 }
 
-std::string unix_path(const SocketAddress& address) { return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path; }
+std::string unix_path(const SocketAddress& address) {
+    return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
+}
 
 }  // namespace
 
@@ -66,7 +69,8 @@ Result<SocketAddress> parse_address(std::string_view text) {
         target->sin6_family = AF_INET6;
         target->sin6_port = htons(port.value());
         host = host.substr(1, host.size() - 2);
-        if (::inet_pton(AF_INET6, host.c_str(), &target->sin6_addr) != 1) return bad(text, "no IPv6 address in the brackets");
+        if (::inet_pton(AF_INET6, host.c_str(), &target->sin6_addr) != 1)
+            return bad(text, "no IPv6 address in the brackets");
         address.bytes = sizeof(sockaddr_in6);
         return address;
     }

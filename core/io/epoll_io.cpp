@@ -109,14 +109,16 @@ Result<std::unique_ptr<Io>> EpollIo::make(const IoOptions& options) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = wake_key;
-    if (::epoll_ctl(io.epoll_fd_, EPOLL_CTL_ADD, io.event_fd_, &event) != 0) return error_from_errno(errno, "epoll_ctl");
+    if (::epoll_ctl(io.epoll_fd_, EPOLL_CTL_ADD, io.event_fd_, &event) != 0)
+        return error_from_errno(errno, "epoll_ctl");
     const std::size_t bytes = std::size_t{options.slots} * options.slot_bytes;
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return error_from_errno(errno, "mmap of receive slots");
     io.slots_ = static_cast<std::byte*>(memory);
     for (std::uint32_t slot = options.slots; slot > 0; --slot) io.free_slots_.push_back(slot - 1);
     io.slot_leased_.resize(options.slots);
-    for (std::size_t handle = io.entries_.size(); handle > 0; --handle) io.free_handles_.push_back(static_cast<std::int32_t>(handle - 1));
+    for (std::size_t handle = io.entries_.size(); handle > 0; --handle)
+        io.free_handles_.push_back(static_cast<std::int32_t>(handle - 1));
     const std::size_t completions_max = options.operations_max + io.entries_.size() * 3;
     io.queued_.reserve(completions_max);
     io.returned_.reserve(completions_max);
@@ -269,7 +271,8 @@ void EpollIo::submit(const FileOperation& operation) {
 
 void EpollIo::write(File file, ConstBytes bytes, std::uint64_t offset, Token token) {
     // The thread only reads them: FileOperation serves both directions.
-    submit({token, Op::write, files_[static_cast<std::size_t>(file.handle)], const_cast<std::byte*>(bytes.data()), bytes.size(), offset, 0});
+    submit({token, Op::write, files_[static_cast<std::size_t>(file.handle)], const_cast<std::byte*>(bytes.data()),
+            bytes.size(), offset, 0});
 }
 
 void EpollIo::read(File file, Bytes bytes, std::uint64_t offset, Token token) {
@@ -411,6 +414,8 @@ void EpollIo::send_some(Socket socket) {
 
 }  // namespace
 
-Result<std::unique_ptr<Io>> make_epoll_io(const IoOptions& options) { return EpollIo::make(options); }
+Result<std::unique_ptr<Io>> make_epoll_io(const IoOptions& options) {
+    return EpollIo::make(options);
+}
 
 }  // namespace weir::io

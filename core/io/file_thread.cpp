@@ -12,8 +12,9 @@ std::int32_t transfer_all(const FileOperation& operation) noexcept {
     std::size_t moved = 0;
     while (moved < operation.count) {
         const auto at = static_cast<off_t>(operation.offset + moved);
-        const ssize_t some = operation.op == Op::write ? ::pwrite(operation.fd, operation.bytes + moved, operation.count - moved, at)
-                                                       : ::pread(operation.fd, operation.bytes + moved, operation.count - moved, at);
+        const ssize_t some = operation.op == Op::write
+                                 ? ::pwrite(operation.fd, operation.bytes + moved, operation.count - moved, at)
+                                 : ::pread(operation.fd, operation.bytes + moved, operation.count - moved, at);
         if (some < 0 && errno == EINTR) continue;
         if (some < 0) return -errno;
         if (some == 0) break;
@@ -32,8 +33,14 @@ std::int32_t execute(const FileOperation& operation) noexcept {
 }  // namespace
 
 FileThread::FileThread(std::size_t operations_max, int wake_fd)
-    : todo_(operations_max), finished_(operations_max), todo_writer_(todo_.take_writer()), todo_reader_(todo_.take_reader()),
-      finished_writer_(finished_.take_writer()), finished_reader_(finished_.take_reader()), wake_fd_(wake_fd), thread_([this] { run(); }) {}
+    : todo_(operations_max),
+      finished_(operations_max),
+      todo_writer_(todo_.take_writer()),
+      todo_reader_(todo_.take_reader()),
+      finished_writer_(finished_.take_writer()),
+      finished_reader_(finished_.take_reader()),
+      wake_fd_(wake_fd),
+      thread_([this] { run(); }) {}
 
 FileThread::~FileThread() {
     stopping_.store(true, std::memory_order_relaxed);

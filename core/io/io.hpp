@@ -52,8 +52,8 @@ inline constexpr std::uint32_t no_slot = UINT32_MAX;
 struct Completion {
     Token token;
     Op op = Op::accept;
-    std::int32_t result = 0;  // >= 0: bytes moved (receive: 0 = the peer has finished); < 0: -errno
-    Socket socket;            // accept: the new connection. Otherwise the socket of the operation.
+    std::int32_t result = 0;       // >= 0: bytes moved (receive: 0 = the peer has finished); < 0: -errno
+    Socket socket;                 // accept: the new connection. Otherwise the socket of the operation.
     std::uint32_t slot = no_slot;  // receive with result > 0: leased to the handler of this completion
     std::byte* bytes = nullptr;    // receive: where they lie (result many)
 };
@@ -66,8 +66,8 @@ struct Address {
 
 struct FileOptions {
     bool create = false;
-    bool direct = false;    // O_DIRECT where the file system has it, silently buffered elsewhere
-    bool durable = false;   // O_DSYNC: a completed write is on the disk
+    bool direct = false;   // O_DIRECT where the file system has it, silently buffered elsewhere
+    bool durable = false;  // O_DSYNC: a completed write is on the disk
     bool read_only = false;
 };
 

@@ -140,8 +140,8 @@ Result<std::unique_ptr<Io>> UringIo::make(const IoOptions& options) {
 Status UringIo::setup() {
     io_uring_params params{};
     // TASKRUN_FLAG: the kernel says when there is work to collect, so that looking costs no system call.
-    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE |
-                   IORING_SETUP_CLAMP;
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                   IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = completion_entries;
     int fault = io_uring_queue_init_params(submission_entries, &ring_, &params);
     if (fault != 0) return error_from_errno(-fault, "io_uring_setup");
@@ -149,7 +149,8 @@ Status UringIo::setup() {
     static_cast<void>(io_uring_register_ring_fd(&ring_));  // saves a look-up per call where the kernel has it
 
     buffer_entries_ = std::bit_ceil(options_.slots);
-    void* ring_memory = ::mmap(nullptr, buffer_entries_ * sizeof(io_uring_buf), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* ring_memory = ::mmap(nullptr, buffer_entries_ * sizeof(io_uring_buf), PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ring_memory == MAP_FAILED) return error_from_errno(errno, "mmap of the buffer ring");
     buffers_ = static_cast<io_uring_buf_ring*>(ring_memory);
     io_uring_buf_reg registration{};
@@ -159,7 +160,8 @@ Status UringIo::setup() {
     fault = io_uring_register_buf_ring(&ring_, &registration, 0);
     if (fault != 0) return error_from_errno(-fault, "io_uring_register_buf_ring");
     io_uring_buf_ring_init(buffers_);
-    void* memory = ::mmap(nullptr, std::size_t{options_.slots} * options_.slot_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = ::mmap(nullptr, std::size_t{options_.slots} * options_.slot_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return error_from_errno(errno, "mmap of receive slots");
     slots_ = static_cast<std::byte*>(memory);
     slot_leased_.resize(options_.slots);
@@ -167,10 +169,12 @@ Status UringIo::setup() {
 
     event_fd_ = ::eventfd(0, EFD_CLOEXEC);
     if (event_fd_ < 0) return error_from_errno(errno, "eventfd");
-    for (std::size_t handle = entries_.size(); handle > 0; --handle) free_handles_.push_back(static_cast<std::int32_t>(handle - 1));
+    for (std::size_t handle = entries_.size(); handle > 0; --handle)
+        free_handles_.push_back(static_cast<std::int32_t>(handle - 1));
     operations_.resize(options_.operations_max);
     for (std::uint32_t index = options_.operations_max; index > 0; --index) free_operations_.push_back(index - 1);
-    const std::size_t completions_max = std::size_t{completion_entries} * 2 + entries_.size() * 3 + options_.operations_max;
+    const std::size_t completions_max =
+        std::size_t{completion_entries} * 2 + entries_.size() * 3 + options_.operations_max;
     queued_.reserve(completions_max);
     returned_.reserve(completions_max);
     arm_wake();
@@ -214,8 +218,8 @@ void UringIo::wake() noexcept {
 }
 
 void UringIo::give_slot(std::uint32_t slot) {
-    io_uring_buf_ring_add(buffers_, slots_ + std::size_t{slot} * options_.slot_bytes, options_.slot_bytes, static_cast<unsigned short>(slot),
-                          io_uring_buf_ring_mask(buffer_entries_), 0);
+    io_uring_buf_ring_add(buffers_, slots_ + std::size_t{slot} * options_.slot_bytes, options_.slot_bytes,
+                          static_cast<unsigned short>(slot), io_uring_buf_ring_mask(buffer_entries_), 0);
     io_uring_buf_ring_advance(buffers_, 1);
 }
 
@@ -364,7 +368,8 @@ void UringIo::release(std::uint32_t slot) {
         Entry& one = entries_[handle];
         if (!one.is_starved) continue;
         one.is_starved = false;
-        if (one.is_receiving && !one.is_paused && !one.is_closing) arm_receive(Socket{static_cast<std::int32_t>(handle)});
+        if (one.is_receiving && !one.is_paused && !one.is_closing)
+            arm_receive(Socket{static_cast<std::int32_t>(handle)});
     }
 }
 
@@ -399,19 +404,24 @@ void UringIo::submit_file(std::uint32_t index) {
     const FileOperation& one = operations_[index];
     io_uring_sqe* sqe = next_sqe(Kind::file, index);
     const auto left = static_cast<unsigned>(one.count - one.moved);
-    if (one.op == Op::write) io_uring_prep_write(sqe, one.fd, one.bytes + one.moved, left, one.offset + one.moved);
-    else if (one.op == Op::read) io_uring_prep_read(sqe, one.fd, one.bytes, left, one.offset);
-    else io_uring_prep_fsync(sqe, one.fd, IORING_FSYNC_DATASYNC);
+    if (one.op == Op::write)
+        io_uring_prep_write(sqe, one.fd, one.bytes + one.moved, left, one.offset + one.moved);
+    else if (one.op == Op::read)
+        io_uring_prep_read(sqe, one.fd, one.bytes, left, one.offset);
+    else
+        io_uring_prep_fsync(sqe, one.fd, IORING_FSYNC_DATASYNC);
     io_uring_sqe_set_data64(sqe, pack(Kind::file, index));
 }
 
 void UringIo::write(File file, ConstBytes bytes, std::uint64_t offset, Token token) {
     // The kernel only reads them: FileOperation serves both directions.
-    add_file_operation({token, Op::write, files_[static_cast<std::size_t>(file.handle)], const_cast<std::byte*>(bytes.data()), bytes.size(), 0, offset});
+    add_file_operation({token, Op::write, files_[static_cast<std::size_t>(file.handle)],
+                        const_cast<std::byte*>(bytes.data()), bytes.size(), 0, offset});
 }
 
 void UringIo::read(File file, Bytes bytes, std::uint64_t offset, Token token) {
-    add_file_operation({token, Op::read, files_[static_cast<std::size_t>(file.handle)], bytes.data(), bytes.size(), 0, offset});
+    add_file_operation(
+        {token, Op::read, files_[static_cast<std::size_t>(file.handle)], bytes.data(), bytes.size(), 0, offset});
 }
 
 void UringIo::sync(File file, Token token) {
@@ -444,7 +454,8 @@ void UringIo::enter(MonotonicNs until) {
     if (may_block) {
         io_uring_cqe* cqe = nullptr;
         const std::uint64_t ns = until.since(now);
-        __kernel_timespec timeout{static_cast<std::int64_t>(ns / ns_per_second), static_cast<long long>(ns % ns_per_second)};
+        __kernel_timespec timeout{static_cast<std::int64_t>(ns / ns_per_second),
+                                  static_cast<long long>(ns % ns_per_second)};
         outcome = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, until == never ? nullptr : &timeout, nullptr);
     } else if (io_uring_sq_ready(&ring_) > 0) {
         outcome = io_uring_submit_and_get_events(&ring_);
@@ -522,15 +533,18 @@ void UringIo::on_receive(Socket socket, const io_uring_cqe& cqe) {
             give_slot(slot);
         } else {
             slot_leased_[slot] = true;
-            queued_.push_back(Completion{one.token, Op::receive, cqe.res, socket, slot, slots_ + std::size_t{slot} * options_.slot_bytes});
+            queued_.push_back(Completion{one.token, Op::receive, cqe.res, socket, slot,
+                                         slots_ + std::size_t{slot} * options_.slot_bytes});
         }
         if (is_last && !one.is_closing && !one.is_paused) arm_receive(socket);
     } else if (!one.is_closing && cqe.res == -ENOBUFS) {
         ++counters_.slots_exhausted;
         // A slot may have come back between the kernel's look and this one.
         const bool is_slot_free = std::find(slot_leased_.begin(), slot_leased_.end(), false) != slot_leased_.end();
-        if (is_slot_free && !one.is_paused) arm_receive(socket);
-        else one.is_starved = is_anyone_starved_ = true;
+        if (is_slot_free && !one.is_paused)
+            arm_receive(socket);
+        else
+            one.is_starved = is_anyone_starved_ = true;
     } else if (!one.is_closing && cqe.res == -ECANCELED) {
         if (!one.is_paused) arm_receive(socket);  // paused and gone on again meanwhile
     } else if (is_last && one.is_receiving) {
@@ -548,11 +562,13 @@ void UringIo::on_send(Socket socket, std::int32_t result) {
     Entry& one = entry(socket);
     --one.outstanding;
     if (result > 0) one.unsent = one.unsent.subspan(static_cast<std::size_t>(result));
-    const bool goes_on = !one.is_closing && !one.unsent.empty() && (result > 0 || result == -EINTR || result == -EAGAIN);
+    const bool goes_on =
+        !one.is_closing && !one.unsent.empty() && (result > 0 || result == -EINTR || result == -EAGAIN);
     if (goes_on) return submit_send(socket);
     one.is_sending = false;
     const bool is_whole = one.unsent.empty();
-    complete(one.send_token, Op::send, is_whole ? static_cast<std::int32_t>(one.send_bytes) : (result < 0 ? result : -ECANCELED), socket);
+    complete(one.send_token, Op::send,
+             is_whole ? static_cast<std::int32_t>(one.send_bytes) : (result < 0 ? result : -ECANCELED), socket);
     finish_close_if_quiet(socket);
 }
 
@@ -572,6 +588,8 @@ void UringIo::on_file(std::uint32_t index, std::int32_t result) {
 
 }  // namespace
 
-Result<std::unique_ptr<Io>> make_uring_io(const IoOptions& options) { return UringIo::make(options); }
+Result<std::unique_ptr<Io>> make_uring_io(const IoOptions& options) {
+    return UringIo::make(options);
+}
 
 }  // namespace weir::io

@@ -18,7 +18,8 @@ void name_and_pin(const RunnerOptions& options) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(static_cast<std::size_t>(options.core), &set);
-    static_cast<void>(::pthread_setaffinity_np(::pthread_self(), sizeof set, &set));  // a core that was taken away: float
+    static_cast<void>(
+        ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set));  // a core that was taken away: float
 }
 
 }  // namespace
@@ -86,11 +87,14 @@ void Runner::run() {
         }
         const std::size_t worked = duty_cycle(MonotonicNs{0});
         heartbeat_.store(heartbeat_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        if (wish == wish_drain && std::all_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->is_drained(); }))
+        if (wish == wish_drain &&
+            std::all_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->is_drained(); }))
             break;
         const MonotonicNs now = io_->now();
-        if (worked > 0) idle_since_ = now;
-        else idle(now);
+        if (worked > 0)
+            idle_since_ = now;
+        else
+            idle(now);
     }
     stages_.clear();
     // The Io itself stays until the Runner goes: others may still ring the doorbell.
@@ -123,7 +127,8 @@ void Runner::idle(MonotonicNs now) {
     MonotonicNs until = now.plus_ns(park_ns_max);
     for (const auto& stage : stages_) until = std::min(until, stage->next_deadline());
     doorbell_.prepare_sleep();
-    const bool has_input = std::any_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->has_input(); });
+    const bool has_input =
+        std::any_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->has_input(); });
     const bool has_wish = wish_.load(std::memory_order_acquire) != wish_run;
     if (!has_input && !has_wish && duty_cycle(until) > 0) idle_since_ = io_->now();
     doorbell_.end_sleep();

@@ -32,7 +32,8 @@ ThreadPlan make_thread_plan(std::string_view plan, const std::vector<std::string
         if (place.core >= 0) made.explanation += "=" + std::to_string(place.core);
     }
     made.explanation += ")";
-    if (wanted == IdlePolicy::spin && !(pins && has_core_each)) made.explanation += "; idle = spin needs a core each: parks instead";
+    if (wanted == IdlePolicy::spin && !(pins && has_core_each))
+        made.explanation += "; idle = spin needs a core each: parks instead";
     return made;
 }
 

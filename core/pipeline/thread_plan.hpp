@@ -25,7 +25,7 @@ struct ThreadPlan {
 // The cores of sched_getaffinity, ascending.
 [[nodiscard]] std::vector<int> usable_cores();
 // `plan`: "auto", "floating" or "pinned" (pins as far as there are cores, and lets runners that share one park).
-[[nodiscard]] ThreadPlan make_thread_plan(std::string_view plan, const std::vector<std::string>& runners, IdlePolicy wanted,
-                                          const std::vector<int>& cores);
+[[nodiscard]] ThreadPlan make_thread_plan(std::string_view plan, const std::vector<std::string>& runners,
+                                          IdlePolicy wanted, const std::vector<int>& cores);
 
 }  // namespace weir

@@ -31,10 +31,10 @@ enum class Codec : std::uint8_t { none = 0, zstd = 1, lz4 = 2 };
 
 // Totals of the account as of this batch's close; they only grow (RELIABILITY P6).
 struct LedgerTotals {
-    std::uint64_t offered = 0;        // edge-wide: all events that producers sent whole
-    std::uint64_t duplicates = 0;     // edge-wide
-    std::uint64_t rejected = 0;       // edge-wide: refused to the producer and not kept
-    std::uint64_t accepted = 0;       // this lane, this batch included (== last sequence while nothing was shed unsequenced)
+    std::uint64_t offered = 0;     // edge-wide: all events that producers sent whole
+    std::uint64_t duplicates = 0;  // edge-wide
+    std::uint64_t rejected = 0;    // edge-wide: refused to the producer and not kept
+    std::uint64_t accepted = 0;  // this lane, this batch included (== last sequence while nothing was shed unsequenced)
     std::uint64_t dead_lettered = 0;  // edge-wide: sequenced on the dead-letter lane
     std::uint64_t shed = 0;           // this lane
     std::uint64_t expired = 0;        // this lane
@@ -79,12 +79,12 @@ enum class BatchFault : std::uint8_t {
     none,
     short_header,
     magic,
-    version,      // also a kind, part, codec or key that this version does not know
+    version,  // also a kind, part, codec or key that this version does not know
     header_crc,
-    bytes,        // lengths that contradict each other or the limits
+    bytes,  // lengths that contradict each other or the limits
     body_crc,
-    frame,        // a frame in the body that is cut, too long, of a wrong kind, or more or fewer than `count`
-    names,        // edge id or lane name not of the allowed form
+    frame,  // a frame in the body that is cut, too long, of a wrong kind, or more or fewer than `count`
+    names,  // edge id or lane name not of the allowed form
 };
 [[nodiscard]] std::string_view text(BatchFault fault) noexcept;
 

@@ -28,7 +28,7 @@ struct ProducerHello {
 static_assert(sizeof(ProducerHello) == 72);
 
 struct ProducerWelcome {
-    std::uint64_t last_number = 0;    // numbered: every event up to here is known; go on from last_number + 1 (or repeat)
+    std::uint64_t last_number = 0;  // numbered: every event up to here is known; go on from last_number + 1 (or repeat)
     std::uint64_t credit_events = 0;  // absolute: events that may have been sent on this connection in all
     std::uint32_t event_bytes_max = 0;
     std::uint32_t reserved = 0;
@@ -65,13 +65,13 @@ static_assert(sizeof(ProducerAckHead) == 16);
 inline constexpr std::uint32_t ack_ranges_max = 512;  // per frame
 
 enum class RefusalReason : std::uint8_t {
-    protocol = 1,       // not a frame of this protocol, or out of turn
+    protocol = 1,  // not a frame of this protocol, or out of turn
     version = 2,
-    too_large = 3,      // a frame above its limit
-    name = 4,           // edge or producer name not allowed
-    number_gap = 5,     // a numbered producer left one out
-    fenced = 6,         // a newer epoch of this edge is known
-    diverged = 7,       // sequence or chain contradicts what is stored
+    too_large = 3,   // a frame above its limit
+    name = 4,        // edge or producer name not allowed
+    number_gap = 5,  // a numbered producer left one out
+    fenced = 6,      // a newer epoch of this edge is known
+    diverged = 7,    // sequence or chain contradicts what is stored
     checksum = 8,
     limit = 9,          // connections or names are used up
     draining = 10,      // going down: come back later

@@ -32,9 +32,9 @@ struct EventView {
     std::string_view key;
     std::string_view content_type;  // "application/json" when absent
     std::string_view payload;
-    WallNs time{};                  // 0 = not said
+    WallNs time{};  // 0 = not said
     std::uint8_t priority = 1;
-    std::string_view trace_id;      // 16 bytes or empty
+    std::string_view trace_id;  // 16 bytes or empty
 };
 
 // Reason::none and `view` filled in, or why not. `bytes` needs no alignment.

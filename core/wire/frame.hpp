@@ -18,26 +18,26 @@ namespace weir::wire {
 static_assert(std::endian::native == std::endian::little, "formats are read in place");
 
 inline constexpr std::uint16_t protocol_version = 1;
-inline constexpr std::uint32_t frame_body_bytes_max = 1U << 20;          // any frame
+inline constexpr std::uint32_t frame_body_bytes_max = 1U << 20;  // any frame
 inline constexpr std::uint32_t frame_body_bytes_max_before_hello = 16U << 10;
-inline constexpr std::uint32_t event_bytes_max = 256U << 10;             // one FlatBuffer
+inline constexpr std::uint32_t event_bytes_max = 256U << 10;  // one FlatBuffer
 inline constexpr std::uint32_t frame_alignment = 8;
 
 enum class FrameKind : std::uint8_t {
     event = 1,            // producer -> edge, and in batches: body is an Event FlatBuffer
-    dead_letter = 2,      // in batches of the dead-letter lane: body is DeadLetterHead + bytes (dead_letter.hpp)
+    dead_letter = 2,      // in batches of the dead-letter lane: body is DeadLetterHead + bytes (verdict.hpp)
     producer_hello = 16,  // producer -> edge
     producer_welcome = 17,
     producer_ack = 18,
-    refusal = 19,         // either acceptor -> the other side; the connection closes after it
-    goodbye = 20,         // either side: nothing follows from me; acks for what I sent are still wanted
+    refusal = 19,  // either acceptor -> the other side; the connection closes after it
+    goodbye = 20,  // either side: nothing follows from me; acks for what I sent are still wanted
     ping = 21,
     pong = 22,
-    edge_hello = 32,      // edge -> central
+    edge_hello = 32,  // edge -> central
     edge_welcome = 33,
-    batch = 34,           // edge -> central: body is a batch (batch.hpp)
-    edge_ack = 35,        // central -> edge
-    credit = 36,          // central -> edge
+    batch = 34,     // edge -> central: body is a batch (batch.hpp)
+    edge_ack = 35,  // central -> edge
+    credit = 36,    // central -> edge
 };
 
 // Whether `kind` is one of FrameKind: a byte from outside may hold anything.
@@ -49,7 +49,7 @@ struct FrameHeader {
     std::uint16_t tag = 0;         // on connections 0; in a batch the numbered producer's slot + 1, or 0
     FrameKind kind = FrameKind::event;
     std::uint8_t flags = 0;
-    std::uint64_t number = 0;      // event: the producer's number for it (0 = unnumbered). ping/pong: echoed.
+    std::uint64_t number = 0;  // event: the producer's number for it (0 = unnumbered). ping/pong: echoed.
 };
 static_assert(sizeof(FrameHeader) == 16 && std::is_trivially_copyable_v<FrameHeader>);
 

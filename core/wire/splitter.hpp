@@ -100,11 +100,19 @@ class FrameSplitter {
         return used;
     }
 
+    // A carried frame that was taken is done with: its buffer goes back to the pool now, and not at the next split(). To be
+    // called where the next split() may be far away: an idle connection must not keep a buffer that others wait for.
+    void release_taken() noexcept {
+        if (lent_) drop_carry();
+    }
+
     // The last split() stopped because the pool had no free buffer.
     [[nodiscard]] bool needs_carry() const { return needs_carry_; }
     // Bytes of a frame begun and not yet taken.
     [[nodiscard]] std::size_t carried_bytes() const { return lent_ ? 0 : carried_bytes_; }
     [[nodiscard]] bool holds_pool_buffer() const { return carry_ != own_.data(); }
+    // A frame in a pool buffer whose end has not come.
+    [[nodiscard]] bool is_half_sent() const { return holds_pool_buffer() && !is_carry_whole(); }
 
   private:
     [[nodiscard]] bool is_carry_whole() const {

@@ -10,18 +10,26 @@
 
 namespace weir::wire {
 
-enum class StageId : std::uint8_t { ingress = 1, decode = 2, validate = 3, cache = 4, route = 5, batch = 6, ingest = 7 };
+enum class StageId : std::uint8_t {
+    ingress = 1,
+    decode = 2,
+    validate = 3,
+    cache = 4,
+    route = 5,
+    batch = 6,
+    ingest = 7
+};
 
 enum class Reason : std::uint8_t {
     none = 0,
     // decode
-    not_flatbuffer = 1,     // the verifier refused it
-    wrong_identifier = 2,   // a FlatBuffer, but no "WEVT"
-    too_deep = 3,           // depth or table count above the caps
-    logical_bytes = 4,      // shared offsets: logical size above event_bytes_max
+    not_flatbuffer = 1,    // the verifier refused it
+    wrong_identifier = 2,  // a FlatBuffer, but no "WEVT"
+    too_deep = 3,          // depth or table count above the caps
+    logical_bytes = 4,     // shared offsets: logical size above event_bytes_max
     too_large = 5,
     empty = 6,
-    text_length = 7,        // id, type, source, key, content type or trace id outside its length
+    text_length = 7,  // id, type, source, key, content type or trace id outside its length
     // validate
     field_missing = 16,
     out_of_range = 17,
@@ -40,10 +48,10 @@ enum class Reason : std::uint8_t {
 struct DeadLetterHead {
     Reason reason = Reason::none;
     StageId stage = StageId::decode;
-    std::uint16_t rule = 0;            // 1-based number of the rule that failed; 0 = none
+    std::uint16_t rule = 0;  // 1-based number of the rule that failed; 0 = none
     std::uint32_t original_bytes = 0;
     std::uint64_t received_wall_ns = 0;
-    std::array<char, 64> producer{};   // name, or the peer's address for an unnumbered one
+    std::array<char, 64> producer{};  // name, or the peer's address for an unnumbered one
 };
 static_assert(sizeof(DeadLetterHead) == 80);
 

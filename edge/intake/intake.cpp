@@ -172,7 +172,7 @@ void Intake::keep_time(MonotonicNs now) {
             close(index);
             continue;
         }
-        if (!connection.splitter.holds_pool_buffer() || connection.in_vector) {
+        if (!connection.splitter.is_half_sent() || connection.in_vector) {
             connection.carry_since = never;
         } else if (connection.carry_since == never || stalled_) {
             connection.carry_since = now;

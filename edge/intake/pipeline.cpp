@@ -179,7 +179,10 @@ void Intake::settle(const EventRef& event) {
 }
 
 void Intake::finish_vector() {
-    for (const EventRef& event : vector_.events()) connections_[event.connection].in_vector = false;
+    for (const EventRef& event : vector_.events()) {
+        connections_[event.connection].in_vector = false;
+        connections_[event.connection].splitter.release_taken();
+    }
     for (const EventRef& event : vector_.events()) {
         if (connections_[event.connection].wants_close) close(event.connection);
     }

@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
     using namespace weir;
     wire::EventView event;
     if (wire::verify_event(std::as_bytes(std::span(data, bytes)), event) != wire::Reason::none) return 0;
-    for (const auto view : {event.id, event.type, event.source, event.key, event.content_type, event.payload, event.trace_id})
+    for (const auto view :
+         {event.id, event.type, event.source, event.key, event.content_type, event.payload, event.trace_id})
         must_lie_within(view, data, bytes);
     std::string text;
     wire::append_event_json(event, "", text);

@@ -21,7 +21,9 @@ constexpr std::uint64_t patience_ns = 10 * ns_per_second;
 
 enum Kind : std::uint8_t { kind_listen = 1, kind_connect, kind_receive, kind_send, kind_file };
 
-Token token(Kind kind, std::uint32_t index = 0) { return {.owner = 0, .kind = kind, .generation = 0, .index = index}; }
+Token token(Kind kind, std::uint32_t index = 0) {
+    return {.owner = 0, .kind = kind, .generation = 0, .index = index};
+}
 
 std::vector<std::byte> random_bytes(std::size_t count, std::uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -36,7 +38,8 @@ class IoTest : public testing::TestWithParam<const char*> {
     void make(const IoOptions& options) {
         io.reset();
         auto made = std::string_view(GetParam()) == "uring" ? make_uring_io(options) : make_epoll_io(options);
-        if (!made && std::string_view(GetParam()) == "uring") GTEST_SKIP() << "io_uring is refused here: " << made.error().what;
+        if (!made && std::string_view(GetParam()) == "uring")
+            GTEST_SKIP() << "io_uring is refused here: " << made.error().what;
         ASSERT_TRUE(made.ok());
         io = std::move(made.value());
     }
@@ -204,7 +207,8 @@ TEST_P(IoTest, APausedSocketGivesNothing) {
     const auto bytes = random_bytes(1000, 7);
     io->send(pair.client, bytes, token(kind_send, 1));
     EXPECT_EQ(await(kind_send, 1).result, 1000);
-    for (const Completion& one : io->wait(monotonic_now().plus_ns(50 * ns_per_ms))) EXPECT_NE(one.token.kind, kind_receive);
+    for (const Completion& one : io->wait(monotonic_now().plus_ns(50 * ns_per_ms)))
+        EXPECT_NE(one.token.kind, kind_receive);
     io->pause_receive(pair.server, false);
     EXPECT_EQ(await(kind_receive, 1).result, 1000);
 }
@@ -246,7 +250,8 @@ TEST_P(IoTest, WritesReadsAndSyncsFiles) {
         const auto bytes = random_bytes(8 * 65536, 8);
         auto* aligned = static_cast<std::byte*>(std::aligned_alloc(4096, 2 * bytes.size()));
         std::memcpy(aligned, bytes.data(), bytes.size());
-        for (std::uint32_t i = 0; i < 8; ++i) io->write(file.value(), {aligned + i * 65536, 65536}, i * 65536, token(kind_file, i));
+        for (std::uint32_t i = 0; i < 8; ++i)
+            io->write(file.value(), {aligned + i * 65536, 65536}, i * 65536, token(kind_file, i));
         for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(await(kind_file, i).result, 65536);
         io->sync(file.value(), token(kind_file, 20));
         EXPECT_EQ(await(kind_file, 20).result, 0);
@@ -290,12 +295,14 @@ TEST_P(IoTest, WaitsNoLongerThanToldAndDoesNotSpin) {
     EXPECT_LT(monotonic_now().since(again), ns_per_second);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernel, IoTest, testing::Values("uring", "epoll"), [](const auto& instance) { return std::string(instance.param); });
+INSTANTIATE_TEST_SUITE_P(Kernel, IoTest, testing::Values("uring", "epoll"),
+                         [](const auto& instance) { return std::string(instance.param); });
 
 TEST(Address, IsReadOrRefusedWithTheReason) {
     for (const char* good : {"127.0.0.1:0", "localhost:7401", "[::1]:7401", "unix:/run/weir.sock", "0.0.0.0:65535"})
         EXPECT_TRUE(check_address(good).ok()) << good;
-    for (const char* bad : {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:7401x", "host.example:1", "unix:", "[::g]:1"})
+    for (const char* bad :
+         {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:7401x", "host.example:1", "unix:", "[::g]:1"})
         EXPECT_FALSE(check_address(bad).ok()) << bad;
     EXPECT_FALSE(check_address("unix:" + std::string(108, 'x')).ok());
 }

@@ -10,11 +10,10 @@ CORE = {
     "ring": {"base"},
     "metrics": {"base"},
     "wire": {"base"},
-    "memory": {"base", "ring", "metrics", "wire"},
-    "io": {"base", "ring", "metrics", "wire", "memory"},
-    "pipeline": {"base", "ring", "metrics", "wire", "memory", "io"},
-    "journal": {"base", "ring", "metrics", "wire", "memory", "io", "pipeline"},
-    "control": {"base", "ring", "metrics", "wire", "memory", "io", "pipeline", "journal"},
+    "io": {"base", "ring", "metrics", "wire"},
+    "pipeline": {"base", "ring", "metrics", "wire", "io"},
+    "journal": {"base", "ring", "metrics", "wire", "io", "pipeline"},
+    "control": {"base", "ring", "metrics", "wire", "io", "pipeline", "journal"},
 }
 # Each third-party library enters at its seam and nowhere else in the product.
 SEAMS = {

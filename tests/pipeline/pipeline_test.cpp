@@ -51,7 +51,12 @@ TEST_P(RunnerTest, NeverLosesAWakeUpOverManyHandOversBetweenParkedRunners) {
     Ring<std::uint64_t> there(16), back(16);
     std::atomic<std::uint64_t> last_a{0}, last_b{0};
     // Parks at once: each hand-over has to wake the other side.
-    RunnerOptions options{.name = "a", .core = -1, .idle = IdlePolicy::spin_then_park, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}};
+    RunnerOptions options{.name = "a",
+                          .core = -1,
+                          .idle = IdlePolicy::spin_then_park,
+                          .idle_spin_ns = 0,
+                          .io = GetParam(),
+                          .io_options = {}};
     Runner a(options), b(options);
     auto first = there.take_writer();
     const auto one_stage = [](Relay::Ends ends, std::atomic<std::uint64_t>& last) {
@@ -88,7 +93,12 @@ TEST_P(RunnerTest, HaltsWhileItSleeps) {
     Ring<std::uint64_t> in(16), out(16);
     std::atomic<std::uint64_t> last{0};
     Doorbell nobody;
-    Runner runner({.name = "halts", .core = -1, .idle = IdlePolicy::spin_then_park, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}});
+    Runner runner({.name = "halts",
+                   .core = -1,
+                   .idle = IdlePolicy::spin_then_park,
+                   .idle_spin_ns = 0,
+                   .io = GetParam(),
+                   .io_options = {}});
     const Status started = runner.start([&](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> {
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::make_unique<Relay>(Relay::Ends{in.take_reader(), out.take_writer(), nobody}, 1, last));
@@ -101,8 +111,15 @@ TEST_P(RunnerTest, HaltsWhileItSleeps) {
 }
 
 TEST_P(RunnerTest, GivesTheErrorOfWhatItCouldNotBuild) {
-    Runner runner({.name = "fails", .core = -1, .idle = IdlePolicy::spin_then_park, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}});
-    const Status started = runner.start([](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> { return Error{5, "no such stage"}; });
+    Runner runner({.name = "fails",
+                   .core = -1,
+                   .idle = IdlePolicy::spin_then_park,
+                   .idle_spin_ns = 0,
+                   .io = GetParam(),
+                   .io_options = {}});
+    const Status started = runner.start([](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        return Error{5, "no such stage"};
+    });
     ASSERT_FALSE(started.ok());
     if (GetParam() == io::IoChoice::epoll) {
         EXPECT_EQ(started.error().what, "no such stage");
@@ -111,7 +128,9 @@ TEST_P(RunnerTest, GivesTheErrorOfWhatItCouldNotBuild) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernel, RunnerTest, testing::Values(io::IoChoice::uring, io::IoChoice::epoll),
-                         [](const auto& instance) { return instance.param == io::IoChoice::uring ? "uring" : "epoll"; });
+                         [](const auto& instance) {
+                             return instance.param == io::IoChoice::uring ? "uring" : "epoll";
+                         });
 
 // The doorbell's protocol, every interleaving of it, with store buffers as x86 and arm64 have them: a store is seen by the other
 // side only once its own thread passes a fence or the buffer empties by itself.
