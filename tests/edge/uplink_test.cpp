@@ -125,8 +125,8 @@ TEST(Uplink, MixesNothingWithACentralThatHasMoreThanThisSpool) {
     bench.open();
     bench.feed(0);
     EXPECT_TRUE(bench.until([&] { return bench.counters.central_ahead.get() >= 2; }));
+    EXPECT_TRUE(bench.until([&] { return bench.durable[0] == 3U; }));  // it spools on
     EXPECT_TRUE(central.stored.empty());
-    EXPECT_EQ(bench.durable[0], 3U);
     EXPECT_EQ(bench.counters.is_connected.get(), 0U);
 }
 
