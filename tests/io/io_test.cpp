@@ -228,14 +228,14 @@ TEST_P(IoTest, ClosesWhatIsAcceptedAboveItsLimit) {
 }
 
 TEST_P(IoTest, AClosedSocketsSendIsAnsweredAndItsHandleServesAgain) {
-    for (std::uint32_t round = 0; round < 200; ++round) {
+    const std::vector<std::byte> bytes(std::size_t{64} << 20);  // more than the kernel takes: the send stays under way
+    for (std::uint32_t round = 0; round < 100; ++round) {
         const Pair pair = connect_pair("127.0.0.1:0", round);
-        const std::vector<std::byte> bytes(4'000'000);  // more than the kernel takes: the send stays under way
         io->receive(pair.client, token(kind_receive, round));
         io->send(pair.client, bytes, token(kind_send, round));
         if (round % 2 == 0) static_cast<void>(io->wait(MonotonicNs{0}));
         io->close(pair.client);
-        EXPECT_NE(await(kind_send, round).result, 4'000'000);
+        EXPECT_LT(await(kind_send, round).result, 0);
         EXPECT_LE(await(kind_receive, round).result, 0);
         io->close(pair.server);
     }
