@@ -61,6 +61,7 @@ class EpollIo final : public Io {
     void sync(File file, Token token) override;
     std::span<const Completion> wait(MonotonicNs until) override;
     void wake() noexcept override;
+    bool quiesce() override;
     MonotonicNs now() const noexcept override { return monotonic_now(); }
     WallNs wall() const noexcept override { return wall_now(); }
     std::string_view name() const noexcept override { return "epoll"; }
@@ -317,6 +318,17 @@ void EpollIo::collect(MonotonicNs until) {
 void EpollIo::wake() noexcept {
     const std::uint64_t one = 1;
     static_cast<void>(::write(event_fd_, &one, sizeof one));
+}
+
+// Sends end with the call that made them: only the file thread may still hold callers' bytes.
+bool EpollIo::quiesce() {
+    const MonotonicNs until = monotonic_now().plus_ns(quiesce_ns_max);
+    for (Entry& one : entries_) one.is_sending = false;
+    while (file_operations_ > 0) {
+        if (monotonic_now() >= until) return false;
+        static_cast<void>(wait(until));
+    }
+    return true;
 }
 
 void EpollIo::on_event(Socket socket, std::uint32_t events) {

@@ -118,8 +118,8 @@ class Io {
     // now and then it returns nothing early. `until` in the past = do not block. The span is valid until the next call.
     [[nodiscard]] virtual std::span<const Completion> wait(MonotonicNs until) = 0;
     virtual void wake() noexcept = 0;
-    // Before the end: returns when nothing under way uses the callers' bytes any more, at most quiesce_ns_max later (false).
-    // Afterwards only wake() and destruction are allowed. Completions are dropped.
+    // Before the end: returns when nothing under way uses the callers' bytes any more, or quiesce_ns_max later with false.
+    // Sockets are closed, completions dropped. Afterwards only quiesce(), wake() and destruction are allowed.
     [[nodiscard]] virtual bool quiesce() { return true; }
 
     [[nodiscard]] virtual MonotonicNs now() const noexcept = 0;

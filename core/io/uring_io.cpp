@@ -80,6 +80,7 @@ class UringIo final : public Io {
     void sync(File file, Token token) override;
     std::span<const Completion> wait(MonotonicNs until) override;
     void wake() noexcept override;
+    bool quiesce() override;
     MonotonicNs now() const noexcept override { return monotonic_now(); }
     WallNs wall() const noexcept override { return wall_now(); }
     std::string_view name() const noexcept override { return "uring"; }
@@ -215,6 +216,23 @@ void UringIo::arm_wake() {
 void UringIo::wake() noexcept {
     const std::uint64_t one = 1;
     static_cast<void>(::write(event_fd_, &one, sizeof one));
+}
+
+// The kernel reads what is being sent or written, and writes what is being read, until it says that it is done.
+bool UringIo::quiesce() {
+    for (std::size_t handle = 0; handle < entries_.size(); ++handle) {
+        if (entries_[handle].is_open && !entries_[handle].is_closing) close(Socket{static_cast<std::int32_t>(handle)});
+    }
+    const MonotonicNs until = monotonic_now().plus_ns(quiesce_ns_max);
+    const auto is_busy = [this] {
+        return free_operations_.size() < operations_.size() ||
+               std::any_of(entries_.begin(), entries_.end(), [](const Entry& one) { return one.is_sending; });
+    };
+    while (is_busy()) {
+        if (monotonic_now() >= until) return false;
+        static_cast<void>(wait(until));
+    }
+    return true;
 }
 
 void UringIo::give_slot(std::uint32_t slot) {

@@ -96,6 +96,11 @@ void Runner::run() {
         else
             idle(now);
     }
+    // Stages own bytes that the Io may still be reading or writing. A disk that hangs past its time is answered by keeping
+    // them for as long as the process lives.
+    if (!io_->quiesce()) {
+        for (auto& stage : stages_) static_cast<void>(stage.release());
+    }
     stages_.clear();
     // The Io itself stays until the Runner goes: others may still ring the doorbell.
     finished_.store(true, std::memory_order_release);  // pairs with the acquire in is_finished()

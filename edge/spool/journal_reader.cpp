@@ -24,10 +24,8 @@ JournalReader::JournalReader(io::Io& io, std::string directory, std::uint64_t se
 }
 
 JournalReader::~JournalReader() {
-    for (std::uint32_t index = 0; index < buffers_.size(); ++index) {
-        // After a halt a read may still be under way: its buffer stays for as long as the process.
-        if (!reading_ || index != loading_) std::free(buffers_[index].bytes);
-    }
+    // The owner has quiesced the Io: a read that was under way is over.
+    for (Buffer& buffer : buffers_) std::free(buffer.bytes);
 }
 
 void JournalReader::restart(Position from) {

@@ -4,7 +4,7 @@
 // its record header) may be overwritten by the reader's user: a frame header goes there, so that one send takes both.
 //
 // Thread    Spool runner.
-// Ownership A record's bytes are the user's from peek() until pop().
+// Ownership A record's bytes are the user's from peek() until pop(). Whoever ends it in mid read quiesces its Io first.
 // Law       Records come in the order of their positions, none left out but those that do not match their checksums.
 #pragma once
 
