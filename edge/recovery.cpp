@@ -1,11 +1,9 @@
 #include "edge/recovery.hpp"
 
-#include <sys/random.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 
+#include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
 #include "core/wire/control.hpp"
@@ -20,7 +18,8 @@ constexpr std::uint64_t epoch_leap = 1U << 20;
 Result<std::uint64_t> random_lineage() {
     std::uint64_t lineage = 0;
     while (lineage == 0) {
-        if (::getrandom(&lineage, sizeof lineage, 0) != sizeof lineage) return error_from_errno(errno, "getrandom");
+        if (io::files().random(std::as_writable_bytes(std::span(&lineage, 1))) != 0)
+            return error_from_errno(errno, "getrandom");
     }
     return lineage;
 }
@@ -118,7 +117,7 @@ std::optional<SpoolCheckpoint> usable_checkpoint(const journal::LoadedCheckpoint
 }  // namespace
 
 DirectoryLock::~DirectoryLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
+    if (descriptor_ >= 0) io::files().close(descriptor_);
 }
 
 Result<Recovered> recover(const EdgeConfig& config) {

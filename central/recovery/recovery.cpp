@@ -1,17 +1,19 @@
 #include "central/recovery/recovery.hpp"
 
 #include <algorithm>
-#include <random>
+#include <cerrno>
 
+#include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
 
 namespace weir::central {
 namespace {
 
-std::uint64_t random_id() {
-    std::random_device device;
-    return (std::uint64_t{device()} << 32) | device() | 1U;
+Result<std::uint64_t> random_id() {
+    std::uint64_t id = 0;
+    if (io::files().random(std::as_writable_bytes(std::span(&id, 1))) != 0) return error_from_errno(errno, "getrandom");
+    return id | 1U;
 }
 
 // The id of what is there, else a new one.

@@ -1,7 +1,5 @@
 #include "core/journal/checkpoint.hpp"
 
-#include <sys/file.h>
-
 #include <algorithm>
 
 #include <cstring>
@@ -185,16 +183,14 @@ Status make_directory(const std::string& path) {
     if (path.empty()) return error_from_errno(EINVAL, "make a directory without a name");
     for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
         const std::string part = path.substr(0, at);
-        if (::mkdir(part.c_str(), 0700) == 0) {
+        if (io::files().make_directory(part) == 0) {
             if (auto synced = sync_directory(parent_of(part)); !synced) return synced;
         } else if (errno != EEXIST) {
             return error_from_errno(errno, "mkdir " + part);
         }
         if (at == std::string::npos) break;
     }
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return error_from_errno(errno, "stat " + path);
-    if (!S_ISDIR(info.st_mode)) return error_from_errno(ENOTDIR, path);
+    if (!io::files().is_directory(path)) return error_from_errno(ENOTDIR, path);
     return Done{};
 }
 
@@ -209,7 +205,7 @@ Result<int> lock_directory(const std::string& path) {
     const std::string file_path = path + "/lock";
     PosixFile file(file_path, O_RDWR | O_CREAT);
     if (!file.is_open()) return error_from_errno(errno, "open " + file_path);
-    if (::flock(file.handle(), LOCK_EX | LOCK_NB) != 0) {
+    if (io::files().lock(file.handle()) != 0) {
         if (errno == EWOULDBLOCK)
             return Error{EWOULDBLOCK, path + ": another process holds this directory (lock file " + file_path + ")"};
         return error_from_errno(errno, "flock " + file_path);

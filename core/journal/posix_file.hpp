@@ -1,10 +1,8 @@
-// PosixFile: an open file descriptor that closes itself, and whole reads and writes on it. For blocking work at start,
+// PosixFile: an open file of io::files() that closes itself, and whole reads and writes on it. For blocking work at start,
 // on the segment store's thread and in tools; runners use Io.
 #pragma once
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,20 +14,21 @@
 
 #include "core/base/result.hpp"
 #include "core/base/types.hpp"
+#include "core/io/files.hpp"
 
 namespace weir::journal {
 
 class PosixFile {
   public:
     PosixFile() = default;
-    PosixFile(const std::string& path, int flags) : handle_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
+    PosixFile(const std::string& path, int flags) : handle_(io::files().open(path, flags)) {}
     PosixFile(PosixFile&& other) noexcept : handle_(std::exchange(other.handle_, -1)) {}
     PosixFile& operator=(PosixFile&& other) noexcept {
         std::swap(handle_, other.handle_);
         return *this;
     }
     ~PosixFile() {
-        if (handle_ >= 0) ::close(handle_);
+        if (handle_ >= 0) io::files().close(handle_);
     }
     [[nodiscard]] bool is_open() const { return handle_ >= 0; }
     [[nodiscard]] int handle() const { return handle_; }
@@ -39,8 +38,7 @@ class PosixFile {
     [[nodiscard]] std::int64_t read(Bytes bytes, std::uint64_t offset) const {
         std::size_t total = 0;
         while (total < bytes.size()) {
-            const auto count =
-                ::pread(handle_, bytes.data() + total, bytes.size() - total, static_cast<off_t>(offset + total));
+            const auto count = io::files().read(handle_, bytes.subspan(total), offset + total);
             if (count < 0 && errno == EINTR) continue;
             if (count < 0) return -errno;
             if (count == 0) break;
@@ -52,19 +50,15 @@ class PosixFile {
     [[nodiscard]] int write(ConstBytes bytes, std::uint64_t offset) const {
         std::size_t total = 0;
         while (total < bytes.size()) {
-            const auto count =
-                ::pwrite(handle_, bytes.data() + total, bytes.size() - total, static_cast<off_t>(offset + total));
+            const auto count = io::files().write(handle_, bytes.subspan(total), offset + total);
             if (count < 0 && errno == EINTR) continue;
             if (count <= 0) return count < 0 ? errno : EIO;
             total += static_cast<std::size_t>(count);
         }
         return 0;
     }
-    [[nodiscard]] int sync() const { return ::fsync(handle_) == 0 ? 0 : errno; }
-    [[nodiscard]] std::uint64_t file_bytes() const {
-        struct stat info {};
-        return ::fstat(handle_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-    }
+    [[nodiscard]] int sync() const { return io::files().sync(handle_) == 0 ? 0 : errno; }
+    [[nodiscard]] std::uint64_t file_bytes() const { return io::files().size(handle_); }
 
   private:
     int handle_ = -1;

@@ -1,7 +1,5 @@
 #include "core/journal/scan.hpp"
 
-#include <dirent.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -36,13 +34,12 @@ std::string check_segment(const std::string& path, std::uint64_t index, SegmentH
 }  // namespace
 
 Result<SegmentList> list_segments(const std::string& directory) {
-    DIR* open = ::opendir(directory.c_str());
-    if (open == nullptr) return error_from_errno(errno, "open " + directory);
+    std::vector<std::string> names;
+    if (io::files().list(directory, names) != 0) return error_from_errno(errno, "open " + directory);
     std::vector<std::uint64_t> indexes;
-    while (const dirent* entry = ::readdir(open)) {
-        if (const auto index = segment_index_of(entry->d_name)) indexes.push_back(*index);
+    for (const std::string& name : names) {
+        if (const auto index = segment_index_of(name)) indexes.push_back(*index);
     }
-    ::closedir(open);
     std::sort(indexes.begin(), indexes.end());
 
     SegmentList list;
@@ -56,7 +53,7 @@ Result<SegmentList> list_segments(const std::string& directory) {
         }
         if (why.empty()) {
             list.segments.push_back(std::move(info));
-        } else if (::access(info.path.c_str(), F_OK) == 0) {  // else it was trimmed while we looked
+        } else if (io::files().exists(info.path)) {  // else it was trimmed while we looked
             list.bad.push_back(info.path + ": " + why);
         }
     }

@@ -1,11 +1,7 @@
 #include "edge/intake/memory.hpp"
 
-#include <sys/random.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/posix_file.hpp"
@@ -30,7 +26,7 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
     // A new directory, or nothing left to go on from: another seed, and the whole spool is read.
     if (!is_known) {
         head = IntakeCheckpointHead{};
-        if (::getrandom(&head.seed, sizeof head.seed, 0) != sizeof head.seed) {
+        if (io::files().random(std::as_writable_bytes(std::span(&head.seed, 1))) != 0) {
             return error_from_errno(errno, "getrandom");
         }
     }
@@ -56,7 +52,7 @@ Result<bool> IntakeMemory::remove(const std::string& data_dir) {
     const std::string path = intake_checkpoint_path(data_dir);
     bool is_found = false;
     for (const auto& file : {path + ".0", path + ".1", filter_path(data_dir)}) {
-        if (::unlink(file.c_str()) == 0) {
+        if (io::files().unlink(file) == 0) {
             is_found = true;
         } else if (errno != ENOENT) {
             return error_from_errno(errno, "unlink " + file);
@@ -96,7 +92,7 @@ Status IntakeMemory::store_filter() const {
     {
         const journal::PosixFile file(fresh, O_RDWR | O_CREAT | O_TRUNC);
         if (!file.is_open()) return error_from_errno(errno, "open " + fresh);
-        if (::ftruncate(file.handle(), static_cast<off_t>(std::uint64_t{ids_max} * sizeof(FilterEntry))) != 0) {
+        if (io::files().truncate(file.handle(), std::uint64_t{ids_max} * sizeof(FilterEntry)) != 0) {
             return error_from_errno(errno, "ftruncate " + fresh);
         }
         for (std::uint64_t index = filter_.oldest_index(); index < filter_.next_index(); ++index) {
@@ -106,7 +102,7 @@ Status IntakeMemory::store_filter() const {
         }
         if (const int code = file.sync(); code != 0) return error_from_errno(code, "fsync " + fresh);
     }
-    if (std::rename(fresh.c_str(), path.c_str()) != 0) return error_from_errno(errno, "rename " + fresh);
+    if (io::files().rename(fresh, path) != 0) return error_from_errno(errno, "rename " + fresh);
     return journal::sync_directory(data_dir_);
 }
 

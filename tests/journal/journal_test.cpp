@@ -183,6 +183,7 @@ TEST(Journal, ADamagedSegmentHeaderIsNamedAndItsFileIsNeverWrittenOver) {
     auto broken = file_content(bench.segment_path(0));
     broken[9] ^= std::byte{1};
     put_file(bench.segment_path(0), broken);
+    while (!bench.store().ready(1)) std::this_thread::yield();  // made ahead, by the store's thread
     std::filesystem::remove(bench.segment_path(1));
     const Found found = read_all(bench.path());
     EXPECT_TRUE(found.numbers.empty());

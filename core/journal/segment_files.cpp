@@ -1,0 +1,208 @@
+#include "core/journal/segment_files.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "core/journal/checkpoint.hpp"
+#include "core/wire/frame.hpp"
+
+namespace weir::journal {
+namespace {
+
+constexpr std::size_t fill_bytes = 1U << 20;
+constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
+
+std::vector<std::string> names_ending(const std::string& directory, std::string_view suffix) {
+    std::vector<std::string> names;
+    static_cast<void>(io::files().list(directory, names));
+    std::erase_if(names, [&](const std::string& name) { return !name.ends_with(suffix); });
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+}  // namespace
+
+SegmentFiles::SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max)
+    : directory_(std::move(directory)),
+      segment_bytes_(segment_bytes),
+      recycled_max_(recycled_max),
+      zeros_(make_aligned(std::min<std::uint64_t>(fill_bytes, segment_bytes))) {
+    clean_leftovers();
+}
+
+Status SegmentFiles::create(const SegmentHeader& header) {
+    const std::string path = path_of(header.segment_index);
+    if (io::files().exists(path)) return adopt(path, header);
+    if (const int code = make(header); code != 0) return error_from_errno(code, "make " + path);
+    return Done{};
+}
+
+void SegmentFiles::clean_leftovers() {
+    for (const auto& name : names_ending(directory_, ".tmp")) {
+        static_cast<void>(io::files().unlink(directory_ + "/" + name));
+    }
+    for (const auto& name : names_ending(directory_, ".spare")) {
+        const std::string path = directory_ + "/" + name;
+        if (spares_.size() < recycled_max_) {
+            spares_.push_back(path);
+        } else {
+            static_cast<void>(io::files().unlink(path));
+        }
+    }
+    for (const auto& name : names_ending(directory_, ".seg")) {
+        if (const auto index = segment_index_of(name)) {
+            first_index_ = *index;
+            break;
+        }
+    }
+}
+
+Status SegmentFiles::adopt(const std::string& path, const SegmentHeader& header) const {
+    const PosixFile file(path, O_RDWR);
+    if (!file.is_open()) return error_from_errno(errno, "open " + path);
+    SegmentHeader present;
+    const auto count = file.read(std::as_writable_bytes(std::span(&present, 1)), 0);
+    if (count != sizeof present || present.magic != segment_magic || present.crc != segment_crc(present)) {
+        return Error{0, path + ": not a whole segment; it is left as it is"};
+    }
+    if (present.segment_bytes != header.segment_bytes || file.file_bytes() != header.segment_bytes) {
+        return Error{0, path + ": has " + std::to_string(present.segment_bytes) + " segment bytes, not " +
+                            std::to_string(header.segment_bytes)};
+    }
+    if (present.journal_id != header.journal_id || present.segment_index != header.segment_index ||
+        present.role != header.role) {
+        return Error{0, path + ": belongs to another journal"};
+    }
+    // What recovery read may still be in the page cache only (a file system without O_DIRECT): make it true before it
+    // counts.
+    if (const int code = file.sync(); code != 0) return error_from_errno(code, "fsync " + path);
+    return sync_directory(directory_);
+}
+
+Status SegmentFiles::cut_after(Position end) {
+    const std::uint64_t tail_index = end.value / segment_bytes_;
+    for (const auto& name : names_ending(directory_, ".seg")) {
+        const auto index = segment_index_of(name);
+        if (!index || *index < tail_index) continue;
+        if (*index == tail_index) {
+            if (auto cut = cut_tail_segment(*index, end.value % segment_bytes_); !cut) return cut;
+            continue;
+        }
+        // Made ahead before the last stop. It is made again, so that nothing in it can be of use to anyone.
+        const std::string path = directory_ + "/" + name;
+        if (auto cut = cut_tail_segment(*index, segment_header_bytes); !cut) return cut;
+        if (io::files().unlink(path) != 0) return error_from_errno(errno, "unlink " + path);
+    }
+    trim_cut_files();
+    return sync_directory(directory_);
+}
+
+Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset) {
+    const std::string path = path_of(index);
+    const PosixFile file(path, O_RDWR);
+    if (!file.is_open()) return error_from_errno(errno, "open " + path);
+    const std::uint64_t first_place = index * segment_bytes_;
+    std::vector<std::byte> bytes(fill_bytes);
+    std::uint64_t found_end = 0;
+    for (std::uint64_t at = offset; at < segment_bytes_; at += bytes.size()) {
+        const auto count = file.read(bytes, at);
+        if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
+        for (std::size_t i = 0; i + sizeof(RecordHeader) <= static_cast<std::size_t>(count);
+             i += wire::frame_alignment) {
+            std::uint32_t magic;
+            std::memcpy(&magic, bytes.data() + i, sizeof magic);
+            if (magic != record_magic) continue;
+            const auto header = wire::load<RecordHeader>(ConstBytes(bytes).subspan(i));
+            if (header.position != first_place + at + i || header.batch_bytes > wire::frame_body_bytes_max) continue;
+            found_end = std::max(found_end, round_up(at + i + record_bytes(header.batch_bytes), block_bytes));
+        }
+    }
+    if (found_end == 0) return Done{};
+    found_end = std::min(found_end, segment_bytes_);
+    std::vector<std::byte> cut(found_end - offset);
+    if (const auto count = file.read(cut, offset); count < 0) {
+        return error_from_errno(static_cast<int>(-count), "read " + path);
+    }
+    // Nothing is deleted on doubt: it was never acked, or it was damaged; a person can tell from the copy.
+    const std::string cut_path =
+        path.substr(0, path.size() - 4) + "-" + std::to_string(offset) + "-" + std::to_string(::time(nullptr)) + ".cut";
+    const PosixFile copy(cut_path, O_RDWR | O_CREAT);
+    int code = copy.is_open() ? copy.write(cut, 0) : errno;
+    if (code == 0) code = copy.sync();
+    if (code != 0) return error_from_errno(code, "write " + cut_path);
+    std::fill(cut.begin(), cut.end(), std::byte{0});
+    code = file.write(cut, offset);
+    if (code == 0) code = file.sync();
+    if (code != 0) return error_from_errno(code, "write " + path);
+    return Done{};
+}
+
+void SegmentFiles::trim_cut_files() const {
+    const auto names = names_ending(directory_, ".cut");
+    for (std::size_t i = 0; i + cut_files_max < names.size(); ++i) {
+        static_cast<void>(io::files().unlink(directory_ + "/" + names[i]));
+    }
+}
+
+int SegmentFiles::make(const SegmentHeader& header) {
+    const std::lock_guard lock(mutex_);
+    WEIR_ASSERT(header.segment_bytes == segment_bytes_);
+    const std::string path = path_of(header.segment_index);
+    const std::string tmp = path.substr(0, path.size() - 4) + ".tmp";
+    // Spares stay in the list until they are renamed to their new name: a failed try loses nothing.
+    static_cast<void>(io::files().unlink(tmp));
+    bool is_recycled = false;
+    while (!spares_.empty() && !is_recycled) {
+        const std::string spare = spares_.back();
+        spares_.pop_back();
+        if (PosixFile(spare, O_RDONLY).file_bytes() != segment_bytes_) {
+            static_cast<void>(io::files().unlink(spare));
+        } else {
+            is_recycled = io::files().rename(spare, tmp) == 0;
+        }
+    }
+    PosixFile file(tmp, O_RDWR | O_CREAT | O_DIRECT);
+    if (!file.is_open() && errno == EINVAL) file = PosixFile(tmp, O_RDWR | O_CREAT);
+    int code = file.is_open() ? 0 : errno;
+    if (code == 0 && !is_recycled) code = fill(file);
+    if (code == 0) code = head(file, header);
+    if (code == 0) code = file.sync();
+    if (code == 0 && io::files().rename(tmp, path) != 0) code = errno;
+    if (code != 0) {
+        static_cast<void>(io::files().unlink(tmp));  // gives its space back while there is none
+        return code;
+    }
+    const auto synced = sync_directory(directory_);
+    return synced ? 0 : synced.error().code;
+}
+
+int SegmentFiles::fill(const PosixFile& file) const {
+    // Zeros are written, not only allocated: an O_DSYNC write into an unwritten extent would have to sync metadata each
+    // time.
+    for (std::uint64_t at = 0; at < segment_bytes_; at += fill_bytes) {
+        if (stopping_.load(std::memory_order_relaxed)) return ECANCELED;
+        const std::uint64_t part = std::min<std::uint64_t>(fill_bytes, segment_bytes_ - at);
+        if (const int code = file.write({zeros_.get(), part}, at); code != 0) return code;
+    }
+    return 0;
+}
+
+int SegmentFiles::head(const PosixFile& file, const SegmentHeader& header) const {
+    const AlignedBytes block = make_aligned(block_bytes);
+    wire::store(Bytes(block.get(), block_bytes), header);
+    return file.write({block.get(), block_bytes}, 0);
+}
+
+void SegmentFiles::let_go(std::uint64_t segment_index) {
+    const std::lock_guard lock(mutex_);
+    const std::string path = path_of(segment_index);
+    if (spares_.size() < recycled_max_) {
+        const std::string spare = path.substr(0, path.size() - 4) + ".spare";
+        if (io::files().rename(path, spare) == 0) spares_.push_back(spare);
+        return;
+    }
+    static_cast<void>(io::files().unlink(path));
+}
+
+}  // namespace weir::journal

@@ -1,0 +1,56 @@
+// SegmentFiles: a journal's segment files on the disk: made whole, adopted, cut after a crash, recycled, deleted.
+//
+// A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
+// its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1).
+//
+// Thread    Any, blocking. A SegmentStore decides on which and when.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/journal/posix_file.hpp"
+#include "core/journal/record.hpp"
+
+namespace weir::journal {
+
+class SegmentFiles {
+  public:
+    // Clears what a crash left half made. `recycled_max` released files are kept to be used again.
+    SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max);
+
+    // The file of header.segment_index is whole and synced when this returns: made now, or there already.
+    [[nodiscard]] Status create(const SegmentHeader& header);
+    // 0 or errno; ECANCELED after stop(). The name ends in .seg only once everything is on the disk.
+    [[nodiscard]] int make(const SegmentHeader& header);
+    void let_go(std::uint64_t segment_index);
+    // As SegmentStore::cut_after.
+    [[nodiscard]] Status cut_after(Position end);
+    // make() under way on another thread ends soon.
+    void stop() { stopping_.store(true, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t first_index() const { return first_index_; }
+    [[nodiscard]] std::string path_of(std::uint64_t segment_index) const {
+        return directory_ + "/" + segment_file_name(segment_index);
+    }
+
+  private:
+    void clean_leftovers();
+    [[nodiscard]] Status adopt(const std::string& path, const SegmentHeader& header) const;
+    [[nodiscard]] Status cut_tail_segment(std::uint64_t index, std::uint64_t offset);
+    void trim_cut_files() const;
+    [[nodiscard]] int fill(const PosixFile& file) const;
+    [[nodiscard]] int head(const PosixFile& file, const SegmentHeader& header) const;
+
+    const std::string directory_;
+    const std::uint64_t segment_bytes_;
+    const std::uint32_t recycled_max_;
+    const AlignedBytes zeros_;
+    std::uint64_t first_index_ = 0;
+    std::atomic<bool> stopping_{false};
+    std::mutex mutex_;                 // held while files are made: create() beside another thread's make()
+    std::vector<std::string> spares_;  // under mutex_
+};
+
+}  // namespace weir::journal
