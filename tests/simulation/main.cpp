@@ -1,0 +1,91 @@
+// weir-sim: runs simulated worlds. See --help.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "tests/simulation/world.hpp"
+
+namespace {
+
+constexpr std::string_view help =
+    "weir-sim --seed S [--events N] [--trace]   one world; exit 1 if a promise was broken\n"
+    "weir-sim --seeds A..B [--events N]         many; stops at the first failure with the command that reproduces it\n"
+    "         --no-faults                       the same worlds in fair weather\n"
+    "         --twice                           each seed twice: the traces must be equal\n";
+
+char current[128] = "";
+
+extern "C" void on_abort(int) {
+    std::fputs(current, stderr);
+    std::_Exit(134);
+}
+
+std::uint64_t number(std::string_view text) {
+    return std::strtoull(std::string(text).c_str(), nullptr, 10);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    weir::sim::WorldOptions options;
+    std::uint64_t first = 1, last = 1;
+    bool is_twice = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
+        if (word == "--seed" || word == "--seeds") {
+            const auto dots = value.find("..");
+            first = number(value.substr(0, dots));
+            last = dots == std::string_view::npos ? first : number(value.substr(dots + 2));
+            ++i;
+        } else if (word == "--events") {
+            options.events = static_cast<std::uint32_t>(number(value));
+            ++i;
+        } else if (word == "--trace") {
+            options.is_traced = true;
+        } else if (word == "--no-faults") {
+            options.has_faults = false;
+        } else if (word == "--twice") {
+            is_twice = true;
+        } else {
+            std::fputs(std::string(help).c_str(), word == "--help" ? stdout : stderr);
+            return word == "--help" ? 0 : 2;
+        }
+    }
+    std::signal(SIGABRT, on_abort);
+    double hours = 0;
+    std::uint64_t events = 0, faults = 0, crashes = 0;
+    for (std::uint64_t seed = first; seed <= last; ++seed) {
+        options.seed = seed;
+        std::snprintf(current, sizeof current, "weir-sim: aborted; reproduce with: weir-sim --seed %llu%s\n",
+                      static_cast<unsigned long long>(seed), options.has_faults ? "" : " --no-faults");
+        auto outcome = weir::sim::run_world(options);
+        if (is_twice && outcome.wrong.empty() && weir::sim::run_world(options).trace_hash != outcome.trace_hash) {
+            outcome.wrong = "the same seed gave another trace";
+        }
+        if (!outcome.wrong.empty()) {
+            std::printf("seed %llu: %s\nreproduce with: weir-sim --seed %llu%s%s\n",
+                        static_cast<unsigned long long>(seed), outcome.wrong.c_str(),
+                        static_cast<unsigned long long>(seed),
+                        options.events != 0 ? (" --events " + std::to_string(options.events)).c_str() : "",
+                        options.has_faults ? "" : " --no-faults");
+            return 1;
+        }
+        hours += static_cast<double>(outcome.simulated_ns) / 3.6e12;
+        events += outcome.events;
+        faults += outcome.faults;
+        crashes += outcome.crashes;
+        if (first == last) {
+            std::printf("seed %llu: trace %016llx, %llu steps\n", static_cast<unsigned long long>(seed),
+                        static_cast<unsigned long long>(outcome.trace_hash),
+                        static_cast<unsigned long long>(outcome.steps));
+        }
+    }
+    std::printf("%llu seeds, 0 failures: %.1f simulated hours, %llu events judged, %llu faults, %llu lives ended\n",
+                static_cast<unsigned long long>(last - first + 1), hours, static_cast<unsigned long long>(events),
+                static_cast<unsigned long long>(faults), static_cast<unsigned long long>(crashes));
+    return 0;
+}

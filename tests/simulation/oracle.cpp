@@ -1,0 +1,219 @@
+#include "tests/simulation/oracle.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/crc32c.hpp"
+#include "core/journal/record.hpp"
+
+namespace weir::sim {
+namespace {
+
+using Key = std::pair<std::string, std::uint64_t>;
+
+std::string name(const Key& key) {
+    return key.first + "#" + std::to_string(key.second);
+}
+
+void read_events(StoredBatch& batch, ConstBytes body, const std::map<std::string, Key>& junk) {
+    if (batch.header.kind != wire::BatchKind::events) return;
+    wire::for_each_frame(body, [&](const wire::FrameView& frame, std::uint32_t) {
+        if (frame.header.kind == wire::FrameKind::dead_letter) {
+            const ConstBytes original = frame.body.subspan(sizeof(wire::DeadLetterHead));
+            const auto found = junk.find({reinterpret_cast<const char*>(original.data()), original.size()});
+            batch.events.push_back(found == junk.end() ? Key{"unknown dead letter", 0} : found->second);
+            return;
+        }
+        wire::EventView event;
+        if (wire::verify_event(frame.body, event) != wire::Reason::none) {
+            batch.events.emplace_back("no event", 0);
+            return;
+        }
+        batch.events.emplace_back(std::string(event.source), std::stoull(std::string(event.id)));
+    });
+}
+
+}  // namespace
+
+std::vector<StoredBatch> read_batches(const Disk& disk, const std::string& directory,
+                                      const std::vector<std::unique_ptr<SimProducer>>& producers) {
+    std::map<std::string, Key> junk;
+    for (const auto& producer : producers) {
+        for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
+            if (producer->events[number - 1].is_valid) continue;
+            const auto bytes = producer->junk_of(number);
+            junk[{reinterpret_cast<const char*>(bytes.data()), bytes.size()}] = {producer->options().name, number};
+        }
+    }
+    std::vector<StoredBatch> batches;
+    for (const auto& [path, inode] : disk.names()) {
+        if (!path.starts_with(directory + "/") || !path.ends_with(".seg")) continue;
+        const ConstBytes file(inode->visible);
+        if (file.size() < journal::segment_header_bytes) continue;
+        const auto segment = wire::load<journal::SegmentHeader>(file);
+        const std::uint64_t start = segment.segment_index * segment.segment_bytes;
+        for (std::uint64_t at = journal::segment_header_bytes;
+             at + sizeof(journal::RecordHeader) + sizeof(wire::BatchHeader) <= file.size();) {
+            const auto record = wire::load<journal::RecordHeader>(file.subspan(at));
+            const auto header = wire::load<wire::BatchHeader>(file.subspan(at + sizeof record));
+            const bool is_record = record.magic == journal::record_magic && record.position == start + at &&
+                                   record.crc == journal::record_crc(record, header) &&
+                                   at + journal::record_bytes(record.batch_bytes) <= file.size();
+            const ConstBytes body =
+                is_record ? file.subspan(at + sizeof record + sizeof header, header.body_bytes) : ConstBytes{};
+            if (!is_record || crc32c(0, body) != header.body_crc) {
+                at = round_up(at + 1, journal::block_bytes);
+                continue;
+            }
+            if (header.kind != wire::BatchKind::tick) {
+                batches.push_back({.header = header, .position = record.position, .events = {}});
+                read_events(batches.back(), body, junk);
+            }
+            at += journal::record_bytes(record.batch_bytes);
+        }
+    }
+    return batches;
+}
+
+std::vector<StoredBatch> Oracle::central_batches() const {
+    auto batches = read_batches(central_.machine.disk, central::journal_directory(central_.config), producers_);
+    auto letters = read_batches(central_.machine.disk, central::dead_letters_directory(central_.config), producers_);
+    batches.insert(batches.end(), std::make_move_iterator(letters.begin()), std::make_move_iterator(letters.end()));
+    return batches;
+}
+
+std::string Oracle::check_spooled(const EdgeNode& edge) const {
+    std::set<Key> held;
+    for (const auto& batch : read_batches(edge.machine.disk, edge::spool_directory(edge.config.data_dir), producers_)) {
+        held.insert(batch.events.begin(), batch.events.end());
+    }
+    for (const auto& batch : central_batches()) held.insert(batch.events.begin(), batch.events.end());
+    for (const auto& producer : producers_) {
+        if (producer->options().to != edge.address() || producer->options().level == wire::AckLevel::received) continue;
+        for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
+            const Key key{producer->options().name, number};
+            if (producer->events[number - 1].fate != Sent::Fate::open && !held.contains(key)) {
+                return "P1: " + name(key) + " was answered and is neither in the spool nor at central";
+            }
+        }
+    }
+    return {};
+}
+
+std::string Oracle::check_delivered() const {
+    std::set<Key> held;
+    for (const auto& batch : central_batches()) held.insert(batch.events.begin(), batch.events.end());
+    for (const auto& producer : producers_) {
+        if (producer->options().level != wire::AckLevel::delivered) continue;
+        for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
+            const Key key{producer->options().name, number};
+            const Sent& event = producer->events[number - 1];
+            if (event.is_valid && event.fate != Sent::Fate::open && !held.contains(key)) {
+                return "P2: " + name(key) + " was answered as delivered and is not in central's journal";
+            }
+        }
+    }
+    return {};
+}
+
+std::string Oracle::check_all() {
+    const auto batches = central_batches();
+    Counts counts, letters;
+    for (const auto& batch : batches) {
+        const bool is_letter = batch.header.lane == dead_letter_lane;
+        for (const Key& key : batch.events) ++(is_letter ? letters : counts)[key];
+    }
+    for (const auto& producer : producers_) {
+        const bool may_lose = producer->options().level == wire::AckLevel::received;
+        for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
+            const Key key{producer->options().name, number};
+            const Sent& event = producer->events[number - 1];
+            ++judged_events;
+            Counts& where = event.is_valid ? counts : letters;
+            const std::uint32_t count = where[key];
+            // An unnumbered dead letter has no identity: sent again, it is kept again.
+            const bool may_repeat = !event.is_valid && !producer->options().is_numbered;
+            if (count == 0 && !may_lose) return "P3: " + name(key) + " is lost";
+            if (count > 1 && !may_repeat) return "P3: " + name(key) + " is stored " + std::to_string(count) + " times";
+            where.erase(key);
+        }
+    }
+    if (!counts.empty()) return "P3: stored, but never sent: " + name(counts.begin()->first);
+    if (!letters.empty()) return "P13: a dead letter of a good event: " + name(letters.begin()->first);
+    if (auto wrong = check_order(batches); !wrong.empty()) return wrong;
+    return check_ledger(batches);
+}
+
+std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
+    struct Lane {
+        Sequence last = 0;
+        std::uint32_t previous_crc = 0;
+        std::map<std::string, std::uint64_t> numbers;
+    };
+    std::map<std::tuple<std::string, std::uint64_t, LaneId>, Lane> lanes;
+    std::map<std::string, std::uint64_t> lineages;
+    for (const auto& batch : batches) {
+        const wire::BatchHeader& header = batch.header;
+        const std::string edge(wire::name_of(header.edge_id));
+        const std::string place =
+            edge + " lane " + std::to_string(header.lane) + " sequence " + std::to_string(header.first_sequence);
+        if (lineages.emplace(edge, header.lineage).first->second != header.lineage)
+            return "P10: a second lineage of " + edge;
+        Lane& lane = lanes[{edge, header.lineage, header.lane}];
+        if (header.first_sequence != lane.last + 1) {
+            return "P4: " + place + " follows " + std::to_string(lane.last);
+        }
+        if (header.kind == wire::BatchKind::gap) return "P7: a gap without a cause: " + place;
+        if (header.previous_crc != lane.previous_crc) return "P4: " + place + " is chained to another batch";
+        if (header.totals.accepted != header.last_sequence() && header.lane != dead_letter_lane) {
+            return "P6: " + place + " says that " + std::to_string(header.totals.accepted) + " were accepted, not " +
+                   std::to_string(header.last_sequence());
+        }
+        lane.last = header.last_sequence();
+        lane.previous_crc = header.header_crc;
+        if (batch.events.size() != header.count) return "P6: " + place + " does not hold its count";
+        for (const auto& producer : producers_) {
+            if (!producer->options().is_numbered) continue;
+            for (const Key& key : batch.events) {
+                if (key.first != producer->options().name) continue;
+                std::uint64_t& last = lane.numbers[key.first];
+                if (key.second <= last && header.lane != dead_letter_lane) {
+                    return "P4: " + name(key) + " comes after #" + std::to_string(last);
+                }
+                last = key.second;
+            }
+        }
+    }
+    return {};
+}
+
+std::string Oracle::check_ledger(const std::vector<StoredBatch>& batches) {
+    std::map<std::tuple<std::string, LaneId>, std::uint64_t> stored;
+    for (const auto& batch : batches) {
+        stored[{std::string(wire::name_of(batch.header.edge_id)), batch.header.lane}] += batch.header.count;
+    }
+    central::PositionTable& positions = central_.shared().positions;
+    for (std::uint32_t index = 0; index < positions.row_count(); ++index) {
+        const central::PositionRow& row = positions.row(index);
+        const std::string place = std::string(wire::name_of(row.key.edge)) + " lane " + std::to_string(row.key.lane);
+        if (row.received.get() != row.appended.get() + row.duplicates.get() + row.rejected.get()) {
+            return "P6: central's equation does not hold for " + place;
+        }
+        const std::uint64_t count = stored[{std::string(wire::name_of(row.key.edge)), row.key.lane}];
+        if (row.appended.get() != count) {
+            return "P6: central counts " + std::to_string(row.appended.get()) + " of " + place + ", its journal has " +
+                   std::to_string(count);
+        }
+    }
+    for (const auto& edge : edges_) {
+        const edge::IntakeCounters& intake = edge->counters().intake;
+        if (intake.offered.get() != intake.accepted.get() + intake.duplicates.get() + intake.rejected.get()) {
+            return "P6: " + edge->config.edge_id + ": offered " + std::to_string(intake.offered.get()) +
+                   " is not accepted " + std::to_string(intake.accepted.get()) + " + duplicates " +
+                   std::to_string(intake.duplicates.get()) + " + rejected " + std::to_string(intake.rejected.get());
+        }
+    }
+    return {};
+}
+
+}  // namespace weir::sim

@@ -1,0 +1,52 @@
+// Oracle: judges a world from outside: what producers were told against what lies on the disks.
+//
+// It reads the files by itself, from FORMAT.md: of the product's code it uses checksums and the layout of headers alone.
+//
+// Thread    One.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/nodes.hpp"
+#include "tests/simulation/producer.hpp"
+
+namespace weir::sim {
+
+struct StoredBatch {
+    wire::BatchHeader header;
+    std::uint64_t position = 0;
+    std::vector<std::pair<std::string, std::uint64_t>> events;  // producer, number
+};
+// Every whole record in the segments of `directory`, in order.
+[[nodiscard]] std::vector<StoredBatch> read_batches(const Disk& disk, const std::string& directory,
+                                                    const std::vector<std::unique_ptr<SimProducer>>& producers);
+
+class Oracle {
+  public:
+    Oracle(const std::vector<std::unique_ptr<SimProducer>>& producers,
+           const std::vector<std::unique_ptr<EdgeNode>>& edges, CentralNode& central)
+        : producers_(producers), edges_(edges), central_(central) {}
+
+    // P1, P5: what was answered `spooled` by this edge is in its spool or at central. After a crash, once it is back.
+    [[nodiscard]] std::string check_spooled(const EdgeNode& edge) const;
+    // P2: what was answered `delivered` is in central's journal. After a crash of central, once it is back.
+    [[nodiscard]] std::string check_delivered() const;
+    // P3 to P6, when everything has drained.
+    [[nodiscard]] std::string check_all();
+
+    std::uint64_t judged_events = 0;
+
+  private:
+    using Counts = std::map<std::pair<std::string, std::uint64_t>, std::uint32_t>;
+    [[nodiscard]] std::vector<StoredBatch> central_batches() const;
+    [[nodiscard]] std::string check_order(const std::vector<StoredBatch>& batches) const;
+    [[nodiscard]] std::string check_ledger(const std::vector<StoredBatch>& batches);
+
+    const std::vector<std::unique_ptr<SimProducer>>& producers_;
+    const std::vector<std::unique_ptr<EdgeNode>>& edges_;
+    CentralNode& central_;
+};
+
+}  // namespace weir::sim
