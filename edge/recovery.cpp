@@ -180,7 +180,10 @@ Result<Recovered> recover(const EdgeConfig& config) {
     }
 
     const Position covered = found.is_new ? Position{} : found.memory.covered();
-    auto opened = journal::Scanner::open(spool, std::min(known_until, covered));
+    // Where the scan begins at the checkpoint's end, the checkpoint knows what the next record is chained to.
+    std::optional<std::uint32_t> chained_to;
+    if (checkpoint && known_until <= covered) chained_to = checkpoint->durable_crc;
+    auto opened = journal::Scanner::open(spool, std::min(known_until, covered), chained_to);
     if (!opened) return opened.error();
     journal::Scanner& scanner = opened.value();
     Position end = known_until;

@@ -329,7 +329,7 @@ Scanner::Scanner(Scanner&&) noexcept = default;
 Scanner& Scanner::operator=(Scanner&&) noexcept = default;
 Scanner::~Scanner() = default;
 
-Result<Scanner> Scanner::open(const std::string& directory, Position from) {
+Result<Scanner> Scanner::open(const std::string& directory, Position from, std::optional<std::uint32_t> previous_crc) {
     auto state = std::make_unique<State>();
     state->directory = directory;
     auto listed = list_segments(directory);
@@ -338,6 +338,10 @@ Result<Scanner> Scanner::open(const std::string& directory, Position from) {
     if (!state->list.segments.empty()) state->segment_bytes = state->list.segments.front().header.segment_bytes;
     for (const auto& bad : state->list.bad) state->note(bad);
     state->begin(from);
+    if (previous_crc) {
+        state->is_chained = true;
+        state->previous_crc = *previous_crc;
+    }
     return Scanner(std::move(state));
 }
 

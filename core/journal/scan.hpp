@@ -42,8 +42,10 @@ struct SegmentList {
 class Scanner {
   public:
     // Begins at `from` (must be a record's or group's position, or any position at or before the first segment's
-    // start).
-    [[nodiscard]] static Result<Scanner> open(const std::string& directory, Position from);
+    // start). `previous_crc`: of the record before `from`, where it is known. Without it the first whole record found is
+    // taken for the next one, even behind a hole that a crash left.
+    [[nodiscard]] static Result<Scanner> open(const std::string& directory, Position from,
+                                              std::optional<std::uint32_t> previous_crc = std::nullopt);
     Scanner(Scanner&&) noexcept;
     Scanner& operator=(Scanner&&) noexcept;
     ~Scanner();

@@ -225,7 +225,9 @@ std::string EdgeNode::state_text() const {
         ", poisoned " + std::to_string(spool.poisoned_errno.get()) + ", slots held " +
         std::to_string(intake.slots_held.get()) + ", checkpoint failures " +
         std::to_string(spool.checkpoint_failures.get()) + "/" + std::to_string(intake.checkpoint_failures.get()) +
-        ", segment errno " + std::to_string(process_->segments->prepare_errno()) + ", damaged " + std::to_string(spool.damaged_records.get()) + ", read back " + std::to_string(spool.read_back_bytes.get()) + ", resent " + std::to_string(spool.resent_batches.get()) + ", sessions " + std::to_string(spool.sessions.get());
+        ", segment errno " + std::to_string(process_->segments->prepare_errno()) + ", damaged " +
+        std::to_string(spool.damaged_records.get()) + ", read back " + std::to_string(spool.read_back_bytes.get()) +
+        ", resent " + std::to_string(spool.resent_batches.get()) + ", sessions " + std::to_string(spool.sessions.get());
     for (const auto& lane : spool.lanes) {
         if (lane.spooled.get() != lane.delivered.get()) {
             text += "; a lane: spooled " + std::to_string(lane.spooled.get()) + ", delivered " +

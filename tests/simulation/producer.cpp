@@ -143,6 +143,7 @@ void SimProducer::take_frame(const wire::FrameHeader& header, ConstBytes body) {
             complaint = options_.name + ": the edge knows number " + std::to_string(welcome.last_number) + " of " +
                         std::to_string(released_);
         }
+        if (options_.is_numbered) go_on_after(welcome.last_number);
         return;
     }
     if (header.kind == wire::FrameKind::producer_ack) return take_ack(body);
@@ -158,6 +159,21 @@ void SimProducer::take_frame(const wire::FrameHeader& header, ConstBytes body) {
         }
         go_away(50 * ns_per_ms);
     }
+}
+
+// What was only received may be gone with the edge's last life: a producer that keeps its events sends it again.
+void SimProducer::go_on_after(std::uint64_t last_number) {
+    if (options_.level != wire::AckLevel::received) return;
+    std::vector<std::uint64_t> again;
+    for (std::uint64_t number = last_number + 1; number <= released_; ++number) {
+        Sent& event = events[number - 1];
+        if (event.fate == Sent::Fate::open) continue;
+        event.fate = Sent::Fate::open;
+        --settled_;
+        again.push_back(number);
+    }
+    todo_.insert(todo_.end(), again.begin(), again.end());
+    std::sort(todo_.begin(), todo_.end());
 }
 
 void SimProducer::take_ack(ConstBytes body) {

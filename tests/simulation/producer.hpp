@@ -58,6 +58,7 @@ class SimProducer {
     void go_away(std::uint64_t pause_ns);
     void take(const io::Completion& one);
     void take_frame(const wire::FrameHeader& header, ConstBytes body);
+    void go_on_after(std::uint64_t last_number);
     void take_ack(ConstBytes body);
     void fill();
     void append_event(std::uint64_t number);

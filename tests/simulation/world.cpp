@@ -192,6 +192,11 @@ void World::bring_up(Node& node) {
     const bool is_started = node.start();
     trace("machine %d starts: %s", node.machine.number, is_started ? "up" : node.failure.c_str());
     mix(is_started ? 1 : 2);
+    if (options_.is_traced && node.machine.number > 0) {
+        auto& edge = *edges_[static_cast<std::size_t>(node.machine.number - 1)];
+        for (const auto& fault : edge.faults()) trace("  %s", fault.c_str());
+        if (is_started) trace("  %s", edge.state_text().c_str());
+    }
     if (is_started && !node.machine.disk.is_down()) {
         care.failed_starts = 0;
         after_start(node);
@@ -330,7 +335,7 @@ bool World::is_drained() const {
     for (const auto& edge : edges_) {
         if (!edge->is_up() || edge->is_poisoned()) return false;
         for (const auto& lane : edge->counters().spool.lanes) {
-            if (lane.delivered.get() != lane.spooled.get()) return false;
+            if (lane.delivered.get() + lane.gap.get() < lane.spooled.get()) return false;
         }
         if (edge->counters().spool.is_connected.get() == 0) return false;
     }
