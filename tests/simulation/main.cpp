@@ -11,7 +11,8 @@
 namespace {
 
 constexpr std::string_view help =
-    "weir-sim --seed S [--events N] [--trace]   one world; exit 1 if a promise was broken\n"
+    "weir-sim --seed S [--events N] [--trace [--watch PRODUCER#NUMBER]]\n"
+    "                                           one world; exit 1 if a promise was broken\n"
     "weir-sim --seeds A..B [--events N]         many; stops at the first failure with the command that reproduces it\n"
     "         --no-faults                       the same worlds in fair weather\n"
     "         --twice                           each seed twice: the traces must be equal\n";
@@ -46,6 +47,9 @@ int main(int argc, char** argv) {
             ++i;
         } else if (word == "--trace") {
             options.is_traced = true;
+        } else if (word == "--watch") {
+            options.watched = value;
+            ++i;
         } else if (word == "--no-faults") {
             options.has_faults = false;
         } else if (word == "--twice") {

@@ -116,6 +116,30 @@ std::string Oracle::check_delivered() const {
     return {};
 }
 
+std::string Oracle::find(const std::string& producer, std::uint64_t number) const {
+    std::string text = producer + "#" + std::to_string(number) + ":";
+    const auto look = [&](const Disk& disk, const std::string& directory) {
+        for (const auto& batch : read_batches(disk, directory, producers_)) {
+            if (std::find(batch.events.begin(), batch.events.end(), Key{producer, number}) == batch.events.end())
+                continue;
+            text += " " + directory + "@" + std::to_string(batch.position) + " lane " +
+                    std::to_string(batch.header.lane) + " sequences " + std::to_string(batch.header.first_sequence) +
+                    ".." + std::to_string(batch.header.last_sequence());
+        }
+    };
+    look(central_.machine.disk, central::journal_directory(central_.config));
+    look(central_.machine.disk, central::dead_letters_directory(central_.config));
+    for (const auto& edge : edges_) look(edge->machine.disk, edge::spool_directory(edge->config.data_dir));
+    for (const auto& one : producers_) {
+        if (one->options().name == producer) {
+            text += " fate " + std::to_string(static_cast<int>(one->events[number - 1].fate)) + " level " +
+                    std::string(wire::text(one->options().level)) + (one->options().is_numbered ? " numbered" : "") +
+                    (one->events[number - 1].is_valid ? "" : " invalid");
+        }
+    }
+    return text;
+}
+
 std::string Oracle::check_all() {
     const auto batches = central_batches();
     Counts counts, letters;

@@ -36,6 +36,9 @@ class Oracle {
     // P3 to P6, when everything has drained.
     [[nodiscard]] std::string check_all();
 
+    // Where an event lies, for a trace.
+    [[nodiscard]] std::string find(const std::string& producer, std::uint64_t number) const;
+
     std::uint64_t judged_events = 0;
 
   private:

@@ -134,8 +134,7 @@ void SimIo::add_file_operation(FileOperation operation) {
     // Counted when it is asked for and once more when it is done: a crash can come at either.
     static_cast<void>(machine_.disk.enter());
     ++file_operations_;
-    operation.due_ns = std::max(clock_.now_ns, machine_.stalled_until_ns) +
-                       random_.within(machine_.disk_latency_ns_min, machine_.disk_latency_ns_max);
+    operation.due_ns = clock_.now_ns + random_.within(machine_.disk_latency_ns_min, machine_.disk_latency_ns_max);
     operations_.push_back(std::move(operation));
 }
 

@@ -10,6 +10,8 @@ namespace weir::sim {
 namespace {
 
 constexpr std::uint64_t drain_ns_max = 240 * ns_per_second;
+// What was only received may wait for a segment to be made, which is tried once a second on a full disk.
+constexpr std::uint64_t quiet_ns = 3 * ns_per_second;
 constexpr std::uint64_t steps_max = 3'000'000;
 constexpr int starts_max = 30;  // failed ones in a row, after healing
 
@@ -57,6 +59,7 @@ class World {
     [[nodiscard]] End some_end();
     [[nodiscard]] Node& some_node() { return *nodes_[random_.below(nodes_.size())]; }
     [[nodiscard]] EdgeNode& some_edge() { return *edges_[random_.below(edges_.size())]; }
+    void watch();
     void complain(const std::string& what) {
         if (wrong_.empty()) wrong_ = what;
     }
@@ -167,6 +170,13 @@ void World::trace(const char* form, ...) {
     std::printf("\n");
 }
 
+void World::watch() {
+    const auto mark = options_.watched.find('#');
+    if (!options_.is_traced || mark == std::string::npos) return;
+    trace("%s",
+          oracle_->find(options_.watched.substr(0, mark), std::stoull(options_.watched.substr(mark + 1))).c_str());
+}
+
 End World::some_end() {
     return static_cast<End>(random_.below(4));
 }
@@ -177,7 +187,9 @@ void World::end(Node& node, End how) {
         clock_.now_ns + (random_.chance(500) ? random_.within(1, 50) * ns_per_ms : random_.within(1, 3000) * ns_per_ms);
     trace("machine %d ends (%d), back at %.6f", node.machine.number, static_cast<int>(how),
           static_cast<double>(node.restart_at_ns) / 1e9);
+    watch();
     node.end(how);
+    watch();
     node.paused_until_ns = 0;
     care.had_power_loss = true;
     ++crashes_;
@@ -199,6 +211,7 @@ void World::bring_up(Node& node) {
     }
     if (is_started && !node.machine.disk.is_down()) {
         care.failed_starts = 0;
+        watch();
         after_start(node);
         return;
     }
@@ -381,10 +394,13 @@ Outcome World::run() {
             quiet_since = 0;
         } else if (quiet_since == 0) {
             quiet_since = clock_.now_ns;
-        } else if (clock_.now_ns - quiet_since > 100 * ns_per_ms) {
+        } else if (clock_.now_ns - quiet_since > quiet_ns) {
             break;
         }
     }
+    watch();
+    for (const auto& edge : edges_) trace("%s", edge->state_text().c_str());
+    for (const auto& producer : producers_) trace("%s", producer->state_text().c_str());
     if (wrong_.empty()) complain(oracle_->check_all());
     Outcome outcome;
     outcome.wrong = wrong_;

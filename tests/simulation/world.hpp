@@ -19,6 +19,7 @@ struct WorldOptions {
     std::uint32_t events = 0;  // per producer; 0: the seed says
     bool has_faults = true;
     bool is_traced = false;
+    std::string watched;  // "PRODUCER#NUMBER": traced: where it lies whenever a life ends or begins
 
     // For loops over crash points instead of faults by chance: one machine (0 = central, 1.. = edges) goes down at its n-th disk
     // operation.
