@@ -42,9 +42,11 @@ void SegmentFiles::clean_leftovers() {
     for (const auto& name : names_ending(directory_, ".tmp")) {
         static_cast<void>(io::files().unlink(directory_ + "/" + name));
     }
-    for (const auto& name : names_ending(directory_, ".spare")) {
+    const auto spares = names_ending(directory_, ".spare");
+    const bool may_keep = !spares.empty() && sync_directory(directory_).ok();  // as in let_go()
+    for (const auto& name : spares) {
         const std::string path = directory_ + "/" + name;
-        if (spares_.size() < recycled_max_) {
+        if (may_keep && spares_.size() < recycled_max_) {
             spares_.push_back(path);
         } else {
             static_cast<void>(io::files().unlink(path));
@@ -149,28 +151,29 @@ int SegmentFiles::make(const SegmentHeader& header) {
     const std::lock_guard lock(mutex_);
     WEIR_ASSERT(header.segment_bytes == segment_bytes_);
     const std::string path = path_of(header.segment_index);
-    const std::string tmp = path.substr(0, path.size() - 4) + ".tmp";
-    // Spares stay in the list until they are renamed to their new name: a failed try loses nothing.
-    static_cast<void>(io::files().unlink(tmp));
+    // A spare keeps its name until its new header is synced: one rename then makes it the new segment, whole or not at all.
+    std::string made = path.substr(0, path.size() - 4) + ".tmp";
+    static_cast<void>(io::files().unlink(made));
     bool is_recycled = false;
     while (!spares_.empty() && !is_recycled) {
         const std::string spare = spares_.back();
         spares_.pop_back();
-        if (PosixFile(spare, O_RDONLY).file_bytes() != segment_bytes_) {
-            static_cast<void>(io::files().unlink(spare));
+        is_recycled = PosixFile(spare, O_RDONLY).file_bytes() == segment_bytes_;
+        if (is_recycled) {
+            made = spare;
         } else {
-            is_recycled = io::files().rename(spare, tmp) == 0;
+            static_cast<void>(io::files().unlink(spare));
         }
     }
-    PosixFile file(tmp, O_RDWR | O_CREAT | O_DIRECT);
-    if (!file.is_open() && errno == EINVAL) file = PosixFile(tmp, O_RDWR | O_CREAT);
+    PosixFile file(made, O_RDWR | O_CREAT | O_DIRECT);
+    if (!file.is_open() && errno == EINVAL) file = PosixFile(made, O_RDWR | O_CREAT);
     int code = file.is_open() ? 0 : errno;
     if (code == 0 && !is_recycled) code = fill(file);
     if (code == 0) code = head(file, header);
     if (code == 0) code = file.sync();
-    if (code == 0 && io::files().rename(tmp, path) != 0) code = errno;
+    if (code == 0 && io::files().rename(made, path) != 0) code = errno;
     if (code != 0) {
-        static_cast<void>(io::files().unlink(tmp));  // gives its space back while there is none
+        static_cast<void>(io::files().unlink(made));  // gives its space back while there is none
         return code;
     }
     const auto synced = sync_directory(directory_);
@@ -199,7 +202,10 @@ void SegmentFiles::let_go(std::uint64_t segment_index) {
     const std::string path = path_of(segment_index);
     if (spares_.size() < recycled_max_) {
         const std::string spare = path.substr(0, path.size() - 4) + ".spare";
-        if (io::files().rename(path, spare) == 0) spares_.push_back(spare);
+        if (io::files().rename(path, spare) != 0) return;
+        // Were its old name still on the disk when it gets its next one, one file would be two segments after a power loss,
+        // and letting the older one go would take the newer one with it.
+        if (sync_directory(directory_)) spares_.push_back(spare);
         return;
     }
     static_cast<void>(io::files().unlink(path));

@@ -2,8 +2,8 @@
 // runner never waits for a directory or an allocation.
 //
 // A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
-// its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A recycled file goes
-// the same way (renamed away first); old bytes in it are told by position and chain.
+// its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A released file is
+// renamed away and the directory synced before it may be used again; old bytes in it are told by position and chain.
 //
 // Thread    prepare/take/release from the runner; a worker thread does the work. A simulator does it at once.
 #pragma once
