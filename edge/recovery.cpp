@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/base/planted.hpp"
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
@@ -66,7 +67,7 @@ void take_record(const journal::RecordView& record, std::vector<SpoolLane>& lane
         lane->state.last_sequence = lane->state.delivered_sequence = batch.first_sequence - 1;
     }
     if (batch.last_sequence() < lane->state.last_sequence) return;
-    lane->state.last_sequence = batch.last_sequence();
+    lane->state.last_sequence = WEIR_PLANTED(sequence_reuse) ? batch.first_sequence : batch.last_sequence();
     lane->state.previous_crc = batch.header_crc;
     lane->state.totals = batch.totals;
 }
@@ -182,7 +183,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
     const Position covered = found.is_new ? Position{} : found.memory.covered();
     // Where the scan begins at the checkpoint's end, the checkpoint knows what the next record is chained to.
     std::optional<std::uint32_t> chained_to;
-    if (checkpoint && known_until <= covered) chained_to = checkpoint->durable_crc;
+    if (checkpoint && known_until <= covered && !WEIR_PLANTED(hole_taken_for_end)) chained_to = checkpoint->durable_crc;
     auto opened = journal::Scanner::open(spool, std::min(known_until, covered), chained_to);
     if (!opened) return opened.error();
     journal::Scanner& scanner = opened.value();
@@ -194,7 +195,8 @@ Result<Recovered> recover(const EdgeConfig& config) {
         ++found.records;
         read_until = record->end;
         epoch_seen = std::max(epoch_seen, record->batch_header.epoch);
-        if (record->position >= covered) found.memory.replay(record->batch_header, record->body());
+        if (record->position >= covered && !WEIR_PLANTED(forget_duplicates))
+            found.memory.replay(record->batch_header, record->body());
         if (record->position < known_until) continue;
         take_record(*record, lanes);
         end = record->end;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/assert.hpp"
+#include "core/base/planted.hpp"
 #include "core/wire/event.hpp"
 #include "core/wire/verdict.hpp"
 
@@ -447,6 +448,7 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
                                           .frame_bytes = static_cast<std::uint32_t>(frame_bytes),
                                           .last_sequence = header.last_sequence()});
     WEIR_ASSERT(is_put);
+    if (WEIR_PLANTED(central_ack_early)) lane->wants_ack = session.wants_ack = true;
     PositionTable::take(row, header);
     WEIR_ASSERT(row.received.get() == row.appended.get() + row.duplicates.get() + row.rejected.get());
     shared_.batches.add(1);
@@ -487,7 +489,8 @@ void IngestStage::note_durable(const Touch& touch) {
     row.hot.durable_sequence = touch.last_sequence;
     row.last_sequence.set(touch.last_sequence);
     Session& sender = *sessions_[touch.session];
-    if (sender.generation == touch.generation && sender.state == State::live) {
+    const bool leaks = WEIR_PLANTED(credit_leak) && touch.last_sequence % 8 == 0;
+    if (sender.generation == touch.generation && sender.state == State::live && !leaks) {
         sender.credit_bytes += touch.frame_bytes;
         sender.wants_credit = true;
     }
@@ -535,7 +538,8 @@ std::size_t IngestStage::fill_out(Session& session) {
         for (std::uint32_t i = 0; i < session.lane_count; ++i) {
             SessionLane& lane = session.lanes[i];
             if (!std::exchange(lane.wants_ack, false)) continue;
-            const Sequence durable = positions_.row(lane.row).hot.durable_sequence;
+            const PositionRow::Hot& hot = positions_.row(lane.row).hot;
+            const Sequence durable = WEIR_PLANTED(central_ack_early) ? hot.last_sequence : hot.durable_sequence;
             at += put_frame(out.subspan(at), FrameKind::edge_ack,
                             wire::EdgeAck{.lane = lane.lane, .part = lane.part, .last_sequence = durable});
         }
@@ -706,10 +710,9 @@ void IngestStage::checkpoint(MonotonicNs now) {
 
 // Once all that the packed table counts is durable, it may be stored.
 void IngestStage::store_checkpoint(MonotonicNs) {
-    if (!is_packed_ || journal_.writer().durable_position() < packed_journal_ ||
-        dead_letters_.writer().durable_position() < packed_dead_letters_) {
-        return;
-    }
+    const bool is_durable = journal_.writer().durable_position() >= packed_journal_ &&
+                            dead_letters_.writer().durable_position() >= packed_dead_letters_;
+    if (!is_packed_ || (!is_durable && !WEIR_PLANTED(position_ahead_of_data))) return;
     if (checkpoint_file_.begin_store(packed_)) is_packed_ = false;
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "core/base/assert.hpp"
+#include "core/base/planted.hpp"
 
 namespace weir::central {
 namespace {
@@ -64,6 +65,8 @@ std::uint32_t PositionTable::claim_edge(const EdgeKey& key) {
 
 Judgement PositionTable::judge(const PositionRow& row, const wire::BatchHeader& batch) {
     const Sequence last = row.hot.last_sequence;
+    if (WEIR_PLANTED(accept_gap) && batch.first_sequence > last + 1) return Judgement::append;
+    if (WEIR_PLANTED(no_duplicate_check) && batch.last_sequence() <= last) return Judgement::append;
     if (batch.last_sequence() <= last) return Judgement::duplicate;
     if (batch.first_sequence > last + 1) return Judgement::gap;
     if (batch.first_sequence != last + 1) return Judgement::diverged;

@@ -1,4 +1,5 @@
 #include "core/journal/writer.hpp"
+#include "core/base/planted.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -23,7 +24,7 @@ Status JournalWriter::open() {
     // A record beyond the tail was never durable in order; left there it could pass for a successor of what is written
     // now.
     if (auto cut = segments_.cut_after(end_); !cut) return cut;
-    auto file = io_.open(segments_.path_of(open_segment_), {.direct = true, .durable = options_.durable});
+    auto file = io_.open(segments_.path_of(open_segment_), {.direct = true, .durable = is_durable()});
     if (!file) return file.error();
     file_ = file.value();
     released_segments_ = segments_.first_index();
@@ -72,7 +73,9 @@ void JournalWriter::on_completion(const io::Completion& completion) {
     WEIR_ASSERT(in_flight_count_ > 0);
     write.is_done = true;
     --in_flight_count_;
-    if (completion.result < 0) {
+    if (WEIR_PLANTED(ignore_write_error)) {
+        written_bytes_ += write.bytes;
+    } else if (completion.result < 0) {
         poison(-completion.result);
     } else if (static_cast<std::uint32_t>(completion.result) != write.bytes) {
         poison(EIO);
@@ -111,6 +114,10 @@ SegmentHeader JournalWriter::header_of(std::uint64_t segment_index) const {
     return header;
 }
 
+bool JournalWriter::is_durable() const {
+    return options_.durable && !WEIR_PLANTED(write_without_sync);
+}
+
 bool JournalWriter::fits_open_segment(std::size_t group_bytes) const {
     return end_.value + group_bytes <= (open_segment_ + 1) * options_.segment_bytes;
 }
@@ -119,7 +126,7 @@ bool JournalWriter::roll() {
     WEIR_ASSERT(!retiring_.is_valid());
     const auto path = segments_.ready(open_segment_ + 1);
     if (!path) return false;
-    auto file = io_.open(*path, {.direct = true, .durable = options_.durable});
+    auto file = io_.open(*path, {.direct = true, .durable = is_durable()});
     if (!file) {
         poison(file.error().code == 0 ? EIO : file.error().code);
         return false;

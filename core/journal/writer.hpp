@@ -84,6 +84,7 @@ class JournalWriter {
         bool is_done = false;
     };
     [[nodiscard]] SegmentHeader header_of(std::uint64_t segment_index) const;
+    [[nodiscard]] bool is_durable() const;
     [[nodiscard]] bool fits_open_segment(std::size_t group_bytes) const;
     [[nodiscard]] bool roll();
     void chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival);

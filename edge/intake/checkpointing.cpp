@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/planted.hpp"
+
 namespace weir::edge {
 namespace {
 
@@ -67,7 +69,8 @@ void Checkpointing::cut(const Batcher& batcher, Position durable) noexcept {
 void Checkpointing::advance(const Batcher& batcher) noexcept {
     if (step_ != Step::waiting) return;
     for (std::size_t lane = 0; lane < batcher.lanes(); ++lane) {
-        if (batcher.durable_sequence(static_cast<std::uint8_t>(lane)) < cut_until_[lane]) return;
+        const bool is_durable = batcher.durable_sequence(static_cast<std::uint8_t>(lane)) >= cut_until_[lane];
+        if (!is_durable && !WEIR_PLANTED(checkpoint_before_data)) return;
     }
     write_some();
 }

@@ -1,6 +1,7 @@
 // One vector's way: gather, then each stage over all of it.
 #include <algorithm>
 
+#include "core/base/planted.hpp"
 #include "edge/intake/intake.hpp"
 
 namespace weir::edge {
@@ -160,7 +161,7 @@ void Intake::settle(const EventRef& event) {
         case Verdict::duplicate: {
             counters_.duplicates.add(1);
             const AckItem item = item_of(event, wire::AckStatus::duplicate, now_);
-            if (level == wire::AckLevel::received) return book_.ack_now(item);
+            if (level == wire::AckLevel::received || WEIR_PLANTED(early_duplicate_ack)) return book_.ack_now(item);
             return book_.wait_behind_all(level == wire::AckLevel::delivered ? Wait::delivered : Wait::spooled, item);
         }
         case Verdict::rejected:
@@ -174,7 +175,8 @@ void Intake::settle(const EventRef& event) {
     const AckItem item = item_of(event, status, now_);
     if (level == wire::AckLevel::received) return book_.ack_now(item);
     // A dead letter is final where it is durable: nobody waits for central to have it.
-    const bool waits_for_central = level == wire::AckLevel::delivered && event.verdict == Verdict::admitted;
+    const bool waits_for_central =
+        level == wire::AckLevel::delivered && event.verdict == Verdict::admitted && !WEIR_PLANTED(delivered_too_early);
     book_.wait_for(waits_for_central ? Wait::delivered : Wait::spooled, lane, placed.sequence, placed.batch, item);
 }
 

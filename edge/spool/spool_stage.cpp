@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/planted.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
 
 namespace weir::edge {
@@ -207,7 +208,8 @@ void SpoolStage::keep_checkpoint(MonotonicNs now) {
 }
 
 void SpoolStage::trim() {
-    const Position needed = std::min({uplink_.delivered_position(), covered_, stored_start_});
+    const Position sent = WEIR_PLANTED(trim_undelivered) ? durable_end_ : uplink_.delivered_position();
+    const Position needed = std::min({sent, covered_, stored_start_});
     const Position floor{needed.value / segment_bytes_ * segment_bytes_};
     if (floor <= trimmed_) return;
     trimmed_ = floor;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/planted.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace {
