@@ -16,7 +16,7 @@ enum class Planted : std::uint8_t {
     no_duplicate_check,      // central takes a batch that it has
     position_ahead_of_data,  // central's checkpoint knows more than its journal after a crash
     sequence_reuse,          // recovery forgets the last record: its sequences are given again
-    credit_leak,             // not all credit comes back
+    credit_leak,             // credit does not come back
     forget_duplicates,       // recovery does not read identities back from the spool
     early_duplicate_ack,     // a repetition is answered before its original is durable
     checkpoint_before_data,  // intake's memory knows events that the spool does not have

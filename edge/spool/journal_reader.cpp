@@ -1,6 +1,7 @@
 #include "edge/spool/journal_reader.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 #include "core/base/assert.hpp"
@@ -32,6 +33,8 @@ void JournalReader::restart(Position from) {
     WEIR_ASSERT(!reading_);
     for (Buffer& buffer : buffers_) buffer.count = buffer.cursor = 0;
     next_ = from;
+    failures_ = 0;
+    retry_at_ = {};
 }
 
 const ReadRecord* JournalReader::peek() const {
@@ -47,8 +50,9 @@ void JournalReader::pop() {
     front_ ^= 1U;
 }
 
-bool JournalReader::pump(Position durable_end) {
-    if (reading_ || next_ >= durable_end) return false;
+bool JournalReader::pump(Position durable_end, MonotonicNs now) {
+    if (next_ >= durable_end) retry_at_ = {};
+    if (reading_ || next_ >= durable_end || now < retry_at_) return false;
     if (buffers_[front_].count == 0) {
         // Both may be empty; the front one is filled first so that peek() finds the older records.
         if (buffers_[front_ ^ 1U].count != 0) front_ ^= 1U;
@@ -60,13 +64,13 @@ bool JournalReader::pump(Position durable_end) {
         next_.value = segment_index * segment_bytes_ + journal::segment_header_bytes;
         if (next_ >= durable_end) return false;
     }
-    if (!open_segment(segment_index)) {
-        ++damaged_;
-        next_segment(segment_index);
+    limit_ = durable_end;
+    if (const int code = open_segment(segment_index); code != 0) {
+        if (code != ENOENT && try_again(now)) return false;
+        give_up(segment_index);
         return true;
     }
     base_.value = next_.value / journal::block_bytes * journal::block_bytes;
-    limit_ = durable_end;
     const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
     const std::uint64_t end = std::min(segment_end, round_up(durable_end.value, journal::block_bytes));
     const std::uint64_t wanted = std::min<std::uint64_t>(read_buffer_bytes, end - base_.value);
@@ -76,31 +80,45 @@ bool JournalReader::pump(Position durable_end) {
     return true;
 }
 
-bool JournalReader::open_segment(std::uint64_t segment_index) {
-    if (open_segment_ == segment_index && file_.is_valid()) return true;
+// 0 or errno.
+int JournalReader::open_segment(std::uint64_t segment_index) {
+    if (open_segment_ == segment_index && file_.is_valid()) return 0;
     if (file_.is_valid()) io_.close(file_);
     file_ = {};
     const std::string path = directory_ + "/" + journal::segment_file_name(segment_index);
     auto opened = io_.open(path, {.direct = true, .read_only = true});
-    if (!opened) return false;
+    if (!opened) return opened.error().code == 0 ? EIO : opened.error().code;
     file_ = opened.value();
     open_segment_ = segment_index;
-    return true;
+    return 0;
 }
 
-void JournalReader::next_segment(std::uint64_t segment_index) {
-    next_.value = (segment_index + 1) * segment_bytes_ + journal::segment_header_bytes;
+// A disk that fails for a while is no loss: what it holds is asked for again, and only in the end named as gone.
+bool JournalReader::try_again(MonotonicNs now) {
+    retry_at_ = now.plus_ns(read_retry_ns);
+    return ++failures_ < read_tries_max;
+}
+
+// What was in the rest of this segment is missing, which the next record's sequence will show. Not beyond what was durable: the
+// segment may still be written to.
+void JournalReader::give_up(std::uint64_t segment_index) {
+    ++damaged_;
+    failures_ = 0;
+    retry_at_ = {};
+    next_.value = std::min((segment_index + 1) * segment_bytes_ + journal::segment_header_bytes,
+                           std::max(next_.value, round_up(limit_.value, journal::block_bytes)));
 }
 
 void JournalReader::on_completion(const io::Completion& completion) {
     WEIR_ASSERT(reading_);
     reading_ = false;
     if (completion.result <= 0) {
-        // Unreadable: whatever was in the rest of this segment is missing, which the next record's sequence will show.
-        ++damaged_;
-        next_segment(base_.value / segment_bytes_);
+        if (completion.result < 0 && try_again(io_.now())) return;
+        give_up(base_.value / segment_bytes_);
         return;
     }
+    failures_ = 0;
+    retry_at_ = {};
     const auto filled = static_cast<std::uint32_t>(completion.result);
     read_bytes_ += filled;
     parse(buffers_[loading_], filled);
@@ -153,8 +171,7 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
     next_.value = base_.value + at;
     if (is_stuck && next_ < limit_) {
         // A file that ends before its records do.
-        ++damaged_;
-        next_.value = segment_end;
+        give_up(segment_index);
     }
     if (next_.value >= segment_end) next_.value = segment_end + journal::segment_header_bytes;
     buffer.cursor = 0;

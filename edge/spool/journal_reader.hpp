@@ -19,6 +19,9 @@
 namespace weir::edge {
 
 inline constexpr std::uint32_t read_buffer_bytes = 1U << 20;
+// A read that fails with an error is tried so often, once a second, before what it asked for counts as damaged.
+inline constexpr std::uint32_t read_tries_max = 60;
+inline constexpr std::uint64_t read_retry_ns = ns_per_second;
 inline constexpr std::uint32_t read_records_max =
     256;  // per buffer; a group is at least one block, so 256 is all of it
 
@@ -43,7 +46,9 @@ class JournalReader {
     // Forgets what it holds and goes on from `from`. Precondition: !is_reading().
     void restart(Position from);
     // Starts a read if there is a free buffer and something durable to read; true if it did.
-    bool pump(Position durable_end);
+    bool pump(Position durable_end, MonotonicNs now);
+    // When a read that failed is tried again; in the past if none did.
+    [[nodiscard]] MonotonicNs retry_at() const { return retry_at_; }
     [[nodiscard]] const ReadRecord* peek() const;
     void pop();
     void on_completion(const io::Completion& completion);
@@ -66,8 +71,9 @@ class JournalReader {
         std::uint32_t cursor = 0;
         std::array<ReadRecord, read_records_max> records;
     };
-    [[nodiscard]] bool open_segment(std::uint64_t segment_index);
-    void next_segment(std::uint64_t segment_index);
+    [[nodiscard]] int open_segment(std::uint64_t segment_index);
+    [[nodiscard]] bool try_again(MonotonicNs now);
+    void give_up(std::uint64_t segment_index);
     void parse(Buffer& buffer, std::uint32_t filled_bytes);
 
     io::Io& io_;
@@ -84,6 +90,8 @@ class JournalReader {
     Position base_{};   // where the read under way begins
     Position limit_{};  // durable end as of that read
     bool reading_ = false;
+    std::uint32_t failures_ = 0;  // of the present read, one behind the other
+    MonotonicNs retry_at_{};
     std::uint64_t damaged_ = 0;
     std::uint64_t read_bytes_ = 0;
 };

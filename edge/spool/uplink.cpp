@@ -104,6 +104,8 @@ MonotonicNs Uplink::next_deadline() const {
             MonotonicNs at = heard_at_.plus_ns(options_.silent_ms_max * ns_per_ms);
             if (state_ == UplinkState::live) {
                 at = std::min(at, std::max(heard_at_, pinged_at_).plus_ns(options_.ping_ms * ns_per_ms));
+                const bool may_read = memory_count_ == 0 && !reader_.is_reading();
+                if (may_read && reader_.retry_at().value != 0) at = std::min(at, reader_.retry_at());
             }
             return draining_ ? std::min(at, drain_until_) : at;
         }
@@ -419,7 +421,7 @@ void Uplink::retire_acked(MonotonicNs now) {
 
 std::size_t Uplink::pump(MonotonicNs now) {
     std::size_t work = 0;
-    if (state_ == UplinkState::live && memory_count_ == 0 && reader_.pump(extent_.durable_end)) ++work;
+    if (state_ == UplinkState::live && memory_count_ == 0 && reader_.pump(extent_.durable_end, now)) ++work;
     if (sending_ != Sending::nothing) return work;
     if (!control_waiting_.empty()) {
         std::swap(control_waiting_, control_sending_);

@@ -15,6 +15,12 @@ constexpr std::string_view help =
     "weir-sim --seed S [--events N] [--trace [--watch PRODUCER#NUMBER]]\n"
     "                                           one world; exit 1 if a promise was broken\n"
     "weir-sim --seeds A..B [--events N]         many; stops at the first failure with the command that reproduces it\n"
+    "         --crash M:N:HOW[:K]               machine M (0 central) goes down at its N-th disk operation; 0 kill, 1 "
+    "power\n"
+    "                                           loss (nothing pending is kept), 2 (all), 3 (some); K more into the "
+    "next life\n"
+    "         --fail M:N:COUNT                  COUNT operations from the N-th on fail with EIO; 0: all until healing\n"
+    "         --edges N                         so many edges\n"
     "         --no-faults                       the same worlds in fair weather\n"
     "         --twice                           each seed twice: the traces must be equal\n";
 
@@ -33,7 +39,7 @@ std::uint64_t number(std::string_view text) {
 
 int main(int argc, char** argv) {
     weir::sim::WorldOptions options;
-    std::uint64_t first = 1, last = 1;
+    std::uint64_t first = 1, until = 1;
     bool is_twice = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
@@ -41,13 +47,31 @@ int main(int argc, char** argv) {
         if (word == "--seed" || word == "--seeds") {
             const auto dots = value.find("..");
             first = number(value.substr(0, dots));
-            last = dots == std::string_view::npos ? first : number(value.substr(dots + 2));
+            until = dots == std::string_view::npos ? first : number(value.substr(dots + 2));
             ++i;
         } else if (word == "--events") {
             options.events = static_cast<std::uint32_t>(number(value));
             ++i;
         } else if (word == "--trace") {
             options.is_traced = true;
+        } else if (word == "--edges") {
+            options.edges = static_cast<std::uint32_t>(number(value));
+            ++i;
+        } else if (word == "--crash" || word == "--fail") {
+            const auto first_colon = value.find(':');
+            const auto second_colon = value.find(':', first_colon + 1);
+            const auto third_colon = value.find(':', second_colon + 1);
+            const auto machine = static_cast<int>(number(value.substr(0, first_colon)));
+            const auto operation = number(value.substr(first_colon + 1));
+            const auto last = number(value.substr(second_colon + 1));
+            if (word == "--fail") {
+                options.failures.push_back({machine, operation, last == 0 ? UINT64_MAX : last});
+            } else {
+                options.crashes.push_back(
+                    {machine, operation, static_cast<weir::sim::End>(last),
+                     third_colon == std::string_view::npos ? 0 : number(value.substr(third_colon + 1))});
+            }
+            ++i;
         } else if (word == "--watch") {
             options.watched = value;
             ++i;
@@ -63,7 +87,7 @@ int main(int argc, char** argv) {
     std::signal(SIGABRT, on_abort);
     double hours = 0;
     std::uint64_t events = 0, faults = 0, crashes = 0;
-    for (std::uint64_t seed = first; seed <= last; ++seed) {
+    for (std::uint64_t seed = first; seed <= until; ++seed) {
         options.seed = seed;
         std::snprintf(current, sizeof current, "weir-sim: aborted; reproduce with: weir-sim --seed %llu%s\n",
                       static_cast<unsigned long long>(seed), options.has_faults ? "" : " --no-faults");
@@ -83,14 +107,14 @@ int main(int argc, char** argv) {
         events += outcome.events;
         faults += outcome.faults;
         crashes += outcome.crashes;
-        if (first == last) {
+        if (first == until) {
             std::printf("seed %llu: trace %016llx, %llu steps\n", static_cast<unsigned long long>(seed),
                         static_cast<unsigned long long>(outcome.trace_hash),
                         static_cast<unsigned long long>(outcome.steps));
         }
     }
     std::printf("%llu seeds, 0 failures: %.1f simulated hours, %llu events judged, %llu faults, %llu lives ended\n",
-                static_cast<unsigned long long>(last - first + 1), hours, static_cast<unsigned long long>(events),
+                static_cast<unsigned long long>(until - first + 1), hours, static_cast<unsigned long long>(events),
                 static_cast<unsigned long long>(faults), static_cast<unsigned long long>(crashes));
     return 0;
 }

@@ -60,4 +60,21 @@ bool Network::replay_one(int machine, std::uint64_t now_ns) {
     return push(link, 0, link.last_send, now_ns) == link.last_send.size();
 }
 
+bool Network::steal_one(int machine, Link::Theft theft) {
+    auto live = live_links(machine);
+    std::erase_if(live, [](const auto& link) { return !link->is_open[0]; });
+    if (live.empty()) return false;
+    live[random_.below(live.size())]->theft = theft;
+    return true;
+}
+
+void Network::reset_tampered(std::uint64_t now_ns) {
+    for (const auto& one : links) {
+        const auto link = one.lock();
+        if (!link || link->is_reset || !link->was_tampered) continue;
+        link->is_reset = true;
+        link->reset_due_ns = now_ns;
+    }
+}
+
 }  // namespace weir::sim

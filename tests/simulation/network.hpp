@@ -41,6 +41,10 @@ struct Link {
     std::uint64_t reset_due_ns = 0;
     bool is_accepted = false;
     std::vector<std::byte> last_send;  // of side 0: what a replay repeats
+    // Someone between the two takes a whole send of side 0 away, for ever or until after the next one.
+    enum class Theft : std::uint8_t { none, drop, hold } theft = Theft::none;
+    std::vector<std::byte> held;
+    bool was_tampered = false;
 };
 
 class Network {
@@ -75,6 +79,10 @@ class Network {
     bool reset_one(int machine, std::uint64_t now_ns);
     // Repeats the last send of one live connection to `machine`.
     bool replay_one(int machine, std::uint64_t now_ns);
+    // The next send to `machine` on one live connection is dropped, or comes after the one behind it.
+    bool steal_one(int machine, Link::Theft theft);
+    // Connections from which something was taken end: what was held back never came.
+    void reset_tampered(std::uint64_t now_ns);
     [[nodiscard]] Random& random() { return random_; }
 
   private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/base/assert.hpp"
 
@@ -87,7 +88,14 @@ void SimIo::send(io::Socket socket, ConstBytes bytes, io::Token token) {
     one.unsent = bytes;
     one.send_bytes = bytes.size();
     one.is_sending = true;
-    if (one.side == 0) one.link->last_send.assign(bytes.begin(), bytes.end());
+    if (one.side != 0) return;
+    Link& link = *one.link;
+    link.last_send.assign(bytes.begin(), bytes.end());
+    const Link::Theft theft = std::exchange(link.theft, Link::Theft::none);
+    if (theft == Link::Theft::none) return;
+    link.was_tampered = true;
+    if (theft == Link::Theft::hold) link.held = link.last_send;
+    one.unsent = {};
 }
 
 void SimIo::close(io::Socket socket) {
@@ -253,6 +261,10 @@ void SimIo::poll_send(io::Socket socket) {
     }
     one.unsent = one.unsent.subspan(network_.push(link, one.side, one.unsent, clock_.now_ns));
     if (!one.unsent.empty()) return;
+    if (one.side == 0 && !link.held.empty() && link.held != link.last_send) {
+        static_cast<void>(network_.push(link, 0, link.held, clock_.now_ns));
+        link.held.clear();
+    }
     one.is_sending = false;
     complete(one.send_token, io::Op::send, static_cast<std::int32_t>(one.send_bytes), socket);
 }

@@ -25,6 +25,8 @@ enum class Fault : std::uint8_t {
     cut_one_way,
     reset,
     replay,
+    drop,
+    hold_back,
     slow_network,
     disk_full,
     disk_stall,
@@ -34,9 +36,11 @@ enum class Fault : std::uint8_t {
     count
 };
 constexpr std::array<const char*, static_cast<std::size_t>(Fault::count)> fault_names = {
-    "edge_end",    "central_end", "edge_crash_point", "central_crash_point", "pause",     "cut_both",
-    "cut_one_way", "reset",       "replay",           "slow_network",        "disk_full", "disk_stall",
-    "write_error", "sync_error",  "wall_jump"};
+    "edge_end",  "central_end", "edge_crash_point", "central_crash_point",
+    "pause",     "cut_both",    "cut_one_way",      "reset",
+    "replay",    "drop",        "hold_back",        "slow_network",
+    "disk_full", "disk_stall",  "write_error",      "sync_error",
+    "wall_jump"};
 
 class World {
   public:
@@ -148,7 +152,7 @@ void World::make_nodes() {
         disk.fail_from = failure.from_operation;
         disk.fail_count = failure.count;
     }
-    fault_end_ns_ = clock_.now_ns + random_.within(5, 60) * ns_per_second;
+    fault_end_ns_ = clock_.now_ns + random_.within(10, 120) * ns_per_second;
     if (!options_.has_faults) {
         fault_end_ns_ = clock_.now_ns + (options_.failures.empty() ? 1 : 6) * ns_per_second;
         return;
@@ -298,6 +302,12 @@ void World::inject() {
         case Fault::replay:
             static_cast<void>(network_.replay_one(0, now));
             break;
+        case Fault::drop:
+            static_cast<void>(network_.steal_one(0, Link::Theft::drop));
+            break;
+        case Fault::hold_back:
+            static_cast<void>(network_.steal_one(0, Link::Theft::hold));
+            break;
         case Fault::slow_network:
             network_.latency_ns_max = random_.within(1, 300) * ns_per_ms;
             break;
@@ -328,6 +338,7 @@ void World::heal() {
     is_healed_ = true;
     next_fault_ns_ = UINT64_MAX;
     network_.heal();
+    network_.reset_tampered(clock_.now_ns);
     network_.latency_ns_max = 200 * ns_per_us;
     for (Node* node : nodes_) {
         Disk& disk = node->machine.disk;
