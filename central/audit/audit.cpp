@@ -76,8 +76,10 @@ StreamKey key_of(const wire::BatchHeader& batch) {
     return {std::string(wire::name_of(batch.edge_id)), batch.lineage, batch.lane, batch.part};
 }
 
-std::size_t Audit::add_journal(JournalSeen journal) {
-    journals_.push_back(std::move(journal));
+std::size_t Audit::add_journal(std::string directory, bool is_spool) {
+    JournalSeen& seen = journals_.emplace_back();
+    seen.directory = std::move(directory);
+    seen.is_spool = is_spool;
     return journals_.size() - 1;
 }
 

@@ -102,7 +102,7 @@ struct JournalSeen {
 class Audit {
   public:
     // Returns the journal's index.
-    [[nodiscard]] std::size_t add_journal(JournalSeen journal);
+    [[nodiscard]] std::size_t add_journal(std::string directory, bool is_spool);
     [[nodiscard]] JournalSeen& journal(std::size_t index) { return journals_[index]; }
     void take(std::size_t journal, const wire::BatchHeader& batch, std::uint32_t frames, Position position);
     // What central's checkpoint says of a stream; the journal was read after it.

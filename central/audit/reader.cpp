@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "central/audit/tail.hpp"
 #include "central/recovery/recovery.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
@@ -25,16 +26,11 @@ class JournalReading {
         if (!list) return list.error();
         auto scanner = journal::Scanner::open(directory, {});
         if (!scanner) return scanner.error();
-        JournalSeen seen;
-        seen.directory = directory;
-        seen.is_spool = is_spool;
-        std::uint64_t journal_id = 0;
-        if (const auto& segments = list.value().segments; !segments.empty()) {
-            const journal::SegmentHeader& first = segments.front().header;
-            journal_id = first.journal_id;
-            seen.segment_bytes = first.segment_bytes;
-        }
-        return JournalReading(audit.add_journal(std::move(seen)), journal_id, std::move(scanner.value()));
+        const auto& segments = list.value().segments;
+        const std::uint64_t journal_id = segments.empty() ? 0 : segments.front().header.journal_id;
+        const std::size_t index = audit.add_journal(directory, is_spool);
+        if (!segments.empty()) audit.journal(index).segment_bytes = segments.front().header.segment_bytes;
+        return JournalReading(index, journal_id, std::move(scanner.value()));
     }
     // Ends when it has caught up with the writer, if there is one.
     void read(Audit& audit) {
@@ -51,6 +47,13 @@ class JournalReading {
         const journal::SegmentHeader& first = list.value().segments.front().header;
         seen.segment_bytes = first.segment_bytes;
         seen.kept_from = {first.segment_index * first.segment_bytes};
+    }
+    // Once, behind the last read().
+    void finish(Audit& audit) const {
+        JournalSeen& seen = audit.journal(index_);
+        TailFindings tail = look_behind(seen.directory, seen.end);
+        if (!tail.fault.empty()) seen.fault += (seen.fault.empty() ? "" : "; ") + tail.fault;
+        if (!tail.note.empty()) audit.note(std::move(tail.note));
     }
     [[nodiscard]] std::size_t index() const { return index_; }
     [[nodiscard]] std::uint64_t journal_id() const { return journal_id_; }
@@ -154,6 +157,9 @@ Result<Report> read_and_audit(const CentralConfig& config, const std::vector<std
     for (EdgeReading& edge : edges) edge.spool.read(audit);
     journal.value().read(audit);
     letters.value().read(audit);
+    for (const EdgeReading& edge : edges) edge.spool.finish(audit);
+    journal.value().finish(audit);
+    letters.value().finish(audit);
     for (const EdgeReading& edge : edges) {
         if (!edge.checkpoint) continue;
         audit.journal(edge.spool.index()).checkpoint_end = edge.checkpoint->durable;
