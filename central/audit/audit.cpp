@@ -20,6 +20,15 @@ struct PlaceFault {
     std::string what;
 };
 
+// The scan names the end of the record before; what was written next, if it was another group, began at the next block.
+void add_group_place(PlaceFault& fault) {
+    const auto digits = fault.place.find_last_not_of("0123456789") + 1;
+    if (digits == fault.place.size() || digits == 0 || fault.place[digits - 1] != ':') return;
+    const std::uint64_t offset = std::stoull(fault.place.substr(digits));
+    const std::uint64_t group = round_up(offset, std::uint64_t{journal::block_bytes});
+    if (group != offset) fault.what += " (the next write group's place is offset " + number(group) + ")";
+}
+
 // The scan's "FILE:OFFSET: what; FILE:OFFSET: what" one by one.
 std::vector<PlaceFault> split_faults(std::string_view all, const std::string& directory) {
     std::vector<PlaceFault> faults;
@@ -30,6 +39,7 @@ std::vector<PlaceFault> split_faults(std::string_view all, const std::string& di
         const bool has_place = one.starts_with(directory) && colon != std::string_view::npos;
         faults.push_back({std::string(has_place ? one.substr(0, colon) : std::string_view(directory)),
                           std::string(has_place ? one.substr(colon + 2) : one)});
+        add_group_place(faults.back());
         all = next == std::string_view::npos ? std::string_view() : all.substr(next + 2);
     }
     return faults;
@@ -178,6 +188,15 @@ void Audit::edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane
     stream.edge = lane;
 }
 
+void Audit::once_held(std::size_t journal, const wire::BatchHeader& batch) {
+    if (batch.kind == wire::BatchKind::tick || batch.count == 0) return;
+    Stream& stream = streams_[key_of(batch)];
+    stream.lane_name = wire::name_of(batch.lane_name);
+    if (journals_[journal].is_spool) stream.spool_journal = journal;
+    Sequence& had = journals_[journal].is_spool ? stream.spool_had : stream.central_had;
+    had = std::max(had, batch.last_sequence());
+}
+
 void Audit::central_was_read() {
     was_central_read_ = true;
     for (auto& [key, stream] : streams_) stream.central_read_last = stream.central.all.last();
@@ -215,15 +234,19 @@ Report Audit::close() {
 void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
     const Log& central = stream.central;
     const Sequence delivered = stream.edge ? stream.edge->delivered_sequence : 0;
-    const Sequence at_central = std::max({central.all.last(), stream.checkpoint_last, delivered});
+    const Sequence at_central = std::max({central.all.last(), stream.checkpoint_last, delivered, stream.central_had});
     const Sequence known =
-        std::max({at_central, stream.spool.all.last(), stream.edge ? stream.edge->last_sequence : 0});
+        std::max({at_central, stream.spool.all.last(), stream.spool_had, stream.edge ? stream.edge->last_sequence : 0});
     for (const Range& hole : central.all.missing({1, at_central})) {
         const bool is_end = hole.first > central.all.last();
-        const char* what = !is_end ? "a hole between what came before and behind"
-                           : hole.last <= stream.checkpoint_last
-                               ? "the journal ends before; central's checkpoint had them"
-                               : "the journal ends before; it had acked them to the edge";
+        const char* what = "a hole between what came before and behind";
+        if (is_end && hole.last <= stream.central_had) {
+            what = "the journal ends before; records that were cut loose behind its end are not read";
+        } else if (is_end && hole.last <= stream.checkpoint_last) {
+            what = "the journal ends before; central's checkpoint had them";
+        } else if (is_end) {
+            what = "the journal ends before; central had acked them to the edge";
+        }
         for (const Range& range : stream.spool.all.common(hole)) {
             fault(FaultKind::missing_at_central, key, stream, range, place_before(central, range.first),
                   std::string(what) + "; the edge's spool still holds them");
@@ -264,8 +287,8 @@ void Audit::judge_spool(const StreamKey& key, Stream& stream) {
         if (found == stream.spool.marks.end()) return;  // all that it had of this lane may have been released
         first = found->first;
     }
-    const Sequence last =
-        std::max({kept.last(), stream.central_read_last, stream.edge ? stream.edge->last_sequence : 0});
+    const Sequence last = std::max(
+        {kept.last(), stream.central_read_last, stream.spool_had, stream.edge ? stream.edge->last_sequence : 0});
     for (const Range& hole : kept.missing({first, last})) {
         for (const Range& range : stream.central.events.common(hole)) {
             fault(FaultKind::missing_in_spool, key, stream, range, place_before(stream.spool, range.first),

@@ -110,6 +110,8 @@ class Audit {
                        std::uint32_t header_crc);
     // What a spool-checkpoint says of a stream; both journals were read after it.
     void edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane);
+    // A record that lies where no reader finds it: the journal had it once.
+    void once_held(std::size_t journal, const wire::BatchHeader& batch);
     // Central's journal was read once, and what comes now of the spools is newer: they must hold all that it had.
     void central_was_read();
     // The edge of that lineage among the streams seen; empty if there is none.
@@ -138,7 +140,8 @@ class Audit {
     struct Stream {
         std::string lane_name;
         Log central, spool;
-        Sequence central_read_last = 0;  // as of central_was_read()
+        Sequence central_read_last = 0;           // as of central_was_read()
+        Sequence central_had = 0, spool_had = 0;  // by once_held()
         std::optional<std::size_t> spool_journal;
         Sequence checkpoint_last = 0;  // central's
         std::uint32_t checkpoint_crc = 0;

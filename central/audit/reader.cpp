@@ -51,7 +51,8 @@ class JournalReading {
     // Once, behind the last read().
     void finish(Audit& audit) const {
         JournalSeen& seen = audit.journal(index_);
-        TailFindings tail = look_behind(seen.directory, seen.end);
+        TailFindings tail = look_behind(seen.directory, seen.end,
+                                        [&](const wire::BatchHeader& batch) { audit.once_held(index_, batch); });
         if (!tail.fault.empty()) seen.fault += (seen.fault.empty() ? "" : "; ") + tail.fault;
         if (!tail.note.empty()) audit.note(std::move(tail.note));
     }

@@ -31,7 +31,7 @@ std::string text_of(const wire::BatchHeader& batch) {
            std::to_string(batch.last_sequence());
 }
 
-// Calls visit(offset, heads) for each whole pair of headers from `offset` on, until it says false.
+// Calls visit(offset, heads) for each whole pair of headers from `offset` on, to the end of the file.
 template <class Visit>
 void for_each_heads(const journal::PosixFile& file, std::uint64_t offset, Visit&& visit) {
     std::vector<std::byte> buffer(read_bytes + heads_bytes);
@@ -43,14 +43,15 @@ void for_each_heads(const journal::PosixFile& file, std::uint64_t offset, Visit&
         const ConstBytes bytes(buffer);
         for (std::size_t at = 0; at < places; at += wire::frame_alignment) {
             if (wire::load<std::uint32_t>(bytes.subspan(at)) != journal::record_magic) continue;
-            if (load_heads(bytes.subspan(at, heads_bytes), heads) && !visit(offset + at, heads)) return;
+            if (load_heads(bytes.subspan(at, heads_bytes), heads)) visit(offset + at, heads);
         }
     }
 }
 
 }  // namespace
 
-TailFindings look_behind(const std::string& directory, Position end) {
+TailFindings look_behind(const std::string& directory, Position end,
+                         const std::function<void(const wire::BatchHeader&)>& moved) {
     TailFindings found;
     const auto list = journal::list_segments(directory);
     if (!list) return found;
@@ -65,15 +66,15 @@ TailFindings look_behind(const std::string& directory, Position end) {
                        [&](std::uint64_t offset, const Heads& heads) {
                            const std::string place = info.path + ":" + std::to_string(offset) + ": ";
                            if (heads.record.position > begin + offset) {
+                               moved(heads.batch);
+                               if (!found.fault.empty()) return;
                                found.fault = place + "a record of position " + std::to_string(heads.record.position) +
                                              " lies here (" + text_of(heads.batch) + "): bytes before it were cut out";
                            } else if (heads.record.position == begin + offset && found.note.empty()) {
                                found.note = place + "records behind the end, of writes cut by a crash or under way: " +
                                             text_of(heads.batch) + " is the first";
                            }
-                           return found.fault.empty();  // all behind it is moved as well
                        });
-        if (!found.fault.empty()) break;
     }
     return found;
 }

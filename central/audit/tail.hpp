@@ -6,9 +6,11 @@
 // Thread    Blocking; reads only.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "core/base/types.hpp"
+#include "core/wire/batch.hpp"
 
 namespace weir::central::audit {
 
@@ -16,7 +18,8 @@ struct TailFindings {
     std::string fault;  // "FILE:OFFSET: what"; empty if there is none
     std::string note;   // the same; of a writer's last moments
 };
-// `end`: of the last record read; 0 if there was none.
-[[nodiscard]] TailFindings look_behind(const std::string& directory, Position end);
+// `end`: of the last record read; 0 if there was none. Each record that was moved is shown to `moved`.
+[[nodiscard]] TailFindings look_behind(const std::string& directory, Position end,
+                                       const std::function<void(const wire::BatchHeader&)>& moved);
 
 }  // namespace weir::central::audit

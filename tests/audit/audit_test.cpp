@@ -155,10 +155,13 @@ TEST_F(AuditBench, WhatIsLeftOfAJournalBehindACutIsFoundWithoutAnyCheckpoint) {
     lay_out();
     const std::string place = cut_out_group(central_journal(), 2);
     const Report alone = audit(false);
-    EXPECT_FALSE(alone.is_accounted());
     expect_place(alone, FaultKind::damaged, place);
-    store_edge_checkpoint(4);
-    expect_named(audit(), FaultKind::missing_at_central, {2, 4});
+    expect_named(alone, FaultKind::missing_at_central, {2, 4});
+    cut_out_group(spool(), 3);
+    const Report both = audit();
+    expect_named(both, FaultKind::missing_at_central, {2, 2});
+    expect_named(both, FaultKind::missing_at_central, {3, 4});
+    EXPECT_EQ(both.streams.at(0).residue(), 3U);
 }
 
 TEST_F(AuditBench, AMissingSegmentIsFoundAndItsSequencesAreNamed) {
