@@ -80,6 +80,7 @@ TEST_F(AuditBench, AnEventRemovedFromASpoolBeforeCentralHadItIsLostAndNamed) {
     const Report report = audit();
     expect_named(report, FaultKind::lost, {7, 7});
     expect_place(report, FaultKind::damaged, place);
+    EXPECT_NE(text_of(report).find("the next write group's place is offset 12288"), std::string::npos);
     EXPECT_EQ(report.streams.at(0).held, (Ranges{{6, 6}, {8, 8}}));
     EXPECT_EQ(report.streams.at(0).residue(), 1U);
 }
@@ -396,6 +397,8 @@ TEST(RangeSet, IsAsASetOfNumbers) {
             ASSERT_EQ(ranges.first(), *model.begin());
             ASSERT_EQ(ranges.last(), *model.rbegin());
         }
+        const auto all = ranges.all();
+        for (std::size_t i = 1; i < all.size(); ++i) ASSERT_GT(all[i].first, all[i - 1].last + 1);  // They never touch.
         Sequence next = 1;
         for (const Range& range : ranges.missing({1, 80})) {
             for (; next < range.first; ++next) ASSERT_TRUE(model.contains(next));
