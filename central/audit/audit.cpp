@@ -206,7 +206,7 @@ std::string Audit::edge_of(std::uint64_t lineage) const {
     for (const auto& [key, stream] : streams_) {
         if (key.lineage == lineage) return key.edge;
     }
-    return {};
+    return "?";
 }
 
 Report Audit::close() {

@@ -114,7 +114,7 @@ class Audit {
     void once_held(std::size_t journal, const wire::BatchHeader& batch);
     // Central's journal was read once, and what comes now of the spools is newer: they must hold all that it had.
     void central_was_read();
-    // The edge of that lineage among the streams seen; empty if there is none.
+    // The edge of that lineage among the streams seen; "?" if there is none.
     [[nodiscard]] std::string edge_of(std::uint64_t lineage) const;
     void note(std::string what) { notes_.push_back(std::move(what)); }
     [[nodiscard]] Report close();

@@ -110,9 +110,10 @@ TEST_F(AuditBench, TheLastEventRemovedFromASpoolIsNamedWhenItsCheckpointKnowsIt)
     at_edge(lane.events(1));
     lay_out();
     store_edge_checkpoint(1);
-    zero_record(spool(), 2);
+    const std::string place = zero_record(spool(), 2);
     const Report report = audit();
     expect_named(report, FaultKind::lost, {2, 2});
+    expect_place(report, FaultKind::checkpoint, place);
     EXPECT_EQ(report.streams.at(0).residue(), 1U);
 }
 
@@ -313,6 +314,26 @@ TEST_F(AuditOfHeaders, ABatchThatDoesNotChainToTheOneBeforeIsNamed) {
     const Report report = audit_.close();
     expect_named(report, FaultKind::chain, {2, 3});
     EXPECT_EQ(report.faults.size(), 1U);
+}
+
+TEST_F(AuditOfHeaders, ACheckpointThatKnowsAnotherBatchThanTheJournalIsNamed) {
+    const auto first = header_of(lane_.events(2));
+    const auto second = header_of(lane_.events(2));
+    for (const auto& header : {first, second}) {
+        at_central(header);
+        at_edge(header);
+    }
+    audit_.central_knows(key_of(first), "main", 2, first.header_crc ^ 1);
+    audit_.edge_knows(spool_, key_of(second),
+                      {.lane = 0,
+                       .lane_name = "main",
+                       .last_sequence = 4,
+                       .delivered_sequence = 2,
+                       .header_crc = second.header_crc ^ 1});
+    const Report report = audit_.close();
+    expect_named(report, FaultKind::checkpoint, {2, 2});
+    expect_named(report, FaultKind::checkpoint, {4, 4});
+    EXPECT_EQ(report.faults.size(), 2U);
 }
 
 TEST_F(AuditOfHeaders, SequencesThatComeBehindHigherOnesAreNamed) {
