@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
 #include "core/control/journal_tools.hpp"
@@ -9,7 +10,8 @@
 
 namespace {
 
-constexpr int exit_config = 78;  // EX_CONFIG
+constexpr int exit_config = 78;      // EX_CONFIG
+constexpr int exit_audit_usage = 2;  // of an audit: wrong arguments, or nothing to read
 
 std::optional<weir::central::CentralConfig> load(const std::string& path) {
     auto loaded = weir::central::load_config(path);
@@ -44,7 +46,20 @@ int main(int argc, char** argv) {
     letters->add_flag("--json", is_json, "One JSON object a line");
     auto* sequence_option = letters->add_option("--sequence", sequence, "Only this one");
     letters->add_option("--edge", edge, "Only this edge's");
-    CLI11_PARSE(app, argc, argv);
+    std::vector<std::string> edge_dirs;
+    auto* audit =
+        app.add_subcommand("audit", "Account for every event from the journals on disk, also beside a daemon");
+    audit->add_option("--config", config_path, "Configuration file")->required();
+    audit->add_option("--edge-dir", edge_dirs, "data_dir of an edge; once for each edge");
+    audit->add_flag("--json", is_json, "One JSON object a line");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int code = app.exit(error);
+        // Of an audit 1 means a fault: whatever was asked wrongly is 2.
+        const bool is_audit = argc > 1 && std::string_view(argv[1]) == "audit";
+        return code != 0 && is_audit ? exit_audit_usage : code;
+    }
 
     if (journal->parsed()) return weir::control::journal_command(verb, directory, is_json, std::cout, std::cerr);
     if (letters->parsed()) {
@@ -54,7 +69,8 @@ int main(int argc, char** argv) {
         return weir::control::dead_letters_command(verb, directory, is_json, filter, std::cout, std::cerr);
     }
     const auto config = load(config_path);
-    if (!config) return exit_config;
+    if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
+    if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);
         return 0;

@@ -187,6 +187,7 @@ def main():
                ledger["offered"] == ledger["accepted"] + ledger["duplicates"] + ledger["rejected"], ledger)
         for daemon in [*cluster.edges, cluster.central]:
             daemon.stop()
+        cluster.audit()
     print("bad-input: PASS")
     return 0
 

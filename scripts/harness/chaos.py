@@ -69,6 +69,7 @@ def main():
         cluster.verify_journals()
         for daemon in [*cluster.edges, cluster.central]:
             daemon.stop()
+        cluster.audit()
     print(f"{args.scene}: {'PASS' if same else 'FAIL'}")
     return 0 if same else 1
 

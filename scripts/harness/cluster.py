@@ -187,3 +187,13 @@ class Cluster:
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise RuntimeError(f"{daemon.name}'s journal: {done.stdout}{done.stderr}")
+
+    def audit(self):
+        """Central accounts for every event, from its own journals and those of the edges; beside daemons or without them."""
+        command = [BIN / "weir-central", "audit", "--config", self.central.config]
+        for edge in self.edges:
+            command += ["--edge-dir", edge.data_dir]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"audit ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        print(done.stdout.strip().splitlines()[-1], flush=True)

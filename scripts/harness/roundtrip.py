@@ -30,8 +30,10 @@ def main():
         duplicates = sum(edge.ledger()["duplicates"] for edge in cluster.edges)
         print(f"duplicates recognised by the edges: {duplicates}")
         cluster.verify_journals()
+        cluster.audit()
         for daemon in [*cluster.edges, cluster.central]:
             daemon.stop()
+        cluster.audit()
     print("roundtrip: PASS")
     return 0
 

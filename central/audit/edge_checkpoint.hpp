@@ -1,0 +1,34 @@
+// EdgeCheckpoint: what an edge's spool-checkpoint says of its lanes, as an auditor reads it.
+//
+// Central shares no code with the edge: the layout stands here a second time, and tests/audit holds the two together.
+//
+// Format    edge/spool/spool_checkpoint.hpp, version 1; little-endian, fixed layout.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/types.hpp"
+
+namespace weir::central::audit {
+
+struct EdgeLane {
+    LaneId lane = 0;
+    std::string lane_name;
+    Sequence last_sequence = 0;       // durable in the spool
+    Sequence delivered_sequence = 0;  // acked by central
+    std::uint32_t header_crc = 0;     // of the batch that ends with last_sequence
+};
+
+struct EdgeCheckpoint {
+    std::uint64_t lineage = 0;
+    Position durable{};  // the end of the last record that it knows
+    std::vector<EdgeLane> lanes;
+};
+
+// nullopt if it is not of this form.
+[[nodiscard]] std::optional<EdgeCheckpoint> decode_edge_checkpoint(ConstBytes content);
+
+}  // namespace weir::central::audit
