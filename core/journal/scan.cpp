@@ -29,6 +29,7 @@ std::string check_segment(const std::string& path, std::uint64_t index, SegmentH
     if (header.version != journal_version) return "unknown version " + std::to_string(header.version);
     if (header.segment_index != index) return "its header says index " + std::to_string(header.segment_index);
     if (header.segment_bytes < 2 * block_bytes || header.segment_bytes % block_bytes != 0) return "impossible length";
+    if (index > UINT64_MAX / header.segment_bytes - 2) return "impossible index";  // positions in it would wrap
     if (file.file_bytes() < header.segment_bytes) return "shorter than its header says";
     return {};
 }

@@ -77,7 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
     }
     must_say_the_same(*value, theirs);
     const std::string printed = boost::json::serialize(theirs);
-    if (printed.find("Infinity") != printed.npos) return 0;  // how Boost prints 1e999, which is no JSON
+    // How Boost prints 1e999 and 0e999, which is no JSON.
+    if (printed.find("Infinity") != printed.npos || printed.find("NaN") != printed.npos) return 0;
     const auto again = json_parse(printed, fault);
     WEIR_ASSERT(again.has_value());
     must_say_the_same(*again, theirs);

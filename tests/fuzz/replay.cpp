@@ -57,6 +57,19 @@ void on_signal(int number) {
     ::raise(number);
 }
 
+// On a stack of its own: a parser that calls itself for ever has used up the other one.
+void catch_signals() {
+    static std::array<std::byte, 64U << 10> memory;
+    stack_t stack{};
+    stack.ss_sp = memory.data();
+    stack.ss_size = memory.size();
+    ::sigaltstack(&stack, nullptr);
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_ONSTACK;
+    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::sigaction(number, &action, nullptr);
+}
+
 void run(const Bytes& input) {
     // Of exactly its length, so that a sanitizer sees a read one past its end.
     const auto exact = std::make_unique<std::uint8_t[]>(input.size());
@@ -186,7 +199,7 @@ int main(int argc, char** argv) {
         }
     }
     crash_path = std::filesystem::absolute("crash-" + std::filesystem::path(argv[0]).filename().string()).string();
-    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::signal(number, on_signal);
+    catch_signals();
     if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(leave_input);
 
     run({});
