@@ -357,7 +357,7 @@ Tail Scanner::tail() const {
     std::uint64_t segment_bytes = state_->segment_bytes;
     std::uint64_t beyond = 0;
     for (const auto& bad : state_->list.bad) {
-        const std::string path = bad.substr(0, bad.find(": "));
+        const std::string path = bad.substr(0, bad.find(": ", state_->directory.size()));
         const auto index = segment_index_of(std::string_view(path).substr(path.find_last_of('/') + 1));
         if (!index) continue;
         if (segment_bytes == 0) segment_bytes = PosixFile(path, O_RDONLY).file_bytes();

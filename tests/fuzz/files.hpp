@@ -47,7 +47,8 @@ class ScratchDirectory {
     ScratchDirectory() {
         const std::filesystem::path memory = "/dev/shm";
         const auto parent = ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-        std::string name = (parent / "weir-fuzz-XXXXXX").string();
+        // A name with ": " in it: whoever reads back a fault of the form "PATH: what" must not be led astray.
+        std::string name = (parent / "weir: fuzz-XXXXXX").string();
         WEIR_ASSERT(::mkdtemp(name.data()) != nullptr);
         path_ = name;
     }

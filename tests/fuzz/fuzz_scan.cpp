@@ -66,6 +66,15 @@ void must_be_whole(const journal::RecordView& record, const JournalImage& image,
     WEIR_ASSERT(std::equal(lies.begin(), lies.end(), record.batch.begin(), record.batch.end()));
 }
 
+// A segment that could not be read is never written over.
+void must_go_on_behind(const std::string& bad, const std::string& directory, const journal::Tail& tail,
+                       const std::vector<journal::SegmentInfo>& segments) {
+    const auto index = journal::segment_index_of(std::string_view(bad).substr(directory.size() + 1, 24));
+    WEIR_ASSERT(index.has_value());
+    if (segments.empty() || *index > 1000) return;
+    WEIR_ASSERT(tail.end.value >= (*index + 1) * segments[0].header.segment_bytes);
+}
+
 void read_all(const std::string& directory, Position from, const JournalImage& image) {
     const auto listed = journal::list_segments(directory);
     WEIR_ASSERT(listed.ok());
@@ -94,6 +103,7 @@ void read_all(const std::string& directory, Position from, const JournalImage& i
     const journal::Tail tail = scanner.tail();
     WEIR_ASSERT(tail.end.value >= end);
     WEIR_ASSERT(given.empty() || tail.end.value % journal::block_bytes == 0);
+    for (const std::string& bad : listed.value().bad) must_go_on_behind(bad, directory, tail, segments);
     if (!image.is_whole || from.value != 0 || !listed.value().bad.empty()) return;
     WEIR_ASSERT(given == image.positions);
     WEIR_ASSERT(scanner.damaged_records() == 0 && scanner.fault().empty());

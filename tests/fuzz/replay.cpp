@@ -67,7 +67,9 @@ void catch_signals() {
     struct sigaction action {};
     action.sa_handler = on_signal;
     action.sa_flags = SA_ONSTACK;
-    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::sigaction(number, &action, nullptr);
+    ::sigaction(SIGABRT, &action, nullptr);
+    if (__sanitizer_set_death_callback != nullptr) return __sanitizer_set_death_callback(leave_input);  // it tells more
+    for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::sigaction(number, &action, nullptr);
 }
 
 void run(const Bytes& input) {
@@ -200,7 +202,6 @@ int main(int argc, char** argv) {
     }
     crash_path = std::filesystem::absolute("crash-" + std::filesystem::path(argv[0]).filename().string()).string();
     catch_signals();
-    if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(leave_input);
 
     run({});
     std::size_t files = 0;

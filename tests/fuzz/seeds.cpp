@@ -167,6 +167,15 @@ void put_checkpoints(Seeds& seeds) {
               joined({Buffer{std::byte{0}}, part({}), part(seeds.source("tests/journal/golden/checkpoint.1"))}));
 }
 
+void put_journal(Seeds& seeds) {
+    // From the beginning, nothing trimmed; then one step: overwrite at 0 with the golden segment (fuzz_scan.cpp).
+    Buffer input(10);
+    input.push_back(std::byte{6});
+    input.resize(input.size() + 2);
+    samples::append(input, part(seeds.source("tests/journal/golden/segment.seg")));
+    seeds.put("scan", "golden", input);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -178,5 +187,6 @@ int main(int argc, char** argv) {
     put_wire(seeds);
     put_text(seeds);
     put_checkpoints(seeds);
+    put_journal(seeds);
     return seeds.is_good() ? 0 : 1;
 }
