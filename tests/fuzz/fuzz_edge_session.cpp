@@ -24,7 +24,7 @@ const CentralConfig& shared_config() {
         made.listen.connections_max = 3;
         made.limits.edges_max = 4;
         made.limits.positions_max = 8;
-        made.journal.segment_bytes = 4U << 20;
+        made.journal.segment_bytes = 128U << 10;  // bounds the write groups, which are made for each input
         made.runtime.receive_slots = fuzz::SessionIo::slots;
         return made;
     }();

@@ -1,7 +1,7 @@
 // SessionIo: an Io in memory with a peer at the other end of its sockets: the fuzz target is the peer, and nothing waits.
 //
-// Files begin as they are on disk and change in memory only, so that every input finds the same. Writes and sends complete whole at
-// the next wait(). What the peer says lies in slots, as with the real ones; all of them must come back.
+// Files begin empty and lie in memory only: every input finds the same. Writes and sends complete whole at the next wait(). What
+// the peer says lies in slots, as with the real ones; all of them must come back.
 //
 // Thread    One.
 #pragma once
@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -98,11 +96,6 @@ class SessionIo final : public io::Io {
     }
 
     Result<io::File> open(const std::string& path, io::FileOptions) override {
-        if (!files_.contains(path)) {
-            std::ifstream in(path, std::ios::binary);
-            const std::string text{std::istreambuf_iterator<char>(in), {}};
-            files_[path] = copy_of(bytes_of(text));
-        }
         handles_.push_back(&files_[path]);
         return io::File{static_cast<std::int32_t>(handles_.size() - 1)};
     }
