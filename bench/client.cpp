@@ -225,8 +225,9 @@ Status ProducerClient::take_ack(ConstBytes body, MonotonicNs now) {
         return Error{EPROTO, "the edge sent a short ack"};
     for (std::uint32_t i = 0; i < head.ranges; ++i) {
         const auto range = wire::load<wire::AckRange>(body.subspan(sizeof head + i * sizeof(wire::AckRange)));
-        if (range.first_ordinal == 0 || range.first_ordinal + range.count - 1 > end_)
-            return Error{EPROTO, "the edge acked what was not sent"};
+        if (!is_sent(range)) return Error{EPROTO, "the edge acked what was not sent"};
+        if (range.status < wire::AckStatus::accepted || range.status > wire::AckStatus::rejected)
+            return Error{EPROTO, "the edge acked with an unknown status"};
         settle(range, now);
     }
     credit_events_ = std::max(credit_events_, head.credit_events);
@@ -236,6 +237,14 @@ Status ProducerClient::take_ack(ConstBytes body, MonotonicNs now) {
         ++begin_;
     }
     return Done{};
+}
+
+// All of it, to the last byte: what is acked makes room, and what was not sent yet must not be written over.
+bool ProducerClient::is_sent(const wire::AckRange& range) {
+    if (range.first_ordinal == 0 || range.count == 0) return false;
+    if (range.first_ordinal > end_ || range.count > end_ - (range.first_ordinal - 1)) return false;
+    const std::uint64_t last = range.first_ordinal + range.count - 2;  // its index
+    return last < begin_ || entry(last).at + entry(last).bytes <= arena_sent_;
 }
 
 void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {

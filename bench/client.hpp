@@ -83,6 +83,7 @@ class ProducerClient {
     [[nodiscard]] Status receive_some();
     [[nodiscard]] Status take_frame(const wire::FrameHeader& header, ConstBytes body, MonotonicNs now);
     [[nodiscard]] Status take_ack(ConstBytes body, MonotonicNs now);
+    [[nodiscard]] bool is_sent(const wire::AckRange& range);
     void settle(const wire::AckRange& range, MonotonicNs now);
     void disconnect();
     void rewind();

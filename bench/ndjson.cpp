@@ -1,7 +1,7 @@
 #include "bench/ndjson.hpp"
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "core/base/json_scan.hpp"
 #include "core/base/time_text.hpp"
@@ -10,6 +10,7 @@ namespace weir::bench {
 namespace {
 
 constexpr std::size_t line_bytes_max = 1U << 20;
+constexpr unsigned piece_bytes = 64U << 10;
 
 // Reads a text member; false if it is there but no text.
 bool read_text(std::string_view object, std::string_view name, std::string& out) {
@@ -27,6 +28,7 @@ Result<NdjsonReader> NdjsonReader::open(const std::string& path) {
     return NdjsonReader(path, file);
 }
 
+// Only one that has not read yet is moved: out of open().
 NdjsonReader::NdjsonReader(NdjsonReader&& other) noexcept : path_(std::move(other.path_)), file_(other.file_) {
     other.file_ = nullptr;
 }
@@ -35,25 +37,49 @@ NdjsonReader::~NdjsonReader() {
     if (file_ != nullptr) ::gzclose(file_);
 }
 
+// False at the end of the file.
+bool NdjsonReader::fill() {
+    piece_.resize(piece_bytes);
+    const int count = ::gzread(file_, piece_.data(), piece_bytes);
+    piece_.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    piece_at_ = 0;
+    return !piece_.empty();
+}
+
 bool NdjsonReader::read_line() {
     line_.clear();
-    char piece[8192];
-    while (::gzgets(file_, piece, sizeof piece) != nullptr) {
-        const std::size_t bytes = std::strlen(piece);
-        if (line_.size() < line_bytes_max) line_.append(piece, bytes);
-        if (bytes > 0 && piece[bytes - 1] == '\n') break;
+    bool is_begun = false;
+    while (piece_at_ < piece_.size() || fill()) {
+        is_begun = true;
+        const std::size_t end = piece_.find('\n', piece_at_);
+        const std::size_t stop = std::min(end, piece_.size());
+        // What is beyond the limit is read and forgotten: a line that reaches it is refused.
+        line_.append(piece_, piece_at_, std::min(stop - piece_at_, line_bytes_max - line_.size()));
+        piece_at_ = stop + 1;
+        if (end != std::string::npos) break;
     }
-    if (line_.empty()) return false;
+    if (!is_begun) return false;
     ++line_number_;
-    while (!line_.empty() && (line_.back() == '\n' || line_.back() == '\r')) line_.pop_back();
+    while (!line_.empty() && line_.back() == '\r') line_.pop_back();
     return true;
 }
 
+bool NdjsonReader::is_cut_short() const {
+    int code = Z_OK;
+    static_cast<void>(::gzerror(file_, &code));
+    return code != Z_OK && code != Z_STREAM_END;
+}
+
 std::optional<NdjsonLine> NdjsonReader::next() {
-    do {
-        if (!read_line()) return std::nullopt;
-    } while (line_.find_first_not_of(" \t") == std::string::npos);
     NdjsonLine line;
+    do {
+        if (is_at_end_) return std::nullopt;
+        if (read_line()) continue;
+        is_at_end_ = true;
+        if (!is_cut_short()) return std::nullopt;
+        line.fault = path_ + ":" + std::to_string(line_number_ + 1) + ": the file is cut short or damaged from here on";
+        return line;
+    } while (line_.find_first_not_of(" \t") == std::string::npos);
     if (const char* what = parse(line.event)) line.fault = path_ + ":" + std::to_string(line_number_) + ": " + what;
     return line;
 }

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include "core/base/json_scan.hpp"
 #include "core/control/metrics_text.hpp"
 
 namespace weir::central {
@@ -15,21 +16,11 @@ AdminResponse json(std::string body, unsigned status = 200) {
     return {status, "application/json", std::move(body)};
 }
 
+// An event's type may be any bytes: what is printed is JSON all the same.
 std::string quoted(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
-            char escape[8];
-            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-            out += escape;
-        } else {
-            out += c;
-        }
-    }
-    return out += '"';
+    std::string out;
+    json_quote(text, out);
+    return out;
 }
 
 void member(std::string& out, std::string_view name, std::string_view raw) {

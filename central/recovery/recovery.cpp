@@ -24,13 +24,27 @@ Result<std::uint64_t> journal_id_in(const std::string& directory) {
     return list.value().segments.front().header.journal_id;
 }
 
-bool unpack(ConstBytes content, PositionTable& table, CheckpointHead& head) {
+CheckpointRow row_of(ConstBytes content, std::uint32_t index) {
+    return wire::load<CheckpointRow>(content.subspan(sizeof(CheckpointHead) + index * sizeof(CheckpointRow)));
+}
+
+// Whether it is what pack_checkpoint writes: another program's, or of a version to come, it is left alone.
+bool is_checkpoint(ConstBytes content, CheckpointHead& head) {
     if (content.size() < sizeof(CheckpointHead)) return false;
     head = wire::load<CheckpointHead>(content);
     if (head.magic != CheckpointHead{}.magic || head.version != CheckpointHead{}.version) return false;
     if (content.size() != sizeof(CheckpointHead) + head.rows * sizeof(CheckpointRow)) return false;
     for (std::uint32_t i = 0; i < head.rows; ++i) {
-        const auto packed = wire::load<CheckpointRow>(content.subspan(sizeof head + i * sizeof(CheckpointRow)));
+        const CheckpointRow row = row_of(content, i);
+        if (row.part > wire::Part::backlog || row.is_after_gap > 1) return false;
+    }
+    return true;
+}
+
+// False when the table is full.
+bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table) {
+    for (std::uint32_t i = 0; i < head.rows; ++i) {
+        const CheckpointRow packed = row_of(content, i);
         const std::uint32_t index =
             table.claim({packed.edge, packed.lineage, packed.lane, packed.part}, packed.lane_name);
         const std::uint32_t edge = table.claim_edge({packed.edge, packed.lineage});
@@ -105,11 +119,12 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     recovered.notes = loaded.value().faults;
     CheckpointHead head;
     const ConstBytes content(loaded.value().content);
-    if (content.size() >= sizeof head) {
-        const auto peeked = wire::load<CheckpointHead>(content);
-        if (peeked.journal_id != journal_id.value() || peeked.dead_letters_id != dead_letters_id.value()) {
+    if (loaded.value().exists) {
+        if (!is_checkpoint(content, head)) {
+            recovered.notes.push_back(checkpoint_path(config) + ": no checkpoint of this version; not used");
+        } else if (head.journal_id != journal_id.value() || head.dead_letters_id != dead_letters_id.value()) {
             recovered.notes.push_back(checkpoint_path(config) + ": belongs to another journal; not used");
-        } else if (!unpack(content, table, head)) {
+        } else if (!unpack(content, head, table)) {
             return Error{0, checkpoint_path(config) + ": does not fit limits.edges_max and limits.positions_max"};
         } else {
             recovered.from_checkpoint = true;

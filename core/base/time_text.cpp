@@ -8,6 +8,8 @@ namespace {
 
 constexpr int year_min = 1970;
 constexpr int year_max = 2553;  // the last whole year before 2^64 ns
+constexpr std::int64_t end_s =
+    std::chrono::sys_days{std::chrono::year{year_max + 1} / 1 / 1}.time_since_epoch().count() * std::int64_t{86'400};
 
 // Takes fixed-form text from the front; the first mismatch makes all that follows fail too.
 class TimeReader {
@@ -112,7 +114,8 @@ std::optional<WallNs> parse_time(std::string_view text) noexcept {
     if (hours_of_day > 23 || minutes_of_hour > 59 || seconds_of_minute > 59) return std::nullopt;
     const std::int64_t seconds_of_day = hours_of_day * 3600 + minutes_of_hour * 60 + seconds_of_minute;
     const std::int64_t total = sys_days{date}.time_since_epoch().count() * std::int64_t{86'400} + seconds_of_day;
-    if (total < offset_seconds) return std::nullopt;  // before 1970 once in UTC
+    // Before 1970 or behind year_max once in UTC: it could not be read back as it is printed.
+    if (total < offset_seconds || total - offset_seconds >= end_s) return std::nullopt;
     return WallNs{static_cast<std::uint64_t>(total - offset_seconds) * ns_per_second + fraction_ns};
 }
 

@@ -211,7 +211,8 @@ bool AdminServer::Server::is_own_host(std::string_view host) const {
     const bool has_port = colon != host.npos && (bracket == host.npos || colon > bracket);
     std::string name(has_port ? host.substr(0, colon) : host);
     if (name == bound_host) return true;
-    return is_loopback(name + ":0");
+    name += ":0";
+    return !name.starts_with("unix:") && is_loopback(name);  // a Unix path is no host: "unix" is a name like any other
 }
 
 AdminServer::AdminServer(std::string address, AdminHandler handler)

@@ -75,6 +75,10 @@ std::string_view kind_text(ConfigNode::Kind kind) {
     return "";
 }
 
+bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 std::string quoted(std::string_view text) {
     return '"' + std::string(text) + '"';
 }
@@ -110,8 +114,11 @@ std::vector<std::string> ConfigFile::error_lines() const {
     });
     std::vector<std::string> lines;
     for (const ConfigFault* fault : ordered) {
-        lines.push_back(path + ':' + std::to_string(fault->at.line) + ':' + std::to_string(fault->at.column) + ": " +
-                        fault->key + ": " + fault->what);
+        std::string& line =
+            lines.emplace_back(path + ':' + std::to_string(fault->at.line) + ':' + std::to_string(fault->at.column) +
+                               ": " + fault->key + ": " + fault->what);
+        // A key or text of the file may hold anything: one mistake stays one line, and no terminal obeys it.
+        std::replace_if(line.begin(), line.end(), is_control, '?');
     }
     return lines;
 }

@@ -57,6 +57,8 @@ std::string unix_path(const SocketAddress& address) {
 }  // namespace
 
 Result<SocketAddress> parse_address(std::string_view text) {
+    // The system's calls read up to it: "unix:" and a zero would be an abstract socket, and what follows one unseen.
+    if (text.find('\0') != std::string_view::npos) return bad(text.substr(0, text.find('\0')), "a zero byte in it");
     if (text.starts_with("unix:")) return parse_unix(text, text.substr(5));
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos) return bad(text, "neither HOST:PORT nor unix:PATH");

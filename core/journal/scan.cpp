@@ -27,6 +27,7 @@ std::string check_segment(const std::string& path, std::uint64_t index, SegmentH
     if (header.version != journal_version) return "unknown version " + std::to_string(header.version);
     if (header.segment_index != index) return "its header says index " + std::to_string(header.segment_index);
     if (header.segment_bytes < 2 * block_bytes || header.segment_bytes % block_bytes != 0) return "impossible length";
+    if (index > UINT64_MAX / header.segment_bytes - 2) return "impossible index";  // positions in it would wrap
     if (file.file_bytes() < header.segment_bytes) return "shorter than its header says";
     return {};
 }
@@ -357,7 +358,7 @@ Tail Scanner::tail() const {
     std::uint64_t segment_bytes = state_->segment_bytes;
     std::uint64_t beyond = 0;
     for (const auto& bad : state_->list.bad) {
-        const std::string path = bad.substr(0, bad.find(": "));
+        const std::string path = bad.substr(0, bad.find(": ", state_->directory.size()));
         const auto index = segment_index_of(std::string_view(path).substr(path.find_last_of('/') + 1));
         if (!index) continue;
         if (segment_bytes == 0) segment_bytes = PosixFile(path, O_RDONLY).file_bytes();

@@ -87,6 +87,12 @@ void DuplicateFilter::insert(const Fingerprint& fingerprint, std::uint32_t wall_
 bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
     if (!is_intact(entry) || entry.index < next_) return false;
     if (count_ == 0) oldest_ = next_ = entry.index;
+    // Those between were torn or never written. So many that none would be left, and we begin anew: counting there would take
+    // for ever where an index is far off.
+    if (entry.index - next_ >= options_.ids_max) {
+        while (count_ > 0) evict_oldest();
+        oldest_ = next_ = entry.index;
+    }
     for (; next_ < entry.index; ++next_) {
         if (next_ - oldest_ == options_.ids_max) evict_oldest();
     }
@@ -109,7 +115,7 @@ FilterEntry DuplicateFilter::sealed(std::uint64_t index) const noexcept {
 }
 
 bool DuplicateFilter::is_intact(const FilterEntry& entry) const noexcept {
-    return entry.index != 0 && entry.crc == crc_of(entry);
+    return entry.index != 0 && entry.index <= index_max && entry.crc == crc_of(entry);
 }
 
 }  // namespace weir::edge

@@ -52,7 +52,8 @@ class DuplicateFilter {
     [[nodiscard]] bool is_intact(const FilterEntry& entry) const noexcept;
 
   private:
-    static constexpr std::uint32_t empty = 0;  // in table_: ring position + 1
+    static constexpr std::uint32_t empty = 0;                   // in table_: ring position + 1
+    static constexpr std::uint64_t index_max = UINT64_MAX / 2;  // never reached by counting, and next_ cannot wrap
 
     [[nodiscard]] std::uint64_t find(const Fingerprint& fingerprint) const noexcept;
     [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }

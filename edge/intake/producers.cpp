@@ -102,8 +102,12 @@ bool Producers::decode(ConstBytes bytes) {
         Slot& slot = read.emplace_back();
         slot.name = stored.name;
         slot.last_number = stored.last_number;
+        std::uint64_t below = slot.last_number;
         for (std::uint64_t i = 0; i < stored.ranges; ++i, bytes = bytes.subspan(sizeof(Range))) {
-            slot.above.push_back(wire::load<Range>(bytes));
+            const Range range = slot.above.emplace_back(wire::load<Range>(bytes));
+            // In order and with a hole before each, or a number in one could be taken again.
+            if (below == UINT64_MAX || range.first <= below + 1 || range.last < range.first) return false;
+            below = range.last;
         }
     }
     // Slots are kept even where the configuration now allows fewer: their tags are in the spool.

@@ -94,6 +94,8 @@ std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
         lane.gap_events = from.gap_events;
         lane.is_diverged = from.is_diverged != 0;
         if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
+        if (wire::name_field<wire::lane_name_bytes_max>(lane.state.name) != from.name) return std::nullopt;
+        if (from.is_diverged > 1) return std::nullopt;
         if (from.delivered_sequence > from.last_sequence) return std::nullopt;
         checkpoint.lanes.push_back(std::move(lane));
     }
