@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ class Run:
     def start_burst(self, index, count):
         name = f"{self.cluster.edges[index].name}-burst-{sum(isinstance(one, feed.Burst) for one in self.feeds)}"
         self.feeds.append(feed.Burst(self.cluster, index, input_file(), name, count).start())
+        return self.feeds[-1]
 
     # Faults.
     def draw(self):
@@ -244,7 +246,7 @@ class Run:
             "verdict": "PASS" if self.verdict.is_good() else "FAIL", "command": command_of(self.args), "seed": self.args.seed,
             "seconds": round(seconds, 1), "io": sorted({daemon.io_in_use() for daemon in
                                                         [self.cluster.central, *self.cluster.edges]}),
-            "faults": {name: {"count": count, "recovery_s_median": feed.percentile(self.recovery_s[name], 0.5),
+            "faults": {name: {"count": count, "recovery_s_median": median(self.recovery_s[name]),
                               "recovery_s_max": max(self.recovery_s[name], default=None)}
                        for name, count in sorted(self.injected.items())},
             "skipped": self.skipped, "restarts_needed_after_disk_faults": self.scene.restarts_needed,
@@ -252,6 +254,10 @@ class Run:
             "ack_latency_ms": {"spooled": feed.latency_ms(spooled, self.windows),
                                "delivered": feed.latency_ms(delivered, self.windows)},
             "ledger": getattr(self, "ledger", None), "checks": self.verdict.rows}
+
+
+def median(values):
+    return statistics.median(values) if values else None
 
 
 def spoil(path, how):
@@ -286,6 +292,10 @@ def print_certificate(said):
             print(f"  {level + ', ' + side:<22}{row['slices']:>8}{number(row['median_p99_ms'], ' ms'):>14}"
                   f"{number(row['worst_p99_ms'], ' ms'):>14}")
     print()
+    if said["ledger"]:
+        for side in ("edges", "central"):
+            print(f"  ledger, {side}: " + ", ".join(f"{name} {value}" for name, value in said["ledger"][side].items()))
+        print()
     for row in said["checks"]:
         print(f"  {'ok  ' if row['pass'] else 'FAIL'}  {row['check']}: {row['said']}")
     print(f"\nchaos run: {said['verdict']}\nagain: {said['command']}", flush=True)

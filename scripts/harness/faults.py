@@ -4,6 +4,7 @@ A fault acts on a resource ("process:north", "uplink:north", "intake:north", "pr
 `begin` and `heal` do what their names say; a daemon is always alive and its own after `heal`.
 """
 import dataclasses
+import json
 import os
 import pathlib
 import resource
@@ -20,10 +21,14 @@ from cluster import BIN, READY_SECONDS_MAX
 FAKETIME = next((path for path in map(pathlib.Path, (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/faketime/libfaketimeMT.so.1")) if path.exists()), None)
+SEGMENT_HEADER_BYTES = 4096
 FILE_BYTES_LIMIT = 512 * 1024
 RECOVERS_ALONE_SECONDS = 3
-SMALL_SPOOL = "[spool]\nsegment_bytes = 1048576\nbytes_max = 8388608\ncheckpoint_ms = 1000\n"
+SMALL_SPOOL = "[spool]\nsegment_bytes = 1048576\nbytes_max = 8388608\ncheckpoint_ms = 10000\n"
 SPOOL_FULL_EVENTS = 40_000
+DISK_FULL_EVENTS = 20_000
+SEGMENTS_EVENTS = 12_000  # fill some segments of the small spool
+DELIVERED_SECONDS_MAX = 10
 
 
 @dataclasses.dataclass
@@ -100,6 +105,7 @@ def limit_files(scene, index):
 
 def unlimit_files(scene, index):
     daemon = scene.daemon(index)
+    say_state(scene, index)
     if daemon.process.poll() is None:
         _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
@@ -112,7 +118,7 @@ def fill_disk(scene, index):
     for megabytes in (256, 64, 16, 4, 1):
         _fill(volume, megabytes << 20)
     _fill(volume, 4096)
-    scene.start_burst(index or 0, 20_000)
+    scene.start_burst(index or 0, DISK_FULL_EVENTS)
 
 
 def _fill(volume, step_bytes):
@@ -125,8 +131,23 @@ def _fill(volume, step_bytes):
 
 
 def free_disk(scene, index):
+    say_state(scene, index)
     (scene.volumes[scene.daemon(index).name] / "filler").unlink()
     restart_unless_well(scene, index)
+
+
+def empty_spool(scene, index):
+    say_state(scene, index)
+    scene.cluster.uplinks[index].heal()
+
+
+def say_state(scene, index):
+    """Leaves word of how a daemon fares while its disk is short."""
+    daemon = scene.daemon(index)
+    if daemon.process.poll() is None:
+        counts = daemon.ledger()
+        counts = f", {counts['held']} events held" if "held" in counts else ""
+        scene.note(f"{daemon.name} says {readiness(daemon)[1]!r}{counts}")
 
 
 def restart_unless_well(scene, index):
@@ -134,7 +155,7 @@ def restart_unless_well(scene, index):
     daemon = scene.daemon(index)
     give_up = time.monotonic() + RECOVERS_ALONE_SECONDS
     while time.monotonic() < give_up and daemon.process.poll() is None:
-        if is_ready(daemon):
+        if readiness(daemon)[0]:
             return
         time.sleep(0.05)
     code = daemon.process.poll()
@@ -144,26 +165,25 @@ def restart_unless_well(scene, index):
     daemon.start()
 
 
-def is_ready(daemon):
+def readiness(daemon):
+    """(whether it is ready, what it says)."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/readyz", timeout=2):
-            return True
+        with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/readyz", timeout=5) as answer:
+            return True, answer.read().decode().strip()
     except urllib.error.HTTPError as error:
-        # An edge that only waits for central is as well as it can be.
-        return b"uplink" in (said := error.read()) and b"spool" not in said
-    except OSError:
-        return False
+        return False, error.read().decode().strip()
 
 
 def flip_byte(scene, index):
     """Changes a byte of a closed segment that central has all of; half of the time the edge reads it at its next start."""
     edge = scene.daemon(index)
+    scene.start_burst(index, SEGMENTS_EVENTS).thread.join(DELIVERED_SECONDS_MAX)
     found = delivered_segment(edge)
     if found is None:
         scene.note(f"{edge.name}: no closed segment is delivered and still there: nothing flipped")
     else:
         path, end = found
-        at = scene.rng.randrange(4096, end)
+        at = scene.rng.randrange(SEGMENT_HEADER_BYTES, end)
         with open(path, "r+b") as file:
             file.seek(at)
             old = file.read(1)[0]
@@ -187,12 +207,11 @@ def delivered_segment(edge):
     for one in filled[:-1]:
         last += one["events"]
         if last <= delivered and pathlib.Path(one["file"]).exists():
-            found = (pathlib.Path(one["file"]), one["end_position"] - one["first_position"] + 4096)
+            found = (pathlib.Path(one["file"]), one["end_position"] - one["first_position"] + SEGMENT_HEADER_BYTES)
     return found
 
 
 def json_lines(daemon, verb, lines_max=None):
-    import json
     with subprocess.Popen([BIN / daemon.program, "journal", verb, daemon.data_dir, "--json"], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True) as tool:
         lines = []
@@ -240,7 +259,7 @@ def kinds():
         Kind("uplink-cut", "uplink", (0.5, 4), told("uplinks", "cut"), told("uplinks", "heal")),
         Kind("uplink-hold-acks", "uplink", (1, 6), switched("uplinks", down=held), told("uplinks", "heal")),
         Kind("uplink-hold-both", "uplink", (1, 6), switched("uplinks", up=held, down=held), told("uplinks", "heal")),
-        Kind("spool-full", "small", (2, 4), spool_full, told("uplinks", "heal")),
+        Kind("spool-full", "small", (2, 4), spool_full, empty_spool),
         Kind("file-limit", "edge", (1, 3), limit_files, unlimit_files),
         Kind("file-limit-central", "central", (1, 3), limit_files, unlimit_files),
         Kind("flip-byte", "small", (0, 1), flip_byte, start_if_killed),

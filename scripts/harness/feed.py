@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import random
+import statistics
 import subprocess
 import threading
 import time
@@ -134,12 +135,6 @@ class Burst(Feed):
         self.send_slice(self.count_wanted, None, True)
 
 
-def percentile(values, share):
-    """None of nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
-
-
 def latency_ms(feeds, windows):
     """p99 to the ack, of slices beside no fault and of slices beside one: {"calm": …, "fault": …}, each with its median and worst."""
     sides = {"calm": [], "fault": []}
@@ -147,5 +142,5 @@ def latency_ms(feeds, windows):
         for begin, end, report in feed.reports:
             is_beside = any(begin < until and end > since for since, until in windows)
             sides["fault" if is_beside else "calm"].append(report["latency_us"]["p99"] / 1000)
-    return {side: {"slices": len(values), "median_p99_ms": percentile(values, 0.5), "worst_p99_ms": max(values, default=None)}
+    return {side: {"slices": len(values), "median_p99_ms": statistics.median(values) if values else None, "worst_p99_ms": max(values, default=None)}
             for side, values in sides.items()}
