@@ -57,12 +57,15 @@ class Daemon:
         self.log = directory / f"{name}.log"
         self.process = None
 
-    def start(self, environment=None):
+    def start(self, environment=None, is_awaited=True):
         """`environment`: variables on top of this process's own."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.launcher, BIN / self.program, "run", "--config", self.config, f"--io={self.io}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+        return self.await_ready() if is_awaited else self
+
+    def await_ready(self):
         give_up = time.monotonic() + READY_SECONDS_MAX
         while True:
             try:
