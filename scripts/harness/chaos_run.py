@@ -20,9 +20,11 @@ import subprocess
 import sys
 import time
 
+import audit
+import certificate
 import faults
 import feed
-from cluster import BIN, ROOT, Cluster, input_file
+from cluster import BIN, Cluster, input_file
 
 NAMES = ("north", "center", "south", "east", "west", "coast", "hills", "plain")
 IN_NAMESPACE = "WEIR_CHAOS_NAMESPACE"
@@ -34,20 +36,6 @@ DELIVERED_RATE = 50  # of the feed that asks for `delivered`, beside the one tha
 CALM_S = (1.6, 3.2)  # between faults
 PAIR_SHARE = 0.2
 FAST = "reconnect_ms_max = 1000\n"  # a run has many outages: no long pause of the edge after each
-SETTLED = ("dead_lettered", "shed", "expired", "gap")
-
-
-class Verdict:
-    """What was checked, and whether it holds."""
-
-    def __init__(self):
-        self.rows = []
-
-    def check(self, what, is_good, said):
-        self.rows.append({"check": what, "pass": bool(is_good), "said": str(said)})
-
-    def is_good(self):
-        return all(row["pass"] for row in self.rows) and bool(self.rows)
 
 
 class Run:
@@ -60,7 +48,8 @@ class Run:
         self.injected = collections.Counter()
         self.recovery_s = collections.defaultdict(list)
         self.windows = []  # (begin, recovered) of each fault, monotonic
-        self.verdict = Verdict()
+        self.verdict = audit.Verdict()
+        self.ledger = None
         self.skipped = {}
         self.kinds = self.available_kinds()
 
@@ -68,7 +57,7 @@ class Run:
         kinds = faults.kinds()
         if self.scene.volumes:
             kinds += faults.disk_kinds()
-        else:
+        elif wants_disks(self.args):
             self.skipped["disk-full"] = "needs root, mkfs.ext4 and loop devices"
         if faults.FAKETIME:
             kinds += faults.clock_kinds()
@@ -185,59 +174,10 @@ class Run:
         self.check_alive()
         self.cluster.wait_until_delivered(DRAIN_SECONDS_MAX)
 
-    def audit(self):
-        edges = [edge.ledger() for edge in self.cluster.edges]
-        central = self.cluster.central.ledger()
-        for daemon in [*self.cluster.edges, self.cluster.central]:
-            daemon.stop()
-        acked = feed.Account()
-        for one in self.feeds:
-            acked.add_all(one.acked)
-        path = self.cluster.central_events()
-        if self.args.spoil_audit:
-            spoil(path, self.args.spoil_audit)
-        stored = feed.account_of([path])
-        lost, extra = acked.minus(stored), stored.minus(acked)
-        check = self.verdict.check
-        check("lost: acknowledged and not in central's journal", not lost, sum(lost.values()))
-        check("duplicates, or events that nobody sent, in central's journal", not extra, sum(extra.values()))
-        check("events acknowledged", acked.count() > 0, acked.count())
-        self.audit_ledger(edges, central, acked.count())
-        self.audit_journals()
-        self.audit_by_tool()
-
-    def audit_ledger(self, edges, central, acked_count):
-        check = self.verdict.check
-        sums = {name: sum(row[name] for row in edges) for name in edges[0] if isinstance(edges[0][name], int)}
-        letters = sum(lane["appended"] for lane in central["lanes"] if lane["lane"] == "dead-letters")
-        stored = central["totals"]["appended"] - letters
-        residue = (sums["offered"] - sums["duplicates"] - sums["rejected"] - sums["shed"] - sums["expired"] - sums["gap"]
-                   - sums["held"] - stored - letters)
-        check("ledger: residue from the edges' offers to central's disk", residue == 0, residue)
-        check("ledger: residue of each edge", all(row["residue"] == 0 for row in edges), [row["residue"] for row in edges])
-        check("ledger: residue of central", central["totals"]["residue"] == 0, central["totals"]["residue"])
-        check("ledger: accepted is what was acknowledged", sums["accepted"] == acked_count, sums["accepted"])
-        check("ledger: nothing dead-lettered, shed, expired or declared a gap", not any(sums[name] for name in SETTLED),
-              {name: sums[name] for name in SETTLED})
-        self.ledger = {"edges": sums, "central": central["totals"]}
-
-    def audit_journals(self):
-        for daemon in [self.cluster.central, *self.cluster.edges]:
-            if daemon.name in self.scene.flipped:
-                continue  # what was flipped there may still lie there
-            done = subprocess.run([BIN / daemon.program, "journal", "verify", daemon.data_dir], capture_output=True, text=True,
-                                  check=False)
-            self.verdict.check(f"journal of {daemon.name} verifies", done.returncode == 0,
-                               "ok" if done.returncode == 0 else (done.stdout + done.stderr).strip()[-300:])
-
-    def audit_by_tool(self):
-        listed = subprocess.run([BIN / "weir-central", "--help"], capture_output=True, text=True, check=False).stdout
-        if "\n  audit" not in listed:
+    def audit_all(self):
+        self.ledger = audit.audit(self.cluster, self.feeds, self.scene.flipped, self.verdict, self.args.spoil_audit)
+        if not audit.has_tool():
             self.skipped["weir-central audit"] = "this binary does not have it"
-            return
-        done = subprocess.run([BIN / "weir-central", "audit", self.cluster.central.data_dir], capture_output=True, text=True,
-                              check=False)
-        self.verdict.check("weir-central audit", done.returncode == 0, (done.stdout + done.stderr).strip()[-300:])
 
     def certificate(self, seconds):
         spooled = [one for one in self.feeds if one.name.endswith("-spooled")]
@@ -246,24 +186,14 @@ class Run:
             "verdict": "PASS" if self.verdict.is_good() else "FAIL", "command": command_of(self.args), "seed": self.args.seed,
             "seconds": round(seconds, 1), "io": sorted({daemon.io_in_use() for daemon in
                                                         [self.cluster.central, *self.cluster.edges]}),
-            "faults": {name: {"count": count, "recovery_s_median": median(self.recovery_s[name]),
+            "faults": {name: {"count": count, "recovery_s_median": statistics.median(self.recovery_s[name]) if self.recovery_s[name] else None,
                               "recovery_s_max": max(self.recovery_s[name], default=None)}
                        for name, count in sorted(self.injected.items())},
             "skipped": self.skipped, "restarts_needed_after_disk_faults": self.scene.restarts_needed,
             "batches_replayed": sum(one.replayed for one in self.cluster.uplinks), "notes": self.scene.notes,
             "ack_latency_ms": {"spooled": feed.latency_ms(spooled, self.windows),
                                "delivered": feed.latency_ms(delivered, self.windows)},
-            "ledger": getattr(self, "ledger", None), "checks": self.verdict.rows}
-
-
-def median(values):
-    return statistics.median(values) if values else None
-
-
-def spoil(path, how):
-    """Changes what the audit reads, to see it fail: one event taken away, or one twice."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-1] if how == "lose" else [*lines, lines[-1]]))
+            "ledger": self.ledger, "checks": self.verdict.rows}
 
 
 def command_of(args):
@@ -274,45 +204,22 @@ def command_of(args):
     return " ".join(parts)
 
 
-def print_certificate(said):
-    def number(value, unit=""):
-        return "-" if value is None else f"{value:,.2f}{unit}"
-    print(f"\ncertificate of {said['command']}\n{said['seconds']} s, io {', '.join(map(str, said['io']))}\n")
-    print(f"  {'fault':<22}{'count':>6}{'recovery: median':>19}{'max':>10}")
-    for name, row in said["faults"].items():
-        print(f"  {name:<22}{row['count']:>6}{number(row['recovery_s_median'], ' s'):>19}{number(row['recovery_s_max'], ' s'):>10}")
-    print(f"  {'all':<22}{sum(row['count'] for row in said['faults'].values()):>6}")
-    for name, why in said["skipped"].items():
-        print(f"  skipped: {name}: {why}")
-    print(f"  batches sent again by a proxy: {said['batches_replayed']}; restarts that a disk fault needed: "
-          f"{said['restarts_needed_after_disk_faults']}")
-    print(f"\n  {'p99 until the ack':<22}{'slices':>8}{'median':>14}{'worst':>14}")
-    for level, sides in said["ack_latency_ms"].items():
-        for side, row in sides.items():
-            print(f"  {level + ', ' + side:<22}{row['slices']:>8}{number(row['median_p99_ms'], ' ms'):>14}"
-                  f"{number(row['worst_p99_ms'], ' ms'):>14}")
-    print()
-    if said["ledger"]:
-        for side in ("edges", "central"):
-            print(f"  ledger, {side}: " + ", ".join(f"{name} {value}" for name, value in said["ledger"][side].items()))
-        print()
-    for row in said["checks"]:
-        print(f"  {'ok  ' if row['pass'] else 'FAIL'}  {row['check']}: {row['said']}")
-    print(f"\nchaos run: {said['verdict']}\nagain: {said['command']}", flush=True)
-
-
-def enter_namespace():
+def enter_namespace(args):
     """As root: the same command again in a mount namespace of its own, so that small file systems end with it."""
-    if os.geteuid() == 0 and IN_NAMESPACE not in os.environ and shutil.which("unshare") and shutil.which("mkfs.ext4"):
+    if os.geteuid() == 0 and wants_disks(args) and IN_NAMESPACE not in os.environ and shutil.which("unshare") and shutil.which("mkfs.ext4"):
         can = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
         if can:
             os.environ[IN_NAMESPACE] = "1"
             os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
 
 
-def small_volumes(cluster, megabytes):
+def wants_disks(args):
+    return not args.only or "disk-full" in args.only
+
+
+def small_volumes(args, cluster, megabytes):
     """Where it is possible: central and the edge with the small spool on file systems that can be filled."""
-    if IN_NAMESPACE not in os.environ:
+    if IN_NAMESPACE not in os.environ or not wants_disks(args):
         return {}
     volumes = {}
     for daemon, size in ((cluster.central, megabytes), (cluster.edges[-1], 512)):
@@ -344,14 +251,14 @@ def parse():
 
 def main():
     args = parse()
-    enter_namespace()
+    enter_namespace(args)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     extras = ["[cache]\nproducers_max = 16384\n" for _ in range(args.edges)]
     extras[-1] += faults.SMALL_SPOOL
     cluster = Cluster(NAMES[:args.edges], io=args.io, edge_extra=[FAST + extra for extra in extras], is_proxied=True,
                       central_extra="[journal]\nsegment_bytes = 4194304\n",
                       launcher=[BIN / "weir-no-uring"] if args.refuse_uring else [])
-    volumes = small_volumes(cluster, 4096 + int(args.minutes * 60 * args.edges * args.rate / 1024))
+    volumes = small_volumes(args, cluster, 4096 + int(args.minutes * 60 * args.edges * args.rate / 1024))
     print(f"chaos run: seed {args.seed}, {args.edges} edges, {input_file().name}\nagain: {command_of(args)}", flush=True)
     began = time.monotonic()
     try:
@@ -364,11 +271,11 @@ def main():
                 run.start_feeds()
                 run.inject(args.minutes * 60)
                 run.drain()
-                run.audit()
+                run.audit_all()
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 run.verdict.check("the run goes through", False, error)
             said = run.certificate(time.monotonic() - began)
-            print_certificate(said)
+            certificate.show(said)
             if args.json:
                 with open(args.json, "w", encoding="utf-8") as out:
                     json.dump(said, out, indent=1)

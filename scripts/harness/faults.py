@@ -29,6 +29,7 @@ SPOOL_FULL_EVENTS = 40_000
 DISK_FULL_EVENTS = 20_000
 SEGMENTS_EVENTS = 12_000  # fill some segments of the small spool
 DELIVERED_SECONDS_MAX = 10
+REPLAY_SECONDS_MAX = 10
 
 
 @dataclasses.dataclass
@@ -84,6 +85,17 @@ def told(where, order, *arguments):
     def act(scene, index):
         getattr(getattr(scene.cluster, where)[index], order)(*arguments)
     return act
+
+
+def replay_ended(scene, index):
+    """Batches must pass for one to be sent again: on a busy disk that takes its time."""
+    uplink = scene.cluster.uplinks[index]
+    give_up = time.monotonic() + REPLAY_SECONDS_MAX
+    while uplink.replays_wanted and time.monotonic() < give_up:
+        time.sleep(0.02)
+    if uplink.replays_wanted:
+        scene.note(f"{uplink.replays_wanted} batches were not sent again: none passed")
+    uplink.heal()
 
 
 def nothing(_scene, _index):
@@ -272,7 +284,7 @@ def kinds():
                  told(f"{where}s", "heal"))]
     all_kinds += [
         Kind("intake-hold", "intake", (1, 4), switched("intakes", up=held, down=held), told("intakes", "heal")),
-        Kind("uplink-replay", "uplink", (1, 2), told("uplinks", "replay", 5), told("uplinks", "heal"))]
+        Kind("uplink-replay", "uplink", (1, 2), told("uplinks", "replay", 5), replay_ended)]
     return all_kinds
 
 
