@@ -125,7 +125,10 @@ def unlimit_files(scene, index):
 
 
 def fill_disk(scene, index):
-    """Takes all that is left of the daemon's file system, and makes sure that it wants more."""
+    """Takes all that is left of the daemon's file system, and makes sure that it wants more. (An edge that can deliver uses its
+    files again and never needs room: it cannot.)"""
+    if index is not None:
+        scene.cluster.uplinks[index].cut()
     volume = scene.volumes[scene.daemon(index).name]
     for megabytes in (256, 64, 16, 4, 1):
         _fill(volume, megabytes << 20)
@@ -145,6 +148,8 @@ def _fill(volume, step_bytes):
 def free_disk(scene, index):
     say_state(scene, index)
     (scene.volumes[scene.daemon(index).name] / "filler").unlink()
+    if index is not None:
+        scene.cluster.uplinks[index].heal()
     restart_unless_well(scene, index)
 
 
