@@ -283,6 +283,8 @@ def main():
                 raise RuntimeError("see above")
     except RuntimeError:
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         for volume in volumes.values():
             subprocess.run(["umount", volume], check=False)
