@@ -1,6 +1,7 @@
 #include "edge/daemon.hpp"
 
 #include <cinttypes>
+#include <cstring>
 
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
@@ -132,6 +133,8 @@ struct EdgeDaemon::Parts {
     Runner spool_runner;
     std::unique_ptr<control::AdminServer> admin;
     std::atomic<bool> is_draining{false};
+    // Why the spool has no next file, 0 if it has one: as the control thread last looked.
+    std::atomic<int> next_file_errno{0};
     Told told;
 };
 
@@ -286,6 +289,11 @@ void EdgeDaemon::Parts::tell_changes() {
         told.is_poisoned = true;
         control::log_error("spool_poisoned", {{"edge", edge}, {"errno", spool.poisoned_errno.get()}});
     }
+    if (const int now = segments->prepare_errno(); now != next_file_errno.load(std::memory_order_relaxed)) {
+        next_file_errno.store(now, std::memory_order_relaxed);
+        if (now == 0) control::log_warn("spool_has_next_file", {{"edge", edge}});
+        if (now != 0) control::log_error("spool_without_next_file", {{"edge", edge}, {"error", std::strerror(now)}});
+    }
     if (is_full() != told.is_full) {
         told.is_full = !told.is_full;
         control::log_warn(told.is_full ? "spool_full" : "spool_has_room",
@@ -298,6 +306,8 @@ std::vector<std::string> EdgeDaemon::Parts::unready_reasons() const {
     if (is_draining.load(std::memory_order_relaxed)) reasons.emplace_back("draining");
     if (counters.spool.poisoned_errno.get() != 0) reasons.emplace_back("the spool's disk failed");
     if (is_full()) reasons.emplace_back("the spool is full");
+    if (const int code = next_file_errno.load(std::memory_order_relaxed); code != 0)
+        reasons.emplace_back("the spool has no next file, errno " + std::to_string(code));
     if (intake_runner.is_finished() || spool_runner.is_finished()) reasons.emplace_back("a runner has ended");
     return reasons;
 }

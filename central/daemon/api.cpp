@@ -169,6 +169,9 @@ AdminResponse ready(const ApiSources& sources) {
     if (const auto code = sources.shared.poison_errno.get(); code != 0) {
         add("storage: the journal cannot be written, errno " + std::to_string(code));
     }
+    if (const auto code = sources.shared.full_errno.get(); code != 0) {
+        add("storage: no next journal file, errno " + std::to_string(code));
+    }
     if (sources.is_draining.load(std::memory_order_relaxed)) add("draining");
     if (!sources.is_alive.load(std::memory_order_relaxed)) add("ingest does not move");
     const bool is_ready = reasons.empty();

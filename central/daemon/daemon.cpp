@@ -60,14 +60,25 @@ int fail(std::string_view what, const Error& error) {
     return 1;
 }
 
-void log_changes(const IngestShared& shared, std::uint64_t& connections, std::uint64_t& poison) {
-    if (const auto now = shared.connections.get(); now != connections) {
+struct Logged {
+    std::uint64_t connections = 0;
+    std::uint64_t poison = 0;
+    std::uint64_t full = 0;
+};
+
+void log_changes(const IngestShared& shared, Logged& logged) {
+    if (const auto now = shared.connections.get(); now != logged.connections) {
         control::log_info("connections", {{"count", now}});
-        connections = now;
+        logged.connections = now;
     }
-    if (const auto now = shared.poison_errno.get(); now != poison) {
+    if (const auto now = shared.poison_errno.get(); now != logged.poison) {
         control::log_error("journal_poisoned", {{"error", std::strerror(static_cast<int>(now))}});
-        poison = now;
+        logged.poison = now;
+    }
+    if (const auto now = shared.full_errno.get(); now != logged.full) {
+        if (now == 0) control::log_warn("journal_has_room");
+        if (now != 0) control::log_error("journal_full", {{"error", std::strerror(static_cast<int>(now))}});
+        logged.full = now;
     }
 }
 
@@ -139,7 +150,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                   {"positions", shared.positions.row_count()}});
 
     control::SignalWatch signals;
-    std::uint64_t beat = 0, connections = 0, poison = 0;
+    std::uint64_t beat = 0;
+    Logged logged;
     std::uint32_t still_looks = 0;
     bool was_halted = false;
     while (!runner.is_finished()) {
@@ -152,7 +164,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             was_halted = true;
             runner.request_halt();
         }
-        log_changes(shared, connections, poison);
+        log_changes(shared, logged);
         // A parked runner's heart stands still too: only its deadlines, the checkpoint's at the latest, move it.
         const std::uint64_t now_beat = runner.heartbeat();
         still_looks = now_beat == beat ? still_looks + 1 : 0;

@@ -62,6 +62,8 @@ class GroupJournal {
     [[nodiscard]] bool is_empty() const { return used_ == 0; }             // all is durable
     [[nodiscard]] bool is_submitted() const { return used_ == written_; }  // nothing waits for its write to begin
     [[nodiscard]] bool is_waiting() const { return used_ != written_; }
+    // A group that could not be appended although no write is under way.
+    [[nodiscard]] bool is_waiting_for_segment() const { return is_waiting() && writer_.writes_in_flight() == 0; }
     [[nodiscard]] Position last_group() const { return last_group_; }
     [[nodiscard]] const journal::JournalWriter& writer() const { return writer_; }
     [[nodiscard]] std::uint64_t groups_written() const { return groups_written_; }

@@ -119,9 +119,8 @@ MonotonicNs IngestStage::next_deadline() const {
     if (shared_.poison_errno.get() != 0) return next;  // nothing is written any more
     // While a checkpoint is being written its completion wakes us, and so does the group that a packed one waits for.
     if (!is_packed_ && !checkpoint_file_.is_busy()) next = std::min(next, next_checkpoint_);
-    // A group that could not be appended although no write is under way waits for a segment.
-    const auto waits = [](const GroupJournal& one) { return one.is_waiting() && one.writer().writes_in_flight() == 0; };
-    if (waits(journal_) || waits(dead_letters_)) next = std::min(next, io_.now().plus_ns(retry_ns));
+    if (journal_.is_waiting_for_segment() || dead_letters_.is_waiting_for_segment())
+        next = std::min(next, io_.now().plus_ns(retry_ns));
     return next;
 }
 
@@ -470,6 +469,11 @@ std::size_t IngestStage::commit(MonotonicNs now) {
     if (groups > 0) last_append_ = now;
     shared_.groups.add(groups);
     shared_.written_bytes.set(journal_.writer().written_bytes() + dead_letters_.writer().written_bytes());
+    int full_errno = 0;
+    for (const GroupJournal* one : {&journal_, &dead_letters_}) {
+        if (one->is_waiting_for_segment()) full_errno = std::max(full_errno, one->writer().prepare_errno());
+    }
+    shared_.full_errno.set(static_cast<std::uint64_t>(full_errno));
     for (const GroupJournal* one : {&journal_, &dead_letters_}) {
         if (!one->writer().is_poisoned() || shared_.poison_errno.get() != 0) continue;
         shared_.poison_errno.set(static_cast<std::uint64_t>(std::max(1, one->writer().poison_errno())));

@@ -35,6 +35,7 @@ struct IngestShared {
     Counter connections, accepted, batches, batch_bytes, groups, written_bytes, ticks;
     Counter checkpoints, checkpoints_skipped, checkpoint_errno;
     Counter poison_errno, paused;
+    Counter full_errno;  // why the next segment cannot be made that a group waits for; 0 when none does
     // Release by ingest after durability, acquire by the reader.
     std::atomic<std::uint64_t> durable_position{0};
     std::vector<std::string> addresses;  // bound; written before start() returns

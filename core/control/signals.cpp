@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <ctime>
+#include <initializer_list>
 
 #include "core/base/assert.hpp"
 
@@ -25,8 +26,10 @@ void block_signals() noexcept {
     WEIR_ASSERT(failed == 0);
     struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
-    const int refused = sigaction(SIGPIPE, &ignore, nullptr);
-    WEIR_ASSERT(refused == 0);
+    for (const int number : {SIGPIPE, SIGXFSZ}) {
+        const int refused = sigaction(number, &ignore, nullptr);
+        WEIR_ASSERT(refused == 0);
+    }
 }
 
 Wish SignalWatch::wait(std::uint64_t wait_ms_max) noexcept {

@@ -15,7 +15,8 @@ enum class Wish : std::uint8_t {
     reload,  // SIGHUP
 };
 
-// SIGTERM, SIGINT and SIGHUP wait until they are asked for; SIGPIPE is ignored (a write says EPIPE).
+// SIGTERM, SIGINT and SIGHUP wait until they are asked for; SIGPIPE and SIGXFSZ are ignored
+// (a write says EPIPE, EFBIG).
 void block_signals() noexcept;
 
 class SignalWatch {

@@ -71,6 +71,8 @@ class JournalWriter {
     [[nodiscard]] Position end_position() const { return end_; }  // where the next group would go, at the earliest
     [[nodiscard]] bool is_poisoned() const { return poisoned_; }
     [[nodiscard]] int poison_errno() const { return poison_errno_; }
+    // errno of the last failed preparation of a segment, 0 if the last one went well.
+    [[nodiscard]] int prepare_errno() const { return segments_.prepare_errno(); }
     [[nodiscard]] std::uint32_t writes_in_flight() const { return in_flight_count_; }
     [[nodiscard]] std::uint64_t written_bytes() const { return written_bytes_; }
     // Everything before `position` is no longer needed: whole segments below it are recycled or deleted.

@@ -150,8 +150,9 @@ void Intake::keep_checkpoint(MonotonicNs now) {
     if (poisoned_ || stalled_) return;
     // After a failure not at once again: the disk may be full.
     const bool may_hurry = !checkpointing_.has_failed() || now.since(checkpoint_at_) >= ns_per_second;
-    const bool hurries =
-        naming_ || checkpointing_.ids_since() > filter_.options().ids_max / 4 || (draining_ && !final_cut_);
+    const bool hurries = naming_ || checkpointing_.ids_since() > filter_.options().ids_max / 4 ||
+                         durable_.value > checkpointing_.covered().value + read_back_bytes_max ||
+                         (draining_ && !final_cut_);
     if (!(hurries && may_hurry) && now.since(checkpoint_at_) < checkpoint_ns_) return;
     if (draining_) {
         if (vector_.count() > 0 || !input_is_drained_) return;

@@ -42,6 +42,14 @@ void Producers::absorb(Slot& slot) noexcept {
 
 NumberVerdict Producers::take(std::uint32_t slot_index, std::uint64_t number) noexcept {
     Slot& slot = slots_[slot_index];
+    const bool is_behind_hole =
+        number > slot.last_number + 1 && slot.above_head < slot.above.size() && number <= slot.above.back().last + 1;
+    // Whoever has no answer for a number sends it again before it goes on. So what this one leaves out was answered: its
+    // record was damaged since, or it was rejected.
+    if (is_behind_hole) {
+        slot.last_number = number - 1;
+        absorb(slot);
+    }
     if (number <= slot.last_number) return NumberVerdict::duplicate;
     if (number != slot.last_number + 1) return NumberVerdict::gap;
     slot.last_number = number;

@@ -33,7 +33,8 @@ class Producers {
     [[nodiscard]] std::int32_t connection(std::uint32_t slot) const { return slots_[slot].connection; }
     void set_connection(std::uint32_t slot, std::int32_t connection) { slots_[slot].connection = connection; }
 
-    // Judges the next number of a producer, and takes it if it is fresh.
+    // Judges the next number of a producer, and takes it if it is fresh. A number that comes behind a hole which recovery found
+    // closes the hole; beyond all that is known it is a gap.
     [[nodiscard]] NumberVerdict take(std::uint32_t slot, std::uint64_t number) noexcept;
     // A number found in the spool, in any order; unknown slots are left alone. May allocate: recovery only.
     void recover(std::uint32_t slot, std::uint64_t number);

@@ -89,7 +89,9 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     // What is still being written is delivered too before the uplink says goodbye.
     if (draining_ && (is_quiet() || journal_.is_poisoned())) uplink_.drain(now);
     work += uplink_.do_work(now);
-    if (now >= checkpoint_at_ || draining_) keep_checkpoint(now);
+    const Position stored = std::max(stored_start_, storing_start_);
+    const bool hurries = durable_end_.value > stored.value + read_back_bytes_max;
+    if (now >= checkpoint_at_ || hurries || draining_) keep_checkpoint(now);
     work += notes_.flush();
     notes_.ring_if_published();
     return work;

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+
+import proxy
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("WEIR_BIN", ROOT / "build/release/bin"))
@@ -46,19 +49,23 @@ def get_json(port, path):
 
 
 class Daemon:
-    def __init__(self, name, program, config_text, directory, admin_port, io):
-        self.name, self.program, self.admin_port, self.io = name, program, admin_port, io
+    def __init__(self, name, program, config_text, directory, admin_port, io, launcher=()):
+        self.name, self.program, self.admin_port, self.io, self.launcher = name, program, admin_port, io, launcher
         self.data_dir = directory / name
         self.config = directory / f"{name}.toml"
         self.config.write_text(config_text.replace("DATA_DIR", str(self.data_dir)))
         self.log = directory / f"{name}.log"
         self.process = None
 
-    def start(self):
+    def start(self, environment=None, is_awaited=True):
+        """`environment`: variables on top of this process's own."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [BIN / self.program, "run", "--config", self.config, f"--io={self.io}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [*self.launcher, BIN / self.program, "run", "--config", self.config, f"--io={self.io}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+        return self.await_ready() if is_awaited else self
+
+    def await_ready(self):
         give_up = time.monotonic() + READY_SECONDS_MAX
         while True:
             try:
@@ -87,23 +94,37 @@ class Daemon:
     def ledger(self):
         return get_json(self.admin_port, "/api/v1/ledger")
 
+    def io_in_use(self):
+        """uring or epoll, as the last start wrote to the log."""
+        said = re.findall(r"\bio=(\w+)", self.log.read_text(errors="replace"))
+        return said[-1] if said else None
+
 
 class Cluster:
-    def __init__(self, edge_names, io="auto", edge_extra=""):
+    """`edge_extra` is more configuration: one text for all edges, or a list with one for each. `is_proxied`: a proxy.Proxy stands
+    before central for each edge (`uplinks`) and before each edge for its producers (`intakes`)."""
+
+    def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-"))
+        extras = [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra
         ports = iter(free_ports(2 + 2 * len(edge_names)))
         edges_port, admin = next(ports), next(ports)
         self.central = Daemon("central", "weir-central", (
             'data_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
-            f'edges = "127.0.0.1:{edges_port}"\nadmin = "127.0.0.1:{admin}"\n'), self.directory, admin, io)
-        self.edges, self.producer_ports = [], []
-        for name in edge_names:
+            f'edges = "127.0.0.1:{edges_port}"\nadmin = "127.0.0.1:{admin}"\n{central_extra}'), self.directory, admin, io,
+            launcher)
+        self.edges, self.producer_ports, self.uplinks, self.intakes = [], [], [], []
+        for index, (name, extra) in enumerate(zip(edge_names, extras)):
             producers, admin = next(ports), next(ports)
+            if is_proxied:
+                self.uplinks.append(proxy.Proxy(edges_port, is_framed=True, seed=index))
+                self.intakes.append(proxy.Proxy(producers, seed=index))
             self.edges.append(Daemon(name, "weir-edge", (
                 f'edge_id = "{name}"\ndata_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
                 f'producers = ["127.0.0.1:{producers}"]\nadmin = "127.0.0.1:{admin}"\n[uplink]\n'
-                f'centrals = ["127.0.0.1:{edges_port}"]\n{edge_extra}'), self.directory, admin, io))
-            self.producer_ports.append(producers)
+                f'centrals = ["127.0.0.1:{self.uplinks[-1].port if is_proxied else edges_port}"]\n{extra}'), self.directory,
+                admin, io, launcher))
+            self.producer_ports.append(self.intakes[-1].port if is_proxied else producers)
         self.senders = []
 
     def __enter__(self):
@@ -124,6 +145,8 @@ class Cluster:
         for daemon in [*self.edges, self.central]:
             if daemon.process is not None and daemon.process.poll() is None:
                 daemon.kill()
+        for one in [*self.uplinks, *self.intakes]:
+            one.close()
         if kind is not None and os.environ.get("WEIR_KEEP"):
             print(f"kept: {self.directory}", file=sys.stderr)
             return
@@ -145,14 +168,14 @@ class Cluster:
             out.close()
         return parts
 
-    def send(self, index, path, ack="delivered", producer=None, rate=None):
+    def send(self, index, path, ack="delivered", producer=None, rate=None, stderr=None):
         command = [BIN / "weir-bench", "send", "--to", f"127.0.0.1:{self.producer_ports[index]}", "--ndjson", path,
                    "--ack", ack, "--json"]
         if producer:
             command += ["--producer", producer]
         if rate:
             command += ["--rate", str(rate)]
-        sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
         self.senders.append(sender)
         return sender
 

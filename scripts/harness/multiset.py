@@ -12,12 +12,15 @@ import sys
 FIELDS = ("id", "type", "source", "time", "key", "data")
 
 
+def canonical(event):
+    return json.dumps([event.get(field) for field in FIELDS], sort_keys=True)
+
+
 def events(paths):
     for path in paths:
         with (gzip.open if str(path).endswith(".gz") else open)(path, "rt", encoding="utf-8") as lines:
             for line in lines:
-                event = json.loads(line)
-                yield json.dumps([event.get(field) for field in FIELDS], sort_keys=True)
+                yield canonical(json.loads(line))
 
 
 def compare(expected_paths, actual_paths):

@@ -44,6 +44,25 @@ TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
     EXPECT_EQ(kept().size(), 12U);
 }
 
+TEST_F(IngestTest, WithoutRoomForTheNextSegmentItSaysSoAndGoesOnWhenThereIs) {
+    Central central(config);
+    // A directory in the way of the third segment: making it fails, and is tried again every second.
+    const std::string in_the_way = journal_directory(config) + "/00000000000000000002.tmp";
+    ASSERT_TRUE(std::filesystem::create_directory(in_the_way));
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    // Two segments and a bit: the last group waits.
+    for (int i = 0; i < 10; ++i) edge.send(lane.events(5, 200U << 10));
+    for (int looks = 0; looks < 10'000 && central.shared().full_errno.get() == 0; ++looks) ::usleep(1000);
+    EXPECT_EQ(central.shared().full_errno.get(), static_cast<std::uint64_t>(EISDIR));
+    EXPECT_EQ(central.shared().poison_errno.get(), 0U);
+    std::filesystem::remove(in_the_way);
+    ASSERT_TRUE(edge.await_ack(50));
+    EXPECT_EQ(central.shared().full_errno.get(), 0U);
+    EXPECT_EQ(kept().size(), 10U);
+}
+
 TEST_F(IngestTest, ABatchSentTwiceIsKeptOnceCountedAndAckedAgain) {
     Central central(config);
     ScriptedEdge edge(central.port());

@@ -25,5 +25,10 @@ TEST(SignalWatch, ABrokenPipeDoesNotEndTheProcess) {
     EXPECT_EQ(raise(SIGPIPE), 0);
 }
 
+TEST(SignalWatch, AFileAtItsLimitDoesNotEndTheProcess) {
+    block_signals();
+    EXPECT_EQ(raise(SIGXFSZ), 0);
+}
+
 }  // namespace
 }  // namespace weir::control

@@ -80,7 +80,8 @@ TEST(Producers, KnowExactlyTheRecoveredNumbersWhateverTheirOrder) {
         ASSERT_TRUE(read.decode(bytes));
         for (std::uint64_t number = read.last_number(slot) + 1; number <= 100;) {
             ASSERT_FALSE(model.contains(number));
-            ASSERT_EQ(read.take(slot, number + 1), NumberVerdict::gap);
+            const std::uint64_t known = *model.rbegin();
+            ASSERT_EQ(read.take(slot, std::max(known, read.last_number(slot)) + 2), NumberVerdict::gap);
             ASSERT_EQ(read.take(slot, number), NumberVerdict::fresh);
             ASSERT_EQ(read.take(slot, number), NumberVerdict::duplicate);
             do ++number;
@@ -88,6 +89,21 @@ TEST(Producers, KnowExactlyTheRecoveredNumbersWhateverTheirOrder) {
             ASSERT_EQ(read.last_number(slot), number - 1);
         }
     }
+}
+
+TEST(Producers, AHoleThatTheProducerGoesOnBehindIsClosed) {
+    Producers producers(4);
+    const std::uint32_t slot = producers.add("cam").value();
+    for (const std::uint64_t number : {1, 2, 5, 6, 9}) producers.recover(slot, number);
+    EXPECT_EQ(producers.last_number(slot), 2U);
+    EXPECT_EQ(producers.take(slot, 11), NumberVerdict::gap);  // 10 was never seen: not a hole
+    EXPECT_EQ(producers.take(slot, 5), NumberVerdict::duplicate);
+    EXPECT_EQ(producers.last_number(slot), 6U);
+    EXPECT_EQ(producers.take(slot, 4), NumberVerdict::duplicate);
+    EXPECT_EQ(producers.take(slot, 7), NumberVerdict::fresh);
+    EXPECT_EQ(producers.take(slot, 10), NumberVerdict::fresh);
+    EXPECT_EQ(producers.take(slot, 8), NumberVerdict::duplicate);
+    EXPECT_EQ(producers.take(slot, 12), NumberVerdict::gap);
 }
 
 TEST(Producers, GiveNoSlotBeyondTheirBound) {

@@ -84,6 +84,18 @@ TEST(SpoolStage, DeletesOnlyWhatIsDeliveredAndCoveredAndCheckpointed) {
     EXPECT_TRUE(bench.until([&] { return segment_count(bench) <= 3; }));
 }
 
+TEST(SpoolStage, DoesNotWaitForTheTimeOfItsCheckpointWhenMuchIsWritten) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()}, {.bytes_max = 2 * read_back_bytes_max, .checkpoint_ms = 600'000});
+    bench.centrals = {&central};
+    bench.open();
+    spool_bytes(bench, 1U << 20);
+    EXPECT_EQ(bench.counters.checkpoints.get(), 0U);
+    spool_bytes(bench, read_back_bytes_max);
+    EXPECT_TRUE(bench.until([&] { return bench.counters.checkpoints.get() == 1; }));
+}
+
 TEST(SpoolStage, KeepsWhatIntakesCheckpointStillNeeds) {
     ScriptedCentral central;
     SpoolBench bench({central.address()});
