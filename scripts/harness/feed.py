@@ -142,5 +142,6 @@ def latency_ms(feeds, windows):
         for begin, end, report in feed.reports:
             is_beside = any(begin < until and end > since for since, until in windows)
             sides["fault" if is_beside else "calm"].append(report["latency_us"]["p99"] / 1000)
-    return {side: {"slices": len(values), "median_p99_ms": statistics.median(values) if values else None, "worst_p99_ms": max(values, default=None)}
+    return {side: {"slices": len(values), "median_p99_ms": statistics.median(values) if values else None,
+                   "worst_p99_ms": max(values, default=None)}
             for side, values in sides.items()}
