@@ -95,6 +95,8 @@ class Feed:
         begin = time.monotonic()
         sender = self.cluster.send(self.index, path, ack=self.ack, rate=rate, producer=slice_name if is_numbered else None,
                                    stderr=subprocess.PIPE)
+        if self.cluster.is_ending:
+            sender.kill()  # begun while the others were ended
         out, err = sender.communicate()
         self.cluster.senders.remove(sender)
         if sender.returncode != 0:
