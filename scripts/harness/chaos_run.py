@@ -179,6 +179,11 @@ class Run:
         if not audit.has_tool():
             self.skipped["weir-central audit"] = "this binary does not have it"
 
+    def fault_row(self, name):
+        took = self.recovery_s[name]
+        return {"count": self.injected[name], "recovery_s_median": statistics.median(took) if took else None,
+                "recovery_s_max": max(took, default=None)}
+
     def certificate(self, seconds):
         spooled = [one for one in self.feeds if one.name.endswith("-spooled")]
         delivered = [one for one in self.feeds if one.name.endswith("-delivered")]
@@ -186,9 +191,7 @@ class Run:
             "verdict": "PASS" if self.verdict.is_good() else "FAIL", "command": command_of(self.args), "seed": self.args.seed,
             "seconds": round(seconds, 1), "io": sorted({daemon.io_in_use() for daemon in
                                                         [self.cluster.central, *self.cluster.edges]}),
-            "faults": {name: {"count": count, "recovery_s_median": statistics.median(self.recovery_s[name]) if self.recovery_s[name] else None,
-                              "recovery_s_max": max(self.recovery_s[name], default=None)}
-                       for name, count in sorted(self.injected.items())},
+            "faults": {name: self.fault_row(name) for name in sorted(self.injected)},
             "skipped": self.skipped, "restarts_needed_after_disk_faults": self.scene.restarts_needed,
             "batches_replayed": sum(one.replayed for one in self.cluster.uplinks), "notes": self.scene.notes,
             "ack_latency_ms": {"spooled": feed.latency_ms(spooled, self.windows),

@@ -126,6 +126,7 @@ class Cluster:
                 admin, io, launcher))
             self.producer_ports.append(self.intakes[-1].port if is_proxied else producers)
         self.senders = []
+        self.is_ending = False
 
     def __enter__(self):
         try:
@@ -138,7 +139,8 @@ class Cluster:
         return self
 
     def __exit__(self, kind, error, trace):
-        for sender in self.senders:
+        self.is_ending = True
+        for sender in list(self.senders):
             if sender.poll() is None:
                 sender.kill()
                 sender.wait()

@@ -95,6 +95,8 @@ class Feed:
         begin = time.monotonic()
         sender = self.cluster.send(self.index, path, ack=self.ack, rate=rate, producer=slice_name if is_numbered else None,
                                    stderr=subprocess.PIPE)
+        if self.cluster.is_ending:
+            sender.kill()  # begun while the others were ended
         out, err = sender.communicate()
         self.cluster.senders.remove(sender)
         if sender.returncode != 0:
@@ -142,5 +144,6 @@ def latency_ms(feeds, windows):
         for begin, end, report in feed.reports:
             is_beside = any(begin < until and end > since for since, until in windows)
             sides["fault" if is_beside else "calm"].append(report["latency_us"]["p99"] / 1000)
-    return {side: {"slices": len(values), "median_p99_ms": statistics.median(values) if values else None, "worst_p99_ms": max(values, default=None)}
+    return {side: {"slices": len(values), "median_p99_ms": statistics.median(values) if values else None,
+                   "worst_p99_ms": max(values, default=None)}
             for side, values in sides.items()}
