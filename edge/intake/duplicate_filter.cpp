@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -39,11 +40,11 @@ std::uint64_t DuplicateFilter::find(const Fingerprint& fingerprint) const noexce
     return slot;
 }
 
-bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t wall_seconds) const noexcept {
+bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept {
     const std::uint64_t slot = find(fingerprint);
     if (table_[slot] == empty) return false;
-    const std::uint32_t then = ring_[table_[slot] - 1].wall_seconds;
-    return wall_seconds <= then || wall_seconds - then <= options_.lifetime_s;
+    const std::uint32_t then = ring_[table_[slot] - 1].seconds;
+    return seconds <= then || seconds - then <= options_.lifetime_s;
 }
 
 void DuplicateFilter::erase(std::uint64_t slot) noexcept {
@@ -70,18 +71,19 @@ void DuplicateFilter::evict_oldest() noexcept {
     ++oldest_;
 }
 
-void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t wall_seconds) noexcept {
+void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
     if (next_ - oldest_ == options_.ids_max) evict_oldest();
     const std::uint64_t position = position_of(next_);
     const std::uint64_t slot = find(fingerprint);
-    ring_[position] = {fingerprint.high, fingerprint.low, next_, wall_seconds, 0};
+    ring_[position] = {fingerprint.high, fingerprint.low, next_, seconds, 0};
     table_[slot] = static_cast<std::uint32_t>(position + 1);
+    newest_seconds_ = std::max(newest_seconds_, seconds);
     ++next_;
     ++count_;
 }
 
-void DuplicateFilter::insert(const Fingerprint& fingerprint, std::uint32_t wall_seconds) noexcept {
-    place(fingerprint, wall_seconds);
+void DuplicateFilter::insert(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
+    place(fingerprint, seconds);
 }
 
 bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
@@ -96,7 +98,7 @@ bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
     for (; next_ < entry.index; ++next_) {
         if (next_ - oldest_ == options_.ids_max) evict_oldest();
     }
-    place({entry.high, entry.low}, entry.wall_seconds);
+    place({entry.high, entry.low}, entry.seconds);
     return true;
 }
 

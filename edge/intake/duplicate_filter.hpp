@@ -3,7 +3,7 @@
 // A ring of entries in order of admission, laid out in memory as on disk, and an open-addressing index into it.
 //
 // Thread    Intake runner (control thread during recovery).
-// Law       An entry lives until ids_max newer ones came or lifetime_s passed; a wall clock that steps back makes none older.
+// Law       An entry lives until ids_max newer ones came or lifetime_s of running time passed: no step of the wall clock ages it.
 // Bounds    ids_max * 32 bytes + index of at least 2 * ids_max * 4 bytes, all made at construction.
 #pragma once
 
@@ -18,9 +18,9 @@ namespace weir::edge {
 struct FilterEntry {
     std::uint64_t high = 0;
     std::uint64_t low = 0;
-    std::uint64_t index = 0;  // counts admissions from 1; 0 = empty
-    std::uint32_t wall_seconds = 0;
-    std::uint32_t crc = 0;  // over the fields above and the seed: an entry torn, or of another spool, is no entry
+    std::uint64_t index = 0;    // counts admissions from 1; 0 = empty
+    std::uint32_t seconds = 0;  // of running time, all lives of the spool together
+    std::uint32_t crc = 0;      // over the fields above and the seed: an entry torn, or of another spool, is no entry
 };
 static_assert(sizeof(FilterEntry) == 32);
 
@@ -37,12 +37,14 @@ class DuplicateFilter {
     void prefetch(const Fingerprint& fingerprint) const noexcept {
         __builtin_prefetch(&table_[fingerprint.low & mask_]);
     }
-    [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t wall_seconds) const noexcept;
+    [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
     // As the newest; the oldest makes room.
-    void insert(const Fingerprint& fingerprint, std::uint32_t wall_seconds) noexcept;
+    void insert(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     // An entry read back, in rising order of index. False if its checksum says no.
     bool restore(const FilterEntry& entry) noexcept;
 
+    // Of all entries so far: where a new life's clock goes on.
+    [[nodiscard]] std::uint32_t newest_seconds() const { return newest_seconds_; }
     [[nodiscard]] std::uint64_t next_index() const { return next_; }
     [[nodiscard]] std::uint64_t oldest_index() const { return oldest_; }
     [[nodiscard]] std::uint64_t count() const { return count_; }
@@ -58,7 +60,7 @@ class DuplicateFilter {
     [[nodiscard]] std::uint64_t find(const Fingerprint& fingerprint) const noexcept;
     [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }
     [[nodiscard]] std::uint32_t crc_of(const FilterEntry& entry) const noexcept;
-    void place(const Fingerprint& fingerprint, std::uint32_t wall_seconds) noexcept;
+    void place(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     void evict_oldest() noexcept;
     void erase(std::uint64_t slot) noexcept;
 
@@ -69,6 +71,7 @@ class DuplicateFilter {
     std::uint64_t oldest_ = 1;
     std::uint64_t next_ = 1;
     std::uint64_t count_ = 0;
+    std::uint32_t newest_seconds_ = 0;
 };
 
 }  // namespace weir::edge

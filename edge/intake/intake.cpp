@@ -65,6 +65,8 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
 }
 
 Status Intake::start() {
+    started_at_ = io_.now();
+    filter_age_base_ = filter_.newest_seconds();
     if (auto opened = checkpointing_.open(); !opened) return opened;
     for (const std::string& address : listen_on_) {
         auto socket = io_.listen({address}, {.owner = owner_, .kind = accept_kind});

@@ -78,7 +78,7 @@ class Intake final : public Stage {
     void decode();
     void cache();
     void judge_numbered(EventRef& event);
-    void judge_unnumbered(EventRef& event, std::uint32_t wall_seconds);
+    void judge_unnumbered(EventRef& event, std::uint32_t seconds);
     void batch();
     void settle(const EventRef& event);
     void finish_vector();
@@ -140,6 +140,9 @@ class Intake final : public Stage {
     std::uint64_t slots_held_ = 0;
 
     MonotonicNs now_{};
+    MonotonicNs started_at_{};
+    std::uint64_t filter_age_base_ =
+        0;  // seconds of earlier lives: identities age by running time, never by the wall clock
     WallNs wall_{};
     MonotonicNs looked_at_{};      // when timeouts were last looked for
     MonotonicNs checkpoint_at_{};  // when the last one began

@@ -106,7 +106,7 @@ Status IntakeMemory::store_filter() const {
     return journal::sync_directory(data_dir_);
 }
 
-void IntakeMemory::note(const wire::FrameView& frame, std::uint32_t wall_seconds) {
+void IntakeMemory::note(const wire::FrameView& frame, std::uint32_t seconds) {
     if (frame.header.tag != 0) {
         if (frame.header.number != 0) producers_.recover(frame.header.tag - 1U, frame.header.number);
         return;
@@ -115,13 +115,13 @@ void IntakeMemory::note(const wire::FrameView& frame, std::uint32_t wall_seconds
     wire::EventView event;
     if (wire::verify_event(frame.body, event) != wire::Reason::none) return;
     const Fingerprint fingerprint = filter_.fingerprint(event.source, event.id);
-    if (!filter_.contains(fingerprint, wall_seconds)) filter_.insert(fingerprint, wall_seconds);
+    if (!filter_.contains(fingerprint, seconds)) filter_.insert(fingerprint, seconds);
 }
 
 void IntakeMemory::replay(const wire::BatchHeader& header, ConstBytes body) {
     if (header.kind != wire::BatchKind::events) return;
-    const auto wall_seconds = static_cast<std::uint32_t>(header.closed_wall_ns / ns_per_second);
-    wire::for_each_frame(body, [&](const wire::FrameView& frame, std::uint32_t) { note(frame, wall_seconds); });
+    const std::uint32_t seconds = filter_.newest_seconds();
+    wire::for_each_frame(body, [&](const wire::FrameView& frame, std::uint32_t) { note(frame, seconds); });
 }
 
 }  // namespace weir::edge

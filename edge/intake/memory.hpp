@@ -58,7 +58,7 @@ class IntakeMemory {
     IntakeMemory(const EdgeConfig& config, std::uint64_t seed, std::string data_dir);
     [[nodiscard]] Status load_filter();
     [[nodiscard]] Status store_filter() const;
-    void note(const wire::FrameView& frame, std::uint32_t wall_seconds);
+    void note(const wire::FrameView& frame, std::uint32_t seconds);
 
     std::string data_dir_;
     DuplicateFilter filter_;

@@ -94,12 +94,12 @@ void Intake::cache() {
         event.fingerprint = filter_.fingerprint(event.view.source, event.view.id);
         filter_.prefetch(event.fingerprint);
     }
-    const auto wall_seconds = static_cast<std::uint32_t>(wall_.value / ns_per_second);
+    const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
     for (EventRef& event : events) {
         if (event.producer >= 0) {
             judge_numbered(event);
         } else {
-            judge_unnumbered(event, wall_seconds);
+            judge_unnumbered(event, seconds);
         }
         if (event.verdict == Verdict::admitted) keys_.note(event.view.key, event.view.time);
     }
@@ -125,13 +125,13 @@ void Intake::judge_numbered(EventRef& event) {
     }
 }
 
-void Intake::judge_unnumbered(EventRef& event, std::uint32_t wall_seconds) {
+void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
     if (event.verdict != Verdict::admitted) return;
-    if (filter_.contains(event.fingerprint, wall_seconds)) {
+    if (filter_.contains(event.fingerprint, seconds)) {
         event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
         return;
     }
-    filter_.insert(event.fingerprint, wall_seconds);
+    filter_.insert(event.fingerprint, seconds);
 }
 
 void Intake::batch() {

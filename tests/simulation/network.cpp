@@ -71,7 +71,9 @@ bool Network::steal_one(int machine, Link::Theft theft) {
 void Network::reset_tampered(std::uint64_t now_ns) {
     for (const auto& one : links) {
         const auto link = one.lock();
-        if (!link || link->is_reset || !link->was_tampered) continue;
+        if (!link) continue;
+        link->theft = Link::Theft::none;
+        if (link->is_reset || !link->was_tampered) continue;
         link->is_reset = true;
         link->reset_due_ns = now_ns;
     }

@@ -81,7 +81,7 @@ class Network {
     bool replay_one(int machine, std::uint64_t now_ns);
     // The next send to `machine` on one live connection is dropped, or comes after the one behind it.
     bool steal_one(int machine, Link::Theft theft);
-    // Connections from which something was taken end: what was held back never came.
+    // Nothing more is taken. Connections from which something was end: what was held back never came.
     void reset_tampered(std::uint64_t now_ns);
     [[nodiscard]] Random& random() { return random_; }
 

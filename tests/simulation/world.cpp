@@ -324,8 +324,8 @@ void World::inject() {
             node.machine.disk.sync_errors = 1;
             break;
         case Fault::wall_jump:
-            node.machine.wall_skew_ns += static_cast<std::int64_t>(random_.within(0, 7200) * ns_per_second) -
-                                         static_cast<std::int64_t>(3600 * ns_per_second);
+            node.machine.wall_skew_ns += static_cast<std::int64_t>(random_.within(0, 6 * 86'400) * ns_per_second) -
+                                         static_cast<std::int64_t>(3 * 86'400 * ns_per_second);
             break;
         case Fault::count:
             break;
