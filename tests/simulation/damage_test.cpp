@@ -131,7 +131,7 @@ class Damage : public ::testing::Test {
     std::uint64_t whole_cases_ = 0, damaged_cases_ = 0, recoveries_ = 0;
 };
 
-TEST_F(Damage, EveryTruncationOfASegment) {
+TEST_F(Damage, P9_EveryTruncationOfASegmentIsSeen) {
     for (std::size_t bytes = 0; bytes < whole_.size(); ++bytes) {
         const std::vector<std::byte> cut(whole_.begin(), whole_.begin() + static_cast<std::ptrdiff_t>(bytes));
         ASSERT_NO_FATAL_FAILURE(judge(cut, "cut to " + std::to_string(bytes)));
@@ -142,7 +142,7 @@ TEST_F(Damage, EveryTruncationOfASegment) {
     EXPECT_EQ(whole_cases_ + damaged_cases_, segment_bytes);
 }
 
-TEST_F(Damage, EveryFlippedBitOfASegment) {
+TEST_F(Damage, P9_EveryFlippedBitOfASegmentIsSeen) {
     auto file = whole_;
     for (std::size_t bit = 0; bit < file.size() * 8; ++bit) {
         const auto mask = static_cast<std::byte>(1U << (bit % 8));

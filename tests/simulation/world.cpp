@@ -158,7 +158,10 @@ void World::make_nodes() {
         return;
     }
     for (std::size_t fault = 0; fault < static_cast<std::size_t>(Fault::count); ++fault) {
-        if (random_.chance(450)) menu_.push_back(static_cast<Fault>(fault));
+        const bool is_drawn = random_.chance(450);
+        const bool is_named =
+            std::find(options_.only.begin(), options_.only.end(), fault_names[fault]) != options_.only.end();
+        if (options_.only.empty() ? is_drawn : is_named) menu_.push_back(static_cast<Fault>(fault));
     }
     fault_gap_ns_max_ = pick(300 * ns_per_ms, 8 * ns_per_second);
     if (!menu_.empty()) next_fault_ns_ = clock_.now_ns + random_.within(1, fault_gap_ns_max_);

@@ -37,7 +37,8 @@ struct WorldOptions {
         std::uint64_t count = 1;
     };
     std::vector<Failure> failures;
-    std::uint32_t edges = 0;  // 0: the seed says
+    std::uint32_t edges = 0;        // 0: the seed says
+    std::vector<std::string> only;  // these faults and no others, by name (world.cpp); empty: the seed says
 };
 
 struct Outcome {
