@@ -80,6 +80,8 @@ struct Scanner::State {
     std::uint64_t good_end = 0;
     bool has_read_error = false;
     std::uint64_t searched_at = UINT64_MAX;
+    std::uint64_t proven_until =
+        0;  // a whole record further on says that all before this was durable when it was written
     std::string fault;
     std::uint64_t damaged = 0;
 
@@ -90,9 +92,12 @@ struct Scanner::State {
     bool refresh();
     void begin(Position from);
     std::optional<RecordView> step();
+    std::optional<RecordView> try_step(bool& again);
     std::optional<RecordView> take(const RecordView& view);
-    std::optional<RecordView> at_failure();
+    std::optional<RecordView> at_failure(bool& again);
+    [[nodiscard]] std::uint64_t unproven_end_of(std::uint64_t failed_at);
     std::optional<Candidate> search(std::uint64_t from, std::uint64_t limit, std::uint64_t failed_at);
+    void skip_broken(const RecordView& view);
     bool was_trimmed();
     void note(const std::string& what);
 
@@ -134,6 +139,14 @@ void Scanner::State::begin(Position from) {
 }
 
 std::optional<RecordView> Scanner::State::step() {
+    for (;;) {
+        bool again = false;
+        auto found = try_step(again);
+        if (!again) return found;
+    }
+}
+
+std::optional<RecordView> Scanner::State::try_step(bool& again) {
     if (segment_bytes == 0) {
         if (!refresh() || list.segments.empty()) return std::nullopt;
         begin({at});
@@ -150,7 +163,7 @@ std::optional<RecordView> Scanner::State::step() {
     // Without a chain, only an end of this segment in which no record lies lets the next segment follow on.
     const bool may_roll = is_chained || (segment(index) != nullptr && !search(at, end_place(index), at).has_value());
     if (may_roll && examine(first_place(index + 1), true, view) == Found::whole) return take(view);
-    return at_failure();
+    return at_failure(again);
 }
 
 std::optional<RecordView> Scanner::State::take(const RecordView& view) {
@@ -164,9 +177,19 @@ std::optional<RecordView> Scanner::State::take(const RecordView& view) {
 
 // Nothing that follows on lies at `at`. Either the journal ends here, or what was here is damaged: a later record that
 // was written when this place was already durable proves it. Without a proof it is the tail, torn or not.
-std::optional<RecordView> Scanner::State::at_failure() {
+std::optional<RecordView> Scanner::State::at_failure(bool& again) {
     const std::uint64_t failed_at = at;
-    if (was_trimmed()) return step();
+    const auto go_on = [&again] {
+        again = true;
+        return std::nullopt;
+    };
+    if (was_trimmed()) return go_on();
+    // Known already to have been durable: no search, so that many damaged records in a row cost one each.
+    RecordView broken;
+    if (proven_until > unproven_end_of(failed_at) && examine(failed_at, true, broken) == Found::broken_body) {
+        skip_broken(broken);
+        return go_on();
+    }
     const std::uint64_t limit = searched_at == failed_at ? failed_at + search_again_bytes : UINT64_MAX;
     searched_at = failed_at;
     const auto candidate = search(failed_at, limit, failed_at);
@@ -179,33 +202,45 @@ std::optional<RecordView> Scanner::State::at_failure() {
     if (next_block < end_place(index) && examine(next_block, true, view) == Found::whole) return take(view);
     if (is_chained && examine(first_place(index + 1), true, view) == Found::whole) return take(view);
     if (!candidate || !candidate->is_proof) return std::nullopt;
-    if (was_trimmed()) return step();
+    if (was_trimmed()) return go_on();
 
-    ++damaged;
-    const Found found = examine(failed_at, true, view);
-    if (found == Found::broken_body) {
-        note(place_text(failed_at) + ": a record's body does not match its checksum; it is skipped");
-        at = view.end.value;
-        good_end = at;
-        is_chained = true;
-        previous_crc = view.header.crc;
+    if (examine(failed_at, true, view) == Found::broken_body) {
+        skip_broken(view);
     } else {
+        ++damaged;
         note(place_text(failed_at) + ": no whole record up to position " + std::to_string(candidate->position.value) +
              "; reading goes on there");
         at = candidate->position.value;
         is_chained = false;
     }
     searched_at = UINT64_MAX;
-    return step();
+    return go_on();
+}
+
+void Scanner::State::skip_broken(const RecordView& view) {
+    ++damaged;
+    note(place_text(at) + ": a record's body does not match its checksum; it is skipped");
+    at = view.end.value;
+    good_end = at;
+    is_chained = true;
+    previous_crc = view.header.crc;
+    searched_at = UINT64_MAX;
 }
 
 // The rest of the block that `failed_at` lies in became durable with the record before it: only what is durable beyond that
-// block proves anything.
+// block proves anything. But where a record's head stands whole, being durable beyond it is being durable with it.
+std::uint64_t Scanner::State::unproven_end_of(std::uint64_t failed_at) {
+    RecordView view;
+    if (examine(failed_at, true, view) == Found::broken_body) return failed_at;
+    const std::uint64_t end = round_up(failed_at, block_bytes);
+    // Where a writer started in the segment that begins there.
+    return end % segment_bytes == 0 ? end + segment_header_bytes : end;
+}
+
 // The first whole record at or behind `from`, and whether it or one behind it proves that `failed_at` was durable.
 std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t from, std::uint64_t limit,
                                                                 std::uint64_t failed_at) {
-    std::uint64_t unproven_end = round_up(failed_at, block_bytes);
-    if (unproven_end % segment_bytes == 0) unproven_end += segment_header_bytes;  // where a writer started there begins
+    const std::uint64_t unproven_end = unproven_end_of(failed_at);
     std::optional<Candidate> candidate;
     RecordView view;
     for (const SegmentInfo& info : list.segments) {
@@ -226,6 +261,7 @@ std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t fr
                 if (!candidate) candidate = Candidate{{place}, false};
                 if (view.header.durable_before > unproven_end) {
                     candidate->is_proof = true;
+                    proven_until = std::max(proven_until, view.header.durable_before);
                     return candidate;
                 }
             }
