@@ -39,7 +39,7 @@ def audit(cluster, feeds, flipped, verdict, spoil_how=None):
     verdict.check("events acknowledged", acked.count() > 0, acked.count())
     check_journals(cluster, flipped, verdict)
     if has_tool():
-        check_by_tool(cluster, verdict)
+        check_by_tool(cluster, flipped, verdict)
     return check_ledgers(edges, central, acked.count(), verdict)
 
 
@@ -80,6 +80,10 @@ def has_tool():
     return "\n  audit" in listed
 
 
-def check_by_tool(cluster, verdict):
-    done = subprocess.run([BIN / "weir-central", "audit", cluster.central.data_dir], capture_output=True, text=True, check=False)
+def check_by_tool(cluster, flipped, verdict):
+    command = [BIN / "weir-central", "audit", "--config", cluster.central.config]
+    if not flipped:  # a spool that was damaged by hand is no witness
+        for edge in cluster.edges:
+            command += ["--edge-dir", edge.data_dir]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     verdict.check("weir-central audit", done.returncode == 0, (done.stdout + done.stderr).strip()[-300:])
