@@ -118,6 +118,10 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                          {{"reason", wire::text(static_cast<wire::RefusalReason>(reason))}}, count);
         }
     }
+    const Ledger ledger = ledger_of(counters, lanes);
+    text.gauge("weir_edge_ledger_residue", "offered - accepted - duplicates - rejected; 0 when the account closes", {},
+               static_cast<double>(ledger.residue));
+    gauge("weir_edge_held", "Events accepted and not yet delivered or otherwise accounted for", ledger.held);
     gauge("weir_edge_connections", "Producer connections now", intake.connections.get());
     gauge("weir_edge_slots_held", "Receive slots leased", intake.slots_held.get());
     gauge("weir_edge_buffers_free", "Batch buffers free", intake.buffers_free.get());
