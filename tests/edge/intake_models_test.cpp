@@ -94,7 +94,7 @@ TEST(Producers, KnowExactlyTheRecoveredNumbersWhateverTheirOrder) {
 TEST(Producers, AHoleThatTheProducerGoesOnBehindIsClosed) {
     Producers producers(4);
     const std::uint32_t slot = producers.add("cam").value();
-    for (const std::uint64_t number : {1, 2, 5, 6, 9}) producers.recover(slot, number);
+    for (const std::uint64_t number : {1U, 2U, 5U, 6U, 9U}) producers.recover(slot, number);
     EXPECT_EQ(producers.last_number(slot), 2U);
     EXPECT_EQ(producers.take(slot, 11), NumberVerdict::gap);  // 10 was never seen: not a hole
     EXPECT_EQ(producers.take(slot, 5), NumberVerdict::duplicate);
