@@ -124,6 +124,10 @@ void read_spool(ConfigTable& table, EdgeConfig& config) {
     table.number("bytes_max", spool.bytes_max, Bounds{2U << 20, 1ULL << 50, "bytes"});
     table.number("batches_max", spool.batches_max, Bounds{4, 16'384, "batches"});
     table.number("checkpoint_ms", spool.checkpoint_ms, Bounds{10, 10 * minute_ms, "ms"});
+    table.number("keep_delivered_ms", spool.keep_delivered_ms, Bounds{0, 7 * 24 * 60 * minute_ms, "ms"});
+    table.number("keep_delivered_bytes", spool.keep_delivered_bytes, Bounds{0, 1ULL << 50, "bytes"});
+    table.number("scrub_period_s", spool.scrub_period_s, Bounds{0, year_s, "s"});
+    table.number("scrub_bytes_per_second", spool.scrub_bytes_per_second, Bounds{1U << 16, 1ULL << 40, "bytes"});
     // Space comes back a segment at a time: with less than two, a full spool could never take the batch that frees it.
     if (spool.bytes_max < 2 * spool.segment_bytes) {
         table.fault("bytes_max", "must be at least twice spool.segment_bytes, " +

@@ -76,6 +76,11 @@ struct EdgeConfig {
         std::uint64_t bytes_max = 4ULL << 30;  // backpressure above this
         std::uint32_t batches_max = 32;        // batch memory: so many of 260 KiB
         std::uint64_t checkpoint_ms = 5000;
+        // What central acked stays so long, within so many bytes: a central restored from a backup gets it again.
+        std::uint64_t keep_delivered_ms = 600'000;
+        std::uint64_t keep_delivered_bytes = 256ULL << 20;
+        std::uint64_t scrub_period_s = 21'600;  // between two readings of everything that is kept; 0: never
+        std::uint64_t scrub_bytes_per_second = 8ULL << 20;
     } spool;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;

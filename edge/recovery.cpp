@@ -7,6 +7,7 @@
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
+#include "core/journal/start_guard.hpp"
 #include "core/wire/control.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
 
@@ -131,10 +132,13 @@ Result<Recovered> recover(const EdgeConfig& config) {
 
     auto loaded = journal::CheckpointFile::load(spool_checkpoint_path(config.data_dir));
     if (!loaded) return loaded.error();
+    auto guard = journal::StartGuard::begin(spool);
+    if (!guard) return guard.error();
     auto list = journal::list_segments(spool);
     if (!list) return list.error();
     const auto& segments = list.value().segments;
     std::vector<std::string> faults = loaded.value().faults;
+    if (!guard.value().fault().empty()) faults.push_back(guard.value().fault());
     const auto checkpoint = usable_checkpoint(loaded.value(), list.value(), faults);
     // With a new lineage nothing that intake knew is in the spool: a retry of it would be taken for a duplicate, and lost.
     if (!checkpoint && segments.empty()) {
@@ -187,6 +191,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
     auto opened = journal::Scanner::open(spool, std::min(known_until, covered), chained_to);
     if (!opened) return opened.error();
     journal::Scanner& scanner = opened.value();
+    scanner.on_segment([&guard](std::uint64_t index) { guard.value().reading(index); });
     Position end = known_until;
     std::uint32_t end_crc = checkpoint ? checkpoint->durable_crc : 0;
     std::uint64_t epoch_seen = 0;
@@ -239,6 +244,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
     begun.lanes = start.lanes;
     journal::CheckpointFile file(spool_checkpoint_path(config.data_dir), loaded.value().serial);
     if (auto stored = file.store_now(encode(begun)); !stored) return stored.error();
+    guard.value().end();
     start.checkpoint_serial = loaded.value().serial + 1;
     start.stored_start = start.durable_end;
     return found;

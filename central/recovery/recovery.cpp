@@ -6,6 +6,7 @@
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
+#include "core/journal/start_guard.hpp"
 
 namespace weir::central {
 namespace {
@@ -67,11 +68,13 @@ bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table
     return true;
 }
 
-Status scan(const std::string& directory, Position from, PositionTable& table, RecoveredJournal& found) {
+Status scan(const std::string& directory, Position from, PositionTable& table, journal::StartGuard& guard,
+            RecoveredJournal& found) {
     for (;;) {
         auto opened = journal::Scanner::open(directory, from);
         if (!opened) return opened.error();
         journal::Scanner& scanner = opened.value();
+        scanner.on_segment([&guard](std::uint64_t index) { guard.reading(index); });
         found.records = 0;
         while (const auto record = scanner.next()) {
             ++found.records;
@@ -106,6 +109,13 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     for (const auto& directory : {journal_directory(config), dead_letters_directory(config)}) {
         if (auto made = journal::make_directory(directory); !made) return made.error();
     }
+    auto journal_guard = journal::StartGuard::begin(journal_directory(config));
+    if (!journal_guard) return journal_guard.error();
+    auto letters_guard = journal::StartGuard::begin(dead_letters_directory(config));
+    if (!letters_guard) return letters_guard.error();
+    for (const auto* guard : {&journal_guard.value(), &letters_guard.value()}) {
+        if (!guard->fault().empty()) recovered.notes.push_back(guard->fault());
+    }
     auto journal_id = journal_id_in(journal_directory(config));
     if (!journal_id) return journal_id.error();
     auto dead_letters_id = journal_id_in(dead_letters_directory(config));
@@ -116,7 +126,7 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     auto loaded = journal::CheckpointFile::load(checkpoint_path(config));
     if (!loaded) return loaded.error();
     recovered.checkpoint_serial = loaded.value().serial;
-    recovered.notes = loaded.value().faults;
+    recovered.notes.insert(recovered.notes.end(), loaded.value().faults.begin(), loaded.value().faults.end());
     CheckpointHead head;
     const ConstBytes content(loaded.value().content);
     if (loaded.value().exists) {
@@ -132,10 +142,15 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     }
     const Position journal_from{recovered.from_checkpoint ? head.journal_position : 0};
     const Position letters_from{recovered.from_checkpoint ? head.dead_letters_position : 0};
-    if (auto done = scan(journal_directory(config), journal_from, table, recovered.journal); !done) return done.error();
-    if (auto done = scan(dead_letters_directory(config), letters_from, table, recovered.dead_letters); !done) {
+    if (auto done = scan(journal_directory(config), journal_from, table, journal_guard.value(), recovered.journal); !done)
+        return done.error();
+    if (auto done = scan(dead_letters_directory(config), letters_from, table, letters_guard.value(),
+                         recovered.dead_letters);
+        !done) {
         return done.error();
     }
+    journal_guard.value().end();
+    letters_guard.value().end();
     for (const auto* one : {&recovered.journal, &recovered.dead_letters}) {
         if (!one->fault.empty()) recovered.notes.push_back(one->fault);
     }

@@ -5,12 +5,17 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include <cstdio>
 
 namespace weir::io {
 namespace {
+
+constexpr std::uint32_t trial_step_ms = 5;
 
 class KernelFiles final : public Files {
   public:
@@ -45,6 +50,25 @@ class KernelFiles final : public Files {
         while (const dirent* entry = ::readdir(open)) names.emplace_back(entry->d_name);
         ::closedir(open);
         return 0;
+    }
+    void drop_cache(int handle) override { static_cast<void>(::posix_fadvise(handle, 0, 0, POSIX_FADV_DONTNEED)); }
+    int try_apart(const std::function<void()>& work, std::uint32_t ms_max) override {
+        const pid_t child = ::fork();
+        if (child < 0) return 0;
+        if (child == 0) {
+            work();
+            ::_exit(0);
+        }
+        int status = 0;
+        for (std::uint32_t waited_ms = 0; ::waitpid(child, &status, WNOHANG) == 0; waited_ms += trial_step_ms) {
+            if (waited_ms >= ms_max) {
+                ::kill(child, SIGKILL);
+                ::waitpid(child, &status, 0);
+                return 0;
+            }
+            ::usleep(trial_step_ms * 1000);
+        }
+        return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     }
     int random(Bytes bytes) override {
         return ::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) ? 0 : -1;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,15 @@ class Files {
     [[nodiscard]] virtual bool is_directory(const std::string& path) = 0;
     // Names of a directory's entries, in no order.
     [[nodiscard]] virtual int list(const std::string& path, std::vector<std::string>& names) = 0;
+    // The next read of it comes from the disk and not from memory, where the kernel can do that. No failure.
+    virtual void drop_cache(int handle) { static_cast<void>(handle); }
+    // Runs `work` in a process of its own: 0 if it came through or was not done in time, else the signal that it died of. Only
+    // while there is one thread. A simulator runs it here.
+    [[nodiscard]] virtual int try_apart(const std::function<void()>& work, std::uint32_t ms_max) {
+        static_cast<void>(ms_max);
+        work();
+        return 0;
+    }
     // Bytes that nobody can foretell (a simulator: from its seed).
     [[nodiscard]] virtual int random(Bytes bytes) = 0;
 };

@@ -84,6 +84,8 @@ struct Scanner::State {
         0;  // a whole record further on says that all before this was durable when it was written
     std::string fault;
     std::uint64_t damaged = 0;
+    std::vector<std::uint64_t> damaged_segments;
+    std::function<void(std::uint64_t)> on_segment;
 
     std::vector<std::byte> buffer;
     std::uint64_t buffer_position = 0;
@@ -99,6 +101,7 @@ struct Scanner::State {
     std::optional<Candidate> search(std::uint64_t from, std::uint64_t limit, std::uint64_t failed_at);
     void skip_broken(const RecordView& view);
     bool was_trimmed();
+    void count_damaged(std::uint64_t place);
     void note(const std::string& what);
 
     Found examine(std::uint64_t place, bool wants_chain, RecordView& view);
@@ -207,7 +210,7 @@ std::optional<RecordView> Scanner::State::at_failure(bool& again) {
     if (examine(failed_at, true, view) == Found::broken_body) {
         skip_broken(view);
     } else {
-        ++damaged;
+        count_damaged(failed_at);
         note(place_text(failed_at) + ": no whole record up to position " + std::to_string(candidate->position.value) +
              "; reading goes on there");
         at = candidate->position.value;
@@ -218,7 +221,7 @@ std::optional<RecordView> Scanner::State::at_failure(bool& again) {
 }
 
 void Scanner::State::skip_broken(const RecordView& view) {
-    ++damaged;
+    count_damaged(at);
     note(place_text(at) + ": a record's body does not match its checksum; it is skipped");
     at = view.end.value;
     good_end = at;
@@ -288,6 +291,13 @@ bool Scanner::State::was_trimmed() {
     return true;
 }
 
+void Scanner::State::count_damaged(std::uint64_t place) {
+    ++damaged;
+    const std::uint64_t index = place / segment_bytes;
+    const bool is_known = std::find(damaged_segments.begin(), damaged_segments.end(), index) != damaged_segments.end();
+    if (!is_known && damaged_segments.size() < damaged_segments_max) damaged_segments.push_back(index);
+}
+
 void Scanner::State::note(const std::string& what) {
     if (fault.size() + what.size() > fault_bytes_max) return;
     if (!fault.empty()) fault += "; ";
@@ -345,6 +355,7 @@ bool Scanner::State::select(std::uint64_t index) {
     if (file_index == index && file.is_open()) return true;
     const SegmentInfo* info = segment(index);
     if (info == nullptr) return false;
+    if (on_segment) on_segment(index);
     file = PosixFile(info->path, O_RDONLY);
     file_index = index;
     return file.is_open();
@@ -409,6 +420,12 @@ Tail Scanner::tail() const {
 
 const std::string& Scanner::fault() const {
     return state_->fault;
+}
+void Scanner::on_segment(std::function<void(std::uint64_t)> told) {
+    state_->on_segment = std::move(told);
+}
+const std::vector<std::uint64_t>& Scanner::damaged_segments() const {
+    return state_->damaged_segments;
 }
 std::uint64_t Scanner::damaged_records() const {
     return state_->damaged;

@@ -38,6 +38,8 @@ struct SegmentList {
 };
 [[nodiscard]] Result<SegmentList> list_segments(const std::string& directory);
 
+inline constexpr std::size_t damaged_segments_max = 1024;
+
 // A pull iterator over records.
 class Scanner {
   public:
@@ -57,6 +59,10 @@ class Scanner {
     [[nodiscard]] Tail tail() const;
     // Why it ended: empty for a clean end (nothing but zeros or stale bytes follow), else "PATH:OFFSET: what".
     [[nodiscard]] const std::string& fault() const;
+    // Called before a segment's records are first read, with its index.
+    void on_segment(std::function<void(std::uint64_t)> told);
+    // Segments in which something was damaged, in the order found, each once; at most `damaged_segments_max`.
+    [[nodiscard]] const std::vector<std::uint64_t>& damaged_segments() const;
     // Of all records so far: batches whose body did not match its checksum are not handed out but counted here.
     [[nodiscard]] std::uint64_t damaged_records() const;
 

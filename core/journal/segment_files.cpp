@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t fill_bytes = 1U << 20;
 constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
+constexpr std::string_view damaged_suffix = ".damaged";
 
 std::vector<std::string> names_ending(const std::string& directory, std::string_view suffix) {
     std::vector<std::string> names;
@@ -59,6 +60,30 @@ void SegmentFiles::clean_leftovers() {
             break;
         }
     }
+    for (const auto& name : names_ending(directory_, damaged_suffix)) {
+        const auto index = segment_index_of(std::string_view(name).substr(0, name.size() - damaged_suffix.size()));
+        if (index && io::files().exists(path_of(*index))) {
+            damaged_.insert(*index);
+        } else {
+            static_cast<void>(io::files().unlink(directory_ + "/" + name));
+        }
+    }
+}
+
+Status quarantine(const std::string& directory, std::uint64_t segment_index) {
+    const std::string place = directory + "/quarantine";
+    if (auto made = make_directory(place); !made) return made;
+    const std::string name = segment_file_name(segment_index);
+    const std::string from = directory + "/" + name;
+    const std::string to =
+        place + "/" + name.substr(0, name.size() - 4) + "-" + std::to_string(::time(nullptr)) + ".seg";
+    if (io::files().rename(from, to) != 0) return error_from_errno(errno, "rename " + from + " to " + to);
+    const auto names = names_ending(place, ".seg");
+    for (std::size_t i = 0; i + quarantine_files_max < names.size(); ++i) {
+        static_cast<void>(io::files().unlink(place + "/" + names[i]));
+    }
+    if (auto synced = sync_directory(place); !synced) return synced;
+    return sync_directory(directory);
 }
 
 Status SegmentFiles::adopt(const std::string& path, const SegmentHeader& header) const {
@@ -199,9 +224,24 @@ int SegmentFiles::head(const PosixFile& file, const SegmentHeader& header) const
     return file.write({block.get(), block_bytes}, 0);
 }
 
+void SegmentFiles::mark_damaged(std::uint64_t segment_index) {
+    const std::lock_guard lock(mutex_);
+    if (!io::files().exists(path_of(segment_index)) || !damaged_.insert(segment_index).second) return;
+    // Best effort: where the mark is not kept, a later start may use the file again.
+    const PosixFile mark(path_of(segment_index) + std::string(damaged_suffix), O_RDWR | O_CREAT);
+    if (mark.is_open()) static_cast<void>(sync_directory(directory_));
+}
+
 void SegmentFiles::let_go(std::uint64_t segment_index) {
     const std::lock_guard lock(mutex_);
     const std::string path = path_of(segment_index);
+    if (damaged_.contains(segment_index)) {
+        if (!quarantine(directory_, segment_index)) return;  // it stays where it is
+        static_cast<void>(io::files().unlink(path + std::string(damaged_suffix)));
+        damaged_.erase(segment_index);
+        quarantined_.fetch_add(1, std::memory_order_relaxed);
+        return;
+    }
     if (spares_.size() < recycled_max_) {
         const std::string spare = path.substr(0, path.size() - 4) + ".spare";
         if (io::files().rename(path, spare) != 0) return;

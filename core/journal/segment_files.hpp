@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,11 @@ class SegmentFiles {
     [[nodiscard]] Status create(const SegmentHeader& header);
     // 0 or errno; ECANCELED after stop(). The name ends in .seg only once everything is on the disk.
     [[nodiscard]] int make(const SegmentHeader& header);
+    // Not needed any more: kept to be used again, deleted, or, if it was marked as damaged, moved to quarantine/.
     void let_go(std::uint64_t segment_index);
+    // Something in it cannot be read: it is evidence, and no later life may use it for something else.
+    void mark_damaged(std::uint64_t segment_index);
+    [[nodiscard]] std::uint64_t quarantined() const { return quarantined_.load(std::memory_order_relaxed); }
     // As SegmentStore::cut_after.
     [[nodiscard]] Status cut_after(Position end);
     // make() under way on another thread ends soon.
@@ -51,6 +56,13 @@ class SegmentFiles {
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;                 // held while files are made: create() beside another thread's make()
     std::vector<std::string> spares_;  // under mutex_
+    std::set<std::uint64_t> damaged_;  // under mutex_
+    std::atomic<std::uint64_t> quarantined_{0};
 };
+
+// The oldest goes when one more comes (P12: bounded).
+inline constexpr std::size_t quarantine_files_max = 16;
+// Moves a segment file to DIRECTORY/quarantine/ under a name that no later one takes.
+[[nodiscard]] Status quarantine(const std::string& directory, std::uint64_t segment_index);
 
 }  // namespace weir::journal

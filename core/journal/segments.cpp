@@ -62,6 +62,16 @@ class FileSegmentStore final : public SegmentStore {
         changed_.notify_all();
     }
 
+    void mark_damaged(std::uint64_t segment_index) override {
+        {
+            const std::lock_guard lock(mutex_);
+            damaged_.push_back(segment_index);
+        }
+        changed_.notify_all();
+    }
+
+    std::uint64_t quarantined() const override { return files_.quarantined(); }
+
     int prepare_errno() const override {
         const std::lock_guard lock(mutex_);
         return prepare_errno_;
@@ -81,6 +91,7 @@ class FileSegmentStore final : public SegmentStore {
     std::condition_variable changed_;
     std::deque<SegmentHeader> wanted_;
     std::deque<std::uint64_t> released_;
+    std::deque<std::uint64_t> damaged_;
     std::set<std::uint64_t> asked_;
     std::set<std::uint64_t> ready_;
     int prepare_errno_ = 0;
@@ -91,6 +102,14 @@ class FileSegmentStore final : public SegmentStore {
 void FileSegmentStore::work() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
+        if (!damaged_.empty()) {  // before what is released: it may be the same
+            const std::uint64_t index = damaged_.front();
+            damaged_.pop_front();
+            lock.unlock();
+            files_.mark_damaged(index);
+            lock.lock();
+            continue;
+        }
         if (!released_.empty()) {
             const std::uint64_t index = released_.front();
             released_.pop_front();
@@ -109,7 +128,7 @@ void FileSegmentStore::work() {
         lock.lock();
         prepare_errno_ = code == ECANCELED ? 0 : code;
         if (code != 0) {
-            changed_.wait_for(lock, retry_after, [this] { return stopping_ || !released_.empty(); });
+            changed_.wait_for(lock, retry_after, [this] { return stopping_ || !released_.empty() || !damaged_.empty(); });
             continue;
         }
         wanted_.pop_front();

@@ -32,6 +32,11 @@ class SegmentStore {
     [[nodiscard]] virtual std::optional<std::string> ready(std::uint64_t segment_index) = 0;
     // The file of this index is no longer needed.
     virtual void release(std::uint64_t segment_index) = 0;
+    // Something in the file of this index cannot be read: released, it goes to quarantine/ instead of being used again. Any
+    // thread.
+    virtual void mark_damaged(std::uint64_t segment_index) { static_cast<void>(segment_index); }
+    // Files that went to quarantine/ since the start.
+    [[nodiscard]] virtual std::uint64_t quarantined() const { return 0; }
     // errno of the last failed preparation, 0 if the last one went well (ENOSPC: it is tried again every second).
     [[nodiscard]] virtual int prepare_errno() const = 0;
     [[nodiscard]] virtual std::string path_of(std::uint64_t segment_index) const = 0;

@@ -102,11 +102,16 @@ bool JournalReader::try_again(MonotonicNs now) {
 // What was in the rest of this segment is missing, which the next record's sequence will show. Not beyond what was durable: the
 // segment may still be written to.
 void JournalReader::give_up(std::uint64_t segment_index) {
-    ++damaged_;
+    count_damaged(segment_index);
     failures_ = 0;
     retry_at_ = {};
     next_.value = std::min((segment_index + 1) * segment_bytes_ + journal::segment_header_bytes,
                            std::max(next_.value, round_up(limit_.value, journal::block_bytes)));
+}
+
+void JournalReader::count_damaged(std::uint64_t segment_index) {
+    ++damaged_;
+    damaged_segment_ = segment_index;
 }
 
 void JournalReader::on_completion(const io::Completion& completion) {
@@ -146,7 +151,7 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
                                header.batch_bytes == sizeof(batch) + batch.body_bytes;
         if (!is_record) {
             // Zeros that fill a block or the end of a segment, or damage: the next record can only begin at a block.
-            if (header.magic != 0 && !in_damage) ++damaged_;
+            if (header.magic != 0 && !in_damage) count_damaged(segment_index);
             in_damage = header.magic != 0;
             at = round_up(at + 1, journal::block_bytes);
             continue;
@@ -155,7 +160,7 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
         if (at + record_bytes > filled_bytes) break;
         const ConstBytes body = bytes.subspan(head_bytes, batch.body_bytes);
         if (crc32c(0, body) != batch.body_crc) {
-            ++damaged_;
+            count_damaged(segment_index);
         } else {
             buffer.records[buffer.count++] = {.position = {place},
                                               .end = {place + record_bytes},

@@ -10,7 +10,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/io/io.hpp"
@@ -62,6 +64,8 @@ class JournalReader {
     // The user got the record that ends at `end` another way. Precondition: has_passed(its start).
     void skip_to(Position end) { next_ = end; }
     [[nodiscard]] std::uint64_t damaged_records() const { return damaged_; }
+    // The segment in which something damaged was met since the last call; of several the last one.
+    [[nodiscard]] std::optional<std::uint64_t> take_damaged_segment() { return std::exchange(damaged_segment_, {}); }
     [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
 
   private:
@@ -74,6 +78,7 @@ class JournalReader {
     [[nodiscard]] int open_segment(std::uint64_t segment_index);
     [[nodiscard]] bool try_again(MonotonicNs now);
     void give_up(std::uint64_t segment_index);
+    void count_damaged(std::uint64_t segment_index);
     void parse(Buffer& buffer, std::uint32_t filled_bytes);
 
     io::Io& io_;
@@ -93,6 +98,7 @@ class JournalReader {
     std::uint32_t failures_ = 0;  // of the present read, one behind the other
     MonotonicNs retry_at_{};
     std::uint64_t damaged_ = 0;
+    std::optional<std::uint64_t> damaged_segment_;
     std::uint64_t read_bytes_ = 0;
 };
 

@@ -35,11 +35,14 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
     : io_(io),
       owner_(owner),
       pool_(parts.pool),
+      segments_(parts.segments),
       from_intake_(parts.from_intake),
       counters_(parts.counters),
       bytes_max_(parts.config.spool.bytes_max),
       segment_bytes_(parts.start.segment_bytes),
       checkpoint_ns_(parts.config.spool.checkpoint_ms * ns_per_ms),
+      keep_ns_(parts.config.spool.keep_delivered_ms * ns_per_ms),
+      keep_bytes_(parts.config.spool.keep_delivered_bytes),
       lineage_(parts.start.identity.lineage),
       epoch_(parts.start.identity.epoch),
       lanes_(parts.start.lanes),
@@ -82,7 +85,7 @@ Status SpoolStage::open() {
 }
 
 std::size_t SpoolStage::do_work(MonotonicNs now) {
-    std::size_t work = take_input();
+    std::size_t work = take_input(now);
     work += settle_durable(now);
     work += append_accepted(now);
     note_poison();
@@ -97,8 +100,8 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     return work;
 }
 
-std::size_t SpoolStage::take_input() {
-    return from_intake_.consume_all([this](const ToSpool& note) {
+std::size_t SpoolStage::take_input(MonotonicNs now) {
+    return from_intake_.consume_all([this, now](const ToSpool& note) {
         switch (note.kind) {
             case ToSpool::Kind::batch:
                 // One place per buffer: it cannot be full.
@@ -107,7 +110,7 @@ std::size_t SpoolStage::take_input() {
                 return;
             case ToSpool::Kind::covered:
                 covered_ = std::max(covered_, note.position);
-                trim();
+                trim(now);
                 return;
         }
     });
@@ -126,6 +129,7 @@ std::size_t SpoolStage::append_accepted(MonotonicNs now) {
     while (accepted_count_ > 0 && writing_count_ < writing_.size() && !journal_.is_poisoned()) {
         const ToSpool& next = accepted_[accepted_head_];
         const auto group_bytes = round_up(journal::record_bytes(next.batch_bytes), std::uint64_t{journal::block_bytes});
+        if (held_bytes() + group_bytes > bytes_max_) trim(now);
         if (needed_bytes() + group_bytes > bytes_max_) break;
         const Bytes group = pool_.buffer(next.buffer).first(group_bytes);
         const journal::RecordSlot slot{.at = 0, .batch_bytes = next.batch_bytes};
@@ -209,9 +213,32 @@ void SpoolStage::keep_checkpoint(MonotonicNs now) {
     WEIR_ASSERT(checkpoint_.begin_store(ConstBytes{checkpoint_bytes_}.first(bytes)));
 }
 
-void SpoolStage::trim() {
+Position SpoolStage::grace_floor(MonotonicNs now) {
+    const Position delivered = uplink_.delivered_position();
+    if (keep_ns_ == 0) return delivered;
+    while (delivered_count_ > 0) {
+        const Delivered& oldest = delivered_at_[delivered_head_];
+        if (now.since(oldest.at) < keep_ns_) break;
+        grace_ = std::max(grace_, oldest.position);
+        delivered_head_ = (delivered_head_ + 1) % delivered_samples;
+        --delivered_count_;
+    }
+    const std::size_t last = (delivered_head_ + delivered_count_ + delivered_samples - 1) % delivered_samples;
+    const bool is_due =
+        delivered_count_ == 0 || now.since(delivered_at_[last].at) >= keep_ns_ / (delivered_samples - 1);
+    if (is_due && delivered_count_ < delivered_samples) {
+        delivered_at_[(delivered_head_ + delivered_count_++) % delivered_samples] = {now, delivered};
+    }
+    // Its bytes are bounded, and it never takes what the undelivered needs: a segment is given back ahead of the need.
+    const std::uint64_t end = journal_.end_position().value + segment_bytes_;
+    const std::uint64_t by_bytes = delivered.value > keep_bytes_ ? delivered.value - keep_bytes_ : 0;
+    const std::uint64_t by_room = end > bytes_max_ ? end - bytes_max_ : 0;
+    return {std::max({grace_.value, by_bytes, by_room})};
+}
+
+void SpoolStage::trim(MonotonicNs now) {
     const Position sent = WEIR_PLANTED(trim_undelivered) ? durable_end_ : uplink_.delivered_position();
-    const Position needed = std::min({sent, covered_, stored_start_});
+    const Position needed = std::min({sent, covered_, stored_start_, grace_floor(now)});
     const Position floor{needed.value / segment_bytes_ * segment_bytes_};
     if (floor <= trimmed_) return;
     trimmed_ = floor;
@@ -231,13 +258,14 @@ void SpoolStage::on_completion(const io::Completion& completion, MonotonicNs now
             if (checkpoint_.on_completion(completion)) {
                 stored_start_ = storing_start_;
                 counters_.checkpoints.add(1);
-                trim();
+                trim(now);
             } else if (!checkpoint_.is_busy() && checkpoint_.last_errno() != 0) {
                 counters_.checkpoint_failures.add(1);
             }
             return;
         default:
             WEIR_ASSERT(uplink_.on_completion(completion, now));
+            if (const auto damaged = reader_.take_damaged_segment()) segments_.mark_damaged(*damaged);
             return;
     }
 }

@@ -8,6 +8,8 @@
 //           and its producers feel it. Notes of what intake's checkpoint covers are taken all the same: they make room.
 // Law       durable and delivered words follow the journal's order. Nothing is released that the uplink has not delivered, that
 //           intake's checkpoint does not cover, or that this stage's own stored checkpoint would have to read again.
+//           What could be released stays for spool.keep_delivered_ms as long as nobody needs its room: a central restored from
+//           a backup asks for it again.
 #pragma once
 
 #include <array>
@@ -66,13 +68,15 @@ class SpoolStage final : public Stage {
         MonotonicNs submitted_at{};
     };
 
-    std::size_t take_input();
+    std::size_t take_input(MonotonicNs now);
     std::size_t append_accepted(MonotonicNs now);
     std::size_t settle_durable(MonotonicNs now);
     void settle(const Written& written, MonotonicNs now);
     void note_poison();
     void keep_checkpoint(MonotonicNs now);
-    void trim();
+    void trim(MonotonicNs now);
+    // What is delivered is kept from here on, for a central that may lose it again.
+    [[nodiscard]] Position grace_floor(MonotonicNs now);
     [[nodiscard]] bool is_quiet() const { return accepted_count_ == 0 && writing_count_ == 0; }
     // Of them, those that count against bytes_max.
     [[nodiscard]] std::uint64_t needed_bytes() const;
@@ -81,11 +85,14 @@ class SpoolStage final : public Stage {
     io::Io& io_;
     std::uint8_t owner_;
     BatchPool& pool_;
+    journal::SegmentStore& segments_;
     RingReader<ToSpool> from_intake_;
     SpoolCounters& counters_;
     std::uint64_t bytes_max_;
     std::uint64_t segment_bytes_;
     std::uint64_t checkpoint_ns_;
+    std::uint64_t keep_ns_;
+    std::uint64_t keep_bytes_;
     std::uint64_t lineage_;
     std::uint64_t epoch_;
 
@@ -106,6 +113,16 @@ class SpoolStage final : public Stage {
     Position durable_end_{};  // of the last durable record
     std::uint32_t durable_crc_ = 0;
     Position covered_{};       // by intake's checkpoint
+    // How far the uplink had delivered, at some times: the oldest first.
+    struct Delivered {
+        MonotonicNs at{};
+        Position position{};
+    };
+    static constexpr std::size_t delivered_samples = 32;
+    std::array<Delivered, delivered_samples> delivered_at_{};
+    std::size_t delivered_head_ = 0;
+    std::size_t delivered_count_ = 0;
+    Position grace_{};         // everything before it was delivered keep_ns_ ago
     Position trimmed_{};       // start of the oldest segment that is kept
     Position stored_start_{};  // where a scan from the stored checkpoint would begin
     Position storing_start_{};

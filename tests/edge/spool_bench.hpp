@@ -286,6 +286,8 @@ class SpoolBench {
         std::uint64_t segment_bytes = 1U << 20;
         std::uint64_t bytes_max = 64ULL << 20;
         std::uint64_t checkpoint_ms = 50;
+        std::uint64_t keep_delivered_ms = 0;
+        std::uint64_t keep_delivered_bytes = 16ULL << 20;
         std::string data_dir{};  // empty: a temporary one
     };
     explicit SpoolBench(std::vector<std::string> addresses) : SpoolBench(std::move(addresses), Options()) {}
@@ -303,6 +305,8 @@ class SpoolBench {
         config.spool.segment_bytes = options.segment_bytes;
         config.spool.bytes_max = options.bytes_max;
         config.spool.checkpoint_ms = options.checkpoint_ms;
+        config.spool.keep_delivered_ms = options.keep_delivered_ms;
+        config.spool.keep_delivered_bytes = options.keep_delivered_bytes;
         start.identity = {.edge_id = "north", .lineage = 77, .epoch = 1, .config_digest = 5};
         start.segment_bytes = options.segment_bytes;
         add_lane(0, "default");

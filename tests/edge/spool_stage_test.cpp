@@ -1,6 +1,8 @@
 // The spool stage's own duties: pressure, trimming, checkpoint, drain, a disk that fails.
 #include <gtest/gtest.h>
 
+#include "core/journal/posix_file.hpp"
+#include "core/journal/scan.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
 #include "tests/edge/spool_bench.hpp"
 
@@ -107,6 +109,103 @@ TEST(SpoolStage, KeepsWhatIntakesCheckpointStillNeeds) {
     EXPECT_GT(bench.counters.journal_bytes_held.get(), 3U << 20);
     bench.cover(bench.durable_position);
     EXPECT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() < 2U << 20; }));
+}
+
+// P7: a damaged segment in the middle costs what it held and nothing else, by its exact range, and stays as evidence.
+TEST(SpoolStage, P7_NamesTheExactRangeThatADamagedSegmentHeldAndKeepsTheFile) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    spool_bytes(bench, 4U << 20);
+    // What lies in the second segment, as its records say; then every byte behind its header is another one.
+    const std::string path = spool_directory(bench.config.data_dir) + "/" + journal::segment_file_name(1);
+    Sequence first_lost = 0, last_lost = 0;
+    {
+        auto scanner = journal::Scanner::open(spool_directory(bench.config.data_dir), {});
+        ASSERT_TRUE(scanner.ok());
+        while (const auto record = scanner.value().next()) {
+            if (record->position.value / bench.start.segment_bytes != 1) continue;
+            if (first_lost == 0) first_lost = record->batch_header.first_sequence;
+            last_lost = record->batch_header.last_sequence();
+        }
+    }
+    ASSERT_GT(last_lost, first_lost);
+    {
+        const journal::PosixFile file(path, O_RDWR);
+        std::vector<std::byte> content(bench.start.segment_bytes - journal::segment_header_bytes);
+        ASSERT_EQ(file.read(content, journal::segment_header_bytes), static_cast<std::int64_t>(content.size()));
+        for (std::byte& byte : content) byte = ~byte;
+        ASSERT_EQ(file.write(content, journal::segment_header_bytes), 0);
+        ASSERT_EQ(file.sync(), 0);
+    }
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return central.positions[0] == bench.fed[0]; }));
+    std::vector<ScriptedCentral::Seen> gaps;
+    for (const auto& seen : central.stored) {
+        if (seen.kind == wire::BatchKind::gap) gaps.push_back(seen);
+    }
+    ASSERT_EQ(gaps.size(), 1U);
+    EXPECT_EQ(gaps[0].first, first_lost);
+    EXPECT_EQ(gaps[0].last, last_lost);
+    EXPECT_TRUE(bench.until([&] { return bench.counters.gap_events.get() == last_lost - first_lost + 1; }));
+    bench.cover(bench.durable_position);
+    EXPECT_TRUE(bench.until([&] { return !std::filesystem::exists(path); }));
+    const std::string quarantine = spool_directory(bench.config.data_dir) + "/quarantine";
+    ASSERT_TRUE(bench.until([&] { return std::filesystem::exists(quarantine) && !std::filesystem::is_empty(quarantine); }));
+    for (const auto& entry : std::filesystem::directory_iterator(quarantine))
+        EXPECT_EQ(entry.file_size(), bench.start.segment_bytes);
+}
+
+TEST(SpoolStage, KeepsWhatIsDeliveredForACentralThatMayLoseItAgainWithinItsTime) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()}, {.keep_delivered_ms = 60'000, .keep_delivered_bytes = 32U << 20});
+    bench.centrals = {&central};
+    bench.open();
+    spool_bytes(bench, 5U << 20);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    bench.cover(bench.durable_position);
+    bench.steps(600);
+    EXPECT_GE(segment_count(bench), 5U) << "released before its time";
+    // Central comes back from a backup of long ago: it gets everything again, and no gap.
+    central.positions[0] = 100;
+    central.stored.clear();
+    central.cut();
+    ASSERT_TRUE(bench.until([&] { return central.positions[0] == bench.fed[0]; }));
+    for (const auto& seen : central.stored) EXPECT_EQ(seen.kind, wire::BatchKind::events);
+    EXPECT_EQ(bench.counters.gap_events.get(), 0U);
+    // Its time is over: a segment or two are left.
+    for (int i = 0; i < 70; ++i) {
+        bench.skew_ns += ns_per_second;
+        bench.feed(0);
+        ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered) && !bench.free_buffers.empty(); }));
+        bench.cover(bench.durable_position);
+        bench.steps(5);
+    }
+    EXPECT_TRUE(bench.until([&] { return segment_count(bench) <= 3; }));
+}
+
+TEST(SpoolStage, GivesUpWhatIsDeliveredWhereItsBytesOrTheUndeliveredAskForTheRoom) {
+    for (const bool is_by_room : {false, true}) {
+        ScriptedCentral central;
+        SpoolBench bench({central.address()}, {.bytes_max = is_by_room ? 6ULL << 20 : 64ULL << 20,
+                                               .keep_delivered_ms = 600'000,
+                                               .keep_delivered_bytes = is_by_room ? 64ULL << 20 : 3ULL << 20});
+        bench.centrals = {&central};
+        bench.open();
+        for (int round = 0; round < 6; ++round) {
+            spool_bytes(bench, 2U << 20);  // would hang if what is delivered kept the room
+            ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+            bench.cover(bench.durable_position);
+            bench.steps(200);
+        }
+        EXPECT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() <= 6ULL << 20; }))
+            << bench.counters.journal_bytes_held.get();
+        EXPECT_GE(bench.counters.journal_bytes_held.get(), 2ULL << 20) << "nothing was kept";
+    }
 }
 
 TEST(SpoolStage, DrainsByWritingDeliveringAndStoringALastCheckpoint) {

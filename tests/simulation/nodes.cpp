@@ -26,8 +26,14 @@ void SimSegmentStore::release(std::uint64_t segment_index) {
     asked_.erase(segment_index);
     due_ns_ = std::max(due_ns_, clock_.now_ns + ns_per_us);
 }
+void SimSegmentStore::mark_damaged(std::uint64_t segment_index) {
+    damaged_.push_back(segment_index);
+    due_ns_ = std::max(due_ns_, clock_.now_ns + ns_per_us);
+}
 void SimSegmentStore::step() {
     if (next_event_ns() > clock_.now_ns) return;
+    for (const std::uint64_t index : damaged_) files_.mark_damaged(index);
+    damaged_.clear();
     for (const std::uint64_t index : released_) files_.let_go(index);
     released_.clear();
     if (wanted_.empty()) return;

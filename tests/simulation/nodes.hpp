@@ -28,7 +28,7 @@ class SimSegmentStore final : public journal::SegmentStore {
     SimSegmentStore(Clock& clock, std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max)
         : clock_(clock), files_(std::move(directory), segment_bytes, recycled_max) {}
     [[nodiscard]] std::uint64_t next_event_ns() const {
-        return wanted_.empty() && released_.empty() ? UINT64_MAX : due_ns_;
+        return wanted_.empty() && released_.empty() && damaged_.empty() ? UINT64_MAX : due_ns_;
     }
     void step();
 
@@ -36,6 +36,8 @@ class SimSegmentStore final : public journal::SegmentStore {
     void prepare(const journal::SegmentHeader& header) override;
     std::optional<std::string> ready(std::uint64_t segment_index) override;
     void release(std::uint64_t segment_index) override;
+    void mark_damaged(std::uint64_t segment_index) override;
+    std::uint64_t quarantined() const override { return files_.quarantined(); }
     int prepare_errno() const override { return prepare_errno_; }
     std::string path_of(std::uint64_t segment_index) const override { return files_.path_of(segment_index); }
     Status cut_after(Position end) override { return files_.cut_after(end); }
@@ -46,6 +48,7 @@ class SimSegmentStore final : public journal::SegmentStore {
     journal::SegmentFiles files_;
     std::vector<journal::SegmentHeader> wanted_;
     std::vector<std::uint64_t> released_;
+    std::vector<std::uint64_t> damaged_;
     std::set<std::uint64_t> asked_, ready_;
     std::uint64_t due_ns_ = 0;
     int prepare_errno_ = 0;

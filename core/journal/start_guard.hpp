@@ -1,0 +1,49 @@
+// StartGuard: knows which segment a start was reading when it died, so that no start dies on the same one for ever (P5).
+//
+//   begin() ─▶ reading(segment) before its first byte is read ─▶ … ─▶ end()
+//
+// After `failed_starts_max` starts that died with the same segment in their hands, that segment is read once more in a process
+// of its own. If that one dies of it too, the segment goes to `quarantine/` and its events become a gap; if it comes through,
+// the deaths had another reason (a power cut, a supervisor without patience) and the segment stays.
+//
+// Files     DIR/starting.0 and .1 (journal::CheckpointFile).
+// Thread    Blocking, at start, before the journal has a writer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/base/result.hpp"
+
+namespace weir::journal {
+
+inline constexpr std::uint32_t failed_starts_max = 3;
+// A trial that takes longer says nothing against the segment: a disk may hang.
+inline constexpr std::uint32_t trial_ms_max = 60'000;
+
+class StartGuard {
+  public:
+    // Judges the starts before this one. Fails where `directory` cannot be read or renamed in.
+    [[nodiscard]] static Result<StartGuard> begin(const std::string& directory);
+    // What was set aside: "PATH: why"; empty if nothing was.
+    [[nodiscard]] const std::string& fault() const { return fault_; }
+    // The segment's bytes are about to be read; on the disk when this returns. Does nothing for the same one again.
+    // A disk that takes no note is no reason not to start.
+    void reading(std::uint64_t segment_index);
+    // The start came through.
+    void end();
+
+  private:
+    explicit StartGuard(std::string directory) : directory_(std::move(directory)) {}
+    void note(std::uint64_t segment_index, std::uint32_t starts);
+
+    std::string directory_;
+    std::string fault_;
+    std::uint64_t serial_ = 0;
+    std::optional<std::uint64_t> suspect_;  // the segment that earlier starts died with
+    std::uint32_t deaths_ = 0;
+    std::optional<std::uint64_t> noted_;
+};
+
+}  // namespace weir::journal
