@@ -55,6 +55,8 @@ void read_journal(ConfigTable& table, CentralConfig& config) {
     table.number("groups", journal.groups, Bounds{2, 64, "groups"});
     table.number("checkpoint_ms", journal.checkpoint_ms, Bounds{10, 10 * minute_ms, "ms"});
     table.number("tick_ms", journal.tick_ms, Bounds{10, 60 * minute_ms, "ms"});
+    table.number("scrub_period_s", journal.scrub_period_s, Bounds{0, 31'536'000, "s"});
+    table.number("scrub_bytes_per_second", journal.scrub_bytes_per_second, Bounds{1U << 16, 1ULL << 40, "bytes"});
     if (journal.group_bytes > journal.segment_bytes - journal::segment_header_bytes) {
         table.fault("group_bytes", "must fit one segment beside its header: at most " +
                                        std::to_string(journal.segment_bytes - journal::segment_header_bytes) +

@@ -26,7 +26,9 @@ struct CentralConfig {
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries
         std::uint32_t groups = 4;              // group buffers: one filling, the others being written
         std::uint64_t checkpoint_ms = 5000;
-        std::uint64_t tick_ms = 10'000;  // silence after which a TICK record is written
+        std::uint64_t tick_ms = 10'000;         // silence after which a TICK record is written
+        std::uint64_t scrub_period_s = 21'600;  // between two readings of everything; 0: never
+        std::uint64_t scrub_bytes_per_second = 8ULL << 20;
     } journal;
     struct {
         std::uint32_t edges_max = 1024;

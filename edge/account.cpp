@@ -82,7 +82,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
     return out;
 }
 
-std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes) {
+std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes, const DiskCare& care) {
     control::MetricsText text;
     const IntakeCounters& intake = counters.intake;
     const SpoolCounters& spool = counters.spool;
@@ -119,9 +119,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
         }
     }
     const Ledger ledger = ledger_of(counters, lanes);
-    text.gauge("weir_edge_ledger_residue", "offered - accepted - duplicates - rejected; 0 when the account closes", {},
-               static_cast<double>(ledger.residue));
-    gauge("weir_edge_held", "Events accepted and not yet delivered or otherwise accounted for", ledger.held);
+    text.gauge("weir_edge_ledger_residue",
+               "offered - accepted - duplicates - rejected, taken by intake between two duty cycles; 0 when it closes",
+               {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get())));
     gauge("weir_edge_connections", "Producer connections now", intake.connections.get());
     gauge("weir_edge_slots_held", "Receive slots leased", intake.slots_held.get());
     gauge("weir_edge_buffers_free", "Batch buffers free", intake.buffers_free.get());
@@ -136,7 +136,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
         text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
                      {{"lane", lanes[index].name}}, spool.lanes[index].delivered.get());
     }
-    gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger_of(counters, lanes).held);
+    gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);
     gauge("weir_edge_journal_bytes_held", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
     total("weir_edge_journal_written_bytes_total", "Bytes written to the spool", spool.journal_bytes_written);
     total("weir_edge_journal_appends_total", "Write groups of the spool", spool.appends);
@@ -160,6 +160,11 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_uplink_central_ahead_total", "Sessions in which central had more than is here",
           spool.central_ahead);
     total("weir_edge_spool_damaged_records_total", "Records that could not be read back", spool.damaged_records);
+    total("weir_edge_scrub_rounds_total", "Times that everything kept was read again", care.scrub.rounds);
+    total("weir_edge_scrub_bytes_total", "Bytes read again and found right", care.scrub.bytes);
+    total("weir_edge_scrub_damaged_segments_total", "Segments in which the scrubber found damage",
+          care.scrub.damaged_segments);
+    text.counter("weir_edge_quarantined_segments_total", "Damaged segments moved to quarantine/", {}, care.quarantined);
     total("weir_edge_spool_read_back_bytes_total", "Bytes read back to be sent", spool.read_back_bytes);
     gauge("weir_edge_uplink_credit_bytes", "Credit left in this session", spool.credit_bytes_left.get());
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());

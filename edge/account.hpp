@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/journal/scrubber.hpp"
 #include "edge/counters.hpp"
 
 namespace weir::edge {
@@ -30,7 +31,13 @@ struct Ledger {
 // The body of GET /api/v1/ledger.
 [[nodiscard]] std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName>& lanes,
                                       const std::string& edge_id);
+// What is known of the spool's files beside the runners' counters.
+struct DiskCare {
+    const journal::ScrubCounters& scrub;
+    std::uint64_t quarantined = 0;
+};
 // The body of GET /metrics.
-[[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes);
+[[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,
+                                       const DiskCare& care);
 
 }  // namespace weir::edge

@@ -8,6 +8,7 @@
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
 #include "core/control/signals.hpp"
+#include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/pipeline/thread_plan.hpp"
@@ -128,6 +129,7 @@ struct EdgeDaemon::Parts {
     std::optional<Recovered> recovered;
     std::vector<LaneName> lanes;
     std::unique_ptr<journal::SegmentStore> segments;
+    std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
     // The runners end before what their stages use.
     Runner intake_runner;
     Runner spool_runner;
@@ -146,6 +148,12 @@ Status EdgeDaemon::Parts::start() {
     for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name});
     if (auto status = start_spool(); !status) return status;
     if (auto status = start_intake(); !status) return status;
+    scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
+        .directories = {spool_directory(config.data_dir)},
+        .period_s = config.spool.scrub_period_s,
+        .bytes_per_second = config.spool.scrub_bytes_per_second,
+        .on_damage = [this](std::size_t, std::uint64_t segment_index) { segments->mark_damaged(segment_index); }});
+    scrubber->start();
     admin = std::make_unique<control::AdminServer>(
         config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); });
     if (auto status = admin->start(); !status) return status;
@@ -280,6 +288,8 @@ void EdgeDaemon::Parts::tell_changes() {
         told.damaged_records = spool.damaged_records.get();
         control::log_error("spool_damaged", {{"edge", edge}, {"records", told.damaged_records}});
     }
+    for (const auto& fault : scrubber->take_faults())
+        control::log_error("spool_rots", {{"edge", edge}, {"what", fault}});
     const std::uint64_t failures = spool.checkpoint_failures.get() + counters.intake.checkpoint_failures.get();
     if (failures != told.checkpoint_failures) {
         told.checkpoint_failures = failures;
@@ -329,7 +339,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }
     if (target == "/metrics") {
-        return {.content_type = std::string(control::metrics_content_type), .body = metrics_text(counters, lanes)};
+        return {.content_type = std::string(control::metrics_content_type),
+                .body = metrics_text(counters, lanes, {scrubber->counters(), segments->quarantined()})};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

@@ -223,6 +223,11 @@ AdminResponse metrics(const ApiSources& sources) {
                 shared.checkpoints_skipped.get());
     out.gauge("weir_central_checkpoint_errno", "Of the last checkpoint; 0 when it went well", {},
               static_cast<double>(shared.checkpoint_errno.get()));
+    out.counter("weir_central_scrub_rounds_total", "Times that both journals were read again", {},
+                sources.scrub.rounds.get());
+    out.counter("weir_central_scrub_bytes_total", "Bytes read again and found right", {}, sources.scrub.bytes.get());
+    out.counter("weir_central_scrub_damaged_segments_total", "Segments in which the scrubber found damage", {},
+                sources.scrub.damaged_segments.get());
     out.gauge("weir_central_poisoned", "1 when the journal cannot be written", {},
               shared.poison_errno.get() != 0 ? 1.0 : 0.0);
     out.gauge("weir_central_durable_position", "Of the journal, bytes", {},

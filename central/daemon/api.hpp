@@ -8,6 +8,7 @@
 #include "central/ingest/ingest.hpp"
 #include "central/readmodel/reader.hpp"
 #include "core/control/admin.hpp"
+#include "core/journal/scrubber.hpp"
 
 namespace weir::central {
 
@@ -17,6 +18,7 @@ struct ApiSources {
     const Reader& reader;
     const std::atomic<bool>& is_draining;
     const std::atomic<bool>& is_alive;  // the ingest runner's heart beats
+    const journal::ScrubCounters& scrub;
 };
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
 

@@ -12,6 +12,7 @@
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
 #include "core/control/signals.hpp"
+#include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
 #include "core/pipeline/runner.hpp"
 
@@ -131,7 +132,11 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     reader.start();
     std::atomic<bool> is_draining{false};
     std::atomic<bool> is_alive{true};
-    const ApiSources sources{shared, model, reader, is_draining, is_alive};
+    journal::Scrubber scrubber({.directories = {journal_directory(config), dead_letters_directory(config)},
+                                .period_s = config.journal.scrub_period_s,
+                                .bytes_per_second = config.journal.scrub_bytes_per_second});
+    scrubber.start();
+    const ApiSources sources{shared, model, reader, is_draining, is_alive, scrubber.counters()};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
@@ -165,6 +170,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             runner.request_halt();
         }
         log_changes(shared, logged);
+        for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});
         // A parked runner's heart stands still too: only its deadlines, the checkpoint's at the latest, move it.
         const std::uint64_t now_beat = runner.heartbeat();
         still_looks = now_beat == beat ? still_looks + 1 : 0;

@@ -142,10 +142,11 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     }
     const Position journal_from{recovered.from_checkpoint ? head.journal_position : 0};
     const Position letters_from{recovered.from_checkpoint ? head.dead_letters_position : 0};
-    if (auto done = scan(journal_directory(config), journal_from, table, journal_guard.value(), recovered.journal); !done)
+    if (auto done = scan(journal_directory(config), journal_from, table, journal_guard.value(), recovered.journal);
+        !done)
         return done.error();
-    if (auto done = scan(dead_letters_directory(config), letters_from, table, letters_guard.value(),
-                         recovered.dead_letters);
+    if (auto done =
+            scan(dead_letters_directory(config), letters_from, table, letters_guard.value(), recovered.dead_letters);
         !done) {
         return done.error();
     }

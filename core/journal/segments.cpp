@@ -128,7 +128,8 @@ void FileSegmentStore::work() {
         lock.lock();
         prepare_errno_ = code == ECANCELED ? 0 : code;
         if (code != 0) {
-            changed_.wait_for(lock, retry_after, [this] { return stopping_ || !released_.empty() || !damaged_.empty(); });
+            changed_.wait_for(lock, retry_after,
+                              [this] { return stopping_ || !released_.empty() || !damaged_.empty(); });
             continue;
         }
         wanted_.pop_front();

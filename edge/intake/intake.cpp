@@ -168,6 +168,10 @@ void Intake::keep_checkpoint(MonotonicNs now) {
 
 void Intake::keep_time(MonotonicNs now) {
     looked_at_ = now;
+    // Nothing is in hand here: each event offered has been judged, as one of three.
+    const std::uint64_t judged = counters_.accepted.get() + counters_.duplicates.get() + counters_.rejected.get();
+    counters_.residue.set(counters_.offered.get() - judged);
+    WEIR_ASSERT(counters_.residue.get() == 0);
     for (std::uint32_t index = 0; index < connections_.size(); ++index) {
         Connection& connection = connections_[index];
         if (connection.session == Session::free || connection.session == Session::closed) continue;

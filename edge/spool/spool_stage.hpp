@@ -112,7 +112,7 @@ class SpoolStage final : public Stage {
 
     Position durable_end_{};  // of the last durable record
     std::uint32_t durable_crc_ = 0;
-    Position covered_{};       // by intake's checkpoint
+    Position covered_{};  // by intake's checkpoint
     // How far the uplink had delivered, at some times: the oldest first.
     struct Delivered {
         MonotonicNs at{};

@@ -155,7 +155,8 @@ TEST(SpoolStage, P7_NamesTheExactRangeThatADamagedSegmentHeldAndKeepsTheFile) {
     bench.cover(bench.durable_position);
     EXPECT_TRUE(bench.until([&] { return !std::filesystem::exists(path); }));
     const std::string quarantine = spool_directory(bench.config.data_dir) + "/quarantine";
-    ASSERT_TRUE(bench.until([&] { return std::filesystem::exists(quarantine) && !std::filesystem::is_empty(quarantine); }));
+    ASSERT_TRUE(
+        bench.until([&] { return std::filesystem::exists(quarantine) && !std::filesystem::is_empty(quarantine); }));
     for (const auto& entry : std::filesystem::directory_iterator(quarantine))
         EXPECT_EQ(entry.file_size(), bench.start.segment_bytes);
 }

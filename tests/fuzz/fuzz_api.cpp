@@ -51,7 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
         last = fuzz::text_of(input.take_bytes(input.take<std::uint8_t>()));
         apply(model, last, index);
     }
-    const central::ApiSources sources{shared, model, reader, is_draining, is_alive};
+    const journal::ScrubCounters scrub;
+    const central::ApiSources sources{shared, model, reader, is_draining, is_alive, scrub};
     for (const std::string_view target : {std::string_view("/api/v1/types"), std::string_view("/api/v1/edges?x=1"),
                                           std::string_view("/api/v1/ledger"), std::string_view("/readyz"), last}) {
         must_be_json(answer(sources, target));

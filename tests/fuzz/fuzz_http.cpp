@@ -33,10 +33,12 @@ struct Central {
     std::atomic<std::uint64_t> durable{0};
     central::Reader reader{"/nowhere", durable, model};
     std::atomic<bool> is_draining{false};
+    journal::ScrubCounters scrub;
     std::atomic<bool> is_alive{true};
-    control::AdminServer server{"127.0.0.1:0", [this](std::string_view, std::string_view target) {
-                                    return central::answer({shared, model, reader, is_draining, is_alive}, target);
-                                }};
+    control::AdminServer server{
+        "127.0.0.1:0", [this](std::string_view, std::string_view target) {
+            return central::answer({shared, model, reader, is_draining, is_alive, scrub}, target);
+        }};
     sockaddr_in to{};
 };
 

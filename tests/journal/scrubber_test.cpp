@@ -36,8 +36,9 @@ TEST(Scrubber, NamesASegmentThatRottedOnceAndReadsOnBehindIt) {
     fill(bench, 40);
     flip(bench.segment_path(1), 2 * block_bytes + 700);
     std::vector<std::pair<std::size_t, std::uint64_t>> told;
-    Scrubber scrubber({.directories = {bench.path()},
-                       .on_damage = [&](std::size_t number, std::uint64_t index) { told.push_back({number, index}); }});
+    Scrubber scrubber({.directories = {bench.path()}, .on_damage = [&](std::size_t number, std::uint64_t index) {
+                           told.push_back({number, index});
+                       }});
     EXPECT_TRUE(scrubber.round());
     EXPECT_EQ(scrubber.counters().records.get(), 39U);
     const auto faults = scrubber.take_faults();
