@@ -24,6 +24,7 @@ enum class Planted : std::uint8_t {
     central_ack_early,       // central acks what it has not written
     hole_taken_for_end,      // recovery goes on behind a hole that a crash left
     delivered_too_early,     // `delivered` is said when the edge's own disk has it
+    gap_for_what_is_kept,    // a restored central gets a gap for what the spool still has
 };
 extern Planted planted_bug;
 }  // namespace weir

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/planted.hpp"
 #include "core/wire/control.hpp"
 
 namespace weir::edge {
@@ -321,7 +322,7 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
         if (lanes_[index].next_sequence == 0) return false;
     }
-    if (is_behind) {
+    if (is_behind && !WEIR_PLANTED(gap_for_what_is_kept)) {
         // It lost what it had acked: everything that is still kept is sent again, and the rest is named as a gap.
         counters_.central_behind.add(1);
         extent_.delivered = extent_.kept_from;

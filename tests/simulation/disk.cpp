@@ -26,6 +26,22 @@ void copy_into(std::vector<std::byte>& content, ConstBytes bytes, std::uint64_t 
 
 }  // namespace
 
+Disk::Image Disk::backup() const {
+    Image image;
+    for (const auto& [path, inode] : durable_names_) image.files[path] = inode->durable;
+    image.directories = directories_;
+    return image;
+}
+
+void Disk::restore(const Image& image) {
+    WEIR_ASSERT(locked_.empty());
+    names_.clear();
+    durable_names_.clear();
+    changes_.clear();
+    directories_ = image.directories;
+    for (const auto& [path, content] : image.files) put(path, content);
+}
+
 int Disk::enter() {
     if (is_down_) return EIO;
     const std::uint64_t number = ++operations;

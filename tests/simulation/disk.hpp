@@ -58,6 +58,14 @@ class Disk final : public io::Files {
     void end_kill();
     void end_power_loss(Loss loss);
 
+    // What a backup of the machine holds that is taken now: what is durable. restore: between two lives.
+    struct Image {
+        std::map<std::string, std::vector<std::byte>> files;
+        std::set<std::string> directories;
+    };
+    [[nodiscard]] Image backup() const;
+    void restore(const Image& image);
+
     // For a simulated Io: 0 or errno.
     [[nodiscard]] int enter();
     [[nodiscard]] InodePtr inode_of(int handle) const;

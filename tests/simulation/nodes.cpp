@@ -107,6 +107,8 @@ EdgeNode::EdgeNode(Clock& clock, Network& network, Random random, int number, co
     config.spool.bytes_max = scale.spool_bytes_max;
     config.spool.batches_max = scale.batches_max;
     config.spool.checkpoint_ms = scale.checkpoint_ms;
+    config.spool.keep_delivered_ms = scale.keep_delivered_ms;
+    config.spool.keep_delivered_bytes = scale.keep_delivered_bytes;
     config.runtime.receive_slots = scale.slots;
     config.runtime.receive_slot_bytes = scale.slot_bytes;
     for (const char* lane : {"default", "alarms"}) {

@@ -73,6 +73,8 @@ struct Scale {  // the limits of a world, small so that they are reached
     std::uint32_t batch_events = 16;
     std::uint64_t linger_us = 0;
     std::uint64_t checkpoint_ms = 500;
+    std::uint64_t keep_delivered_ms = 0;
+    std::uint64_t keep_delivered_bytes = 1U << 20;
     std::uint32_t credit_events = 64;
     std::uint64_t credit_bytes = 128U << 10;
     std::uint32_t slots = 8;

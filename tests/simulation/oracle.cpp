@@ -92,6 +92,7 @@ std::string Oracle::check_spooled(const EdgeNode& edge) const {
         if (producer->options().to != edge.address() || producer->options().level == wire::AckLevel::received) continue;
         for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
             const Key key{producer->options().name, number};
+            if (discarded_.contains(key)) continue;
             if (producer->events[number - 1].fate != Sent::Fate::open && !held.contains(key)) {
                 return "P1: " + name(key) + " was answered and is neither in the spool nor at central";
             }
@@ -108,6 +109,7 @@ std::string Oracle::check_delivered() const {
         for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
             const Key key{producer->options().name, number};
             const Sent& event = producer->events[number - 1];
+            if (discarded_.contains(key)) continue;
             if (event.is_valid && event.fate != Sent::Fate::open && !held.contains(key)) {
                 return "P2: " + name(key) + " was answered as delivered and is not in central's journal";
             }
@@ -140,10 +142,46 @@ std::string Oracle::find(const std::string& producer, std::uint64_t number) cons
     return text;
 }
 
+void Oracle::central_is_restored() {
+    for (const auto& batch : central_batches()) {
+        const Stream stream{std::string(wire::name_of(batch.header.edge_id)), batch.header.lineage, batch.header.lane};
+        const Sequence first = batch.header.first_sequence, last = batch.header.last_sequence();
+        for (Sequence sequence = first; sequence <= last; ++sequence) discarded_sequences_.insert({stream, sequence});
+        for (const Key& key : batch.events) discarded_[key] = {stream, first, last};
+    }
+}
+
+std::string Oracle::check_gap(const wire::BatchHeader& header) const {
+    const Stream stream{std::string(wire::name_of(header.edge_id)), header.lineage, header.lane};
+    const std::string place = std::get<0>(stream) + " lane " + std::to_string(header.lane) + " sequences " +
+                              std::to_string(header.first_sequence) + ".." + std::to_string(header.last_sequence());
+    for (Sequence sequence = header.first_sequence; sequence <= header.last_sequence(); ++sequence) {
+        if (!discarded_sequences_.contains({stream, sequence})) return "P7: a gap without a cause: " + place;
+    }
+    for (const auto& edge : edges_) {
+        if (edge->config.edge_id != std::get<0>(stream)) continue;
+        const std::string spool = edge::spool_directory(edge->config.data_dir);
+        for (const auto& batch : read_batches(edge->machine.disk, spool, producers_)) {
+            const bool is_same = batch.header.lineage == header.lineage && batch.header.lane == header.lane;
+            const bool overlaps = batch.header.first_sequence <= header.last_sequence() &&
+                                  batch.header.last_sequence() >= header.first_sequence;
+            if (is_same && overlaps) return "P7: a gap for what the spool still holds: " + place;
+        }
+    }
+    return {};
+}
+
 std::string Oracle::check_all() {
     const auto batches = central_batches();
     Counts counts, letters;
+    std::set<std::pair<Stream, Sequence>> declared;
     for (const auto& batch : batches) {
+        if (batch.header.kind == wire::BatchKind::gap) {
+            const Stream stream{std::string(wire::name_of(batch.header.edge_id)), batch.header.lineage,
+                                batch.header.lane};
+            for (Sequence at = batch.header.first_sequence; at <= batch.header.last_sequence(); ++at)
+                declared.insert({stream, at});
+        }
         const bool is_letter = batch.header.lane == dead_letter_lane;
         for (const Key& key : batch.events) ++(is_letter ? letters : counts)[key];
     }
@@ -158,7 +196,11 @@ std::string Oracle::check_all() {
             const std::uint32_t count = where[key];
             // An unnumbered dead letter has no identity: sent again, it is kept again.
             const bool may_repeat = !event.is_valid && !producer->options().is_numbered;
-            if (count == 0 && !may_lose) return "P3: " + name(key) + " is lost";
+            const auto gone = discarded_.find(key);
+            const bool is_declared = gone != discarded_.end() &&
+                                     declared.contains({gone->second.stream, gone->second.first}) &&
+                                     declared.contains({gone->second.stream, gone->second.last});
+            if (count == 0 && !may_lose && !is_declared) return "P3: " + name(key) + " is lost";
             if (count > 1 && !may_repeat) return "P3: " + name(key) + " is stored " + std::to_string(count) + " times";
             where.erase(key);
         }
@@ -173,6 +215,7 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
     struct Lane {
         Sequence last = 0;
         std::uint32_t previous_crc = 0;
+        bool is_after_gap = false;
         std::map<std::string, std::uint64_t> numbers;
     };
     std::map<std::tuple<std::string, std::uint64_t, LaneId>, Lane> lanes;
@@ -188,12 +231,19 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
         if (header.first_sequence != lane.last + 1) {
             return "P4: " + place + " follows " + std::to_string(lane.last);
         }
-        if (header.kind == wire::BatchKind::gap) return "P7: a gap without a cause: " + place;
-        if (header.previous_crc != lane.previous_crc) return "P4: " + place + " is chained to another batch";
+        if (header.kind == wire::BatchKind::gap) {
+            if (auto wrong = check_gap(header); !wrong.empty()) return wrong;
+            lane.last = header.last_sequence();
+            lane.is_after_gap = true;
+            continue;
+        }
+        if (!lane.is_after_gap && header.previous_crc != lane.previous_crc)
+            return "P4: " + place + " is chained to another batch";
         if (header.totals.accepted != header.last_sequence() && header.lane != dead_letter_lane) {
             return "P6: " + place + " says that " + std::to_string(header.totals.accepted) + " were accepted, not " +
                    std::to_string(header.last_sequence());
         }
+        lane.is_after_gap = false;
         lane.last = header.last_sequence();
         lane.previous_crc = header.header_crc;
         if (batch.events.size() != header.count) return "P6: " + place + " does not hold its count";
@@ -215,6 +265,7 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
 std::string Oracle::check_ledger(const std::vector<StoredBatch>& batches) {
     std::map<std::tuple<std::string, LaneId>, std::uint64_t> stored;
     for (const auto& batch : batches) {
+        if (batch.header.kind == wire::BatchKind::gap) continue;
         stored[{std::string(wire::name_of(batch.header.edge_id)), batch.header.lane}] += batch.header.count;
     }
     central::PositionTable& positions = central_.shared().positions;

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/simulation/nodes.hpp"
@@ -36,20 +38,34 @@ class Oracle {
     // P3 to P6, when everything has drained.
     [[nodiscard]] std::string check_all();
 
+    // Central's disk is about to be replaced by a backup: what is in its journals now may come again, or be declared lost.
+    void central_is_restored();
+
     // Where an event lies, for a trace.
     [[nodiscard]] std::string find(const std::string& producer, std::uint64_t number) const;
 
     std::uint64_t judged_events = 0;
 
   private:
+    using Stream = std::tuple<std::string, std::uint64_t, LaneId>;  // edge, lineage, lane
+    struct Place {
+        Stream stream;
+        Sequence first = 0;  // of its batch
+        Sequence last = 0;
+    };
     using Counts = std::map<std::pair<std::string, std::uint64_t>, std::uint32_t>;
     [[nodiscard]] std::vector<StoredBatch> central_batches() const;
+    // A gap stands only for what a backup took from central and what the edge's spool does not hold any more.
+    [[nodiscard]] std::string check_gap(const wire::BatchHeader& header) const;
     [[nodiscard]] std::string check_order(const std::vector<StoredBatch>& batches) const;
     [[nodiscard]] std::string check_ledger(const std::vector<StoredBatch>& batches);
 
     const std::vector<std::unique_ptr<SimProducer>>& producers_;
     const std::vector<std::unique_ptr<EdgeNode>>& edges_;
     CentralNode& central_;
+    // What central had on a disk that a backup replaced: events by name, and the sequences that they were in.
+    std::map<std::pair<std::string, std::uint64_t>, Place> discarded_;
+    std::set<std::pair<Stream, Sequence>> discarded_sequences_;
 };
 
 }  // namespace weir::sim

@@ -36,7 +36,7 @@ constexpr std::array bugs = {
     BUG(write_without_sync), BUG(no_directory_sync),      BUG(trim_undelivered),       BUG(accept_gap),
     BUG(no_duplicate_check), BUG(position_ahead_of_data), BUG(sequence_reuse),         BUG(credit_leak),
     BUG(forget_duplicates),  BUG(early_duplicate_ack),    BUG(checkpoint_before_data), BUG(ignore_write_error),
-    BUG(central_ack_early),  BUG(hole_taken_for_end),     BUG(delivered_too_early)};
+    BUG(central_ack_early),  BUG(hole_taken_for_end),     BUG(delivered_too_early),    BUG(gap_for_what_is_kept)};
 #undef BUG
 constexpr std::uint64_t sane_seeds = 50;
 

@@ -45,6 +45,10 @@ TEST(Promise, P6_TheAccountIsExactAcrossCrashes) {
     hold(6000, {"edge_end", "central_end", "reset", "replay"});
 }
 
+TEST(Promise, P7_ACentralRestoredFromABackupGetsEverythingThatIsKeptAndTheRestByName) {
+    hold(7000, {"central_restored", "edge_end", "reset"});
+}
+
 // A world that ran in fair weather, with records in the edge's spool.
 struct Spool {
     Spool() : edge(clock, network, Random(7), 1, Scale{}) {}

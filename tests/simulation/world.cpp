@@ -33,14 +33,27 @@ enum class Fault : std::uint8_t {
     write_error,
     sync_error,
     wall_jump,
+    central_restored,
     count
 };
-constexpr std::array<const char*, static_cast<std::size_t>(Fault::count)> fault_names = {
-    "edge_end",  "central_end", "edge_crash_point", "central_crash_point",
-    "pause",     "cut_both",    "cut_one_way",      "reset",
-    "replay",    "drop",        "hold_back",        "slow_network",
-    "disk_full", "disk_stall",  "write_error",      "sync_error",
-    "wall_jump"};
+constexpr std::array<const char*, static_cast<std::size_t>(Fault::count)> fault_names = {"edge_end",
+                                                                                         "central_end",
+                                                                                         "edge_crash_point",
+                                                                                         "central_crash_point",
+                                                                                         "pause",
+                                                                                         "cut_both",
+                                                                                         "cut_one_way",
+                                                                                         "reset",
+                                                                                         "replay",
+                                                                                         "drop",
+                                                                                         "hold_back",
+                                                                                         "slow_network",
+                                                                                         "disk_full",
+                                                                                         "disk_stall",
+                                                                                         "write_error",
+                                                                                         "sync_error",
+                                                                                         "wall_jump",
+                                                                                         "central_restored"};
 
 class World {
   public:
@@ -85,7 +98,8 @@ class World {
         std::uint64_t crash_again_after = 0;
     };
     std::vector<Care> care_;
-    std::vector<Fault> menu_;  // of this seed
+    std::vector<Fault> menu_;            // of this seed
+    std::optional<Disk::Image> backup_;  // of central's machine
     std::uint64_t next_fault_ns_ = UINT64_MAX;
     std::uint64_t fault_gap_ns_max_ = ns_per_second;
     std::uint64_t fault_end_ns_ = 0;
@@ -110,6 +124,8 @@ void World::make_nodes() {
     scale_.batch_events = static_cast<std::uint32_t>(random_.within(1, 24));
     scale_.linger_us = pick(0, 2000);
     scale_.checkpoint_ms = pick(50, 2000);
+    scale_.keep_delivered_ms = pick(0, 600'000);
+    scale_.keep_delivered_bytes = pick(scale_.segment_bytes, 64ULL << 20);
     scale_.credit_events = static_cast<std::uint32_t>(random_.within(1, 64));
     scale_.credit_bytes = scale_.segment_bytes * random_.within(1, 4);
     scale_.slots = static_cast<std::uint32_t>(pick(4, 16));
@@ -329,6 +345,17 @@ void World::inject() {
         case Fault::wall_jump:
             node.machine.wall_skew_ns += static_cast<std::int64_t>(random_.within(0, 6 * 86'400) * ns_per_second) -
                                          static_cast<std::int64_t>(3 * 86'400 * ns_per_second);
+            break;
+        case Fault::central_restored:
+            // Its machine comes back with what a backup of some time ago held, and a new backup is made.
+            if (central_->is_up() && backup_) {
+                oracle_->central_is_restored();
+                end(*central_, End::power_none);
+                central_->machine.disk.restore(*backup_);
+                backup_.reset();
+                break;
+            }
+            if (!central_->machine.disk.is_down()) backup_ = central_->machine.disk.backup();
             break;
         case Fault::count:
             break;
