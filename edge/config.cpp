@@ -4,6 +4,7 @@
 
 #include "core/control/config_reader.hpp"
 #include "core/journal/checkpoint.hpp"
+#include "core/journal/segment_files.hpp"
 #include "core/journal/writer.hpp"
 #include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
@@ -319,6 +320,8 @@ Budget budget_of(const EdgeConfig& config) {
 
     terms.disk("spool (spool.bytes_max)", config.spool.bytes_max);
     terms.disk("spool: the segment made ready ahead", config.spool.segment_bytes);
+    terms.disk("spool/quarantine: " + std::to_string(journal::quarantine_files_max) + " damaged segments at most",
+               journal::quarantine_files_max * config.spool.segment_bytes);
     terms.disk("duplicate filter's side file",
                std::max(sidecar_bytes, std::uint64_t{config.cache.ids_max} * filter_ring_bytes));
     terms.disk("checkpoints: two of two copies",

@@ -61,7 +61,7 @@ class SegmentFiles {
 };
 
 // The oldest goes when one more comes (P12: bounded).
-inline constexpr std::size_t quarantine_files_max = 16;
+inline constexpr std::size_t quarantine_files_max = 8;
 // Moves a segment file to DIRECTORY/quarantine/ under a name that no later one takes.
 [[nodiscard]] Status quarantine(const std::string& directory, std::uint64_t segment_index);
 

@@ -35,6 +35,9 @@ void JournalReader::restart(Position from) {
     next_ = from;
     failures_ = 0;
     retry_at_ = {};
+    chain_.reset();
+    suspect_segment_.reset();
+    is_counted_ = false;
 }
 
 const ReadRecord* JournalReader::peek() const {
@@ -112,6 +115,7 @@ void JournalReader::give_up(std::uint64_t segment_index) {
 void JournalReader::count_damaged(std::uint64_t segment_index) {
     ++damaged_;
     damaged_segment_ = segment_index;
+    is_counted_ = true;
 }
 
 void JournalReader::on_completion(const io::Completion& completion) {
@@ -133,7 +137,6 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
     const std::uint64_t segment_index = base_.value / segment_bytes_;
     const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
     std::uint64_t at = next_.value - base_.value;
-    bool in_damage = false;
     while (buffer.count < read_records_max && base_.value + at < limit_.value) {
         const std::uint64_t place = base_.value + at;
         if (at + head_bytes > filled_bytes) {
@@ -150,15 +153,22 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
                                header.crc == journal::record_crc(header, batch) &&
                                header.batch_bytes == sizeof(batch) + batch.body_bytes;
         if (!is_record) {
-            // Zeros that fill a block or the end of a segment, or damage: the next record can only begin at a block.
-            if (header.magic != 0 && !in_damage) count_damaged(segment_index);
-            in_damage = header.magic != 0;
+            // Zeros that fill a block or the end of a segment, what the file held when it was another segment, or damage: the
+            // next record can only begin at a block, and its chain tells.
+            const bool was_record = header.magic == journal::record_magic && header.position == place;
+            if (was_record && !is_counted_) count_damaged(segment_index);
+            if (header.magic != 0) suspect_segment_ = segment_index;
             at = round_up(at + 1, journal::block_bytes);
             continue;
         }
-        in_damage = false;
         if (at + record_bytes > filled_bytes) break;
+        if (chain_ && header.previous_crc != chain_->crc && !is_counted_) {
+            count_damaged(suspect_segment_.value_or(chain_->end.value / segment_bytes_));
+        }
         const ConstBytes body = bytes.subspan(head_bytes, batch.body_bytes);
+        // Counted: a gap that the user finds now has been.
+        if (is_counted_) suspect_segment_.reset();
+        is_counted_ = false;
         if (crc32c(0, body) != batch.body_crc) {
             count_damaged(segment_index);
         } else {
@@ -168,8 +178,10 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
                                               .first_sequence = batch.first_sequence,
                                               .last_sequence = batch.last_sequence(),
                                               .batch_bytes = header.batch_bytes,
+                                              .suspect_segment = std::exchange(suspect_segment_, {}),
                                               .batch = buffer.bytes + at + sizeof(header)};
         }
+        chain_ = Chain{.crc = header.crc, .end = {place + record_bytes}};
         at += record_bytes;
     }
     const bool is_stuck = base_.value + at == next_.value && buffer.count == 0;

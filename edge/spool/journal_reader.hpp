@@ -34,6 +34,8 @@ struct ReadRecord {
     Sequence first_sequence = 0;
     Sequence last_sequence = 0;
     std::uint32_t batch_bytes = 0;
+    // Where bytes that are no record were passed over on the way here: old ones in a file that is used again, or damage.
+    std::optional<std::uint64_t> suspect_segment;
     std::byte* batch = nullptr;  // sizeof(wire::FrameHeader) bytes before it are free to use
 };
 
@@ -62,8 +64,15 @@ class JournalReader {
     // Everything before `place` was handed out or is loaded: what begins there need not be read.
     [[nodiscard]] bool has_passed(Position place) const { return !reading_ && next_ >= place; }
     // The user got the record that ends at `end` another way. Precondition: has_passed(its start).
-    void skip_to(Position end) { next_ = end; }
+    void skip_to(Position end) {
+        next_ = end;
+        chain_.reset();
+    }
     [[nodiscard]] std::uint64_t damaged_records() const { return damaged_; }
+    // The user found sequences missing before `record`: what was passed over was damage.
+    void confirm_suspect(const ReadRecord& record) {
+        if (record.suspect_segment) count_damaged(*record.suspect_segment);
+    }
     // The segment in which something damaged was met since the last call; of several the last one.
     [[nodiscard]] std::optional<std::uint64_t> take_damaged_segment() { return std::exchange(damaged_segment_, {}); }
     [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
@@ -99,6 +108,14 @@ class JournalReader {
     MonotonicNs retry_at_{};
     std::uint64_t damaged_ = 0;
     std::optional<std::uint64_t> damaged_segment_;
+    // Since the last record: its checksum and end, what was passed over, and whether that was counted as damage already.
+    struct Chain {
+        std::uint32_t crc = 0;
+        Position end{};
+    };
+    std::optional<Chain> chain_;
+    std::optional<std::uint64_t> suspect_segment_;
+    bool is_counted_ = false;
     std::uint64_t read_bytes_ = 0;
 };
 

@@ -455,7 +455,9 @@ bool Uplink::send_next_batch(MonotonicNs now) {
         }
         if (unacked_count_ == unacked_max) return false;
         if (lanes_[*lane_index].next_sequence < record->first_sequence) {
-            return send_gap_before(*lane_index, record->first_sequence, now);
+            if (!send_gap_before(*lane_index, record->first_sequence, now)) return false;
+            reader_.confirm_suspect(*record);
+            return true;
         }
         if (!may_send(wire::frame_bytes(record->batch_bytes))) return false;
         counters_.resent_batches.add(1);

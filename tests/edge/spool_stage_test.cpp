@@ -161,6 +161,32 @@ TEST(SpoolStage, P7_NamesTheExactRangeThatADamagedSegmentHeldAndKeepsTheFile) {
         EXPECT_EQ(entry.file_size(), bench.start.segment_bytes);
 }
 
+TEST(SpoolStage, TakesWhatAFileHeldInAnEarlierUseForNoDamage) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.open();
+    for (std::uint32_t round = 0; round < 5; ++round) {
+        central.answers_hello = false;
+        central.cut();
+        const std::uint32_t event_bytes = 700 + 150 * round;  // records end elsewhere than those that lay there before
+        for (int i = 0; i < 40; ++i) {
+            ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
+            bench.feed(0, 100, event_bytes);
+        }
+        ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+        central.answers_hello = true;
+        central.cut();
+        bench.skew_ns += 10 * ns_per_second;
+        ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+        bench.cover(bench.durable_position);
+        ASSERT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() < 2U << 20; }));
+    }
+    EXPECT_GT(bench.counters.resent_batches.get(), 100U);
+    EXPECT_EQ(bench.counters.damaged_records.get(), 0U);
+    EXPECT_FALSE(std::filesystem::exists(spool_directory(bench.config.data_dir) + "/quarantine"));
+}
+
 TEST(SpoolStage, KeepsWhatIsDeliveredForACentralThatMayLoseItAgainWithinItsTime) {
     ScriptedCentral central;
     SpoolBench bench({central.address()}, {.keep_delivered_ms = 60'000, .keep_delivered_bytes = 32U << 20});

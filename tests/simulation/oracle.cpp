@@ -48,6 +48,7 @@ std::vector<StoredBatch> read_batches(const Disk& disk, const std::string& direc
     std::vector<StoredBatch> batches;
     for (const auto& [path, inode] : disk.names()) {
         if (!path.starts_with(directory + "/") || !path.ends_with(".seg")) continue;
+        if (path.find('/', directory.size() + 1) != std::string::npos) continue;  // set aside
         const ConstBytes file(inode->visible);
         if (file.size() < journal::segment_header_bytes) continue;
         const auto segment = wire::load<journal::SegmentHeader>(file);
@@ -165,7 +166,11 @@ std::string Oracle::check_gap(const wire::BatchHeader& header) const {
             const bool is_same = batch.header.lineage == header.lineage && batch.header.lane == header.lane;
             const bool overlaps = batch.header.first_sequence <= header.last_sequence() &&
                                   batch.header.last_sequence() >= header.first_sequence;
-            if (is_same && overlaps) return "P7: a gap for what the spool still holds: " + place;
+            if (is_same && overlaps) {
+                return "P7: a gap for what the spool still holds: " + place + ", of which " +
+                       std::to_string(batch.header.first_sequence) + ".." +
+                       std::to_string(batch.header.last_sequence()) + " lie at " + std::to_string(batch.position);
+            }
         }
     }
     return {};
@@ -203,6 +208,12 @@ std::string Oracle::check_all() {
             if (count == 0 && !may_lose && !is_declared) return "P3: " + name(key) + " is lost";
             if (count > 1 && !may_repeat) return "P3: " + name(key) + " is stored " + std::to_string(count) + " times";
             where.erase(key);
+        }
+    }
+    // No fault of a world rots what lies on a disk.
+    for (const auto& edge : edges_) {
+        for (const auto& [path, inode] : edge->machine.disk.names()) {
+            if (path.find("/quarantine/") != std::string::npos) return "P9: a good segment was set aside: " + path;
         }
     }
     if (!counts.empty()) return "P3: stored, but never sent: " + name(counts.begin()->first);
