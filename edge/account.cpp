@@ -82,7 +82,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
     return out;
 }
 
-std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes, const DiskCare& care) {
+std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes, const DaemonFacts& facts) {
     control::MetricsText text;
     const IntakeCounters& intake = counters.intake;
     const SpoolCounters& spool = counters.spool;
@@ -118,6 +118,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                          {{"reason", wire::text(static_cast<wire::RefusalReason>(reason))}}, count);
         }
     }
+    text.gauge("weir_edge_info", "Always 1; the labels say what runs", {{"edge", facts.edge_id}, {"io", facts.io_name}},
+               1.0);
     const Ledger ledger = ledger_of(counters, lanes);
     text.gauge("weir_edge_ledger_residue",
                "offered - accepted - duplicates - rejected, taken by intake between two duty cycles; 0 when it closes",
@@ -160,11 +162,12 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_uplink_central_ahead_total", "Sessions in which central had more than is here",
           spool.central_ahead);
     total("weir_edge_spool_damaged_records_total", "Records that could not be read back", spool.damaged_records);
-    total("weir_edge_scrub_rounds_total", "Times that everything kept was read again", care.scrub.rounds);
-    total("weir_edge_scrub_bytes_total", "Bytes read again and found right", care.scrub.bytes);
+    total("weir_edge_scrub_rounds_total", "Times that everything kept was read again", facts.scrub.rounds);
+    total("weir_edge_scrub_bytes_total", "Bytes read again and found right", facts.scrub.bytes);
     total("weir_edge_scrub_damaged_segments_total", "Segments in which the scrubber found damage",
-          care.scrub.damaged_segments);
-    text.counter("weir_edge_quarantined_segments_total", "Damaged segments moved to quarantine/", {}, care.quarantined);
+          facts.scrub.damaged_segments);
+    text.counter("weir_edge_quarantined_segments_total", "Damaged segments moved to quarantine/", {},
+                 facts.quarantined);
     total("weir_edge_spool_read_back_bytes_total", "Bytes read back to be sent", spool.read_back_bytes);
     gauge("weir_edge_uplink_credit_bytes", "Credit left in this session", spool.credit_bytes_left.get());
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/journal/scrubber.hpp"
@@ -31,13 +32,15 @@ struct Ledger {
 // The body of GET /api/v1/ledger.
 [[nodiscard]] std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName>& lanes,
                                       const std::string& edge_id);
-// What is known of the spool's files beside the runners' counters.
-struct DiskCare {
+// What /metrics says beside the runners' counters.
+struct DaemonFacts {
+    std::string_view edge_id;
+    std::string io_name;  // of intake's runner: what the kernel allowed
     const journal::ScrubCounters& scrub;
     std::uint64_t quarantined = 0;
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,
-                                       const DiskCare& care);
+                                       const DaemonFacts& facts);
 
 }  // namespace weir::edge

@@ -201,6 +201,7 @@ AdminResponse metrics(const ApiSources& sources) {
         count("weir_central_dead_lettered_total", "Dead letters kept", account.dead_lettered);
         count("weir_central_gap_total", "Sequences that the edge declared lost", account.gap);
     }
+    out.gauge("weir_central_info", "Always 1; the label says what runs", {{"io", sources.io_name}}, 1.0);
     Account totals;
     for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) totals.add(Account(shared.positions.row(i)));
     out.gauge("weir_central_residue", "received - appended - duplicates - rejected; 0 when the account closes", {},

@@ -3,6 +3,7 @@
 // Thread    The admin server's.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "central/ingest/ingest.hpp"
@@ -19,6 +20,7 @@ struct ApiSources {
     const std::atomic<bool>& is_draining;
     const std::atomic<bool>& is_alive;  // the ingest runner's heart beats
     const journal::ScrubCounters& scrub;
+    std::string io_name;  // of the ingest runner: what the kernel allowed
 };
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
 

@@ -136,7 +136,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                 .period_s = config.journal.scrub_period_s,
                                 .bytes_per_second = config.journal.scrub_bytes_per_second});
     scrubber.start();
-    const ApiSources sources{shared, model, reader, is_draining, is_alive, scrubber.counters()};
+    const ApiSources sources{shared, model, reader, is_draining, is_alive, scrubber.counters(), runner.io_name()};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
