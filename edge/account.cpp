@@ -162,6 +162,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_uplink_central_ahead_total", "Sessions in which central had more than is here",
           spool.central_ahead);
     total("weir_edge_spool_damaged_records_total", "Records that could not be read back", spool.damaged_records);
+    total("weir_edge_reloads_total", "Configurations taken while running", intake.reloads);
+    text.counter("weir_edge_reloads_refused_total", "Mistakes and fixed keys for which a configuration was not taken",
+                 {}, facts.reloads_refused);
     total("weir_edge_scrub_rounds_total", "Times that everything kept was read again", facts.scrub.rounds);
     total("weir_edge_scrub_bytes_total", "Bytes read again and found right", facts.scrub.bytes);
     total("weir_edge_scrub_damaged_segments_total", "Segments in which the scrubber found damage",

@@ -38,6 +38,7 @@ struct DaemonFacts {
     std::string io_name;  // of intake's runner: what the kernel allowed
     const journal::ScrubCounters& scrub;
     std::uint64_t quarantined = 0;
+    std::uint64_t reloads_refused = 0;
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

@@ -18,7 +18,8 @@ inline constexpr std::size_t lanes_max = wire::hello_lanes_max;
 
 struct alignas(64) IntakeCounters {  // writer: intake runner
     Counter offered, accepted, duplicates, rejected;
-    Counter residue;  // offered that was not judged, as intake itself sees it between two duty cycles
+    Counter reloads, config_digest;  // configurations taken since the start; that of the present one
+    Counter residue;                 // offered that was not judged, as intake itself sees it between two duty cycles
     std::array<Counter, 64> dead_letters_by_reason;  // index: wire::Reason
     std::array<Counter, 64> rejected_by_reason;
     std::array<Counter, 16> refusals_by_reason;  // connections ended, index: wire::RefusalReason

@@ -97,8 +97,9 @@ struct Told {
 };
 
 struct EdgeDaemon::Parts {
-    Parts(EdgeConfig edge_config, io::IoChoice io_choice)
+    Parts(EdgeConfig edge_config, io::IoChoice io_choice, std::string path)
         : config(std::move(edge_config)),
+          config_path(std::move(path)),
           plan(plan_of(config)),
           io(io_choice),
           pool(config.spool.batches_max),
@@ -113,6 +114,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] int run();
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
+    void reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] bool is_full() const {
@@ -120,6 +122,7 @@ struct EdgeDaemon::Parts {
     }
 
     EdgeConfig config;
+    std::string config_path;
     ThreadPlan plan;
     io::IoChoice io;
     EdgeCounters counters;
@@ -128,6 +131,9 @@ struct EdgeDaemon::Parts {
     Ring<ToIntake> to_intake;
     std::optional<Recovered> recovered;
     std::vector<LaneName> lanes;
+    std::vector<LaneState> lane_states;
+    JudgementSlot reloads;
+    std::atomic<std::uint64_t> reloads_refused{0};
     std::unique_ptr<journal::SegmentStore> segments;
     std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
     // The runners end before what their stages use.
@@ -193,12 +199,12 @@ Status EdgeDaemon::Parts::start_spool() {
 }
 
 Status EdgeDaemon::Parts::start_intake() {
-    std::vector<LaneState> states;
-    for (const SpoolLane& lane : recovered->spool.lanes) states.push_back(lane.state);
-    return intake_runner.start([this, states](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
-        auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity, states,
-                                              std::move(recovered->memory), pool, to_spool.take_writer(),
+    for (const SpoolLane& lane : recovered->spool.lanes) lane_states.push_back(lane.state);
+    return intake_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity,
+                                              lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
                                               to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
+        stage->take_reloads_from(reloads);
         if (auto started = stage->start(); !started) return started.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -216,7 +222,7 @@ int EdgeDaemon::Parts::run() {
             case control::Wish::none:
                 break;
             case control::Wish::reload:
-                control::log_warn("reload_ignored", {{"what", "the configuration is read at start only"}});
+                reload();
                 break;
             case control::Wish::drain:
                 return drain(signals);
@@ -228,6 +234,32 @@ int EdgeDaemon::Parts::run() {
             return 1;
         }
     }
+}
+
+// The new configuration is checked whole before anything of it counts; what cannot be changed while running refuses all of it.
+void EdgeDaemon::Parts::reload() {
+    reloads.take_back();
+    if (config_path.empty()) return;
+    auto loaded = load_config(config_path);
+    const auto refuse = [&](const std::string& why) {
+        reloads_refused.fetch_add(1, std::memory_order_relaxed);
+        control::log_error("reload_refused", {{"edge", config.edge_id}, {"why", why}});
+    };
+    if (!loaded.config) {
+        for (const auto& line : loaded.errors) refuse(line);
+        return;
+    }
+    const auto fixed = keys_that_need_a_restart(config, *loaded.config);
+    if (!fixed.empty()) return refuse("needs a restart: " + joined(fixed));
+    for (const auto& line : loaded.warnings) control::log_warn("config", {{"what", line}});
+    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states));
+    intake_runner.doorbell().ring();
+    config.validate = loaded.config->validate;
+    config.rules = loaded.config->rules;
+    config.routes = loaded.config->routes;
+    config.lanes = loaded.config->lanes;
+    config.digest = loaded.config->digest;
+    control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
 }
 
 int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
@@ -288,6 +320,7 @@ void EdgeDaemon::Parts::tell_changes() {
         told.damaged_records = spool.damaged_records.get();
         control::log_error("spool_damaged", {{"edge", edge}, {"records", told.damaged_records}});
     }
+    reloads.take_back();
     for (const auto& fault : scrubber->take_faults())
         control::log_error("spool_rots", {{"edge", edge}, {"what", fault}});
     const std::uint64_t failures = spool.checkpoint_failures.get() + counters.intake.checkpoint_failures.get();
@@ -350,7 +383,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger\n"};
 }
 
-EdgeDaemon::EdgeDaemon(EdgeConfig config, io::IoChoice io) : parts_(std::make_unique<Parts>(std::move(config), io)) {}
+EdgeDaemon::EdgeDaemon(EdgeConfig config, io::IoChoice io, std::string config_path)
+    : parts_(std::make_unique<Parts>(std::move(config), io, std::move(config_path))) {}
 EdgeDaemon::~EdgeDaemon() {
     if (parts_->admin) parts_->admin->stop();
     for (Runner* runner : {&parts_->intake_runner, &parts_->spool_runner}) {

@@ -20,7 +20,8 @@ namespace weir::edge {
 
 class EdgeDaemon {
   public:
-    EdgeDaemon(EdgeConfig config, io::IoChoice io);
+    // `config_path`: where SIGHUP reads the configuration again; empty: nowhere.
+    EdgeDaemon(EdgeConfig config, io::IoChoice io, std::string config_path = {});
     ~EdgeDaemon();
     EdgeDaemon(const EdgeDaemon&) = delete;
     EdgeDaemon& operator=(const EdgeDaemon&) = delete;

@@ -41,7 +41,7 @@ int run(const std::string& path, const std::string& io_text) {
     const auto level = weir::control::parse_log_level(loaded.config->log_level);
     weir::control::log_open(level.value_or(weir::control::LogLevel::warn));
     for (const auto& line : loaded.warnings) weir::control::log_warn("config", {{"what", line}});
-    weir::edge::EdgeDaemon daemon(std::move(*loaded.config), io.value());
+    weir::edge::EdgeDaemon daemon(std::move(*loaded.config), io.value(), path);
     if (auto started = daemon.start(); !started) {
         weir::control::log_error("start_failed", {{"what", started.error().what}});
         weir::control::log_flush(true);

@@ -13,7 +13,6 @@ Batcher::Batcher(Parts parts)
       counters_(parts.counters),
       closed_(parts.pool.count()),
       in_flight_(parts.pool.count()) {
-    const LaneConfig defaults;
     for (const LaneState& from : parts.lanes) {
         Lane& lane = lanes_.emplace_back();
         lane.id = from.id;
@@ -22,18 +21,23 @@ Batcher::Batcher(Parts parts)
         lane.last_sequence = lane.durable = from.last_sequence;
         lane.previous_crc = from.previous_crc;
         lane.totals = from.totals;
-        const auto named = std::find_if(parts.config.lanes.begin(), parts.config.lanes.end(),
-                                        [&](const LaneConfig& config) { return config.name == from.name; });
-        const LaneConfig& limits = named == parts.config.lanes.end() ? defaults : *named;
-        lane.batch_bytes = std::min(limits.batch_bytes, batch_body_capacity);
-        lane.batch_events = std::min(limits.batch_events, wire::batch_events_max);
-        lane.linger_ns = limits.linger_us * ns_per_us;
         if (from.id == dead_letter_lane) dead_lane_ = static_cast<std::uint8_t>(lanes_.size() - 1);
     }
     WEIR_ASSERT(!lanes_.empty() && lanes_[dead_lane_].id == dead_letter_lane);
     free_.reserve(pool_.count());
     for (std::uint32_t buffer = pool_.count(); buffer > 0; --buffer) free_.push_back(buffer - 1);
     counters_.buffers_free.set(free_.size());
+}
+
+void Batcher::configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept {
+    WEIR_ASSERT(limits.size() == lanes_.size());
+    close_all();
+    for (std::size_t index = 0; index < lanes_.size(); ++index) {
+        lanes_[index].batch_bytes = limits[index].batch_bytes;
+        lanes_[index].batch_events = limits[index].batch_events;
+        lanes_[index].linger_ns = limits[index].linger_ns;
+    }
+    identity_.config_digest = digest;
 }
 
 int Batcher::lane_index(LaneId lane) const noexcept {

@@ -16,6 +16,7 @@
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
 #include "edge/intake/event_vector.hpp"
+#include "edge/intake/judgement.hpp"
 
 namespace weir::edge {
 
@@ -50,6 +51,8 @@ class Batcher {
     // Closes the batches that are full or whose linger is over; and if `is_idle` those that linger for nothing.
     void close_due(bool is_idle) noexcept;
     void close_all() noexcept;
+    // From the next batch on. Closes what is open: each batch carries the digest of the configuration that made it.
+    void configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept;
     void cover(Position position) noexcept { covered_ = position; }
     // Publishes what is closed; returns how many notes went.
     std::size_t flush() noexcept;

@@ -37,13 +37,13 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       filter_(memory_.filter()),
       producers_(memory_.producers()),
       keys_(config.cache.keys_max),
-      validate_(config),
-      route_(config, lanes),
+      judgement_(std::make_unique<Judgement>(config, lanes)),
       batcher_({config, identity, lanes, pool, to_spool, spool_doorbell, counters}),
       book_(connections_max_ + spare_connections, lanes, counters.spooled_ack_ns),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, counters),
       carry_(carry_buffers, wire::frame_body_bytes_max) {
+    batcher_.configure(judgement_->batch_limits(), judgement_->digest());
     const std::uint32_t places = connections_max_ + spare_connections;
     for (std::uint32_t index = 0; index < places; ++index) connections_.emplace_back(carry_);
     for (std::uint32_t index = places; index > 0; --index) free_connections_.push_back(index - 1);
@@ -86,6 +86,7 @@ std::size_t Intake::do_work(MonotonicNs now) {
     now_ = now;
     wall_ = io_.wall();
     batcher_.set_time(now, wall_);
+    take_reload();
     std::size_t work = take_notes(now);
     if (book_.has_forgotten() && book_.free_runs() < runs_max / 2) book_.sweep();
     work += run_vectors(now);
@@ -97,6 +98,18 @@ std::size_t Intake::do_work(MonotonicNs now) {
     work += send_all(now);
     update_gauges();
     return work;
+}
+
+// Between two vectors: what was judged before is in batches of the old digest, what comes is judged by the new one.
+void Intake::take_reload() {
+    if (reloads_ == nullptr) return;
+    Judgement* next = reloads_->take();
+    if (next == nullptr) return;
+    reloads_->give_back(judgement_.release());
+    judgement_.reset(next);
+    batcher_.configure(judgement_->batch_limits(), judgement_->digest());
+    counters_.reloads.add(1);
+    counters_.config_digest.set(judgement_->digest());
 }
 
 std::size_t Intake::take_notes(MonotonicNs now) {

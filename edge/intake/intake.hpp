@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +27,9 @@
 #include "edge/intake/checkpointing.hpp"
 #include "edge/intake/connection.hpp"
 #include "edge/intake/event_vector.hpp"
+#include "edge/intake/judgement.hpp"
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/memory.hpp"
-#include "edge/intake/route.hpp"
-#include "edge/intake/validate.hpp"
 
 namespace weir::edge {
 
@@ -39,6 +39,8 @@ class Intake final : public Stage {
     Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolIdentity identity,
            std::vector<LaneState> lanes, IntakeMemory memory, BatchPool& pool, RingWriter<ToSpool> to_spool,
            RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters);
+    // New judgements come from there; before start(). It outlives intake.
+    void take_reloads_from(JudgementSlot& slot) { reloads_ = &slot; }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -64,6 +66,7 @@ class Intake final : public Stage {
     enum class Gathered : std::uint8_t { nothing, something };
 
     // intake.cpp: the duty cycle
+    void take_reload();
     std::size_t take_notes(MonotonicNs now);
     std::size_t run_vectors(MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
@@ -120,8 +123,8 @@ class Intake final : public Stage {
     DuplicateFilter& filter_;
     Producers& producers_;
     KeyTable keys_;
-    Validate validate_;
-    Route route_;
+    std::unique_ptr<Judgement> judgement_;
+    JudgementSlot* reloads_ = nullptr;
     Batcher batcher_;
     AckBook book_;
     Checkpointing checkpointing_;

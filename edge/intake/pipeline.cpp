@@ -70,9 +70,9 @@ bool Intake::has_room() {
 
 void Intake::judge() {
     decode();
-    validate_.judge(vector_.events(), wall_);
+    judgement_->validate(vector_.events(), wall_);
     cache();
-    route_.judge(vector_.events());
+    judgement_->route(vector_.events());
     batch();
 }
 

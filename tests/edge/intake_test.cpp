@@ -268,5 +268,73 @@ TEST(Intake, CopiesEachEventOnceAndItsFrameUnchanged) {
     EXPECT_EQ(bench.intake->copied_bytes(), frames);
 }
 
+TEST(Intake, JudgesByANewConfigurationFromOneVectorToTheNextAndSaysSoInEachBatch) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.digest = 100;
+    JudgementSlot reloads;
+    IntakeBench bench(config);
+    bench.intake->take_reloads_from(reloads);
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    for (int id = 0; id < 10; ++id) producer.send_event("before-" + std::to_string(id));
+    ASSERT_TRUE(producer.wait_acked(10));
+
+    EdgeConfig next = config;
+    next.digest = 200;
+    next.validate.allowed_types = {"something-else"};
+    reloads.offer(std::make_unique<Judgement>(next, IntakeBench::lanes_of(next)));
+    ASSERT_TRUE(bench.step_until([&] { return reloads.is_taken(); }));
+    EXPECT_EQ(bench.counters.reloads.get(), 1U);
+    for (int id = 0; id < 10; ++id) producer.send_event("after-" + std::to_string(id));
+    ASSERT_TRUE(producer.wait_acked(20));
+    std::uint64_t old_events = 0, new_letters = 0;
+    for (const StoredBatch& batch : bench.stored) {
+        if (batch.header.config_digest == 100) old_events += batch.header.count;
+        if (batch.header.config_digest == 200) {
+            EXPECT_EQ(batch.header.lane, dead_letter_lane);
+            new_letters += batch.header.count;
+        }
+    }
+    EXPECT_EQ(old_events, 10U);
+    EXPECT_EQ(new_letters, 10U);
+    // The old judgement waits to be destroyed elsewhere; until then no other one is taken.
+    reloads.offer(std::make_unique<Judgement>(config, IntakeBench::lanes_of(config)));
+    bench.step();
+    EXPECT_FALSE(reloads.is_taken());
+    reloads.take_back();
+    ASSERT_TRUE(bench.step_until([&] { return reloads.is_taken(); }));
+    EXPECT_EQ(bench.counters.config_digest.get(), 100U);
+}
+
+TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {
+    std::set<std::string> fixed;
+    for (const auto& key : fixed_config_keys()) fixed.insert(key);
+    const std::vector<std::string> taken = {"validate", "rules", "routes", "lanes"};
+    const auto known = known_config_keys();
+    for (const std::string& key : known) {
+        const bool is_section = std::any_of(known.begin(), known.end(),
+                                            [&](const std::string& other) { return other.starts_with(key + "."); });
+        if (is_section) continue;
+        const bool is_taken =
+            std::any_of(taken.begin(), taken.end(), [&](const std::string& prefix) { return key.starts_with(prefix); });
+        EXPECT_NE(fixed.contains(key), is_taken) << key;
+        fixed.erase(key);
+    }
+    EXPECT_TRUE(fixed.empty()) << *fixed.begin();
+}
+
+TEST(Reload, NamesWhatCannotChangeWhileRunning) {
+    EdgeConfig now, next;
+    now.lanes = next.lanes = {LaneConfig{.name = "default"}};
+    next.validate.allowed_types = {"a"};
+    next.routes.push_back({});
+    EXPECT_TRUE(keys_that_need_a_restart(now, next).empty());
+    next.spool.bytes_max += 1;
+    next.lanes.push_back(LaneConfig{.name = "alarms"});
+    EXPECT_EQ(keys_that_need_a_restart(now, next),
+              (std::vector<std::string>{"spool.bytes_max", "lanes (one was added or removed)"}));
+}
+
 }  // namespace
 }  // namespace weir::edge::test

@@ -1,0 +1,90 @@
+#include "edge/intake/judgement.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::edge {
+namespace {
+
+std::vector<std::string> lane_names(const EdgeConfig& config) {
+    std::vector<std::string> names;
+    for (const LaneConfig& lane : config.lanes) names.push_back(lane.name);
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+}  // namespace
+
+Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes)
+    : validate_(config), route_(config, lanes), digest_(config.digest) {
+    const LaneConfig defaults;
+    for (const LaneState& lane : lanes) {
+        const auto named = std::find_if(config.lanes.begin(), config.lanes.end(),
+                                        [&](const LaneConfig& one) { return one.name == lane.name; });
+        const LaneConfig& limits = named == config.lanes.end() ? defaults : *named;
+        batch_limits_.push_back({.batch_bytes = std::min(limits.batch_bytes, batch_body_capacity),
+                                 .batch_events = std::min(limits.batch_events, wire::batch_events_max),
+                                 .linger_ns = limits.linger_us * ns_per_us});
+    }
+}
+
+namespace {
+
+using Differences = std::vector<std::pair<std::string, bool>>;
+
+// Every key that is fixed while the edge runs, and whether it differs.
+Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
+    return {
+        {"log_level", now.log_level != next.log_level},
+        {"edge_id", now.edge_id != next.edge_id},
+        {"data_dir", now.data_dir != next.data_dir},
+        {"listen.producers", now.listen.producers != next.listen.producers},
+        {"listen.admin", now.listen.admin != next.listen.admin},
+        {"listen.allow_plaintext", now.listen.allow_plaintext != next.listen.allow_plaintext},
+        {"listen.connections_max", now.listen.connections_max != next.listen.connections_max},
+        {"listen.hello_ms_max", now.listen.hello_ms_max != next.listen.hello_ms_max},
+        {"listen.credit_events", now.listen.credit_events != next.listen.credit_events},
+        {"uplink.centrals", now.uplink.centrals != next.uplink.centrals},
+        {"uplink.allow_plaintext", now.uplink.allow_plaintext != next.uplink.allow_plaintext},
+        {"uplink.reconnect_ms_min", now.uplink.reconnect_ms_min != next.uplink.reconnect_ms_min},
+        {"uplink.reconnect_ms_max", now.uplink.reconnect_ms_max != next.uplink.reconnect_ms_max},
+        {"uplink.ping_ms", now.uplink.ping_ms != next.uplink.ping_ms},
+        {"uplink.silent_ms_max", now.uplink.silent_ms_max != next.uplink.silent_ms_max},
+        {"cache.ids_max", now.cache.ids_max != next.cache.ids_max},
+        {"cache.lifetime_s", now.cache.lifetime_s != next.cache.lifetime_s},
+        {"cache.producers_max", now.cache.producers_max != next.cache.producers_max},
+        {"cache.keys_max", now.cache.keys_max != next.cache.keys_max},
+        {"spool.segment_bytes", now.spool.segment_bytes != next.spool.segment_bytes},
+        {"spool.bytes_max", now.spool.bytes_max != next.spool.bytes_max},
+        {"spool.batches_max", now.spool.batches_max != next.spool.batches_max},
+        {"spool.checkpoint_ms", now.spool.checkpoint_ms != next.spool.checkpoint_ms},
+        {"spool.keep_delivered_ms", now.spool.keep_delivered_ms != next.spool.keep_delivered_ms},
+        {"spool.keep_delivered_bytes", now.spool.keep_delivered_bytes != next.spool.keep_delivered_bytes},
+        {"spool.scrub_period_s", now.spool.scrub_period_s != next.spool.scrub_period_s},
+        {"spool.scrub_bytes_per_second", now.spool.scrub_bytes_per_second != next.spool.scrub_bytes_per_second},
+        {"runtime.idle", now.runtime.idle != next.runtime.idle},
+        {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
+        {"runtime.thread_plan", now.runtime.thread_plan != next.runtime.thread_plan},
+        {"runtime.receive_slots", now.runtime.receive_slots != next.runtime.receive_slots},
+        {"runtime.receive_slot_bytes", now.runtime.receive_slot_bytes != next.runtime.receive_slot_bytes},
+    };
+}
+
+}  // namespace
+
+std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const EdgeConfig& next) {
+    std::vector<std::string> keys;
+    for (auto& [key, differs] : compare(now, next)) {
+        if (differs) keys.push_back(key);
+    }
+    if (lane_names(now) != lane_names(next)) keys.emplace_back("lanes (one was added or removed)");
+    return keys;
+}
+
+std::vector<std::string> fixed_config_keys() {
+    std::vector<std::string> keys;
+    for (auto& [key, differs] : compare({}, {})) keys.push_back(key);
+    return keys;
+}
+
+}  // namespace weir::edge

@@ -1,0 +1,80 @@
+// Judgement: all by which intake judges events, from one configuration: rules, routes, how the lanes' batches close, the digest
+// that goes into every batch. Made whole on a control thread, swapped in whole between two vectors.
+//
+// Thread    Made and destroyed on a control thread; used by the intake runner alone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "edge/config.hpp"
+#include "edge/intake/route.hpp"
+#include "edge/intake/validate.hpp"
+
+namespace weir::edge {
+
+struct BatchLimits {
+    std::uint32_t batch_bytes = 0;
+    std::uint32_t batch_events = 0;
+    std::uint64_t linger_ns = 0;
+};
+
+class Judgement {
+  public:
+    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes);
+    void validate(std::span<EventRef> events, WallNs wall) noexcept { validate_.judge(events, wall); }
+    void route(std::span<EventRef> events) noexcept { route_.judge(events); }
+    [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by lane index
+    [[nodiscard]] std::uint64_t digest() const { return digest_; }
+
+  private:
+    Validate validate_;
+    Route route_;
+    std::vector<BatchLimits> batch_limits_;
+    std::uint64_t digest_;
+};
+
+// JudgementSlot: the way of a new judgement from the control thread to intake, and of the one before it back, to be destroyed
+// where that may take its time.
+//
+// Thread    offer, take_back: one control thread. take, give_back: intake. Nobody waits.
+class JudgementSlot {
+  public:
+    JudgementSlot() = default;
+    ~JudgementSlot() {
+        delete next_.load();
+        delete old_.load();
+    }
+    JudgementSlot(const JudgementSlot&) = delete;
+    JudgementSlot& operator=(const JudgementSlot&) = delete;
+
+    // In place of one that was offered and not taken yet.
+    void offer(std::unique_ptr<Judgement> next) { delete next_.exchange(next.release(), std::memory_order_acq_rel); }
+    // Nothing is on its way to intake.
+    [[nodiscard]] bool is_taken() const { return next_.load(std::memory_order_acquire) == nullptr; }
+    void take_back() { delete old_.exchange(nullptr, std::memory_order_acq_rel); }
+
+    // Null if there is none, or the last old one was not taken back yet.
+    [[nodiscard]] Judgement* take() noexcept {
+        if (next_.load(std::memory_order_relaxed) == nullptr || old_.load(std::memory_order_relaxed) != nullptr) {
+            return nullptr;
+        }
+        return next_.exchange(nullptr, std::memory_order_acq_rel);
+    }
+    void give_back(Judgement* old) noexcept { old_.store(old, std::memory_order_release); }
+
+  private:
+    std::atomic<Judgement*> next_{nullptr};
+    std::atomic<Judgement*> old_{nullptr};
+};
+
+// What differs between two configurations and cannot be changed while the edge runs, as keys: "spool.bytes_max". Empty: `next` can
+// be loaded.
+[[nodiscard]] std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const EdgeConfig& next);
+// All that are looked at for that.
+[[nodiscard]] std::vector<std::string> fixed_config_keys();
+
+}  // namespace weir::edge
