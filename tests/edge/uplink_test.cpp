@@ -179,18 +179,24 @@ TEST(Uplink, TakesCreditAsATotalWhoseOlderAndRepeatedWordsChangeNothing) {
         central.credit_bytes = random() % (2 * frame);
         bench.open();
         std::uint64_t fed = 0;
-        for (int step = 0; step < 40; ++step) {
+        for (int step = 0; step < 80; ++step) {
             SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
-            if (!bench.free_buffers.empty()) {
-                bench.feed(static_cast<LaneId>(random() % 2));
-                ++fed;
+            ASSERT_TRUE(bench.until([&] { return central.is_connected && !central.hellos.empty(); }));
+            switch (random() % 4) {
+                case 0:
+                    central.grant(central.credit_bytes + random() % (6 * frame));
+                    break;
+                case 1:
+                    central.say_credit(random() % (central.credit_bytes + 1));
+                    bench.steps(3);  // it is there before there is more to send
+                    break;
+                default:
+                    if (bench.free_buffers.empty()) break;
+                    bench.feed(static_cast<LaneId>(random() % 2));
+                    ++fed;
+                    break;
             }
-            ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable) && central.is_connected; }));
-            if (random() % 2 == 0) {
-                central.say_credit(random() % (central.credit_bytes + 1));
-            } else {
-                central.grant(central.credit_bytes + random() % (2 * frame));
-            }
+            ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
             const std::uint64_t expected = std::min(fed, central.credit_bytes / frame);
             ASSERT_TRUE(bench.until([&] { return central.stored.size() == expected; }));
             bench.steps(3);
