@@ -3,14 +3,10 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <algorithm>
 #include <future>
 
 namespace weir {
 namespace {
-
-enum Wish : int { wish_run = 0, wish_drain = 1, wish_halt = 2 };
-constexpr std::uint64_t park_ns_max = ns_per_second;  // a parked runner's heartbeat still moves
 
 void name_and_pin(const RunnerOptions& options) {
     ::pthread_setname_np(::pthread_self(), options.name.substr(0, 15).c_str());
@@ -24,7 +20,7 @@ void name_and_pin(const RunnerOptions& options) {
 
 }  // namespace
 
-Runner::Runner(RunnerOptions options) : options_(std::move(options)) {}
+Runner::Runner(RunnerOptions options) : options_(std::move(options)), loop_(options_.idle, options_.idle_spin_ns) {}
 
 Runner::~Runner() {
     request_halt();
@@ -52,91 +48,18 @@ Status Runner::start(Build build) {
             ready->set_value(stages.error());
             return;
         }
-        stages_ = std::move(stages.value());
-        doorbell_.attach(*io_);
+        loop_.start(*io_, std::move(stages.value()));
         ready->set_value(Done{});
-        run();
+        loop_.run();
+        finished_.store(true, std::memory_order_release);  // pairs with the acquire in is_finished()
     });
     Status status = outcome.get();
     if (!status) thread_.join();
     return status;
 }
 
-void Runner::request_drain() noexcept {
-    int expected = wish_run;
-    wish_.compare_exchange_strong(expected, wish_drain, std::memory_order_release);  // pairs with the acquire in run()
-    doorbell_.ring();
-}
-
-void Runner::request_halt() noexcept {
-    wish_.store(wish_halt, std::memory_order_release);  // pairs with the acquire in run()
-    doorbell_.ring();
-}
-
 void Runner::join() {
     if (thread_.joinable()) thread_.join();
-}
-
-void Runner::run() {
-    idle_since_ = io_->now();
-    for (;;) {
-        const int wish = wish_.load(std::memory_order_acquire);
-        if (wish == wish_halt) break;
-        if (wish == wish_drain) {
-            for (const auto& stage : stages_) stage->drain(io_->now());
-        }
-        const std::size_t worked = duty_cycle(MonotonicNs{0});
-        heartbeat_.store(heartbeat_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        if (wish == wish_drain &&
-            std::all_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->is_drained(); }))
-            break;
-        const MonotonicNs now = io_->now();
-        if (worked > 0)
-            idle_since_ = now;
-        else
-            idle(now);
-    }
-    // Stages own bytes that the Io may still be reading or writing. A disk that hangs past its time is answered by keeping
-    // them for as long as the process lives.
-    if (!io_->quiesce()) {
-        for (auto& stage : stages_) static_cast<void>(stage.release());
-    }
-    stages_.clear();
-    // The Io itself stays until the Runner goes: others may still ring the doorbell.
-    finished_.store(true, std::memory_order_release);  // pairs with the acquire in is_finished()
-}
-
-std::size_t Runner::duty_cycle(MonotonicNs until) {
-    const auto completions = io_->wait(until);
-    const MonotonicNs now = io_->now();
-    for (const io::Completion& completion : completions) {
-        WEIR_ASSERT(completion.token.owner < stages_.size());
-        stages_[completion.token.owner]->on_completion(completion, now);
-    }
-    std::size_t worked = completions.size();
-    for (const auto& stage : stages_) worked += stage->do_work(now);
-    return worked;
-}
-
-void Runner::idle(MonotonicNs now) {
-    switch (options_.idle) {
-        case IdlePolicy::spin:
-            return;
-        case IdlePolicy::spin_then_yield:
-            if (now.since(idle_since_) >= options_.idle_spin_ns) ::sched_yield();
-            return;
-        case IdlePolicy::spin_then_park:
-            break;
-    }
-    if (now.since(idle_since_) < options_.idle_spin_ns) return;
-    MonotonicNs until = now.plus_ns(park_ns_max);
-    for (const auto& stage : stages_) until = std::min(until, stage->next_deadline());
-    doorbell_.prepare_sleep();
-    const bool has_input =
-        std::any_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->has_input(); });
-    const bool has_wish = wish_.load(std::memory_order_acquire) != wish_run;
-    if (!has_input && !has_wish && duty_cycle(until) > 0) idle_since_ = io_->now();
-    doorbell_.end_sleep();
 }
 
 }  // namespace weir

@@ -1,3 +1,5 @@
+#include <random>
+
 #include "tests/central/central_bench.hpp"
 
 namespace weir::central {
@@ -209,6 +211,40 @@ TEST_F(IngestTest, CreditGrowsByWhatIsDurableAndMoreThanThatIsRefused) {
     ASSERT_TRUE(grown.has_value());
     EXPECT_EQ(grown->as<wire::Credit>().credit_bytes,
               (1U << 20) + wire::frame_bytes(static_cast<std::uint32_t>(batch.size())));
+}
+
+// The model is a sum: in the end credit is what was granted at first and every byte that was sent and is done with, whether it
+// was new or known; and no word before is less than one before it, or more than that.
+TEST_F(IngestTest, CreditIsTheSumOfAllThatWasSentOnEachConnection) {
+    config.listen.credit_bytes = 1U << 20;
+    Central central(config);
+    std::mt19937_64 random(9);
+    std::vector<Batch> kept;
+    for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) {
+        ScriptedEdge edge(central.port());
+        edge.hello(lane, epoch);
+        ASSERT_EQ(edge.welcomed(), lane.next - 1);
+        std::uint64_t sum = edge.credit, said = edge.credit;
+        ASSERT_EQ(sum, config.listen.credit_bytes);
+        for (int step = 0; step < 60; ++step) {
+            SCOPED_TRACE("epoch " + std::to_string(epoch) + ", step " + std::to_string(step));
+            for (std::uint64_t i = 0; i <= random() % 4; ++i) {
+                const bool is_new = kept.empty() || random() % 2 == 0;
+                if (is_new) kept.push_back(lane.events(1 + static_cast<std::uint32_t>(random() % 3), random() % 3000));
+                const Batch& batch = is_new ? kept.back() : kept[random() % kept.size()];
+                edge.send(batch);
+                sum += wire::frame_bytes(static_cast<std::uint32_t>(batch.size()));
+            }
+            while (said < sum) {
+                const auto answer = edge.next(wire::FrameKind::credit);
+                ASSERT_TRUE(answer.has_value()) << "it never came to " << sum << " but to " << said;
+                const std::uint64_t now = answer->as<wire::Credit>().credit_bytes;
+                ASSERT_GE(now, said);
+                ASSERT_LE(now, sum);
+                said = now;
+            }
+        }
+    }
 }
 
 TEST_F(IngestTest, DeadLettersAreKeptApart) {

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <unordered_map>
@@ -14,26 +15,37 @@
 namespace weir::edge {
 namespace {
 
-TEST(DuplicateFilter, KnowsExactlyWhatAMapAndADequeKnow) {
-    constexpr std::uint32_t ids_max = 64;
-    constexpr std::uint32_t lifetime_s = 40;
-    DuplicateFilter filter({.ids_max = ids_max, .lifetime_s = lifetime_s, .seed = 3});
-    std::deque<std::pair<std::uint32_t, std::uint32_t>> order;  // id, wall seconds
-    std::mt19937 random(11);
-    std::uint32_t wall = 1000;
-    for (int step = 0; step < 50'000; ++step) {
-        if (random() % 8 == 0) ++wall;
-        const auto id = static_cast<std::uint32_t>(random() % 100);
-        bool known = false;
-        for (const auto& [other, then] : order) {
-            if (other == id) known = wall - then <= lifetime_s;  // the youngest counts
+TEST(DuplicateFilter, KnowsExactlyWhatADequeKnowsAlsoAcrossRestarts) {
+    constexpr DuplicateFilter::Options options{.ids_max = 64, .lifetime_s = 40, .seed = 3};
+    for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+        auto filter = std::make_unique<DuplicateFilter>(options);
+        std::deque<std::pair<std::uint32_t, std::uint32_t>> order;  // id, seconds; the youngest last
+        std::mt19937 random(seed);
+        std::uint32_t seconds = 1000;
+        for (int step = 0; step < 8'000; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            if (random() % 8 == 0) ++seconds;
+            if (random() % 500 == 0) {  // what its checkpoint would hold, into a new one
+                auto next = std::make_unique<DuplicateFilter>(options);
+                for (std::uint64_t i = filter->oldest_index(); i < filter->next_index(); ++i) {
+                    ASSERT_TRUE(next->restore(filter->sealed(i)));
+                }
+                filter = std::move(next);
+            }
+            const auto id = static_cast<std::uint32_t>(random() % 100);
+            bool known = false;
+            for (const auto& [other, then] : order) {
+                if (other == id) known = seconds - then <= options.lifetime_s;  // the youngest counts
+            }
+            const Fingerprint fingerprint = filter->fingerprint("source", std::to_string(id));
+            ASSERT_EQ(filter->contains(fingerprint, seconds), known);
+            if (known) continue;
+            filter->insert(fingerprint, seconds);
+            order.emplace_back(id, seconds);
+            if (order.size() > options.ids_max) order.pop_front();
+            ASSERT_EQ(filter->newest_seconds(), order.back().second);
+            ASSERT_EQ(filter->count(), order.size());
         }
-        const Fingerprint fingerprint = filter.fingerprint("source", std::to_string(id));
-        ASSERT_EQ(filter.contains(fingerprint, wall), known) << step;
-        if (known) continue;
-        filter.insert(fingerprint, wall);
-        order.emplace_back(id, wall);
-        if (order.size() > ids_max) order.pop_front();
     }
 }
 
@@ -87,6 +99,46 @@ TEST(Producers, KnowExactlyTheRecoveredNumbersWhateverTheirOrder) {
             do ++number;
             while (model.contains(number));
             ASSERT_EQ(read.last_number(slot), number - 1);
+        }
+    }
+}
+
+// The model is the set of known numbers. Whoever goes on behind a hole has its answers: the hole is known, too.
+TEST(Producers, TakeEachNumberOnceThroughManyLives) {
+    for (std::uint32_t seed = 1; seed <= 100; ++seed) {
+        std::mt19937 random(seed);
+        auto producers = std::make_unique<Producers>(3);
+        std::array<std::set<std::uint64_t>, 3> known;
+        for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(producers->add(name).has_value());
+        for (int step = 0; step < 600; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            const auto slot = static_cast<std::uint32_t>(random() % 3);
+            std::set<std::uint64_t>& numbers = known[slot];
+            const std::uint64_t top = numbers.empty() ? 0 : *numbers.rbegin();
+            const std::uint64_t number = 1 + random() % (top + 6);
+            if (random() % 40 == 0) {  // a restart: its stored form, and what the spool has behind it
+                std::vector<std::byte> bytes;
+                producers->encode(bytes);
+                ASSERT_EQ(bytes.size(), producers->encoded_bytes());
+                producers = std::make_unique<Producers>(3);
+                ASSERT_TRUE(producers->decode(bytes));
+                for (std::uint64_t n = 0; n < random() % 12; ++n) {
+                    const std::uint64_t found = 1 + random() % (top + 10);
+                    producers->recover(slot, found);
+                    numbers.insert(found);
+                }
+            } else if (number > top + 1) {
+                ASSERT_EQ(producers->take(slot, number), NumberVerdict::gap);
+            } else {
+                const bool is_known = numbers.contains(number);
+                ASSERT_EQ(producers->take(slot, number), is_known ? NumberVerdict::duplicate : NumberVerdict::fresh);
+                for (std::uint64_t n = 1; n <= number; ++n) numbers.insert(n);
+            }
+            for (std::uint32_t one = 0; one < 3; ++one) {
+                std::uint64_t last = 0;
+                while (known[one].contains(last + 1)) ++last;
+                ASSERT_EQ(producers->last_number(one), last);
+            }
         }
     }
 }
@@ -165,6 +217,120 @@ TEST(AckBook, AcksEachEventOnceAndNeverTooEarly) {
     }
     EXPECT_EQ(acked, offered);
     EXPECT_EQ(book.free_runs(), runs_max);
+}
+
+// Both levels, answers at once, connections that go away: against a map of what waits. An event whose own place is reached is
+// ready at once; a duplicate never before everything that came before it.
+TEST(AckBook, IsAMapOfWhatWaitsAlsoWhenConnectionsComeAndGo) {
+    struct Item {
+        Wait wait = Wait::spooled;
+        std::array<Sequence, 3> needs{};
+        wire::AckStatus status = wire::AckStatus::accepted;
+    };
+    for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+        std::mt19937 random(seed);
+        std::vector<LaneState> lanes(3);
+        Histogram histogram;
+        AckBook book(4, lanes, histogram);
+        std::array<Sequence, 3> appended{};
+        std::array<std::array<Sequence, 3>, 2> reached{};
+        std::array<std::map<std::uint64_t, Item>, 4> waits;  // of each connection's present life: ordinal
+        std::array<std::uint64_t, 4> ordinals{};
+        const auto is_reached = [&](const Item& item) {
+            const auto& at = reached[static_cast<std::size_t>(item.wait)];
+            return item.needs[0] <= at[0] && item.needs[1] <= at[1] && item.needs[2] <= at[2];
+        };
+        const auto take_some = [&](std::uint32_t connection, std::size_t ranges_max) {
+            std::array<wire::AckRange, 7> ranges;
+            std::uint64_t events = 0, covered = 0;
+            const std::uint32_t count = book.take_ready(connection, std::span(ranges.data(), ranges_max), events);
+            for (std::uint32_t i = 0; i < count; ++i) {
+                covered += ranges[i].count;
+                for (std::uint64_t n = 0; n < ranges[i].count; ++n) {
+                    const auto found = waits[connection].find(ranges[i].first_ordinal + n);
+                    ASSERT_NE(found, waits[connection].end()) << "twice, or of a life before";
+                    ASSERT_TRUE(is_reached(found->second)) << "too early";
+                    ASSERT_EQ(found->second.status, ranges[i].status);
+                    waits[connection].erase(found);
+                }
+            }
+            ASSERT_EQ(events, covered);
+        };
+        for (int step = 0; step < 10'000; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            const auto connection = static_cast<std::uint32_t>(random() % 4);
+            const auto lane = static_cast<std::uint8_t>(random() % 3);
+            const Wait wait = random() % 2 == 0 ? Wait::spooled : Wait::delivered;
+            Item item{.wait = wait};
+            AckItem asked{.connection = connection, .ordinal = ordinals[connection] + 1};
+            switch (random() % 12) {
+                case 0:
+                case 1:
+                case 2:
+                case 3:
+                    book.appended(lane, ++appended[lane]);
+                    book.wait_for(wait, lane, appended[lane], reached[0][lane] + 1, asked);
+                    item.needs[lane] = appended[lane];
+                    waits[connection][++ordinals[connection]] = item;
+                    break;
+                case 4:
+                    asked.status = item.status = wire::AckStatus::duplicate;
+                    book.wait_behind_all(wait, asked);
+                    item.needs = appended;
+                    waits[connection][++ordinals[connection]] = item;
+                    break;
+                case 5:
+                    asked.status = item.status = wire::AckStatus::rejected;
+                    book.ack_now(asked);
+                    waits[connection][++ordinals[connection]] = item;
+                    break;
+                case 6:  // a batch closes and is durable; now and then an old word again
+                    reached[0][lane] = appended[lane];
+                    book.reached(Wait::spooled, lane, reached[0][lane], MonotonicNs{});
+                    book.reached(Wait::spooled, lane, random() % (reached[0][lane] + 1), MonotonicNs{});
+                    break;
+                case 7:
+                    reached[1][lane] = reached[0][lane];
+                    book.reached(Wait::delivered, lane, reached[1][lane], MonotonicNs{});
+                    break;
+                case 8:
+                    if (random() % 4 != 0) break;
+                    book.forget(connection);
+                    ASSERT_EQ(book.runs_of(connection), 0U);
+                    ASSERT_FALSE(book.has_ready(connection));
+                    waits[connection].clear();
+                    ordinals[connection] = 0;
+                    break;
+                case 9:
+                    if (random() % 20 == 0) book.sweep();
+                    break;
+                default:
+                    take_some(connection, random() % 8);
+                    break;
+            }
+            if (testing::Test::HasFatalFailure()) return;
+            const auto& mine = waits[connection];
+            ASSERT_LE(book.runs_of(connection), mine.size());
+            if (std::any_of(mine.begin(), mine.end(), [&](const auto& one) {
+                    return one.second.status != wire::AckStatus::duplicate && is_reached(one.second);
+                })) {
+                ASSERT_TRUE(book.has_ready(connection));
+            }
+        }
+        for (const Wait wait : {Wait::spooled, Wait::delivered}) {
+            for (std::uint8_t lane = 0; lane < 3; ++lane) {
+                reached[static_cast<std::size_t>(wait)][lane] = appended[lane];
+                book.reached(wait, lane, appended[lane], MonotonicNs{});
+            }
+        }
+        book.sweep();
+        EXPECT_TRUE(book.is_quiet(Wait::spooled) && book.is_quiet(Wait::delivered)) << "seed " << seed;
+        for (std::uint32_t connection = 0; connection < 4; ++connection) {
+            while (book.has_ready(connection) && !testing::Test::HasFatalFailure()) take_some(connection, 7);
+            EXPECT_TRUE(waits[connection].empty()) << "seed " << seed;
+        }
+        EXPECT_EQ(book.free_runs(), runs_max) << "seed " << seed;
+    }
 }
 
 TEST(AckBook, AForgottenConnectionsRunsComeBack) {

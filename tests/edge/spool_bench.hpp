@@ -113,6 +113,10 @@ class ScriptedCentral {
     }
     void grant(std::uint64_t bytes) {
         credit_bytes = bytes;
+        say_credit(bytes);
+    }
+    // Also a total that was said before.
+    void say_credit(std::uint64_t bytes) {
         wire::Credit credit;
         credit.credit_bytes = bytes;
         say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));

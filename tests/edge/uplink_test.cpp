@@ -168,6 +168,44 @@ TEST(Uplink, StopsAtTheEndOfItsCreditAndGoesOnWithMore) {
     EXPECT_EQ(central.duplicates, 0U);
 }
 
+// The model is the largest total that was said: so many whole frames may have come, and no later word takes any back.
+TEST(Uplink, TakesCreditAsATotalWhoseOlderAndRepeatedWordsChangeNothing) {
+    const std::uint64_t frame = wire::frame_bytes(sizeof(wire::BatchHeader) + 3 * wire::frame_bytes(40));
+    for (std::uint32_t seed = 1; seed <= 4; ++seed) {
+        std::mt19937 random(seed);
+        ScriptedCentral central;
+        SpoolBench bench({central.address()});
+        bench.centrals = {&central};
+        central.credit_bytes = random() % (2 * frame);
+        bench.open();
+        std::uint64_t fed = 0;
+        for (int step = 0; step < 80; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            ASSERT_TRUE(bench.until([&] { return central.is_connected && !central.hellos.empty(); }));
+            switch (random() % 4) {
+                case 0:
+                    central.grant(central.credit_bytes + random() % (6 * frame));
+                    break;
+                case 1:
+                    central.say_credit(random() % (central.credit_bytes + 1));
+                    bench.steps(3);  // it is there before there is more to send
+                    break;
+                default:
+                    if (bench.free_buffers.empty()) break;
+                    bench.feed(static_cast<LaneId>(random() % 2));
+                    ++fed;
+                    break;
+            }
+            ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+            const std::uint64_t expected = std::min(fed, central.credit_bytes / frame);
+            ASSERT_TRUE(bench.until([&] { return central.stored.size() == expected; }));
+            bench.steps(3);
+            ASSERT_EQ(central.stored.size(), expected);
+        }
+        EXPECT_EQ(central.hellos.size(), 1U) << "seed " << seed;
+    }
+}
+
 TEST(Uplink, ConnectsAgainAtOnceAfterASequenceGapRefusal) {
     ScriptedCentral central;
     central.refuses_next_batch = wire::RefusalReason::sequence_gap;

@@ -283,5 +283,50 @@ TEST(JournalModel, RandomGroupsAndCrashesKeepEverythingDurableInOrder) {
     }
 }
 
+// The model is a vector of (position, number): read from any record that is kept, the rest of the vector comes back, whatever was
+// released before it and however often the journal was opened anew.
+TEST(JournalModel, FromAnyKeptRecordTheRestOfTheVectorIsRead) {
+    for (std::uint32_t seed = 1; seed <= 15; ++seed) {
+        std::mt19937 random(seed);
+        const std::uint64_t segment_bytes = (4 + random() % 8) * block_bytes;
+        JournalBench bench(segment_bytes, random() % 2);
+        std::vector<std::pair<Position, std::uint64_t>> model;  // of the first record of each group
+        std::uint64_t last = 0;
+        std::size_t released = 0;  // groups before this one need not be there
+        for (int step = 0; step < 60; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            const auto dice = random() % 10;
+            if (dice < 6 || model.empty()) {
+                std::vector<std::vector<std::byte>> batches;
+                const std::uint64_t first = last + 1;
+                for (std::uint32_t i = 0; i <= random() % 3; ++i)
+                    batches.push_back(batch_of(++last, 1 + random() % 2500));
+                const Position position = bench.append(batches);
+                bench.complete_all();
+                model.emplace_back(position, first);
+            } else if (dice < 7) {
+                bench.save();
+                released += random() % (model.size() - released);
+                bench.writer().release_before(model[released].first);
+            } else if (dice < 8) {
+                const Found found = bench.restart();
+                ASSERT_EQ(found.fault, "");
+                ASSERT_FALSE(found.numbers.empty());
+                // Whole segments only: what is released may still be there, what is not must be.
+                ASSERT_LE(found.numbers.front(), model[released].second);
+                ASSERT_EQ(found.numbers, numbers(found.numbers.front(), last));
+            } else {
+                const auto& [position, number] = model[released + random() % (model.size() - released)];
+                const Found found = bench.read(position);
+                ASSERT_EQ(found.fault, "");
+                ASSERT_EQ(found.numbers, numbers(number, last));
+                // A writer that was opened at a segment's very end stands behind the next one's header already.
+                const std::uint64_t end = bench.writer().end_position().value;
+                ASSERT_TRUE(found.tail.end.value == end || found.tail.end.value + segment_header_bytes == end);
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace weir::journal

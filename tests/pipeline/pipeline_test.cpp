@@ -1,9 +1,7 @@
 // Runners and the doorbell between them: nothing is lost when one sleeps, drains or halts.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <chrono>
-#include <set>
 #include <thread>
 #include <vector>
 
@@ -131,62 +129,6 @@ INSTANTIATE_TEST_SUITE_P(Kernel, RunnerTest, testing::Values(io::IoChoice::uring
                          [](const auto& instance) {
                              return instance.param == io::IoChoice::uring ? "uring" : "epoll";
                          });
-
-// The doorbell's protocol, every interleaving of it, with store buffers as x86 and arm64 have them: a store is seen by the other
-// side only once its own thread passes a fence or the buffer empties by itself.
-class DoorbellModel {
-  public:
-    DoorbellModel(bool caller_has_fence, bool sleeper_has_fence) : fences_{caller_has_fence, sleeper_has_fence} {}
-    // True if some interleaving leaves the sleeper asleep with an element in its inlet and nobody about to wake it.
-    bool can_lose_a_wake_up() { return explore({}); }
-
-  private:
-    enum : std::size_t { caller = 0, sleeper = 1 };
-    struct State {
-        std::array<int, 2> step{};
-        std::array<bool, 2> stored{};   // the thread has executed its store (caller: inlet; sleeper: asleep)
-        std::array<bool, 2> visible{};  // the other thread can see it
-        std::array<bool, 2> saw{};      // what each load returned
-        auto operator<=>(const State&) const = default;
-    };
-    // Both threads do the same three steps: store own flag, fence, load the other's flag.
-    bool explore(const State& state) {
-        if (!seen_.insert(state).second) return false;
-        if (state.step[caller] == 3 && state.step[sleeper] == 3) return !state.saw[caller] && !state.saw[sleeper];
-        for (const std::size_t thread : {caller, sleeper}) {
-            if (state.stored[thread] && !state.visible[thread]) {  // the store buffer may empty at any time
-                State next = state;
-                next.visible[thread] = true;
-                if (explore(next)) return true;
-            }
-            State next = state;
-            switch (state.step[thread]) {
-                case 0:
-                    next.stored[thread] = true;
-                    break;
-                case 1:
-                    if (fences_[thread] && !state.visible[thread]) continue;  // a fence waits for the buffer
-                    break;
-                case 2:
-                    next.saw[thread] = state.visible[1 - thread];
-                    break;
-                default:
-                    continue;
-            }
-            ++next.step[thread];
-            if (explore(next)) return true;
-        }
-        return false;
-    }
-    std::array<bool, 2> fences_;
-    std::set<State> seen_;
-};
-
-TEST(Doorbell, LosesNoWakeUpInAnyInterleavingAndWouldWithoutEitherFence) {
-    EXPECT_FALSE(DoorbellModel(true, true).can_lose_a_wake_up());
-    EXPECT_TRUE(DoorbellModel(false, true).can_lose_a_wake_up());
-    EXPECT_TRUE(DoorbellModel(true, false).can_lose_a_wake_up());
-}
 
 TEST(ThreadPlan, PinsOnlyWhenEveryRunnerHasACoreAndOneIsLeft) {
     const std::vector<std::string> runners = {"intake", "spool"};

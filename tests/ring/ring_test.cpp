@@ -129,6 +129,41 @@ TEST(Inbox, LosesAndDoublesNothingFromManyThreads) {
     EXPECT_EQ(inbox.consume_all([](const Note&) {}), 0U);
 }
 
+TEST(Inbox, DoesWhatADequeDoes) {
+    constexpr std::size_t capacity = 256;
+    constexpr std::size_t block = 32;  // it keeps its notes in blocks of so many, and one may be half used up
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        std::mt19937_64 random(seed);
+        Inbox<std::uint64_t> inbox(capacity);
+        std::deque<std::uint64_t> model;
+        std::uint64_t next = 1, refused = 0;
+        for (int step = 0; step < 3'000; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            if (random() % 8 != 0) {
+                for (std::uint64_t i = 0; i < random() % 60; ++i) {
+                    if (inbox.post(next)) {
+                        ASSERT_LT(model.size(), capacity + block);
+                        model.push_back(next++);
+                    } else {
+                        ASSERT_GT(model.size() + 2 * block, capacity);
+                        ++refused;
+                    }
+                }
+            } else {
+                const std::size_t waiting = model.size();
+                std::uint64_t wrong = 0;
+                const std::size_t taken = inbox.consume_all([&](std::uint64_t note) {
+                    wrong += model.empty() || note != model.front();
+                    if (!model.empty()) model.pop_front();
+                });
+                ASSERT_EQ(taken, waiting);
+                ASSERT_EQ(wrong, 0U);
+            }
+        }
+        EXPECT_GT(refused, 0U) << "seed " << seed;
+    }
+}
+
 TEST(Inbox, SaysNoWhenItIsFull) {
     Inbox<int> inbox(64);
     int posted = 0;

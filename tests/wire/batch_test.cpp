@@ -46,6 +46,48 @@ TEST(Batch, IsTheGoldenBytesAndReadsBack) {
     EXPECT_EQ(ids, (std::vector<std::string>{"phl-701234567", "phl-701234568"}));
 }
 
+// The model is the vector of frames that it was made of.
+TEST(Batch, GivesBackTheVectorOfFramesItWasMadeOf) {
+    struct Made {
+        std::vector<std::byte> body;
+        std::uint64_t number = 0;
+        std::uint16_t tag = 0;
+    };
+    for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        std::mt19937 random(seed);
+        std::vector<Made> made(1 + random() % 80);
+        std::vector<std::byte> body;
+        for (Made& one : made) {
+            one.body.resize(1 + (random() % 4 == 0 ? random() % 3000 : random() % 40));
+            for (std::byte& byte : one.body) byte = static_cast<std::byte>(random());
+            one.number = random();
+            one.tag = static_cast<std::uint16_t>(random());
+            samples::append_frame(body, FrameKind::event, one.body, one.number, one.tag);
+        }
+        BatchHeader header = samples::batch_header();
+        header.count = static_cast<std::uint32_t>(made.size());
+        header.first_sequence = 1 + random();
+        const auto batch = samples::sealed(header, body);
+        BatchHeader read;
+        ASSERT_EQ(check_batch(batch, read), BatchFault::none);
+        ASSERT_EQ(read.first_sequence, header.first_sequence);
+        ASSERT_EQ(read.last_sequence(), header.first_sequence + made.size() - 1);
+        ASSERT_EQ(read.totals, header.totals);
+        std::size_t at = 0;
+        for_each_frame(ConstBytes(batch).subspan(sizeof(BatchHeader)),
+                       [&](const FrameView& frame, std::uint32_t index) {
+                           ASSERT_EQ(index, at);
+                           ASSERT_LT(at, made.size());
+                           ASSERT_TRUE(std::ranges::equal(frame.body, made[at].body));
+                           ASSERT_EQ(frame.header.number, made[at].number);
+                           ASSERT_EQ(frame.header.tag, made[at].tag);
+                           ++at;
+                       });
+        ASSERT_EQ(at, made.size());
+    }
+}
+
 TEST(Batch, RefusesEveryFlippedBit) {
     std::vector<std::byte> batch = samples::two_event_batch();
     ASSERT_EQ(check(batch), BatchFault::none);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <random>
 
 #include "core/wire/control.hpp"
@@ -77,6 +78,57 @@ TEST(FrameSplitter, GivesTheSameFramesWhereverTheStreamIsCut) {
         ASSERT_EQ(got, wanted) << "seed " << seed;
         splitter.reset(body_max);
         EXPECT_EQ(pool.free_count(), 1U);
+    }
+}
+
+// Four connections, two carry buffers: the model is each connection's own list of frames.
+TEST(FrameSplitter, ConnectionsThatShareTooFewBuffersEachGetTheirOwnFrames) {
+    constexpr std::size_t connections = 4, buffers = 2;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        std::mt19937_64 random(seed);
+        CarryPool pool(buffers, body_max);
+        struct Connection {
+            explicit Connection(CarryPool& carries) : splitter(carries, body_max) {}
+            FrameSplitter splitter;
+            std::vector<Frame> wanted;
+            std::vector<std::byte> stream;
+            std::size_t at = 0;   // of the stream, used up
+            std::size_t got = 0;  // of the frames
+        };
+        std::vector<std::unique_ptr<Connection>> all;
+        for (std::size_t i = 0; i < connections; ++i) {
+            all.push_back(std::make_unique<Connection>(pool));
+            all.back()->stream = random_stream(random, all.back()->wanted);
+        }
+        std::uint64_t waits = 0;
+        for (int step = 0; step < 20'000; ++step) {
+            SCOPED_TRACE("seed " + std::to_string(seed) + ", step " + std::to_string(step));
+            Connection& one = *all[random() % connections];
+            const std::size_t piece = std::min(one.stream.size() - one.at, 1 + random() % 1500);
+            SplitFault fault{};
+            std::size_t wrong = 0;
+            one.at += one.splitter.split(
+                ConstBytes(one.stream).subspan(one.at, piece), 1 + static_cast<std::uint32_t>(random() % 4),
+                [&](const FrameHeader&, ConstBytes frame) {
+                    if (random() % 8 == 0) return false;
+                    wrong += one.got == one.wanted.size() || !std::ranges::equal(frame, one.wanted[one.got]) ? 1 : 0;
+                    ++one.got;
+                    return true;
+                },
+                fault);
+            ASSERT_EQ(fault, SplitFault::none);
+            ASSERT_EQ(wrong, 0U);
+            waits += one.splitter.needs_carry() ? 1 : 0;
+            if (random() % 2 == 0) one.splitter.release_taken();
+            std::size_t held = 0;
+            for (const auto& each : all) held += each->splitter.holds_pool_buffer() ? 1 : 0;
+            ASSERT_EQ(pool.free_count() + held, buffers);
+        }
+        for (const auto& one : all) {
+            EXPECT_EQ(one->at, one->stream.size()) << "seed " << seed;
+            EXPECT_EQ(one->got, one->wanted.size()) << "seed " << seed;
+        }
+        EXPECT_GT(waits, 0U) << "seed " << seed;
     }
 }
 
