@@ -1,4 +1,4 @@
-#include "bench/client.hpp"
+#include "core/client/producer_client.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
 
-namespace weir::bench {
+namespace weir::client {
 namespace {
 
 constexpr std::size_t receive_bytes = 1U << 20;
@@ -273,4 +273,4 @@ void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {
     }
 }
 
-}  // namespace weir::bench
+}  // namespace weir::client

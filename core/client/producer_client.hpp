@@ -20,7 +20,7 @@
 #include "core/wire/control.hpp"
 #include "core/wire/verdict.hpp"
 
-namespace weir::bench {
+namespace weir::client {
 
 struct ClientOptions {
     std::string to;
@@ -110,4 +110,4 @@ class ProducerClient {
     Histogram latency_;
 };
 
-}  // namespace weir::bench
+}  // namespace weir::client
