@@ -138,7 +138,10 @@ TEST(Replay, WhatWasAppliedIsKnownAfterACrashFromTheSpoolAloneByNumberAndById) {
     IntakeBench bench(config, lanes, &spooled);
     TestProducer replay(bench);
     replay.hello(AckLevel::spooled, letters_of_north);
-    for (const std::uint64_t number : {10U, 15U, 20U, 30U}) replay.send_event("e" + std::to_string(number), number);
+    replay.send_event("e10", 10);
+    replay.send_event("e15", 15);
+    replay.send_event("under another id", 20);
+    replay.send_event("e30", 30);
     ASSERT_TRUE(replay.wait_acked(4));
     EXPECT_EQ(answers(replay),
               (std::vector{AckStatus::duplicate, AckStatus::accepted, AckStatus::duplicate, AckStatus::duplicate}));
