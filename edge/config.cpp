@@ -31,7 +31,8 @@ constexpr std::uint64_t runners = 2;                  // intake and spool, each 
 constexpr std::uint64_t operation_bytes = 64;         // an Io's submission or completion entry and its note
 constexpr std::uint64_t filter_ring_bytes = 32;       // duplicate filter: an id's hash, time and place, in order of age
 constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at half load
-constexpr std::uint64_t producer_bytes = 256;         // a numbered producer: name, counter, what its acks wait for
+constexpr std::uint64_t replay_bytes = 256U << 10;  // which dead letters were applied again (edge/intake/producers.hpp)
+constexpr std::uint64_t producer_bytes = 256;       // a numbered producer: name, counter, what its acks wait for
 constexpr std::uint64_t key_bytes = 96 + wire::key_bytes_max;  // a key, and the name, time and place of its last value
 // As intake has them (edge/intake): buffers for frames cut by the end of a slot, and runs of events that wait for an ack.
 constexpr std::uint64_t carry_count = 32;
@@ -308,6 +309,7 @@ Budget budget_of(const EdgeConfig& config) {
     many(runners * io_defaults.operations_max, "I/O operations of two runners", operation_bytes);
     many(config.cache.ids_max, "duplicate filter (cache.ids_max)", filter_ring_bytes + filter_index_bytes);
     many(config.cache.producers_max, "numbered producers (cache.producers_max)", producer_bytes);
+    terms.memory("dead letters that were replayed", replay_bytes);
     many(config.cache.keys_max, "last value per key (cache.keys_max)", key_bytes);
     many(connections, "producer sessions (listen.connections_max)", connection_bytes);
     many(carry_count, "cut frames", carry_bytes);

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <string>
 
+#include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/log.hpp"
 #include "core/control/signals.hpp"
@@ -62,8 +63,6 @@ int main(int argc, char** argv) {
     std::string verb;
     std::string directory;
     bool json = false;
-    weir::control::DeadLetterFilter filter;
-    std::uint64_t sequence = 0;
 
     auto* run_command = app.add_subcommand("run", "Runs the edge until SIGTERM");
     run_command->add_option("--config", config, "Configuration (TOML)")->required();
@@ -80,18 +79,18 @@ int main(int argc, char** argv) {
     journal->add_flag("--json", json, "One JSON object a line");
     journal->callback([&] { code = weir::control::journal_command(verb, directory, json, std::cout, std::cerr); });
 
-    auto* letters = app.add_subcommand("dead-letters", "Reads what was set aside, and why");
-    letters->add_option("VERB", verb, "ls or show")->required()->check(CLI::IsMember({"ls", "show"}));
-    letters->add_option("DIR", directory, "data_dir")->required();
-    letters->add_flag("--json", json, "One JSON object a line");
-    auto* sequence_option = letters->add_option("--sequence", sequence, "Only this one");
-    letters->callback([&] {
-        if (*sequence_option) filter.sequence = sequence;
-        code = weir::control::dead_letters_command(verb, directory, json, filter, std::cout, std::cerr);
-    });
+    weir::control::DeadLetterArguments letters;
+    auto* letters_command = weir::control::add_dead_letters(app, letters);
+    letters_command->callback([&] { code = weir::control::dead_letters_command(letters, std::cout, std::cerr); });
 
     std::ios::sync_with_stdio(false);
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int parse_code = app.exit(error);
+        const bool is_letters = argc > 1 && std::string_view(argv[1]) == "dead-letters";
+        return parse_code != 0 && is_letters ? weir::control::exit_usage : parse_code;
+    }
     std::cout.flush();
     return code;
 }

@@ -195,6 +195,8 @@ std::string_view text(Reason reason) noexcept {
             return "number_gap";
         case Reason::protocol:
             return "protocol";
+        case Reason::replay_holes:
+            return "replay_holes";
     }
     return unknown;
 }

@@ -40,6 +40,7 @@ enum class Reason : std::uint8_t {
     no_lane = 32,
     number_gap = 33,
     protocol = 34,
+    replay_holes = 35,  // a dead letter offered again, and too many not offered lie between those that were
 };
 [[nodiscard]] std::string_view text(StageId stage) noexcept;
 [[nodiscard]] std::string_view text(Reason reason) noexcept;

@@ -352,7 +352,7 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 29U);
+    EXPECT_EQ(central::known_config_keys().size(), 32U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {

@@ -46,5 +46,20 @@ TEST(Intake, AllocatesNothingWhileTenThousandEventsPass) {
     EXPECT_EQ(allocations, 0U);
 }
 
+TEST(Intake, AllocatesNothingWhileAReplayLeavesHoles) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.keeps_batches = false;
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled, "dead-letters-0000000000000007-north");
+    producer.send_event("warm", 10);
+    ASSERT_TRUE(producer.wait_acked(1));
+    allocations = 0;
+    for (std::uint64_t n = 1; n <= 2000; ++n) producer.send_event(std::to_string(n), 10 + 7 * n);
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_EQ(bench.counters.accepted.get(), 2001U);
+    EXPECT_EQ(allocations, 0U);
+}
+
 }  // namespace
 }  // namespace weir::edge::test

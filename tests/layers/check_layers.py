@@ -11,9 +11,10 @@ CORE = {
     "metrics": {"base"},
     "wire": {"base"},
     "io": {"base", "ring", "metrics", "wire"},
+    "client": {"base", "metrics", "wire", "io"},
     "pipeline": {"base", "ring", "metrics", "wire", "io"},
     "journal": {"base", "ring", "metrics", "wire", "io", "pipeline"},
-    "control": {"base", "ring", "metrics", "wire", "io", "pipeline", "journal"},
+    "control": {"base", "ring", "metrics", "wire", "io", "client", "pipeline", "journal"},
 }
 # Each third-party library enters at its seam and nowhere else in the product.
 SEAMS = {
