@@ -152,7 +152,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     std::atomic<bool> is_alive{true};
     journal::Scrubber scrubber({.directories = {journal_directory(config), dead_letters_directory(config)},
                                 .period_s = config.journal.scrub_period_s,
-                                .bytes_per_second = config.journal.scrub_bytes_per_second});
+                                .bytes_per_second = config.journal.scrub_bytes_per_second,
+                                .on_damage = [&](std::size_t number, std::uint64_t segment_index) {
+                                    (number == 0 ? journal_store : letters_store)->mark_damaged(segment_index);
+                                }});
     scrubber.start();
     const ApiSources sources{shared, model, reader, is_draining, is_alive, scrubber.counters(), runner.io_name()};
     std::unique_ptr<control::AdminServer> admin;
