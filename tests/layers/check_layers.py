@@ -10,6 +10,7 @@ CORE = {
     "ring": {"base"},
     "metrics": {"base"},
     "wire": {"base"},
+    "rules": {"base", "wire"},
     "io": {"base", "ring", "metrics", "wire"},
     "pipeline": {"base", "ring", "metrics", "wire", "io"},
     "journal": {"base", "ring", "metrics", "wire", "io", "pipeline"},
