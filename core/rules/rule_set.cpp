@@ -132,7 +132,10 @@ void RuleSet::make_steps() {
         Step step{node.op, none, node.a, node.b};
         if (node.op == Op::path) step.a = paths_.slot_of(node.a);
         const bool is_leaf = node.op == Op::constant || node.op == Op::field || node.op == Op::path;
-        if (is_shared[id] && !is_leaf) step.memo = memo_count_++;
+        // A text is made once per event, however often it is asked for: the room for it is bounded.
+        const bool makes_text = node.op == Op::lower || node.op == Op::upper ||
+                                (node.op == Op::field && static_cast<Field>(node.a) == Field::trace);
+        if (makes_text || (is_shared[id] && !is_leaf)) step.memo = memo_count_++;
         steps_.push_back(step);
     }
 }

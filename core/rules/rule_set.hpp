@@ -102,7 +102,7 @@ class Judge {
     // Takes the next event. Its bytes stay unchanged until the next begin().
     void begin(const Subject& subject) noexcept;
 
-    // About the event begun; each may be asked as often as wanted, what is known is not worked out again.
+    // About the event begun; each may be asked as often as wanted, and says the same each time.
     // Bit `rule % 64` of word `rule / 64`: the rules that hold. Valid until the next call.
     [[nodiscard]] std::span<const std::uint64_t> matches() noexcept;
     // The first rule in [rules_begin, rules_end) that holds.
