@@ -56,7 +56,8 @@ std::string condition(std::size_t n) {
         case 2:
             return "source in [\"philly/police\", \"philly/ppa\"] && data.stops[0] == 1 && data.fine < " + bound;
         default:
-            return "starts_with(key, \"191" + std::to_string(n % 10) + "\") && has(data.agency) && data.fine != " + bound;
+            return "starts_with(key, \"191" + std::to_string(n % 10) +
+                   "\") && has(data.agency) && data.fine != " + bound;
     }
 }
 
@@ -104,8 +105,8 @@ void judge(benchmark::State& state, Shape shape) {
     }
     state.SetItemsProcessed(judged);
     state.counters["held"] = static_cast<double>(held) / static_cast<double>(judged);
-    state.counters["ns_per_event"] =
-        benchmark::Counter(static_cast<double>(judged) * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["ns_per_event"] = benchmark::Counter(static_cast<double>(judged) * 1e-9,
+                                                        benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK_CAPTURE(judge, selective, Shape::selective)->Arg(1)->Arg(10)->Arg(100);
 BENCHMARK_CAPTURE(judge, prefix, Shape::prefix)->Arg(1)->Arg(10)->Arg(100);

@@ -57,8 +57,9 @@ std::optional<Type> arithmetic_type(Op op, Type left, Type right) {
     // An integer may turn out to be a real only where one of the two is of unknown type.
     if (left == Type::any || right == Type::any) {
         const Type known = left == Type::any ? right : left;
-        const bool may_be = op == Op::modulo     ? is_one_of(known, {Type::any, Type::integer})
-                            : op == Op::multiply ? is_one_of(known, {Type::any, Type::integer, Type::real, Type::duration})
+        const bool may_be = op == Op::modulo ? is_one_of(known, {Type::any, Type::integer})
+                            : op == Op::multiply
+                                ? is_one_of(known, {Type::any, Type::integer, Type::real, Type::duration})
                             : op == Op::divide && known == right
                                 ? is_one_of(known, {Type::any, Type::integer, Type::real, Type::duration})
                                 : is_one_of(known, {Type::any, Type::integer, Type::real, Type::duration, Type::time});
@@ -73,8 +74,8 @@ std::optional<Type> arithmetic_type(Op op, Type left, Type right) {
     }
     if (are(Type::integer, Type::integer)) return number;
     if (op == Op::multiply) {
-        const bool scales = (left == Type::duration && right == Type::integer) ||
-                            (left == Type::integer && right == Type::duration);
+        const bool scales =
+            (left == Type::duration && right == Type::integer) || (left == Type::integer && right == Type::duration);
         return scales ? std::optional(Type::duration) : std::nullopt;
     }
     if (are_durations || (op == Op::subtract && are(Type::time, Type::time))) return Type::duration;
@@ -102,7 +103,10 @@ class Parser {
         refuse(at, "nested more deeply than " + std::to_string(options_.limits.depth_max));
     }
     static std::string with_article(Type type) {
-        return (is_one_of(type, {Type::integer, Type::object}) ? "an " : type == Type::null ? "" : "a ") + name_of(type);
+        return (is_one_of(type, {Type::integer, Type::object}) ? "an "
+                : type == Type::null                           ? ""
+                                                               : "a ") +
+               name_of(type);
     }
 
     void advance() {
@@ -134,7 +138,8 @@ class Parser {
     }
     void must_be_condition(const Part& part, std::string_view for_what, std::size_t at) const {
         if (!may_be_boolean(part)) {
-            refuse(at, std::string(for_what) + " takes conditions, and one side is " + with_article(type_of_part(part)));
+            refuse(at,
+                   std::string(for_what) + " takes conditions, and one side is " + with_article(type_of_part(part)));
         }
     }
 
@@ -210,13 +215,15 @@ class Parser {
     }
     static void must_be_comparable(Type left, Type right, std::size_t at) {
         if (is_one_of(left, {Type::any, Type::null}) || is_one_of(right, {Type::any, Type::null})) return;
-        if (family_of(left) != family_of(right)) refuse(at, name_of(left) + " and " + name_of(right) + " are never equal");
+        if (family_of(left) != family_of(right))
+            refuse(at, name_of(left) + " and " + name_of(right) + " are never equal");
     }
     NodeId order(const Part& left, const Part& right, const std::string& op, std::size_t at) {
         const Type a = type_of_part(left);
         const Type b = type_of_part(right);
         for (const Type type : {a, b}) {
-            if (type != Type::any && !is_ordered(type)) refuse(at, op + " takes numbers, texts, times or durations, not " + name_of(type));
+            if (type != Type::any && !is_ordered(type))
+                refuse(at, op + " takes numbers, texts, times or durations, not " + name_of(type));
         }
         if (a != Type::any && b != Type::any && family_of(a) != family_of(b)) {
             refuse(at, name_of(a) + " and " + name_of(b) + " have no order");
@@ -241,7 +248,8 @@ class Parser {
         return graph_.member(left.node, std::move(list));
     }
     NodeId likeness(const Part& left, std::size_t at) {
-        if (!is_one_of(type_of_part(left), {Type::text, Type::any})) refuse(at, "like takes a text, not " + name_of(type_of_part(left)));
+        if (!is_one_of(type_of_part(left), {Type::text, Type::any}))
+            refuse(at, "like takes a text, not " + name_of(type_of_part(left)));
         if (!is("[")) return graph_.like(left.node, pattern());
         advance();
         std::vector<NodeId> either;
@@ -264,7 +272,8 @@ class Parser {
 
     Part sum() {
         Part left = product();
-        while (is("+") || is("-")) left = arithmetic(left, is("+") ? Op::add : Op::subtract, [this] { return product(); });
+        while (is("+") || is("-"))
+            left = arithmetic(left, is("+") ? Op::add : Op::subtract, [this] { return product(); });
         return left;
     }
     Part product() {
@@ -282,7 +291,9 @@ class Parser {
         advance();
         const Part right = next();
         const auto type = arithmetic_type(op, type_of_part(left), type_of_part(right));
-        if (!type) refuse(at, name_of(type_of_part(left)) + " " + symbol + " " + name_of(type_of_part(right)) + " has no meaning");
+        if (!type)
+            refuse(at,
+                   name_of(type_of_part(left)) + " " + symbol + " " + name_of(type_of_part(right)) + " has no meaning");
         return {graph_.operation(op, *type, left.node, right.node), left.at};
     }
 
@@ -292,7 +303,8 @@ class Parser {
             const Level level(*this);
             advance();
             const Part operand = unary();
-            if (!may_be_boolean(operand)) refuse(at, "! takes a condition, and this is " + with_article(type_of_part(operand)));
+            if (!may_be_boolean(operand))
+                refuse(at, "! takes a condition, and this is " + with_article(type_of_part(operand)));
             return {graph_.negation(operand.node), at};
         }
         if (!is("-")) return postfix();
@@ -338,7 +350,8 @@ class Parser {
     }
     std::string member_name() {
         advance();  // the point
-        if (!is_kind(Token::Kind::name)) refuse(token_.at, "the name of a member is missing; odd ones are written [\"so\"]");
+        if (!is_kind(Token::Kind::name))
+            refuse(token_.at, "the name of a member is missing; odd ones are written [\"so\"]");
         std::string name(token_.written);
         if (name.size() > path_name_bytes_max) refuse(token_.at, long_name());
         advance();
@@ -402,7 +415,8 @@ class Parser {
         const auto* const found = std::find(field_names.begin(), field_names.end(), name);
         if (found == field_names.end()) refuse(at, unknown_name(name));
         const auto field = static_cast<Field>(found - field_names.begin());
-        if (!options_.is_placed && field >= Field::edge) refuse(at, name + " is not decided yet where this expression runs");
+        if (!options_.is_placed && field >= Field::edge)
+            refuse(at, name + " is not decided yet where this expression runs");
         return {graph_.field(field), at};
     }
     static std::string unknown_name(const std::string& name) {
@@ -436,7 +450,8 @@ class Parser {
         return {apply(*function, arguments), at};
     }
     [[noreturn]] static void refuse_count(const Function& function, std::size_t at) {
-        refuse(at, std::string(function.name) + " takes " + (function.arguments == 1 ? "one argument" : "two arguments"));
+        refuse(at,
+               std::string(function.name) + " takes " + (function.arguments == 1 ? "one argument" : "two arguments"));
     }
     NodeId apply(const Function& function, const std::vector<Part>& arguments) {
         for (const Part& argument : arguments) must_suit(function, argument);
@@ -457,7 +472,8 @@ class Parser {
             if (value.is_null()) refuse(first.at, "not a time; write it as \"2017-12-01T00:00:07Z\"");
             return graph_.constant(value);
         }
-        return graph_.operation(function.op, function.gives, first.node, arguments.size() > 1 ? arguments[1].node : none);
+        return graph_.operation(function.op, function.gives, first.node,
+                                arguments.size() > 1 ? arguments[1].node : none);
     }
     void must_suit(const Function& function, const Part& argument) const {
         const Type type = type_of_part(argument);
@@ -471,7 +487,8 @@ class Parser {
     }
 
     Part lookup(std::size_t at) {
-        if (!is_kind(Token::Kind::text)) refuse(token_.at, "the name of the table, between \" and \", is expected here");
+        if (!is_kind(Token::Kind::text))
+            refuse(token_.at, "the name of the table, between \" and \", is expected here");
         Column column{token_.text, {}};
         advance();
         expect(",", "between table and key");
@@ -489,7 +506,8 @@ class Parser {
         }
         if (is("[")) refuse(token_.at, "columns of a table are read by .name");
         if (options_.tables != nullptr && !options_.tables->find_column(column.table, column.name)) {
-            refuse(at, "there is no table " + column.table + (column.name.empty() ? "" : " with a column " + column.name));
+            refuse(at,
+                   "there is no table " + column.table + (column.name.empty() ? "" : " with a column " + column.name));
         }
         return {graph_.lookup(key.node, column), at};
     }

@@ -24,8 +24,8 @@ struct Limits {
 };
 
 struct CompileOptions {
-    bool is_placed = false;           // edge, lane and part are known where it runs
-    bool gives_condition = true;      // must be boolean; else any value will do
+    bool is_placed = false;          // edge, lane and part are known where it runs
+    bool gives_condition = true;     // must be boolean; else any value will do
     const Tables* tables = nullptr;  // checks the names in lookup(); without it every name will do, and is null
     Limits limits = {};
 };

@@ -130,7 +130,8 @@ class Printer {
     [[nodiscard]] std::string negation(const Node& node) const {
         const Node& inner = graph_.at(node.a);
         if (inner.op != Op::equal) return "!(" + of(node.a) + ")";
-        if (const auto right = graph_.constant_of(inner.b); right && right->is_null()) return "has(" + of(inner.a) + ")";
+        if (const auto right = graph_.constant_of(inner.b); right && right->is_null())
+            return "has(" + of(inner.a) + ")";
         return infix(inner, " != ");
     }
     [[nodiscard]] std::string junction(const Node& node, const char* symbol) const {

@@ -278,7 +278,8 @@ std::optional<Value> Graph::work_out(Op op, const Value& left, const Value& righ
             return length_of(left);
         case Op::lower:
         case Op::upper:
-            return left.type == Type::text ? Value::of_text(keep(changed_case(left.as_text(), op == Op::lower))) : Value{};
+            return left.type == Type::text ? Value::of_text(keep(changed_case(left.as_text(), op == Op::lower)))
+                                           : Value{};
         case Op::to_number:
             return to_number(left);
         case Op::to_time:
@@ -326,7 +327,12 @@ NodeId Graph::junction(Op op, std::vector<NodeId> operands) {
     const auto key = std::make_pair(op, flat);
     const auto found = junction_numbers_.find(key);
     if (found != junction_numbers_.end()) return found->second;
-    Node node{op, Type::boolean, false, 0, cost_of(op), static_cast<std::uint32_t>(operands_.size()),
+    Node node{op,
+              Type::boolean,
+              false,
+              0,
+              cost_of(op),
+              static_cast<std::uint32_t>(operands_.size()),
               static_cast<std::uint32_t>(flat.size())};
     for (const NodeId operand : flat) {
         const Node& inner = nodes_[operand];
@@ -381,16 +387,15 @@ std::vector<NodeId> Graph::operands_of(NodeId id) const {
     return {};
 }
 
-NodeId Graph::copy(const Graph& from, NodeId id, const Replace& replace, std::map<NodeId, NodeId>& done) {
+NodeId Graph::copy(const Graph& from, NodeId id, const Known& known, std::map<NodeId, NodeId>& done) {
     const auto found = done.find(id);
     if (found != done.end()) return found->second;
     const Node node = from.nodes_[id];
-    if (&from == this && (!replace.is_active || !node.reads_type)) return id;
-    const auto again = [&](NodeId operand) { return copy(from, operand, replace, done); };
-    // No rule names the type there is: it equals none of the constants it is compared with.
-    const auto is_unnamed_type = [&](NodeId operand) {
-        const Node& inner = from.nodes_[operand];
-        return replace.is_active && !replace.type && inner.op == Op::field && inner.reads_type;
+    if (&from == this && !node.reads_type) return id;
+    const auto again = [&](NodeId operand) { return copy(from, operand, known, done); };
+    const bool is_unnamed = known.type == Known::Type::unnamed || known.type == Known::Type::foreign;
+    const auto is_type = [&](NodeId operand) {
+        return from.nodes_[operand].op == Op::field && from.nodes_[operand].reads_type;
     };
     NodeId made = none;
     switch (node.op) {
@@ -398,8 +403,8 @@ NodeId Graph::copy(const Graph& from, NodeId id, const Replace& replace, std::ma
             made = constant(from.constants_[node.a]);
             break;
         case Op::field:
-            made = node.reads_type && replace.is_active && replace.type ? constant(Value::of_text(*replace.type))
-                                                                        : field(static_cast<Field>(node.a));
+            made = node.reads_type && known.type == Known::Type::exactly ? constant(Value::of_text(known.text))
+                                                                         : field(static_cast<Field>(node.a));
             break;
         case Op::path:
             made = path(Path(from.paths_[node.a]));
@@ -418,15 +423,21 @@ NodeId Graph::copy(const Graph& from, NodeId id, const Replace& replace, std::ma
             made = negation(again(node.a));
             break;
         case Op::equal:
-            made = is_unnamed_type(node.a) && from.nodes_[node.b].op == Op::constant ? boolean(false)
-                                                                                      : equal(again(node.a), again(node.b));
+            made = is_unnamed && is_type(node.a) && from.nodes_[node.b].op == Op::constant
+                       ? boolean(false)
+                       : equal(again(node.a), again(node.b));
             break;
         case Op::member:
-            made = is_unnamed_type(node.a) ? boolean(false) : member(again(node.a), std::vector<Value>(from.lists_[node.b]));
+            made = is_unnamed && is_type(node.a) ? boolean(false)
+                                                 : member(again(node.a), std::vector<Value>(from.lists_[node.b]));
             break;
         case Op::like: {
-            const std::string written = std::string(from.patterns_[node.b].text) + '*';
-            made = like(again(node.a), written);
+            const std::string prefix(from.patterns_[node.b].text);
+            if (is_unnamed && is_type(node.a)) {
+                made = boolean(known.type == Known::Type::unnamed && known.text.starts_with(prefix));
+            } else {
+                made = like(again(node.a), prefix + '*');
+            }
             break;
         }
         case Op::less:

@@ -27,8 +27,8 @@ inline constexpr std::uint32_t none = UINT32_MAX;
 inline constexpr std::uint32_t depth_levels_max = 64;
 
 enum class Field : std::uint8_t { id, type, source, key, time, priority, trace, content_type, edge, lane, part };
-inline constexpr std::array<std::string_view, 11> field_names{"id",    "type",         "source", "key",  "time", "priority",
-                                                              "trace", "content_type", "edge",   "lane", "part"};
+inline constexpr std::array<std::string_view, 11> field_names{
+    "id", "type", "source", "key", "time", "priority", "trace", "content_type", "edge", "lane", "part"};
 [[nodiscard]] Type type_of(Field field) noexcept;
 
 enum class Op : std::uint8_t {
@@ -79,7 +79,7 @@ struct PathStep {
     auto operator<=>(const PathStep&) const = default;
 };
 inline constexpr std::size_t path_name_bytes_max = 256;  // of one step
-using Path = std::vector<PathStep>;  // empty: the payload itself
+using Path = std::vector<PathStep>;                      // empty: the payload itself
 
 struct Column {
     std::string table;
@@ -103,12 +103,17 @@ class Graph {
     // Any other operation; `type` is what it gives. One-sided ones leave `right` out.
     [[nodiscard]] NodeId operation(Op op, Type type, NodeId left, NodeId right = none);
 
-    // The same expression in this graph; `from` may be this graph. `replace` (may be empty) says what stands for `type`.
-    struct Replace {
-        bool is_active = false;
-        std::optional<std::string_view> type;  // nullopt: some type that no rule of the set names
+    // The same expression in this graph; `from` may be this graph. What is known of the event's type is put in:
+    struct Known {
+        enum class Type : std::uint8_t {
+            nothing,
+            exactly,  // it is `text`
+            unnamed,  // it equals no constant that a rule compares it with; of the prefixes that rules ask for, `text` is the longest
+            foreign,  // the same, and it begins with none of them
+        } type = Type::nothing;
+        std::string_view text = {};
     };
-    [[nodiscard]] NodeId copy(const Graph& from, NodeId id, const Replace& replace, std::map<NodeId, NodeId>& done);
+    [[nodiscard]] NodeId copy(const Graph& from, NodeId id, const Known& known, std::map<NodeId, NodeId>& done);
 
     [[nodiscard]] const Node& at(NodeId id) const { return nodes_[id]; }
     [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }

@@ -29,7 +29,8 @@ std::uint64_t odd_bytes(std::uint64_t word) {
     constexpr std::uint64_t tops = 0x8080808080808080ULL;
     const std::uint64_t quote = word ^ (ones * '"');
     const std::uint64_t backslash = word ^ (ones * '\\');
-    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * 0x20) & ~word) | word) & tops;
+    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * 0x20) & ~word) | word) &
+           tops;
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ std::uint32_t PathTree::grow(const std::vector<Path>& paths, std::vector<std::ui
     std::vector<Element> elements;
     for (auto at = further.begin(); at != further.end();) {
         const PathStep& step = paths[*at][depth];
-        const auto end = std::find_if(at, further.end(), [&](std::uint32_t path) { return paths[path][depth] != step; });
+        const auto end =
+            std::find_if(at, further.end(), [&](std::uint32_t path) { return paths[path][depth] != step; });
         const std::uint32_t child = grow(paths, {at, end}, depth + 1);
         if (step.index == none) {
             members.push_back({step.name, child, none});
@@ -101,7 +103,8 @@ std::uint32_t PathTree::grow(const std::vector<Path>& paths, std::vector<std::ui
 std::uint32_t PathTree::bucket_of(std::string_view name) noexcept {
     if (name.empty()) return 0;
     const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(name[i])); };
-    const std::uint32_t mixed = at(0) * 0x9e37U + at(name.size() - 1) * 0x79b9U + static_cast<std::uint32_t>(name.size()) * 0x7f4aU;
+    const std::uint32_t mixed =
+        at(0) * 0x9e37U + at(name.size() - 1) * 0x79b9U + static_cast<std::uint32_t>(name.size()) * 0x7f4aU;
     return mixed ^ (mixed >> 8U);
 }
 
@@ -163,7 +166,8 @@ class PathReader {
     }
 
     bool word(std::string_view word, std::uint32_t slot, const Value& value) {
-        if (static_cast<std::size_t>(end_ - at_) < word.size() || std::memcmp(at_, word.data(), word.size()) != 0) return false;
+        if (static_cast<std::size_t>(end_ - at_) < word.size() || std::memcmp(at_, word.data(), word.size()) != 0)
+            return false;
         at_ += word.size();
         put(slot, value);
         return true;

@@ -18,6 +18,8 @@ Value text_or_null(std::string_view text) {
 Judge::Judge(const RuleSet& set, std::size_t scratch_bytes)
     : set_(&set),
       steps_(set.steps_.data()),
+      operands_(set.graph_.operands().data()),
+      constants_(set.graph_.constants().data()),
       scratch_(scratch_bytes),
       matched_((set.rule_count() + 63) / 64),
       memos_(set.memo_count_),
@@ -50,7 +52,9 @@ std::span<const std::uint64_t> Judge::matches() noexcept {
 
 std::optional<std::uint32_t> Judge::first_match(std::uint32_t rules_begin, std::uint32_t rules_end) noexcept {
     WEIR_ASSERT(event_ != nullptr);
-    const auto is_before = [](const RuleSet::Candidate& candidate, std::uint32_t rule) { return candidate.rule < rule; };
+    const auto is_before = [](const RuleSet::Candidate& candidate, std::uint32_t rule) {
+        return candidate.rule < rule;
+    };
     const std::span<const RuleSet::Candidate> general(set_->general_);
     auto one = std::lower_bound(of_type_.begin(), of_type_.end(), rules_begin, is_before);
     auto other = std::lower_bound(general.begin(), general.end(), rules_begin, is_before);
@@ -73,6 +77,20 @@ Value Judge::value(std::uint32_t rule) noexcept {
     WEIR_ASSERT(event_ != nullptr);
     WEIR_ASSERT(rule < set_->rule_count());
     return value_of(set_->roots_[rule]);
+}
+
+inline Value Judge::at_slot(std::uint32_t number) noexcept {
+    if (payload_ == PayloadState::unread) read_payload();
+    Slot& slot = slots_[number];
+    if (slot.form != Slot::Form::read) read_written(slot);
+    return slot.value;
+}
+
+// What most conditions are made of, without going round by the switch.
+inline Value Judge::operand(NodeId id) noexcept {
+    const RuleSet::Step& step = steps_[id];
+    if (step.op == Op::constant) return constants_[step.a];
+    return step.op == Op::path ? at_slot(step.a) : value_of(id);
 }
 
 bool Judge::truth_of(NodeId id) noexcept {
@@ -98,24 +116,24 @@ bool Judge::work_out_truth(const RuleSet::Step& step) noexcept {
     switch (step.op) {
         case Op::all:
             for (std::uint32_t i = 0; i < step.b; ++i) {
-                if (!truth_of(set_->graph_.operands()[step.a + i])) return false;
+                if (!truth_of(operands_[step.a + i])) return false;
             }
             return true;
         case Op::any:
             for (std::uint32_t i = 0; i < step.b; ++i) {
-                if (truth_of(set_->graph_.operands()[step.a + i])) return true;
+                if (truth_of(operands_[step.a + i])) return true;
             }
             return false;
         case Op::negation:
             return !truth_of(step.a);
         case Op::equal:
-            return is_equal(value_of(step.a), value_of(step.b));
+            return is_equal(operand(step.a), operand(step.b));
         case Op::less:
-            return is_less(value_of(step.a), value_of(step.b));
+            return is_less(operand(step.a), operand(step.b));
         case Op::less_or_equal:
-            return is_less_or_equal(value_of(step.a), value_of(step.b));
+            return is_less_or_equal(operand(step.a), operand(step.b));
         case Op::member:
-            return is_member(value_of(step.a), set_->graph_.lists()[step.b]);
+            return is_member(operand(step.a), set_->graph_.lists()[step.b]);
         case Op::like:
             left = value_of(step.a);
             return left.type == Type::text && set_->graph_.patterns()[step.b].matches(left.as_text());
@@ -162,7 +180,7 @@ Value Judge::value_of(NodeId id) noexcept {
 Value Judge::work_out(const RuleSet::Step& step) noexcept {
     switch (step.op) {
         case Op::constant:
-            return set_->graph_.constants()[step.a];
+            return constants_[step.a];
         case Op::path:
             return at_slot(step.a);
         case Op::field:
@@ -255,13 +273,6 @@ Value Judge::trace_text() noexcept {
         text[2 * i + 1] = hex_digits[byte & 15U];
     }
     return Value::of_text({text.data(), text.size()});
-}
-
-Value Judge::at_slot(std::uint32_t number) noexcept {
-    if (payload_ == PayloadState::unread) read_payload();
-    Slot& slot = slots_[number];
-    if (slot.form != Slot::Form::read) read_written(slot);
-    return slot.value;
 }
 
 void Judge::read_payload() noexcept {

@@ -139,8 +139,9 @@ Token Lexer::duration_token() {
         std::uint64_t count = 0;
         std::uint64_t ns = 0;
         const char* const first = text_.data() + at;
-        if (std::from_chars(first, first + digits, count).ec != std::errc{} || __builtin_mul_overflow(count, scale, &ns) ||
-            __builtin_add_overflow(total_ns, ns, &total_ns) || total_ns >= integer_max) {
+        if (std::from_chars(first, first + digits, count).ec != std::errc{} ||
+            __builtin_mul_overflow(count, scale, &ns) || __builtin_add_overflow(total_ns, ns, &total_ns) ||
+            total_ns >= integer_max) {
             return wrong(begin, "longer than a duration can be (292 years)");
         }
         at += digits + letters;

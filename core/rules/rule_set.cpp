@@ -53,46 +53,59 @@ Status RuleSet::take(std::span<const Program> programs, const RuleSetLimits& lim
     return Done{};
 }
 
-// For every type that is compared with: what is left of the rules that look at the type, once it is known.
+// For every type that is compared with, and every prefix: what is left of the rules that look at the type, once that is known. Of a
+// type that is not named, the longest prefix it begins with says which others it begins with too.
 Status RuleSet::index_types(const RuleSetLimits& limits) {
     std::set<std::string_view> names;
+    std::set<std::string_view> prefixes;
     const auto name = [&](const Value& value) {
         if (value.type == Type::text) names.insert(value.as_text());
     };
     for (const Node& node : graph_.nodes()) {
-        if ((node.op != Op::equal && node.op != Op::member) || graph_.at(node.a).op != Op::field) continue;
-        if (!graph_.at(node.a).reads_type) continue;
-        if (node.op == Op::member) {
+        if (node.op != Op::equal && node.op != Op::member && node.op != Op::like) continue;
+        if (graph_.at(node.a).op != Op::field || !graph_.at(node.a).reads_type) continue;
+        if (node.op == Op::like) {
+            prefixes.insert(graph_.patterns()[node.b].text);
+        } else if (node.op == Op::member) {
             for (const Value& value : graph_.lists()[node.b]) name(value);
         } else if (const auto value = graph_.constant_of(node.b)) {
             name(*value);
         }
     }
-    if (names.size() > limits.types_max) {
+    if (names.size() + prefixes.size() > limits.types_max) {
         return Error{0, "rules that name more than " + std::to_string(limits.types_max) + " event types"};
     }
     for (std::uint32_t rule = 0; rule < roots_.size(); ++rule) {
         if (!graph_.at(roots_[rule]).reads_type) general_.push_back({rule, roots_[rule]});
     }
+    const auto is_too_large = [&] { return graph_.node_count() > limits.nodes_max; };
     types_.resize(std::bit_ceil(2 * names.size() + 1));
     for (const std::string_view type : names) {
         std::size_t at = hash_of(type) & (types_.size() - 1);
-        while (types_[at].type.data() != nullptr) at = (at + 1) & (types_.size() - 1);
-        types_[at] = specialise(type);
-        if (graph_.node_count() > limits.nodes_max) {
-            return Error{0, "rules of more than " + std::to_string(limits.nodes_max) + " nodes together, by event type"};
-        }
+        while (types_[at].text.data() != nullptr) at = (at + 1) & (types_.size() - 1);
+        types_[at] = specialise({Graph::Known::Type::exactly, type});
+        if (is_too_large()) break;
     }
-    other_ = specialise(std::nullopt);
-    return Done{};
+    for (const std::string_view prefix : prefixes) {
+        if (is_too_large()) break;
+        TypeEntry entry = specialise({Graph::Known::Type::unnamed, prefix});
+        // In order, what a text begins with stands before it: the nearest such one is the longest.
+        for (std::uint32_t i = 0; i < prefixes_.size(); ++i) {
+            if (prefix.starts_with(prefixes_[i].text)) entry.shorter = i;
+        }
+        prefixes_.push_back(entry);
+    }
+    other_ = specialise({Graph::Known::Type::foreign, {}});
+    if (!is_too_large()) return Done{};
+    return Error{0, "rules of more than " + std::to_string(limits.nodes_max) + " nodes together, by event type"};
 }
 
-RuleSet::TypeEntry RuleSet::specialise(std::optional<std::string_view> type) {
-    TypeEntry entry{type.value_or(std::string_view{}), static_cast<std::uint32_t>(candidates_.size()), 0};
+RuleSet::TypeEntry RuleSet::specialise(const Graph::Known& known) {
+    TypeEntry entry{known.text, static_cast<std::uint32_t>(candidates_.size()), 0};
     std::map<NodeId, NodeId> done;
     for (std::uint32_t rule = 0; rule < roots_.size(); ++rule) {
         if (!graph_.at(roots_[rule]).reads_type) continue;
-        const NodeId left = graph_.copy(graph_, roots_[rule], {true, type}, done);
+        const NodeId left = graph_.copy(graph_, roots_[rule], known, done);
         const auto value = graph_.constant_of(left);
         if (!value || value->is_true()) candidates_.push_back({rule, left});
     }
@@ -126,6 +139,7 @@ void RuleSet::make_steps() {
         }
     };
     std::for_each(types_.begin(), types_.end(), share);
+    std::for_each(prefixes_.begin(), prefixes_.end(), share);
     share(other_);
     for (NodeId id = 0; id < graph_.node_count(); ++id) {
         const Node& node = graph_.at(id);
@@ -140,16 +154,23 @@ void RuleSet::make_steps() {
     }
 }
 
-std::span<const RuleSet::Candidate> RuleSet::candidates_of(std::string_view type) const noexcept {
-    const TypeEntry* entry = &other_;
-    for (std::size_t at = hash_of(type) & (types_.size() - 1); types_[at].type.data() != nullptr;
+const RuleSet::TypeEntry& RuleSet::entry_of(std::string_view type) const noexcept {
+    for (std::size_t at = hash_of(type) & (types_.size() - 1); types_[at].text.data() != nullptr;
          at = (at + 1) & (types_.size() - 1)) {
-        if (types_[at].type == type) {
-            entry = &types_[at];
-            break;
-        }
+        if (types_[at].text == type) return types_[at];
     }
-    return {candidates_.data() + entry->begin, entry->end - entry->begin};
+    // The last prefix that is not behind `type`, or one that this one begins with, or none.
+    const auto after =
+        std::upper_bound(prefixes_.begin(), prefixes_.end(), type,
+                         [](std::string_view text, const TypeEntry& entry) { return text < entry.text; });
+    auto at = after == prefixes_.begin() ? none : static_cast<std::uint32_t>(after - prefixes_.begin() - 1);
+    while (at != none && !type.starts_with(prefixes_[at].text)) at = prefixes_[at].shorter;
+    return at == none ? other_ : prefixes_[at];
+}
+
+std::span<const RuleSet::Candidate> RuleSet::candidates_of(std::string_view type) const noexcept {
+    const TypeEntry& entry = entry_of(type);
+    return {candidates_.data() + entry.begin, entry.end - entry.begin};
 }
 
 std::size_t RuleSet::candidate_count(std::string_view type) const {

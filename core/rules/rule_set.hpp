@@ -1,8 +1,8 @@
 // RuleSet: many programs compiled together, so that an event costs what it needs and not what there is.
 //
 // Equal sub-expressions of different rules are worked out once per event; the payload is read once, for all rules, and only when a
-// rule that could still hold asks for it. For each event type that the rules name, the set keeps the rules that could hold for it, with
-// `type` already put in: rules for other types cost nothing.
+// rule that could still hold asks for it. For each event type and each prefix of types that the rules name, the set keeps the rules
+// that could hold for it, with `type` already put in: rules for other types cost nothing.
 //
 // Thread    A RuleSet is immutable: shared by any number of judges, which it outlives, unmoved. A Judge belongs to one thread.
 // Bounds    RuleSetLimits; a Judge allocates when it is made and never after. Work per event: at most every node once, the payload once.
@@ -25,7 +25,7 @@ struct RuleSetLimits {
     std::uint32_t rules_max = 4096;
     std::uint32_t nodes_max = 65'536;
     std::uint32_t paths_max = 1024;
-    std::uint32_t types_max = 1024;  // event types named by constants
+    std::uint32_t types_max = 1024;  // event types, and prefixes of types, that they name
 };
 
 class RuleSet {
@@ -46,9 +46,10 @@ class RuleSet {
         NodeId node = none;  // what is left of the rule
     };
     struct TypeEntry {
-        std::string_view type;
+        std::string_view text;
         std::uint32_t begin = 0;  // of its candidates
         std::uint32_t end = 0;
+        std::uint32_t shorter = none;  // of a prefix: the longest other one that it begins with
     };
     // A node as it is run.
     struct Step {
@@ -60,7 +61,8 @@ class RuleSet {
     RuleSet() = default;
     [[nodiscard]] Status take(std::span<const Program> programs, const RuleSetLimits& limits);
     [[nodiscard]] Status index_types(const RuleSetLimits& limits);
-    [[nodiscard]] TypeEntry specialise(std::optional<std::string_view> type);
+    [[nodiscard]] TypeEntry specialise(const Graph::Known& known);
+    [[nodiscard]] const TypeEntry& entry_of(std::string_view type) const noexcept;
     void make_steps();
     [[nodiscard]] std::map<NodeId, std::uint32_t> uses_of(std::span<const Candidate> candidates) const;
     [[nodiscard]] std::span<const Candidate> candidates_of(std::string_view type) const noexcept;
@@ -69,8 +71,9 @@ class RuleSet {
     std::vector<NodeId> roots_;
     std::vector<Candidate> general_;     // rules that never look at `type`, in order
     std::vector<Candidate> candidates_;  // of all types, each type's in order
-    std::vector<TypeEntry> types_;       // open addressing; an empty candidate range and no text: free
-    TypeEntry other_;                    // for a type that no rule names
+    std::vector<TypeEntry> types_;       // open addressing; no text: free
+    std::vector<TypeEntry> prefixes_;    // in order
+    TypeEntry other_;                    // for a type that no rule names in any way
     std::vector<Step> steps_;            // by node
     std::uint32_t memo_count_ = 0;
     PathTree paths_;
@@ -120,6 +123,7 @@ class Judge {
     [[nodiscard]] bool truth_of(NodeId id) noexcept;
     [[nodiscard]] bool work_out_truth(const RuleSet::Step& step) noexcept;
     [[nodiscard]] Value value_of(NodeId id) noexcept;
+    [[nodiscard]] Value operand(NodeId id) noexcept;
     [[nodiscard]] Value work_out(const RuleSet::Step& step) noexcept;
     [[nodiscard]] Value field_of(Field field) noexcept;
     [[nodiscard]] Value at_slot(std::uint32_t slot) noexcept;
@@ -134,6 +138,8 @@ class Judge {
 
     const RuleSet* set_;
     const RuleSet::Step* steps_;
+    const NodeId* operands_;
+    const Value* constants_;
     const wire::EventView* event_ = nullptr;
     std::string_view edge_, lane_, part_;
     std::span<const RuleSet::Candidate> of_type_;

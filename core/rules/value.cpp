@@ -142,7 +142,9 @@ Value multiply(const Value& left, const Value& right) noexcept {
     if (left.type == Type::real || right.type == Type::real) {
         return are_numbers(left, right) ? Value::of_real(real_of(left) * real_of(right)) : Value{};
     }
-    const auto is_factor = [](const Value& value) { return value.type == Type::integer || value.type == Type::duration; };
+    const auto is_factor = [](const Value& value) {
+        return value.type == Type::integer || value.type == Type::duration;
+    };
     if (!is_factor(left) || !is_factor(right) || are_both(left, right, Type::duration)) return {};
     std::int64_t product = 0;
     if (__builtin_mul_overflow(left.integer, right.integer, &product)) return {};

@@ -62,7 +62,9 @@ struct Value {
 static_assert(sizeof(Value) == 16);
 
 // Integer and real are one family; every other type is its own.
-[[nodiscard]] constexpr Type family_of(Type type) noexcept { return type == Type::real ? Type::integer : type; }
+[[nodiscard]] constexpr Type family_of(Type type) noexcept {
+    return type == Type::real ? Type::integer : type;
+}
 
 // Negative, 0, positive. Both of the same family, which has an order (booleans too: false first). Numbers by exact value.
 [[nodiscard]] int order_of(const Value& left, const Value& right) noexcept;

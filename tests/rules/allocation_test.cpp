@@ -26,12 +26,15 @@ namespace weir::rules::test {
 namespace {
 
 TEST(Judge, AllocatesNothing) {
-    const RuleSet set = set_of({"type == \"violation.parking\" && data.fine > 100.5", "lower(data.name) == \"\\u00e4bc\\n\" || upper(key) == \"X\"",
-                                "data.list[1].x in [1,2,3,4,5,6,7,8,9,10,11]", "time(data.when) < time && number(data.n) == 1e300",
-                                "trace like \"00*\" && contains(source, \"police\")", "lookup(\"t\", data.name).x == null",
-                                "len(data.list) * 10m / 3 > 1h", "default(data.rate, 5) + 1.5 > abs(floor(data.rate)) % 7"});
+    const RuleSet set =
+        set_of({"type == \"violation.parking\" && data.fine > 100.5",
+                "lower(data.name) == \"\\u00e4bc\\n\" || upper(key) == \"X\"",
+                "data.list[1].x in [1,2,3,4,5,6,7,8,9,10,11]", "time(data.when) < time && number(data.n) == 1e300",
+                "trace like \"00*\" && contains(source, \"police\")", "lookup(\"t\", data.name).x == null",
+                "len(data.list) * 10m / 3 > 1h", "default(data.rate, 5) + 1.5 > abs(floor(data.rate)) % 7"});
     Judge judge(set);
-    const Event event(R"({"fine": 1.25e2, "name": "\u00e4BC\n", "list": [1, {"x": 11}], "when": "2017-12-01T00:00:00.5Z", "n": "1e300",
+    const Event event(
+        R"({"fine": 1.25e2, "name": "\u00e4BC\n", "list": [1, {"x": 11}], "when": "2017-12-01T00:00:00.5Z", "n": "1e300",
         "rate": 123456789012345678901234567890.123456789012345678901234567890})");
     const Event broken("{\"fine\": 12");
     is_judging = true;

@@ -7,7 +7,8 @@ namespace {
 
 class Rates final : public Tables {
   public:
-    [[nodiscard]] std::optional<std::uint32_t> find_column(std::string_view table, std::string_view column) const override {
+    [[nodiscard]] std::optional<std::uint32_t> find_column(std::string_view table,
+                                                           std::string_view column) const override {
         if (table != "fines") return std::nullopt;
         if (column == "amount") return 7;
         return column == "place.name" ? std::optional<std::uint32_t>(8) : std::nullopt;
@@ -108,13 +109,15 @@ TEST(Compile, PointsAtTheMistake) {
 TEST(Compile, DescribesAFaultWithACaretBelowItsPlace) {
     const std::string text = "true &&\n\t\"\xc3\xa4\xc3\xa4\" == 5 ||\nfalse";
     const Compiled made = compile(text);
-    EXPECT_EQ(describe(made.fault, text), "2:9: text and integer are never equal\n  \t\"\xc3\xa4\xc3\xa4\" == 5 ||\n  \t     ^\n");
+    EXPECT_EQ(describe(made.fault, text),
+              "2:9: text and integer are never equal\n  \t\"\xc3\xa4\xc3\xa4\" == 5 ||\n  \t     ^\n");
 }
 
 TEST(Compile, HoldsItsLimits) {
     const auto fault_of = [](const std::string& text) { return compile(text).fault.what; };
     EXPECT_NE(fault_of(std::string(5000, ' ') + "true").find("longer than 4096 bytes"), std::string::npos);
-    EXPECT_NE(fault_of(std::string(100, '(') + "true" + std::string(100, ')')).find("nested more deeply"), std::string::npos);
+    EXPECT_NE(fault_of(std::string(100, '(') + "true" + std::string(100, ')')).find("nested more deeply"),
+              std::string::npos);
     EXPECT_NE(fault_of(std::string(100, '!') + "true").find("nested more deeply"), std::string::npos);
     std::string sums = "data.a";
     for (int i = 0; i < 100; ++i) sums += " - data.a";
@@ -151,19 +154,23 @@ TEST(Compile, KnowsTheTypeOfWhatItGives) {
 }
 
 TEST(Compile, PrintsWhatItWillRun) {
-    EXPECT_EQ(format(compiled("data.fine > 50 * 2 && type == \"a\" && true")), "((type == \"a\") && (100 < data[\"fine\"]))");
+    EXPECT_EQ(format(compiled("data.fine > 50 * 2 && type == \"a\" && true")),
+              "((type == \"a\") && (100 < data[\"fine\"]))");
     EXPECT_EQ(format(compiled("!(data.a && has(key)) || false")), "!((has(key) && data[\"a\"]))");
     EXPECT_EQ(format(compiled("type in [\"b\", \"a\", \"b\"] && key != \"x\"")),
               "((key != \"x\") && (type in [\"a\", \"b\"]))");
-    EXPECT_EQ(format(compiled("time > time(\"2017-12-01T00:00:00Z\") + 1m")), "(time(\"2017-12-01T00:01:00Z\") < time)");
+    EXPECT_EQ(format(compiled("time > time(\"2017-12-01T00:00:00Z\") + 1m")),
+              "(time(\"2017-12-01T00:01:00Z\") < time)");
     EXPECT_EQ(format(compiled("!!data.a")), "!!data[\"a\"]");
     EXPECT_EQ(format(compiled("type like [\"a*\", \"b\"] || 1 == 2")), "((type like \"a*\") || (type == \"b\"))");
 }
 
 TEST(Compile, LikeMeansWhatPatternsOfRoutesMean) {
     for (const char* const pattern : {"", "*", "a", "a*", "a**", "*a", "a*b", "ab*", "violation.*"}) {
-        for (const char* const text : {"", "a", "ab", "a*", "*a", "a*b", "b", "violation.", "violation.x", "violation"}) {
-            EXPECT_EQ(Pattern::from(pattern).matches(text), edge::Patterns({pattern}).matches(text)) << pattern << " " << text;
+        for (const char* const text :
+             {"", "a", "ab", "a*", "*a", "a*b", "b", "violation.", "violation.x", "violation"}) {
+            EXPECT_EQ(Pattern::from(pattern).matches(text), edge::Patterns({pattern}).matches(text))
+                << pattern << " " << text;
         }
     }
 }

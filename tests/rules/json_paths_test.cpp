@@ -16,7 +16,8 @@ std::string blanks(Random& random) {
 }
 std::string name(Random& random) {
     // "\u0061" is "a".
-    return std::vector<std::string>{"a", "b", "c", "ab", "\\u0061", "a\\u0062", "", "long-name-of-a-member", "\xc3\xa4"}[below(random, 9)];
+    return std::vector<std::string>{
+        "a", "b", "c", "ab", "\\u0061", "a\\u0062", "", "long-name-of-a-member", "\xc3\xa4"}[below(random, 9)];
 }
 std::string json(Random& random, int depth) {
     const std::size_t kind = below(random, depth > 0 ? 11 : 8);
@@ -31,8 +32,18 @@ std::string json(Random& random, int depth) {
         }
         return out + (is_object ? "}" : "]");
     }
-    static const std::vector<std::string> values{"1",    "-20",  "3.5",  "1e2",    "true",         "false",
-                                                 "null", "\"\"", "\"x\"", "\"a\\nb\"", "\"\\ud83d\\ude00\"", "123456789012345678901"};
+    static const std::vector<std::string> values{"1",
+                                                 "-20",
+                                                 "3.5",
+                                                 "1e2",
+                                                 "true",
+                                                 "false",
+                                                 "null",
+                                                 "\"\"",
+                                                 "\"x\"",
+                                                 "\"a\\nb\"",
+                                                 "\"\\ud83d\\ude00\"",
+                                                 "123456789012345678901"};
     return values[below(random, values.size())];
 }
 
@@ -81,7 +92,8 @@ void must_agree(const Slot& slot, const std::optional<JsonValue>& expected, cons
             EXPECT_EQ(slot.form == Slot::Form::written_text, raw.find('\\') != std::string_view::npos) << where;
             return;
         case JsonKind::number:
-            EXPECT_EQ(shown(slot.form == Slot::Form::read ? slot.value : read_number(slot.value.as_text())), shown(read_number(raw)))
+            EXPECT_EQ(shown(slot.form == Slot::Form::read ? slot.value : read_number(slot.value.as_text())),
+                      shown(read_number(raw)))
                 << where;
             return;
         case JsonKind::object:
@@ -110,14 +122,16 @@ const std::vector<Path> paths{{},
                               {{"\xc3\xa4"}}};
 
 void must_read_alike(const PathTree& tree, const std::string& text, std::uint64_t& accepted) {
-    std::vector<Slot> slots(tree.slot_count(), Slot{Value::of_integer(99), Slot::Form::read});  // left from the event before
+    std::vector<Slot> slots(tree.slot_count(),
+                            Slot{Value::of_integer(99), Slot::Form::read});  // left from the event before
     JsonFault fault;
     const auto whole = json_parse(text, fault);
     const bool is_json = tree.read(text, slots);
     ASSERT_EQ(is_json, whole.has_value()) << text;
     accepted += is_json ? 1 : 0;
     for (std::uint32_t path = 0; path < paths.size(); ++path) {
-        must_agree(slots[tree.slot_of(path)], walked(whole, paths[path]), "path " + std::to_string(path) + " of " + text);
+        must_agree(slots[tree.slot_of(path)], walked(whole, paths[path]),
+                   "path " + std::to_string(path) + " of " + text);
     }
 }
 

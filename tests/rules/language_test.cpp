@@ -4,7 +4,8 @@
 namespace weir::rules::test {
 namespace {
 
-constexpr const char* payload = R"({"fine": 120, "rate": 2.5, "whole": 120.0, "code": "A1", "flag": true, "off": false, "none": null,
+constexpr const char* payload =
+    R"({"fine": 120, "rate": 2.5, "whole": 120.0, "code": "A1", "flag": true, "off": false, "none": null,
   "empty": "", "plate": "KZX-9\u00e9", "Mixed": "aBc\u00c4", "n": "41", "when": "2017-12-01T00:00:00Z", "big": 9223372036854775807,
   "small": -9223372036854775808, "huge": 9223372036854775808, "vast": 1e999, "half": "\ud800", "exact": 9007199254740993,
   "list": [1, "two", [3, {"deep": 4}], null], "object": {"a": {"b": [{"c": "here"}]}, "odd name": 7, "in": 8},
@@ -217,8 +218,9 @@ TEST(Language, Functions) {
 }
 
 TEST(Language, APayloadThatIsNoJsonHasNoMembers) {
-    for (const char* const broken : {"{\"fine\": 120", "{\"fine\": 120}}", "{\"fine\": 120, \"x\": nul}", "", "{\"fine\": 120,}", "{\"fine\": 012}",
-                                     "{\"fine\": 120, \"x\": \"\xff\"}", "{\"fine\": 120, \"x\": \"\\q\"}"}) {
+    for (const char* const broken :
+         {"{\"fine\": 120", "{\"fine\": 120}}", "{\"fine\": 120, \"x\": nul}", "", "{\"fine\": 120,}",
+          "{\"fine\": 012}", "{\"fine\": 120, \"x\": \"\xff\"}", "{\"fine\": 120, \"x\": \"\\q\"}"}) {
         const Event event(broken);
         EXPECT_EQ(said("data.fine", event), "null") << broken;
         EXPECT_EQ(said("!has(data.fine) && data == null", event), "true") << broken;

@@ -51,7 +51,8 @@ bool is_number(const Plain& value) {
 }
 // 64 bits of mantissa hold every integer and every double here.
 long double number_of(const Plain& value) {
-    return value.kind == Plain::real ? static_cast<long double>(value.real_value) : static_cast<long double>(value.whole);
+    return value.kind == Plain::real ? static_cast<long double>(value.real_value)
+                                     : static_cast<long double>(value.whole);
 }
 std::optional<int> plain_order(const Plain& left, const Plain& right) {
     const auto sign = [](auto a, auto b) { return a < b ? -1 : b < a ? 1 : 0; };
@@ -121,21 +122,28 @@ Plain arithmetic(const std::string& op, const Plain& a, const Plain& b) {
     const bool are_integers = a.kind == Plain::integer && b.kind == Plain::integer;
     const bool are_durations = a.kind == Plain::duration && b.kind == Plain::duration;
     const auto real_of = [](const Plain& value) {
-        return value.kind == Plain::real ? value.real_value : static_cast<double>(static_cast<std::int64_t>(value.whole));
+        return value.kind == Plain::real ? value.real_value
+                                         : static_cast<double>(static_cast<std::int64_t>(value.whole));
     };
     if (op == "/") {
-        if ((is_number(a) && is_number(b)) || are_durations) return plain_real(real_of(a) / real_of(b));  // not finite: null
-        if (a.kind == Plain::duration && b.kind == Plain::integer && b.whole != 0) return plain_whole(Plain::duration, a.whole / b.whole);
+        if ((is_number(a) && is_number(b)) || are_durations)
+            return plain_real(real_of(a) / real_of(b));  // not finite: null
+        if (a.kind == Plain::duration && b.kind == Plain::integer && b.whole != 0)
+            return plain_whole(Plain::duration, a.whole / b.whole);
         return {};
     }
     if (op == "%") return are_integers && b.whole != 0 ? plain_whole(Plain::integer, a.whole % b.whole) : Plain{};
     if (is_number(a) && is_number(b) && !are_integers) {
-        return plain_real(op == "+" ? real_of(a) + real_of(b) : op == "-" ? real_of(a) - real_of(b) : real_of(a) * real_of(b));
+        return plain_real(op == "+"   ? real_of(a) + real_of(b)
+                          : op == "-" ? real_of(a) - real_of(b)
+                                      : real_of(a) * real_of(b));
     }
     if (a.kind == Plain::real || b.kind == Plain::real) return {};
     if (op == "*") {
-        const bool scales = (a.kind == Plain::duration && b.kind == Plain::integer) || (a.kind == Plain::integer && b.kind == Plain::duration);
-        return are_integers || scales ? plain_whole(are_integers ? Plain::integer : Plain::duration, a.whole * b.whole) : Plain{};
+        const bool scales = (a.kind == Plain::duration && b.kind == Plain::integer) ||
+                            (a.kind == Plain::integer && b.kind == Plain::duration);
+        return are_integers || scales ? plain_whole(are_integers ? Plain::integer : Plain::duration, a.whole * b.whole)
+                                      : Plain{};
     }
     const Whole result = op == "+" ? a.whole + b.whole : a.whole - b.whole;
     if (are_integers || are_durations) return plain_whole(a.kind, result);
@@ -166,10 +174,12 @@ Plain called(const Tree& tree, const Facts& facts) {
     if (tree.op == "default(") return x.kind == Plain::null ? y : x;
     if (tree.op == "starts_with(") return plain_boolean(are_texts && x.words.substr(0, y.words.size()) == y.words);
     if (tree.op == "ends_with(") {
-        return plain_boolean(are_texts && x.words.size() >= y.words.size() && x.words.substr(x.words.size() - y.words.size()) == y.words);
+        return plain_boolean(are_texts && x.words.size() >= y.words.size() &&
+                             x.words.substr(x.words.size() - y.words.size()) == y.words);
     }
     if (tree.op == "contains(") return plain_boolean(are_texts && x.words.find(y.words) != std::string::npos);
-    if (tree.op == "lower(" || tree.op == "upper(") return x.kind == Plain::text ? plain_text(cased(x.words, tree.op == "lower(")) : Plain{};
+    if (tree.op == "lower(" || tree.op == "upper(")
+        return x.kind == Plain::text ? plain_text(cased(x.words, tree.op == "lower(")) : Plain{};
     if (tree.op == "len(") {
         if (x.kind == Plain::text) return plain_whole(Plain::integer, static_cast<std::int64_t>(x.words.size()));
         return x.kind == Plain::list || x.kind == Plain::object ? plain_whole(Plain::integer, x.whole) : Plain{};
@@ -181,7 +191,9 @@ Plain called(const Tree& tree, const Facts& facts) {
     }
     if (tree.op == "abs(") {
         if (x.kind == Plain::real) return plain_real(std::fabs(x.real_value));
-        return x.kind == Plain::integer || x.kind == Plain::duration ? plain_whole(x.kind, x.whole < 0 ? -x.whole : x.whole) : Plain{};
+        return x.kind == Plain::integer || x.kind == Plain::duration
+                   ? plain_whole(x.kind, x.whole < 0 ? -x.whole : x.whole)
+                   : Plain{};
     }
     ADD_FAILURE() << tree.op;
     return {};
@@ -197,18 +209,21 @@ Plain evaluated(const Tree& tree, const Facts& facts) {
     const Plain left = evaluated(*tree.sides[0], facts);
     if (op == "-" && tree.sides.size() == 1) {
         if (left.kind == Plain::real) return plain_real(-left.real_value);
-        return left.kind == Plain::integer || left.kind == Plain::duration ? plain_whole(left.kind, -left.whole) : Plain{};
+        return left.kind == Plain::integer || left.kind == Plain::duration ? plain_whole(left.kind, -left.whole)
+                                                                           : Plain{};
     }
     if (op == "in") {
         bool is_one = false;
-        for (std::size_t i = 1; i < tree.sides.size(); ++i) is_one = is_one || plain_equal(left, evaluated(*tree.sides[i], facts));
+        for (std::size_t i = 1; i < tree.sides.size(); ++i)
+            is_one = is_one || plain_equal(left, evaluated(*tree.sides[i], facts));
         return plain_boolean(is_one);
     }
     const Plain right = evaluated(*tree.sides[1], facts);
     if (op == "like") {
         const bool is_prefix = !right.words.empty() && right.words.back() == '*';
         const std::string front = right.words.substr(0, right.words.size() - (is_prefix ? 1 : 0));
-        return plain_boolean(left.kind == Plain::text && (is_prefix ? left.words.substr(0, front.size()) == front : left.words == front));
+        return plain_boolean(left.kind == Plain::text &&
+                             (is_prefix ? left.words.substr(0, front.size()) == front : left.words == front));
     }
     if (op == "==") return plain_boolean(plain_equal(left, right));
     if (op == "!=") return plain_boolean(!plain_equal(left, right));
@@ -253,13 +268,16 @@ class World {
     }
 
     std::unique_ptr<Tree> leaf() {
-        static const std::vector<std::string> variables{"type", "type", "key", "source", "time", "priority", "data.a", "data.b",
-                                                        "data.c", "data.o.a", "data.o.l[0]", "data.o.l[1]", "data.o", "data.o.l"};
+        static const std::vector<std::string> variables{"type",        "type",        "key",    "source",  "time",
+                                                        "priority",    "data.a",      "data.b", "data.c",  "data.o.a",
+                                                        "data.o.l[0]", "data.o.l[1]", "data.o", "data.o.l"};
         auto made = std::make_unique<Tree>();
         made->leaf = below(2) == 0 ? one_of(variables) : constant();
         return made;
     }
-    std::string constant() { return std::next(constants_.begin(), static_cast<std::ptrdiff_t>(below(constants_.size())))->first; }
+    std::string constant() {
+        return std::next(constants_.begin(), static_cast<std::ptrdiff_t>(below(constants_.size())))->first;
+    }
     std::unique_ptr<Tree> constant_leaf(bool is_text) {
         auto made = std::make_unique<Tree>();
         do made->leaf = constant();
@@ -268,13 +286,15 @@ class World {
     }
     std::unique_ptr<Tree> tree(int depth) {
         if (depth == 0 || below(8) == 0) return leaf();
-        static const std::vector<std::string> ops{"&&", "&&", "&&", "||", "||", "!",  "==", "==", "!=", "<",  "<=", ">",  ">=", "in", "in", "like",
-                                                  "like", "+", "-", "*", "/", "%", "neg", "has(", "default(", "starts_with(", "ends_with(",
-                                                  "contains(", "lower(", "upper(", "len(", "floor(", "abs("};
+        static const std::vector<std::string> ops{
+            "&&",        "&&",     "&&",     "||",   "||",     "!",    "==",       "==",           "!=",
+            "<",         "<=",     ">",      ">=",   "in",     "in",   "like",     "like",         "+",
+            "-",         "*",      "/",      "%",    "neg",    "has(", "default(", "starts_with(", "ends_with(",
+            "contains(", "lower(", "upper(", "len(", "floor(", "abs("};
         auto made = std::make_unique<Tree>();
         made->op = one_of(ops);
-        const bool has_one = made->op == "!" || made->op == "neg" || made->op == "has(" || made->op == "lower(" || made->op == "upper(" ||
-                             made->op == "len(" || made->op == "floor(" || made->op == "abs(";
+        const bool has_one = made->op == "!" || made->op == "neg" || made->op == "has(" || made->op == "lower(" ||
+                             made->op == "upper(" || made->op == "len(" || made->op == "floor(" || made->op == "abs(";
         if (made->op == "neg") made->op = "-";
         if (made->op == "in" && below(2) == 0) {  // what rules do most
             made->sides.push_back(variable("type"));
@@ -322,7 +342,8 @@ class World {
         made->facts["key"] = made->key.empty() ? Plain{} : plain_text(made->key);
         made->facts["time"] = ns == 0 ? Plain{} : plain_whole(Plain::time, ns);
         made->facts["priority"] = plain_whole(Plain::integer, priority);
-        for (const char* const name : {"data.a", "data.b", "data.c", "data.o", "data.o.a", "data.o.l", "data.o.l[0]", "data.o.l[1]"}) {
+        for (const char* const name :
+             {"data.a", "data.b", "data.c", "data.o", "data.o.a", "data.o.l", "data.o.l[0]", "data.o.l[1]"}) {
             made->facts[name] = {};
         }
         const bool is_json = below(10) != 0;
@@ -461,7 +482,8 @@ TEST(RuleSet, SaysWhatANaiveEvaluatorSays) {
             if (values_first) bits.assign(judge.matches().begin(), judge.matches().end());
             for (std::uint32_t rule = 0; rule < rules_count; ++rule) {
                 const bool expected = is_true(*rules[rule].tree, event->facts);
-                ASSERT_EQ((bits[rule / 64] >> (rule % 64) & 1U) != 0, expected) << rules[rule].text << "\n" << event->type << " " << event->payload;
+                ASSERT_EQ((bits[rule / 64] >> (rule % 64) & 1U) != 0, expected) << rules[rule].text << "\n"
+                                                                                << event->type << " " << event->payload;
                 ASSERT_EQ(judge.holds(rule), expected) << rules[rule].text;
                 held += expected ? 1 : 0;
             }

@@ -53,7 +53,8 @@ inline Program compiled(std::string_view text, const CompileOptions& options = {
     return std::move(*made.program);
 }
 
-inline RuleSet set_of(const std::vector<std::string>& texts, const Tables* tables = nullptr, CompileOptions options = {}) {
+inline RuleSet set_of(const std::vector<std::string>& texts, const Tables* tables = nullptr,
+                      CompileOptions options = {}) {
     options.tables = tables;
     std::vector<Program> programs;
     for (const std::string& text : texts) programs.push_back(compiled(text, options));
