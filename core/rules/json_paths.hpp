@@ -20,7 +20,8 @@ namespace weir::rules {
 // What a path found. A number with point or exponent and a text with escapes are kept as written until somebody asks.
 struct Slot {
     Value value;  // a written one: type text, the bytes of the number or of the text between its quotes
-    enum class Form : std::uint8_t { read, written_number, written_text } form = Form::read;
+    // in_flatbuffer: nobody has followed the path yet.
+    enum class Form : std::uint8_t { read, written_number, written_text, in_flatbuffer } form = Form::read;
 };
 
 class PathTree {

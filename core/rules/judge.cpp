@@ -82,7 +82,7 @@ Value Judge::value(std::uint32_t rule) noexcept {
 inline Value Judge::at_slot(std::uint32_t number) noexcept {
     if (payload_ == PayloadState::unread) read_payload();
     Slot& slot = slots_[number];
-    if (slot.form != Slot::Form::read) read_written(slot);
+    if (slot.form != Slot::Form::read) read_slot(number);
     return slot.value;
 }
 
@@ -276,24 +276,43 @@ Value Judge::trace_text() noexcept {
 }
 
 void Judge::read_payload() noexcept {
-    if (!is_json(event_->content_type)) {
-        std::fill(slots_.begin(), slots_.end(), Slot{});
-        payload_ = PayloadState::other;
+    if (is_json(event_->content_type)) {
+        payload_ = set_->paths_.read(event_->payload, slots_) ? PayloadState::json : PayloadState::broken;
         return;
     }
-    payload_ = set_->paths_.read(event_->payload, slots_) ? PayloadState::json : PayloadState::not_json;
+    const auto found = std::find_if(set_->flat_paths_.begin(), set_->flat_paths_.end(),
+                                    [&](const FlatPaths& one) { return one.content_type() == event_->content_type; });
+    Slot nothing;
+    payload_ = PayloadState::other;
+    if (found != set_->flat_paths_.end()) {
+        flat_ = &*found;
+        payload_ = flat_->accepts(event_->payload) ? PayloadState::flat : PayloadState::broken;
+        if (payload_ == PayloadState::flat) nothing.form = Slot::Form::in_flatbuffer;
+    }
+    std::fill(slots_.begin(), slots_.end(), nothing);
 }
 
-void Judge::read_written(Slot& slot) noexcept {
-    const std::string_view written = slot.value.as_text();
-    if (slot.form == Slot::Form::written_number) {
-        slot = {read_number(written), Slot::Form::read};
-        return;
+void Judge::read_slot(std::uint32_t number) noexcept {
+    Slot& slot = slots_[number];
+    const std::string_view written = slot.value.type == Type::text ? slot.value.as_text() : std::string_view{};
+    Value value;
+    switch (slot.form) {
+        case Slot::Form::read:
+            return;
+        case Slot::Form::in_flatbuffer:
+            value = flat_->read(number, event_->payload);
+            break;
+        case Slot::Form::written_number:
+            value = read_number(written);
+            break;
+        case Slot::Form::written_text: {
+            const std::span<char> room = claim_scratch(written.size());
+            const JsonValue quoted{JsonKind::string, {written.data() - 1, written.size() + 2}};
+            if (const auto bytes = json_text_into(quoted, room)) value = Value::of_text({room.data(), *bytes});
+            break;
+        }
     }
-    const std::span<char> room = claim_scratch(written.size());
-    const JsonValue quoted{JsonKind::string, {written.data() - 1, written.size() + 2}};
-    const auto bytes = json_text_into(quoted, room);
-    slot = {bytes ? Value::of_text({room.data(), *bytes}) : Value{}, Slot::Form::read};
+    slot = {value, Slot::Form::read};
 }
 
 bool Judge::is_member(const Value& value, const std::vector<Value>& list) const noexcept {

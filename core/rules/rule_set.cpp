@@ -25,15 +25,20 @@ std::uint32_t hash_of(std::string_view text) noexcept {
 
 }  // namespace
 
-Result<RuleSet> RuleSet::build(std::span<const Program> programs, const Tables* tables, const RuleSetLimits& limits) {
+Result<RuleSet> RuleSet::build(std::span<const Program> programs, const RuleSetOptions& options) {
     RuleSet set;
-    set.tables_ = tables;
-    if (Status taken = set.take(programs, limits); !taken) return taken.error();
-    if (Status indexed = set.index_types(limits); !indexed) return indexed.error();
-    set.paths_ = PathTree(set.graph_.paths());
+    set.tables_ = options.tables;
+    if (Status taken = set.take(programs, options.limits); !taken) return taken.error();
+    if (Status indexed = set.index_types(options.limits); !indexed) return indexed.error();
+    const std::vector<Path>& paths = set.graph_.paths();
+    set.paths_ = PathTree(paths);
     set.make_steps();
+    std::vector<Path> by_slot(paths.size());
+    for (std::uint32_t path = 0; path < paths.size(); ++path) by_slot[set.paths_.slot_of(path)] = paths[path];
+    for (const FlatSchema& schema : options.schemas) set.flat_paths_.emplace_back(schema, by_slot);
     for (const Column& column : set.graph_.columns()) {
-        set.columns_.push_back(tables == nullptr ? std::nullopt : tables->find_column(column.table, column.name));
+        set.columns_.push_back(options.tables == nullptr ? std::nullopt
+                                                         : options.tables->find_column(column.table, column.name));
     }
     return set;
 }

@@ -16,6 +16,7 @@
 
 #include "core/base/result.hpp"
 #include "core/rules/compile.hpp"
+#include "core/rules/flat_schema.hpp"
 #include "core/rules/json_paths.hpp"
 #include "core/wire/event.hpp"
 
@@ -28,11 +29,17 @@ struct RuleSetLimits {
     std::uint32_t types_max = 1024;  // event types, and prefixes of types, that they name
 };
 
+struct RuleSetOptions {
+    const Tables* tables = nullptr;  // outlives the set; without it every lookup is null
+    std::span<const FlatSchema> schemas =
+        {};  // of FlatBuffers payloads, by their content types; needed only by build()
+    RuleSetLimits limits = {};
+};
+
 class RuleSet {
   public:
-    // Rules are numbered from 0 as given. `tables` (may be null: every lookup is null) outlives the set.
-    [[nodiscard]] static Result<RuleSet> build(std::span<const Program> programs, const Tables* tables = nullptr,
-                                               const RuleSetLimits& limits = {});
+    // Rules are numbered from 0 as given.
+    [[nodiscard]] static Result<RuleSet> build(std::span<const Program> programs, const RuleSetOptions& options = {});
     [[nodiscard]] std::uint32_t rule_count() const { return static_cast<std::uint32_t>(roots_.size()); }
     [[nodiscard]] std::size_t node_count() const { return graph_.node_count(); }
     [[nodiscard]] std::size_t path_count() const { return graph_.paths().size(); }
@@ -77,6 +84,7 @@ class RuleSet {
     std::vector<Step> steps_;            // by node
     std::uint32_t memo_count_ = 0;
     PathTree paths_;
+    std::vector<FlatPaths> flat_paths_;  // by slot
     const Tables* tables_ = nullptr;
     std::vector<std::optional<std::uint32_t>> columns_;  // as `tables` numbers them
 };
@@ -90,10 +98,11 @@ struct Subject {
 };
 
 enum class PayloadState : std::uint8_t {
-    unread,    // no rule needed it so far
-    json,      // read
-    not_json,  // says that it is JSON and is not
-    other,     // another content type
+    unread,  // no rule needed it so far
+    json,    // read
+    flat,    // a FlatBuffer of a known schema
+    broken,  // not what its content type says
+    other,   // another content type
 };
 
 class Judge {
@@ -131,7 +140,7 @@ class Judge {
     [[nodiscard]] Value lookup(std::uint32_t column, const Value& key) const noexcept;
     [[nodiscard]] Value trace_text() noexcept;
     void read_payload() noexcept;
-    void read_written(Slot& slot) noexcept;
+    void read_slot(std::uint32_t number) noexcept;
     [[nodiscard]] Value change_case(const Value& value, bool to_lower) noexcept;
     // Empty if there is not so much left.
     [[nodiscard]] std::span<char> claim_scratch(std::size_t bytes) noexcept;
@@ -145,6 +154,7 @@ class Judge {
     std::span<const RuleSet::Candidate> of_type_;
     std::uint32_t round_ = 0;  // counts begin()
     PayloadState payload_ = PayloadState::unread;
+    const FlatPaths* flat_ = nullptr;  // of this event's payload
     std::size_t scratch_used_ = 0;
     std::vector<char> scratch_;
     std::vector<std::uint64_t> matched_;

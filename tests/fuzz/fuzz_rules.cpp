@@ -72,8 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
         printed.push_back(again(*made.program, made.program->graph(), options));
         programs.push_back(std::move(*made.program));
     }
-    const auto set = RuleSet::build(programs, &tables);
-    const auto set_printed = RuleSet::build(printed, &tables);
+    const auto set = RuleSet::build(programs, {.tables = &tables, .schemas = {}, .limits = {}});
+    const auto set_printed = RuleSet::build(printed, {.tables = &tables, .schemas = {}, .limits = {}});
     WEIR_ASSERT(set.ok() && set_printed.ok());
 
     const auto type = fuzz::copy_of(input.take_bytes(input.take<std::uint8_t>()));

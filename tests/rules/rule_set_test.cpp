@@ -39,6 +39,28 @@ TEST(RuleSet, LooksOnlyAtRulesThatCouldHoldForTheType) {
     EXPECT_EQ(for_type("unheard"), (Rules{3, 5}));
 }
 
+TEST(RuleSet, TakesTheLongestPrefixThatATypeBeginsWith) {
+    const RuleSet set = set_of(
+        {"type like \"a.*\"", "type like \"a.b.*\"", "type like \"a.b.c*\"", "type like \"b*\"", "type == \"a.b.d\""});
+    Judge judge(set);
+    Event event;
+    const auto for_type = [&](std::string_view type) {
+        event.view.type = type;
+        judge.begin({event.view});
+        return matched(judge, set);
+    };
+    EXPECT_EQ(for_type("a.c"), (Rules{0}));  // the prefix before it in order, a.b.c, is not one of it
+    EXPECT_EQ(for_type("a.b.a"), (Rules{0, 1}));
+    EXPECT_EQ(for_type("a.b.cc"), (Rules{0, 1, 2}));
+    EXPECT_EQ(for_type("a.b.d"), (Rules{0, 1, 4}));
+    EXPECT_EQ(for_type("a.b.e"), (Rules{0, 1}));
+    EXPECT_EQ(for_type("a"), (Rules{}));
+    EXPECT_EQ(for_type("b"), (Rules{3}));
+    EXPECT_EQ(for_type("a\xff"), (Rules{}));
+    EXPECT_EQ(set.candidate_count("a.c"), 1U);
+    EXPECT_EQ(set.candidate_count("zzz"), 0U);
+}
+
 TEST(RuleSet, ReadsThePayloadOnlyWhenARuleNeedsIt) {
     const RuleSet set =
         set_of({"type == \"other\" && data.a > 1", "data.a == 1 && priority > 2", "priority == 2 || data.b == 1"});
@@ -54,7 +76,7 @@ TEST(RuleSet, ReadsThePayloadOnlyWhenARuleNeedsIt) {
     event.view.payload = "{\"a\": 1";
     judge.begin({event.view});
     EXPECT_EQ(matched(judge, set), (Rules{}));
-    EXPECT_EQ(judge.payload_state(), PayloadState::not_json);
+    EXPECT_EQ(judge.payload_state(), PayloadState::broken);
     event.view.content_type = "text/plain";
     judge.begin({event.view});
     EXPECT_EQ(matched(judge, set), (Rules{}));
@@ -155,7 +177,7 @@ TEST(RuleSet, RefusesMoreThanItsLimits) {
     const auto what = [](const std::vector<std::string>& texts, const RuleSetLimits& limits) {
         std::vector<Program> programs;
         for (const std::string& text : texts) programs.push_back(compiled(text));
-        const auto set = RuleSet::build(programs, nullptr, limits);
+        const auto set = RuleSet::build(programs, {.tables = nullptr, .schemas = {}, .limits = limits});
         return set ? "" : set.error().what;
     };
     const std::vector<std::string> two{"type == \"a\" && data.a > 1", "type == \"b\" && data.b > 1"};

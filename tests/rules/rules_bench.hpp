@@ -58,7 +58,7 @@ inline RuleSet set_of(const std::vector<std::string>& texts, const Tables* table
     options.tables = tables;
     std::vector<Program> programs;
     for (const std::string& text : texts) programs.push_back(compiled(text, options));
-    auto set = RuleSet::build(programs, tables);
+    auto set = RuleSet::build(programs, {.tables = tables, .schemas = {}, .limits = {}});
     if (!set) ADD_FAILURE() << set.error().what;
     return std::move(set.value());
 }
