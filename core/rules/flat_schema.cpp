@@ -20,6 +20,13 @@ const reflection::Schema& schema_of(const std::vector<std::byte>& bfbs) {
     return *reflection::GetSchema(bfbs.data());
 }
 
+const reflection::Field* field_named(const reflection::Object& object, std::string_view name) {
+    for (const reflection::Field* const field : *object.fields()) {
+        if (field->name()->string_view() == name) return field;
+    }
+    return nullptr;
+}
+
 // The value at `at`, wherever it lies; nullopt where that is not inside.
 template <class T>
 std::optional<T> load(std::string_view payload, std::uint64_t at) noexcept {
@@ -121,9 +128,8 @@ class FlatPlanner {
     std::uint32_t plan(const reflection::Object& object, const Path& path, std::size_t depth) {
         const PathStep& step = path[depth];
         if (step.index != none) return none;
-        const reflection::Field* const field = object.fields()->LookupByKey(step.name.c_str());
-        // A name with a zero in it would be cut there.
-        if (field == nullptr || field->name()->str() != step.name || field->deprecated()) return none;
+        const reflection::Field* const field = field_named(object, step.name);
+        if (field == nullptr || field->deprecated()) return none;
         FlatPaths::Hop made;
         made.is_in_struct = object.is_struct();
         made.is_optional = field->optional();
@@ -160,7 +166,7 @@ class FlatPlanner {
     // What comes after a union depends on the type that the payload says.
     std::uint32_t through_union(FlatPaths::Hop& made, const reflection::Object& object, const reflection::Field& field,
                                 const Path& path, std::size_t depth) {
-        const auto* const type_field = object.fields()->LookupByKey((field.name()->str() + "_type").c_str());
+        const reflection::Field* const type_field = field_named(object, field.name()->str() + "_type");
         if (type_field == nullptr) return none;
         made.type_field = type_field->offset();
         if (depth == path.size()) return put(std::move(made));

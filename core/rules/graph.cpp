@@ -255,7 +255,7 @@ std::optional<Value> Graph::work_out(Op op, const Value& left, const Value& righ
         case Op::ends_with:
             return Value::of_boolean(are_texts && left.as_text().ends_with(right.as_text()));
         case Op::contains:
-            return Value::of_boolean(are_texts && left.as_text().find(right.as_text()) != std::string_view::npos);
+            return Value::of_boolean(are_texts && has_inside(left.as_text(), right.as_text()));
         case Op::add:
             return add(left, right);
         case Op::subtract:

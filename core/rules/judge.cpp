@@ -142,7 +142,7 @@ bool Judge::work_out_truth(const RuleSet::Step& step) noexcept {
         case Op::ends_with:
             return texts(left, right) && left.as_text().ends_with(right.as_text());
         case Op::contains:
-            return texts(left, right) && left.as_text().find(right.as_text()) != std::string_view::npos;
+            return texts(left, right) && has_inside(left.as_text(), right.as_text());
         case Op::constant:
         case Op::field:
         case Op::path:

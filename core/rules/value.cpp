@@ -193,6 +193,11 @@ Value length_of(const Value& value) noexcept {
     return value.type == Type::list || value.type == Type::object ? Value::of_integer(value.integer) : Value{};
 }
 
+bool has_inside(std::string_view text, std::string_view part) noexcept {
+    if (part.empty()) return true;
+    return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;  // glibc: two-way search
+}
+
 Value read_number(std::string_view written) noexcept {
     const char* const end = written.data() + written.size();
     if (written.find_first_of(".eE") == std::string_view::npos) {

@@ -98,6 +98,8 @@ static_assert(sizeof(Value) == 16);
 [[nodiscard]] Value absolute(const Value& value) noexcept;
 [[nodiscard]] Value floor_of(const Value& value) noexcept;
 [[nodiscard]] Value length_of(const Value& value) noexcept;
+// In time linear in both, whatever the texts: both may come from a payload.
+[[nodiscard]] bool has_inside(std::string_view text, std::string_view part) noexcept;
 [[nodiscard]] Value to_number(const Value& value) noexcept;
 [[nodiscard]] Value to_time(const Value& value) noexcept;
 // A JSON number as it is written: an integer if it has neither point nor exponent and fits, else a real. Null if it is none.
