@@ -88,6 +88,20 @@ TEST(FlatSchema, APayloadWithoutItsIdentifierHasNoMembers) {
     EXPECT_EQ(said_of("data == null", "short", PayloadState::broken), "true");
 }
 
+TEST(FlatSchema, WhatReachesBeyondItsEndIsNull) {
+    std::string payload = golden("violation-submitted");
+    const std::size_t text = payload.find("ABC123");
+    ASSERT_NE(text, std::string::npos);
+    payload[text - 2] = 1;  // of its length: 65,542 bytes
+    EXPECT_EQ(said_of("data.fact.plate", payload), "null");
+    EXPECT_EQ(said_of("data.fact.report_id", payload), "\"r-1\"");
+    const std::string stored = golden("violation-stored");
+    const std::string bytes = said_of("len(data.fact.digest)", stored);
+    EXPECT_EQ(said_of("data.fact.digest[" + bytes + "]", stored), "null");
+    EXPECT_EQ(said_of("has(data.fact.digest[" + bytes + " ])", stored), "false");
+    EXPECT_EQ(said_of("has(data.fact.digest[0])", stored), "true");
+}
+
 TEST(FlatSchema, KnowsWhichPathsThereAre) {
     const auto schemas = civic_schemas();
     EXPECT_TRUE(schemas[0].has({{"fact"}, {"plate"}}));
