@@ -12,6 +12,8 @@ namespace weir::journal {
 namespace {
 
 constexpr std::size_t fill_bytes = 1U << 20;
+// In a segment made ahead there is at most what was being written when the life ended: looked for so far behind what was found last.
+constexpr std::uint64_t look_ahead_bytes = 16U << 20;
 constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
 constexpr std::string_view damaged_suffix = ".damaged";
 
@@ -114,26 +116,27 @@ Status SegmentFiles::cut_after(Position end) {
         const auto index = segment_index_of(name);
         if (!index || *index < tail_index) continue;
         if (*index == tail_index) {
-            if (auto cut = cut_tail_segment(*index, end.value % segment_bytes_); !cut) return cut;
+            if (auto cut = cut_tail_segment(*index, end.value % segment_bytes_, segment_bytes_); !cut) return cut;
             continue;
         }
         // Made ahead before the last stop. It is made again, so that nothing in it can be of use to anyone.
         const std::string path = directory_ + "/" + name;
-        if (auto cut = cut_tail_segment(*index, segment_header_bytes); !cut) return cut;
+        if (auto cut = cut_tail_segment(*index, segment_header_bytes, look_ahead_bytes); !cut) return cut;
         if (io::files().unlink(path) != 0) return error_from_errno(errno, "unlink " + path);
     }
     trim_cut_files();
     return sync_directory(directory_);
 }
 
-Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset) {
+Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset, std::uint64_t look_bytes) {
     const std::string path = path_of(index);
     const PosixFile file(path, O_RDWR);
     if (!file.is_open()) return error_from_errno(errno, "open " + path);
     const std::uint64_t first_place = index * segment_bytes_;
     std::vector<std::byte> bytes(fill_bytes);
     std::uint64_t found_end = 0;
-    for (std::uint64_t at = offset; at < segment_bytes_; at += bytes.size()) {
+    for (std::uint64_t at = offset; at < std::min(segment_bytes_, std::max(offset, found_end) + look_bytes);
+         at += bytes.size()) {
         const auto count = file.read(bytes, at);
         if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
         for (std::size_t i = 0; i + sizeof(RecordHeader) <= static_cast<std::size_t>(count);

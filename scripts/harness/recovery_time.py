@@ -51,7 +51,9 @@ def seconds_until_ack(cluster, turn, backlog_bytes):
     cluster.edges[0].start(is_awaited=False)
     while True:
         try:
-            socket.create_connection(("127.0.0.1", cluster.producer_ports[0]), timeout=1).close()
+            # Opened last, behind the producers' port. That one the kernel may still serve for the dead process: it ends a ring, and
+            # the listening socket that the ring holds, some time after it; whoever connects there is reset and backs off.
+            socket.create_connection(("127.0.0.1", cluster.edges[0].admin_port), timeout=1).close()
             break
         except OSError:
             if time.monotonic() - began > READY_SECONDS_MAX or cluster.edges[0].process.poll() is not None:
