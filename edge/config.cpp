@@ -9,6 +9,7 @@
 #include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
 #include "edge/counters.hpp"
+#include "edge/expressions.hpp"
 #include "edge/handover.hpp"
 
 namespace weir::edge {
@@ -178,6 +179,12 @@ void read_equals(ConfigTable& table, RouteConfig& route) {
     route.equals.push_back(std::move(equals));
 }
 
+void read_expression(ConfigTable& table, std::string_view key, std::string& into) {
+    table.text(key, into);
+    if (into.empty()) return;
+    if (const auto fault = expression_fault(into); !fault.empty()) table.fault(key, "at " + fault);
+}
+
 void read_route(ConfigTable& table, EdgeConfig& config) {
     RouteConfig route;
     table.needs_text("lane", route.lane);
@@ -186,6 +193,7 @@ void read_route(ConfigTable& table, EdgeConfig& config) {
     read_patterns(table, "sources", route.sources);
     table.number("priority_min", route.priority_min, Bounds{0, priority_max});
     table.tables("equals", patterns_max, [&](ConfigTable& inner) { read_equals(inner, route); });
+    read_expression(table, "when", route.when);
     const auto is_this = [&](const LaneConfig& lane) { return lane.name == route.lane; };
     if (!route.lane.empty() && route.lane != default_lane &&
         std::none_of(config.lanes.begin(), config.lanes.end(), is_this)) {
@@ -212,6 +220,8 @@ void read_rule(ConfigTable& table, EdgeConfig& config) {
     read_patterns(table, "types", rule.types);
     read_texts(table, "require", rule.require);
     table.tables("ranges", patterns_max, [&](ConfigTable& inner) { read_range(inner, rule); });
+    read_expression(table, "when", rule.when);
+    read_expression(table, "must", rule.must);
     for (std::size_t index = 0; index < rule.require.size(); ++index) {
         const std::string& path = rule.require[index];
         if (!path.empty() && !is_path(path, {"key", "time", "trace_id"})) {
@@ -269,6 +279,9 @@ LoadedConfig load_config(const std::string& path) {
     if (file.is_readable()) {
         ConfigTable root(file);
         read_root(root, config);
+        if (file.error_lines().empty()) {
+            if (const auto all = Expressions::compile(config); !all) root.fault("rules", all.error().what);
+        }
     }
     loaded.errors = file.error_lines();
     if (!loaded.errors.empty()) return loaded;

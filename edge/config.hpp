@@ -29,6 +29,7 @@ struct RouteConfig {
     std::vector<std::string> sources;
     std::uint8_t priority_min = 0;
     std::vector<FieldEquals> equals;
+    std::string when{};  // an expression (core/rules/LANGUAGE.md); empty: nothing is asked
 };
 struct RangeConfig {
     std::string path;  // "data.fine"
@@ -39,6 +40,8 @@ struct RuleConfig {
     std::vector<std::string> types;    // which events it judges
     std::vector<std::string> require;  // paths that must be there and not null or empty: "key", "time", "data.fine"
     std::vector<RangeConfig> ranges;   // judged when the field is there
+    std::string when{};                // an expression: further, which events it judges; empty: all of these types
+    std::string must{};                // an expression that must hold; empty: nothing is asked
 };
 
 struct EdgeConfig {

@@ -373,9 +373,9 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     }
     if (target == "/metrics") {
         return {.content_type = std::string(control::metrics_content_type),
-                .body = metrics_text(
-                    counters, lanes,
-                    {config.edge_id, intake_runner.io_name(), scrubber->counters(), segments->quarantined()})};
+                .body = metrics_text(counters, lanes,
+                                     {config.edge_id, intake_runner.io_name(), scrubber->counters(),
+                                      segments->quarantined(), reloads_refused.load(std::memory_order_relaxed)})};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

@@ -189,6 +189,8 @@ std::string_view text(Reason reason) noexcept {
             return "time_skew";
         case Reason::payload_not_json:
             return "payload_not_json";
+        case Reason::rule_failed:
+            return "rule_failed";
         case Reason::no_lane:
             return "no_lane";
         case Reason::number_gap:

@@ -36,6 +36,7 @@ enum class Reason : std::uint8_t {
     type_not_allowed = 18,
     time_skew = 19,
     payload_not_json = 20,
+    rule_failed = 21,  // a rule's expression does not hold
     // batch, ingress
     no_lane = 32,
     number_gap = 33,

@@ -9,8 +9,8 @@
 
 #include "edge/intake/ack_book.hpp"
 #include "edge/intake/duplicate_filter.hpp"
+#include "edge/intake/judgement.hpp"
 #include "edge/intake/producers.hpp"
-#include "edge/intake/route.hpp"
 
 namespace weir::edge {
 namespace {
@@ -402,11 +402,11 @@ TEST(Route, TheFirstThatMatchesNamesTheLane) {
     lanes[0].name = "default";
     lanes[1].name = "urgent";
     lanes[0].is_configured = lanes[1].is_configured = true;
-    const Route route(config, lanes);
+    Judgement judgement(config, lanes);
     const auto lane_of = [&](const wire::EventView& view) {
         EventRef event;
         event.view = view;
-        route.judge({&event, 1});
+        judgement.route({&event, 1});
         return event.lane;
     };
     wire::EventView view;

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include "tests/edge/intake_bench.hpp"
@@ -266,6 +267,44 @@ TEST(Intake, CopiesEachEventOnceAndItsFrameUnchanged) {
     }
     EXPECT_EQ(ids.size(), 200U);
     EXPECT_EQ(bench.intake->copied_bytes(), frames);
+}
+
+TEST(Intake, JudgesAndRoutesByExpressions) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.lanes.push_back(LaneConfig{.name = "urgent"});
+    RuleConfig rule;
+    rule.types = {"citation"};
+    rule.when = "has(data.fine)";
+    rule.must = "data.fine > 0 && data.fine <= 1000";
+    config.rules = {RuleConfig{.types = {"never"}, .require = {"data.x"}, .ranges = {}}, rule};
+    RouteConfig route;
+    route.lane = "urgent";
+    route.types = {"citation"};
+    route.when = R"(data.fine > 500 || data.state in ["NJ"])";
+    config.routes = {route};
+    IntakeBench bench(config);
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("small", 0, R"({"fine":5})", "citation");
+    producer.send_event("large", 0, R"({"fine":501})", "citation");
+    producer.send_event("state", 0, R"({"state":"NJ"})", "citation");
+    producer.send_event("too large", 0, R"({"fine":1001})", "citation");
+    producer.send_event("another type", 0, R"({"fine":1001})", "ride");
+    producer.send_event("broken", 0, R"({"fine":)", "citation");
+    ASSERT_TRUE(producer.wait_acked(6));
+    std::map<LaneId, std::uint64_t> events;
+    for (const StoredBatch& batch : bench.stored) {
+        events[batch.header.lane] += batch.header.count;
+        if (batch.header.lane != dead_letter_lane) continue;
+        const auto head = wire::load<wire::DeadLetterHead>(batch.body().subspan(sizeof(wire::FrameHeader)));
+        EXPECT_EQ(head.reason, wire::Reason::rule_failed);
+        EXPECT_EQ(head.rule, 2U);
+    }
+    // A payload that cannot be read has no fine: the rule does not judge it, and the route does not take it.
+    EXPECT_EQ(events[0], 3U);
+    EXPECT_EQ(events[1], 2U);
+    EXPECT_EQ(events[dead_letter_lane], 1U);
 }
 
 TEST(Intake, JudgesByANewConfigurationFromOneVectorToTheNextAndSaysSoInEachBatch) {
