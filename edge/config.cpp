@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/time_text.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/segment_files.hpp"
@@ -22,6 +23,7 @@ using control::ConfigTable;
 constexpr std::uint64_t year_s = 31'536'000;
 constexpr std::uint64_t minute_ms = 60'000;
 constexpr std::size_t rules_max = 1024;
+constexpr std::size_t rule_tests_max = 4096;
 constexpr std::size_t patterns_max = 1024;
 constexpr std::size_t text_bytes_max = 256;
 constexpr std::uint64_t priority_max = 3;
@@ -231,6 +233,31 @@ void read_rule(ConfigTable& table, EdgeConfig& config) {
     config.rules.push_back(std::move(rule));
 }
 
+void read_rule_test(ConfigTable& table, EdgeConfig& config) {
+    RuleTestConfig test;
+    table.needs_text("name", test.name);
+    table.needs_text("type", test.type);
+    table.text("id", test.id);
+    table.text("source", test.source);
+    table.text("key", test.key);
+    table.text("time", test.time);
+    table.text("content_type", test.content_type);
+    table.text("data", test.data);
+    table.number("priority", test.priority, Bounds{0, priority_max});
+    table.text("verdict", test.verdict);
+    table.text("lane", test.lane);
+    table.text("reason", test.reason);
+    table.number("rule", test.rule, Bounds{0, rules_max});
+    if (!test.time.empty() && !parse_time(test.time)) table.fault("time", "must be a time as RFC 3339 has it");
+    if (!test.verdict.empty() && test.verdict != "admitted" && test.verdict != "dead_letter") {
+        table.fault("verdict", R"(must be "admitted" or "dead_letter")");
+    }
+    if (test.verdict.empty() && test.lane.empty() && test.reason.empty() && test.rule == 0) {
+        table.fault("verdict", "a test needs something to expect: verdict, lane, reason or rule");
+    }
+    config.tests.push_back(std::move(test));
+}
+
 void read_root(ConfigTable& root, EdgeConfig& config) {
     root.needs_text("edge_id", config.edge_id);
     root.needs_text("data_dir", config.data_dir);
@@ -251,6 +278,7 @@ void read_root(ConfigTable& root, EdgeConfig& config) {
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });
     root.tables("routes", rules_max, [&](ConfigTable& inner) { read_route(inner, config); });
     root.tables("rules", rules_max, [&](ConfigTable& inner) { read_rule(inner, config); });
+    root.tables("tests", rule_tests_max, [&](ConfigTable& inner) { read_rule_test(inner, config); });
     // Each lane may hold an open batch, and the dead letters one, while others are on their way to the disk.
     const std::size_t batches_min = config.lanes.size() + 2 + journal::writes_in_flight_max;
     if (config.spool.batches_max < batches_min) {

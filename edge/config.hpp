@@ -44,6 +44,22 @@ struct RuleConfig {
     std::string must{};                // an expression that must hold; empty: nothing is asked
 };
 
+struct RuleTestConfig {  // an event, and what must become of it; what is empty is not asked
+    std::string name;
+    std::string id = "test";
+    std::string type;
+    std::string source = "test";
+    std::string key{};
+    std::string time{};  // RFC 3339; empty: not said
+    std::string content_type = "application/json";
+    std::string data = "{}";
+    std::uint8_t priority = 1;
+    std::string verdict{};   // admitted | dead_letter
+    std::string lane{};      // of an admitted one; "dead-letters" of another
+    std::string reason{};    // why it is a dead letter
+    std::uint32_t rule = 0;  // which rule failed, from 1; 0: not asked
+};
+
 struct EdgeConfig {
     std::string edge_id;  // [a-z0-9-]{1,32}
     std::string data_dir;
@@ -96,7 +112,8 @@ struct EdgeConfig {
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"
     std::vector<RuleConfig> rules;
-    std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
+    std::vector<RuleTestConfig> tests;  // run by `weir-edge test`, not by the edge
+    std::uint64_t digest = 0;           // XXH3 (64 bits) of the file's bytes
 };
 
 struct LoadedConfig {

@@ -9,6 +9,7 @@
 #include "core/control/signals.hpp"
 #include "edge/config.hpp"
 #include "edge/daemon.hpp"
+#include "edge/rule_tests.hpp"
 
 namespace {
 
@@ -28,6 +29,14 @@ int check(const std::string& path) {
     if (!loaded.config) return say_errors(loaded.errors);
     std::cout << weir::edge::budget_of(*loaded.config).text << weir::edge::thread_plan_text(*loaded.config) << "\n";
     return 0;
+}
+
+int test_rules(const std::string& path) {
+    const auto loaded = weir::edge::load_config(path);
+    if (!loaded.config) return say_errors(loaded.errors);
+    const auto counts = weir::edge::run_rule_tests(*loaded.config, std::cout);
+    std::cout << counts.passed << " passed, " << counts.failed << " failed\n";
+    return counts.failed == 0 ? 0 : 1;
 }
 
 int run(const std::string& path, const std::string& io_text) {
@@ -72,6 +81,11 @@ int main(int argc, char** argv) {
     auto* check_command = app.add_subcommand("check", "Reads a configuration; prints its budget, or every error in it");
     check_command->add_option("FILE", config, "Configuration (TOML)")->required();
     check_command->callback([&] { code = check(config); });
+
+    auto* test_command =
+        app.add_subcommand("test", "Runs the [[tests]] of a configuration against its rules and routes");
+    test_command->add_option("FILE", config, "Configuration (TOML)")->required();
+    test_command->callback([&] { code = test_rules(config); });
 
     auto* journal = app.add_subcommand("journal", "Reads the spool of a data_dir, beside a running edge too");
     journal->add_option("VERB", verb, "ls, cat or verify")->required()->check(CLI::IsMember({"ls", "cat", "verify"}));

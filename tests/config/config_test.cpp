@@ -277,7 +277,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 65U);
+    EXPECT_EQ(edge::known_config_keys().size(), 79U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {

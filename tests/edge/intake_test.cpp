@@ -1,6 +1,8 @@
 #include <map>
 #include <set>
+#include <sstream>
 
+#include "edge/rule_tests.hpp"
 #include "tests/edge/intake_bench.hpp"
 
 namespace weir::edge::test {
@@ -349,7 +351,7 @@ TEST(Intake, JudgesByANewConfigurationFromOneVectorToTheNextAndSaysSoInEachBatch
 TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {
     std::set<std::string> fixed;
     for (const auto& key : fixed_config_keys()) fixed.insert(key);
-    const std::vector<std::string> taken = {"validate", "rules", "routes", "lanes"};
+    const std::vector<std::string> taken = {"validate", "rules", "routes", "lanes", "tests"};
     const auto known = known_config_keys();
     for (const std::string& key : known) {
         const bool is_section = std::any_of(known.begin(), known.end(),
@@ -361,6 +363,52 @@ TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {
         fixed.erase(key);
     }
     EXPECT_TRUE(fixed.empty()) << *fixed.begin();
+}
+
+TEST(RuleTests, SayOfEachWhetherWhatItExpectsCameOut) {
+    EdgeConfig config;
+    config.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "urgent"}};
+    RuleConfig rule;
+    rule.must = "data.fine < 100";
+    config.rules = {rule};
+    RouteConfig route;
+    route.lane = "urgent";
+    route.when = "data.fine > 50";
+    config.routes = {route};
+    RuleTestConfig test;
+    test.name = "urgent";
+    test.type = "citation";
+    test.data = R"({"fine":51})";
+    test.verdict = "admitted";
+    test.lane = "urgent";
+    config.tests.push_back(test);
+    test.name = "wrong lane";
+    test.lane = "default";
+    config.tests.push_back(test);
+    test.name = "set aside";
+    test.data = R"({"fine":100})";
+    test.verdict = "dead_letter";
+    test.lane = "dead-letters";
+    test.reason = "rule_failed";
+    test.rule = 1;
+    config.tests.push_back(test);
+    test.name = "another rule";
+    test.rule = 2;
+    config.tests.push_back(test);
+    test.name = "admitted, against what it expects";
+    test.data = R"({"fine":1})";
+    test.lane = "";
+    config.tests.push_back(test);
+    std::ostringstream out;
+    const RuleTestCounts counts = run_rule_tests(config, out);
+    EXPECT_EQ(counts.passed, 2U);
+    EXPECT_EQ(counts.failed, 3U);
+    EXPECT_EQ(
+        out.str(),
+        "ok    urgent\nFAIL  wrong lane\n      lane: expected \"default\", got \"urgent\"\nok    set aside\n"
+        "FAIL  another rule\n      rule: expected \"2\", got \"1\"\nFAIL  admitted, against what it expects\n"
+        "      verdict: expected \"dead_letter\", got \"admitted\"\n      reason: expected \"rule_failed\", got \"\"\n"
+        "      rule: expected \"2\", got \"none\"\n");
 }
 
 TEST(Reload, NamesWhatCannotChangeWhileRunning) {
