@@ -118,7 +118,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] bool is_full() const {
-        return counters.spool.journal_bytes_held.get() + batch_buffer_bytes > config.spool.bytes_max;
+        return counters.spool.journal_bytes_needed.get() + batch_buffer_bytes > config.spool.bytes_max;
     }
 
     EdgeConfig config;
@@ -373,9 +373,9 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     }
     if (target == "/metrics") {
         return {.content_type = std::string(control::metrics_content_type),
-                .body = metrics_text(
-                    counters, lanes,
-                    {config.edge_id, intake_runner.io_name(), scrubber->counters(), segments->quarantined()})};
+                .body = metrics_text(counters, lanes,
+                                     {config.edge_id, intake_runner.io_name(), scrubber->counters(),
+                                      segments->quarantined(), reloads_refused.load(std::memory_order_relaxed)})};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};
@@ -391,6 +391,9 @@ EdgeDaemon::~EdgeDaemon() {
         runner->request_halt();
         runner->join();
     }
+    // No stage is left that uses them, and they ring a runner's doorbell until they are gone.
+    parts_->scrubber.reset();
+    parts_->segments.reset();
 }
 Status EdgeDaemon::start() {
     return parts_->start();
