@@ -37,8 +37,9 @@ struct DaemonFacts {
     std::string_view edge_id;
     std::string io_name;  // of intake's runner: what the kernel allowed
     const journal::ScrubCounters& scrub;
-    std::uint64_t quarantined = 0;
-    std::uint64_t reloads_refused = 0;
+    // No default: one that is left out does not compile.
+    const std::uint64_t quarantined;
+    const std::uint64_t reloads_refused;
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

@@ -50,10 +50,12 @@ Result<bool> LetterRetention::look(MonotonicNs now) {
         if (!taken) return taken.error();
         from = std::max(from, taken.value());
     }
-    if (from == kept_from_ && !is_changed) return false;
-    const bool has_released = from > kept_from_;
+    if (from == kept_from_ && !is_changed && !is_unstored_) return false;
     kept_from_ = from;
+    is_unstored_ = true;
     if (auto stored = store(now_s); !stored) return stored.error();
+    is_unstored_ = false;
+    const bool has_released = shared_.letters_kept_from.load(std::memory_order_relaxed) < from * segment_bytes_;
     publish();
     return has_released;
 }

@@ -53,6 +53,7 @@ class LetterRetention {
     MonotonicNs started_;
     std::uint64_t running_base_s_ = 0;
     std::uint64_t stored_s_ = 0;
+    bool is_unstored_ = false;                         // what is below is ahead of the file: the last store failed
     std::uint64_t kept_from_ = 0;                      // index of the first segment that is kept
     std::map<StreamKey, CheckpointRow> rows_;          // of what is gone
     std::map<std::uint64_t, std::uint64_t> closed_s_;  // segment index, when it was seen closed, in running time

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -162,9 +163,16 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     for (const auto& directory : {journal_directory(config), dead_letters_directory(config)}) {
         if (auto made = journal::make_directory(directory); !made) return made.error();
     }
-    auto journal_guard = journal::StartGuard::begin(journal_directory(config));
+    std::unique_ptr<PositionTable> trial_table;
+    const auto use = [&](const journal::RecordView& record) {
+        if (!trial_table) {
+            trial_table = std::make_unique<PositionTable>(config.limits.positions_max, config.limits.edges_max);
+        }
+        static_cast<void>(trial_table->restore(record.batch_header));
+    };
+    auto journal_guard = journal::StartGuard::begin(journal_directory(config), use);
     if (!journal_guard) return journal_guard.error();
-    auto letters_guard = journal::StartGuard::begin(dead_letters_directory(config));
+    auto letters_guard = journal::StartGuard::begin(dead_letters_directory(config), use);
     if (!letters_guard) return letters_guard.error();
     for (const auto* guard : {&journal_guard.value(), &letters_guard.value()}) {
         if (!guard->fault().empty()) recovered.notes.push_back(guard->fault());

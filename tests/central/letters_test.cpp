@@ -162,6 +162,23 @@ TEST_F(LettersRetention, AfterACrashBetweenTheNoteAndTheReleaseItIsReleasedAndCo
     (void)audit(0);
 }
 
+TEST_F(LettersRetention, AfterANoteThatFailedItIsTriedAgainAtTheNextLook) {
+    config.dead_letters.bytes_max = 3 * segment;
+    start();
+    send(30);
+    // Where the file would be lies a directory, as long as this disk takes no note.
+    for (const char* copy : {".0", ".1"}) std::filesystem::create_directory(expired_letters_path(config) + copy);
+    EXPECT_FALSE(retention_->look({second}).ok());
+    EXPECT_EQ(central_->shared().letters_kept_from.load(), 0U);
+    for (const char* copy : {".0", ".1"}) std::filesystem::remove(expired_letters_path(config) + copy);
+    EXPECT_TRUE(look(2));
+    EXPECT_GT(expired(), 0U);
+    send(1);
+    EXPECT_TRUE(is_deleted());
+    stop();
+    (void)audit(0);
+}
+
 TEST_F(LettersRetention, WhatIsNotDeletedYetIsCountedOnce) {
     config.dead_letters.bytes_max = 5 * segment;
     start();
