@@ -235,13 +235,9 @@ TEST(SegmentFilesTest, AStartOnAFullDiskHasTheRoomOfTheSegmentMadeAheadForWhatIt
     for (std::uint64_t number = 1; number <= 5; ++number) bench.append_durable({batch_of(number, 3000)});
     bench.save();
     const Position end = read_all(bench.path()).tail.end;
-    SegmentHeader ahead;
-    ahead.role = Role::spool;
-    ahead.journal_id = 7;
-    ahead.segment_index = 1;
-    ahead.segment_bytes = 16 * block_bytes;
+    // The store's thread makes the one ahead.
+    while (!bench.store().ready(1)) std::this_thread::yield();
     SegmentFiles files(bench.path(), 16 * block_bytes, 0);
-    ASSERT_TRUE(files.create(ahead).ok());
     // The last record was never durable in order.
     FullDisk full;
     const io::UseFiles in_use(full);
