@@ -16,6 +16,10 @@ UplinkOptions uplink_options(const EdgeConfig& config, std::uint64_t jitter_seed
     options.reconnect_ms_max = config.uplink.reconnect_ms_max;
     options.ping_ms = config.uplink.ping_ms;
     options.silent_ms_max = config.uplink.silent_ms_max;
+    options.breaker_failures = config.uplink.breaker_failures;
+    options.breaker_ms = config.uplink.breaker_ms;
+    options.return_ms = config.uplink.return_ms;
+    options.return_stable_ms = config.uplink.return_stable_ms;
     options.jitter_seed = jitter_seed;
     return options;
 }

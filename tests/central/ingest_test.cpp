@@ -36,6 +36,26 @@ TEST_F(IngestTest, AnAckedBatchIsOnTheDisk) {
     EXPECT_EQ(kept(), (Stored{{1, 3}, {4, 4}}));
 }
 
+TEST_F(IngestTest, APingBeforeTheHelloIsAnsweredAndLeavesNothingBehind) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    {
+        ScriptedEdge asking(central.port());
+        asking.send_frame(wire::FrameKind::ping, {});
+        const auto answer = asking.next();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->header.kind, wire::FrameKind::pong);
+        asking.send(lane.events(1));  // a ping is no hello
+        EXPECT_EQ(asking.refusal(), RefusalReason::protocol);
+    }
+    LaneScript same;
+    edge.send(same.events(3));
+    ASSERT_TRUE(edge.await_ack(3));
+    EXPECT_EQ(kept(), (Stored{{1, 3}}));
+}
+
 TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
     Central central(config);
     ScriptedEdge edge(central.port());

@@ -191,7 +191,7 @@ class ScriptedCentral {
                 return;
             case wire::FrameKind::ping:
                 ++pings;
-                if (answers_ping) say(wire::FrameKind::pong, {});
+                if (answers_ping) say(wire::FrameKind::pong, {}, header.number);
                 return;
             case wire::FrameKind::goodbye:
                 ++goodbyes;
@@ -254,10 +254,10 @@ class ScriptedCentral {
         refusal.reason = reason;
         say(wire::FrameKind::refusal, std::as_bytes(std::span(&refusal, 1)));
     }
-    void say(wire::FrameKind kind, ConstBytes body) {
+    void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0) {
         const auto body_bytes = static_cast<std::uint32_t>(body.size());
         std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
-        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind});
+        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind, .number = number});
         std::copy(body.begin(), body.end(), frame.begin() + sizeof(wire::FrameHeader));
         outbox_.push_back({generation_, std::move(frame)});
         send_next();

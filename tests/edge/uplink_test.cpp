@@ -266,6 +266,166 @@ TEST(Uplink, PingsInSilenceAndTakesAPeerThatDoesNotAnswerForGone) {
     EXPECT_TRUE(bench.until([&] { return bench.counters.sessions.get() == 2; }));
 }
 
+TEST(Uplink, ARefusedCentralIsLeftForTheNextAtOnceAndAlsoOneThatFences) {
+    ScriptedCentral fencing, second;
+    std::string refused;
+    {
+        ScriptedCentral gone;
+        refused = gone.address();
+    }
+    fencing.refuses_hello = wire::RefusalReason::fenced;
+    SpoolBench bench({refused, fencing.address(), second.address()});
+    bench.config.uplink.reconnect_ms_min = bench.config.uplink.reconnect_ms_max = 600'000;  // no pause would end
+    bench.centrals = {&fencing, &second};
+    bench.open();
+    bench.feed(0);
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(second.stored.size(), 1U);
+    EXPECT_EQ(bench.counters.endpoint.get(), 2U);
+    EXPECT_EQ(bench.counters.breakers[0].get(), 0U);
+    EXPECT_EQ(bench.counters.breakers[1].get(), 2U);
+}
+
+TEST(Uplink, ACentralThatWelcomesAndBreaksOffFiveTimesIsLeftAloneForTheNext) {
+    ScriptedCentral broken, second;
+    SpoolBench bench({broken.address(), second.address()});
+    bench.centrals = {&broken, &second};
+    bench.open();
+    for (std::uint64_t session = 1; session <= 5; ++session) {
+        ASSERT_EQ(bench.counters.breakers[0].get(), 0U);
+        ASSERT_TRUE(bench.until([&] { return bench.counters.sessions.get() == session; }));
+        ASSERT_EQ(bench.counters.endpoint.get(), 0U);
+        broken.cut();
+    }
+    ASSERT_TRUE(bench.until([&] { return bench.counters.sessions.get() == 6; }));
+    EXPECT_EQ(bench.counters.endpoint.get(), 1U);
+    EXPECT_EQ(bench.counters.breakers[0].get(), 2U);
+    EXPECT_EQ(bench.counters.switch_overs.get(), 1U);
+}
+
+TEST(Uplink, AConnectionThatBreaksAfterAcksIsMadeAgainToTheSameCentral) {
+    ScriptedCentral first, second;
+    SpoolBench bench({first.address(), second.address()});
+    bench.centrals = {&first, &second};
+    bench.open();
+    for (std::uint64_t session = 1; session <= 8; ++session) {
+        ASSERT_TRUE(bench.until([&] { return bench.counters.sessions.get() == session; }));
+        bench.feed(0);
+        ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+        first.cut();
+    }
+    EXPECT_EQ(bench.counters.switch_overs.get(), 0U);
+    EXPECT_TRUE(second.hellos.empty());
+}
+
+// A bench that is at its second central, with a first one that may or may not be back.
+struct ReturnTest : ::testing::Test {
+    void begin() {
+        std::string address;
+        {
+            ScriptedCentral gone;
+            address = gone.address();
+        }
+        bench = std::make_unique<SpoolBench>(std::vector<std::string>{address, second.address()});
+        bench->config.uplink.return_ms = 30'000;
+        bench->config.uplink.return_stable_ms = 10'000;
+        bench->config.uplink.ping_ms = 500'000;  // time is moved on by more than a silence is allowed
+        bench->config.uplink.silent_ms_max = 600'000;
+        bench->centrals = {&second};
+        bench->open();
+        bench->feed(0);
+        ASSERT_TRUE(bench->until([&] { return bench->is_all(bench->delivered); }));
+        ASSERT_EQ(bench->counters.endpoint.get(), 1U);
+        first = std::make_unique<ScriptedCentral>(address);
+        first->positions = second.positions;  // they share what they have
+        bench->centrals = {first.get(), &second};
+    }
+    void pass_ms(std::uint64_t count) {
+        bench->skew_ns += count * ns_per_ms;
+        bench->steps(20);
+    }
+    // Moves time on until the first was asked so often.
+    bool asked(std::uint64_t times) {
+        for (int i = 0; i < 60 && first->pings < times; ++i) pass_ms(1000);
+        EXPECT_EQ(first->pings, times) << bench->counters.probes.get() << " asked, "
+                                       << bench->counters.probes_answered.get() << " answered";
+        return first->pings == times;
+    }
+    ScriptedCentral second;
+    std::unique_ptr<SpoolBench> bench;
+    std::unique_ptr<ScriptedCentral> first;
+};
+
+TEST_F(ReturnTest, GoesBackOnceThePreferredCentralHasAnsweredForLongEnoughAndTheSessionInUseFeelsNothing) {
+    begin();
+    ASSERT_TRUE(asked(3));
+    EXPECT_EQ(bench->counters.sessions.get(), 1U);
+    EXPECT_TRUE(first->hellos.empty());
+    bench->feed(0);
+    ASSERT_TRUE(bench->until([&] { return bench->is_all(bench->delivered); }));
+    EXPECT_EQ(second.stored.size(), 2U);
+    first->positions = second.positions;
+    ASSERT_TRUE(asked(4));
+    ASSERT_TRUE(bench->until([&] { return bench->counters.returns.get() == 1; }));
+    bench->feed(0);
+    ASSERT_TRUE(bench->until([&] { return bench->is_all(bench->delivered); }));
+    EXPECT_EQ(bench->counters.endpoint.get(), 0U);
+    EXPECT_EQ(bench->counters.switch_overs.get(), 1U);
+    EXPECT_EQ(second.goodbyes, 1U);
+    EXPECT_EQ(first->stored.size(), 1U);
+    EXPECT_EQ(second.duplicates + first->duplicates, 0U);
+}
+
+TEST_F(ReturnTest, WaitsForTheAcksOfWhatWasSentBeforeItLeavesAndSendsNothingNew) {
+    begin();
+    second.acks = false;
+    ASSERT_TRUE(asked(3));
+    bench->feed(0);
+    ASSERT_TRUE(bench->until([&] { return second.stored.size() == 2; }));
+    ASSERT_TRUE(asked(4));
+    bench->steps(50);
+    bench->feed(0);
+    ASSERT_TRUE(bench->until([&] { return bench->is_all(bench->durable); }));
+    bench->steps(50);
+    EXPECT_EQ(second.stored.size(), 2U);
+    EXPECT_EQ(bench->counters.sessions.get(), 1U);
+    first->positions = second.positions;
+    second.ack_all();
+    ASSERT_TRUE(bench->until([&] { return bench->is_all(bench->delivered); }));
+    EXPECT_EQ(second.goodbyes, 1U);
+    EXPECT_EQ(first->stored.size(), 1U);
+    EXPECT_EQ(second.stored.size(), 2U);
+    EXPECT_EQ(first->duplicates, 0U);
+}
+
+TEST_F(ReturnTest, LeavesWithoutTheAcksWhenTheyDoNotComeAndResendsOnlyWhatTheOtherHasNot) {
+    begin();
+    second.acks = false;
+    ASSERT_TRUE(asked(3));
+    bench->feed(0);
+    bench->feed(0);
+    ASSERT_TRUE(bench->until([&] { return second.stored.size() == 3; }));
+    first->positions[0] = 6;  // of the two unacked one is known there
+    ASSERT_TRUE(asked(4));
+    ASSERT_EQ(bench->counters.sessions.get(), 1U);
+    pass_ms(1000);
+    ASSERT_TRUE(bench->until([&] { return bench->is_all(bench->delivered); }));
+    EXPECT_EQ(bench->counters.returns.get(), 1U);
+    ASSERT_EQ(first->stored.size(), 1U);
+    EXPECT_EQ(first->stored[0].first, 7U);
+    EXPECT_EQ(first->duplicates, 0U);
+}
+
+TEST_F(ReturnTest, StaysWhenThePreferredCentralOnlyTakesConnections) {
+    begin();
+    first->answers_ping = false;
+    ASSERT_TRUE(asked(1));
+    for (int i = 0; i < 100; ++i) pass_ms(1000);
+    EXPECT_EQ(bench->counters.sessions.get(), 1U);
+    EXPECT_EQ(bench->counters.probes_answered.get(), 0U);
+    EXPECT_EQ(bench->counters.endpoint.get(), 1U);
+}
+
 TEST(Uplink, NeverReordersOrSkipsWhateverHappensToTheConnection) {
     for (std::uint32_t seed = 1; seed <= 6; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
