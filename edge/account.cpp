@@ -169,6 +169,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_uplink_batches_read_back_total", "Batches sent from disk", spool.resent_batches);
     total("weir_edge_uplink_batches_acked_total", "Batches acked", spool.acked_batches);
     total("weir_edge_uplink_gap_events_total", "Sequences that central got a gap for", spool.gap_events);
+    total("weir_edge_uplink_elsewhere_events_total", "Sequences named to a central as delivered to another one",
+          spool.elsewhere_events);
     total("weir_edge_uplink_central_behind_total", "Sessions in which central had less than it had acked",
           spool.central_behind);
     total("weir_edge_uplink_central_ahead_total", "Sessions in which central had more than is here",

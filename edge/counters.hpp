@@ -42,6 +42,7 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter probes, probes_answered;
     Counter credit_bytes_left, unacked_batches;
     Counter gap_events;                     // sequences that central got a gap batch for, acked
+    Counter elsewhere_events;               // of sequences named to a central as delivered to another one, acked
     Counter last_refusal;                   // wire::RefusalReason that ended the last session; 0 once one is agreed
     Counter central_behind, central_ahead;  // sessions in which central had less than acked, or more than is here
     Counter damaged_records, read_back_bytes;

@@ -1,7 +1,7 @@
 // Audit: recomputes the account from records as they were seen on disk: is every event that was ever numbered in
 // central's journal, in a GAP, or still held by its edge? Pure: no file, no clock.
 //
-//   sequences of a stream = events + gap + held + residue          residue 0 = accounted
+//   sequences of a stream = events + gap + elsewhere + held + residue          residue 0 = accounted
 //
 // A stream is one (edge, lineage, lane, part). What numbers exist is known from central's records, its checkpoint, and,
 // where an edge's directory is given, from its spool and its spool-checkpoint.
@@ -67,6 +67,8 @@ struct StreamReport {
     std::uint64_t events = 0;      // in central's journal, each number once
     std::uint64_t duplicates = 0;  // numbers seen again there
     std::vector<Range> gaps;
+    std::vector<Range>
+        elsewhere;  // delivered to another central, as the edge has named them here or its checkpoint knows
     std::vector<Range> missing;                                  // at central, or lost
     std::vector<Range> held;                                     // in the spool, beyond central's last sequence
     Sequence last_sequence = 0;                                  // at central
@@ -108,6 +110,8 @@ class Audit {
     // What central's checkpoint says of a stream; the journal was read after it.
     void central_knows(const StreamKey& key, std::string_view lane_name, Sequence last_sequence,
                        std::uint32_t header_crc);
+    // Whose journal is audited: of an edge with several centrals, only its acks count. 0: not known.
+    void central_is(std::uint64_t journal_id) { central_id_ = journal_id; }
     // What a spool-checkpoint says of a stream; both journals were read after it.
     void edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane);
     // A record that lies where no reader finds it: the journal had it once.
@@ -131,7 +135,7 @@ class Audit {
     };
     static_assert(sizeof(Mark) == 32);
     struct Log {  // one side's records of a stream
-        RangeSet all, events, gaps;
+        RangeSet all, events, gaps, elsewhere;
         std::vector<Mark> marks;
         std::uint64_t batches = 0;
         std::uint64_t duplicates = 0;
@@ -147,6 +151,10 @@ class Audit {
         std::uint32_t checkpoint_crc = 0;
         std::optional<EdgeLane> edge;
     };
+    struct Acked {  // to an edge
+        Sequence here = 0;
+        Sequence elsewhere = 0;  // by any other central
+    };
     struct SpoolState {  // of one spool's holes
         bool has_gap = false;
         bool has_fault = false;
@@ -155,6 +163,7 @@ class Audit {
     void follow(const StreamKey& key, Stream& stream, Log& log, const Mark& mark, const wire::BatchHeader& batch);
     void check_totals(const StreamKey& key, Stream& stream, const Log& log, const Mark& mark,
                       const wire::BatchHeader& batch);
+    [[nodiscard]] Acked acked(const Stream& stream) const;
     void judge(const StreamKey& key, Stream& stream, StreamReport& report);
     void judge_spool(const StreamKey& key, Stream& stream);
     void judge_identity(const StreamKey& key, Stream& stream);
@@ -173,6 +182,7 @@ class Audit {
     std::vector<Fault> faults_;
     std::vector<std::string> notes_;
     bool was_central_read_ = false;
+    std::uint64_t central_id_ = 0;
 };
 
 }  // namespace weir::central::audit

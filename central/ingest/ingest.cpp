@@ -534,8 +534,9 @@ std::size_t IngestStage::fill_out(Session& session) {
             static_cast<std::uint32_t>(sizeof(wire::EdgeWelcome) + session.lane_count * sizeof(wire::LanePosition));
         wire::store(out, wire::FrameHeader{.body_bytes = body_bytes, .kind = FrameKind::edge_welcome});
         at = sizeof(wire::FrameHeader);
-        wire::store(out.subspan(at),
-                    wire::EdgeWelcome{.credit_bytes = session.credit_bytes, .lanes = session.lane_count});
+        wire::store(out.subspan(at), wire::EdgeWelcome{.credit_bytes = session.credit_bytes,
+                                                       .lanes = session.lane_count,
+                                                       .identity = wire::central_identity(journal_id_)});
         at += sizeof(wire::EdgeWelcome);
         for (std::uint32_t i = 0; i < session.lane_count; ++i) {
             const SessionLane& lane = session.lanes[i];

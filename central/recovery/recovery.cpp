@@ -62,6 +62,7 @@ bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table
         row.rejected.set(packed.rejected);
         row.received.set(packed.appended + packed.duplicates + packed.rejected);
         row.gap.set(packed.gap);
+        row.elsewhere.set(packed.elsewhere);
         if (packed.lane == dead_letter_lane) row.dead_lettered.set(packed.appended);
         table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), packed.epoch));
     }
@@ -177,6 +178,7 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.duplicates = row.duplicates.get();
         packed.rejected = row.rejected.get();
         packed.gap = row.gap.get();
+        packed.elsewhere = row.elsewhere.get();
         packed.previous_crc = row.hot.previous_crc;
         packed.lane = row.key.lane;
         packed.part = row.key.part;

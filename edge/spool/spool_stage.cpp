@@ -49,7 +49,7 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
       keep_bytes_(parts.config.spool.keep_delivered_bytes),
       lineage_(parts.start.identity.lineage),
       epoch_(parts.start.identity.epoch),
-      lanes_(parts.start.lanes),
+      lanes_(parts.start.lanes, parts.start.centrals),
       notes_(parts.to_intake, parts.intake_doorbell, lanes_.count(), parts.pool.count()),
       journal_(io, parts.segments, journal_options(parts.config, parts.start), parts.start.tail,
                {.owner = owner, .kind = journal_kind, .generation = 0, .index = 0}),

@@ -384,6 +384,8 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
         return false;
     }
     for (std::size_t index = 0; index < lanes_.count(); ++index) lanes_[index].next_sequence = 0;
+    central_.reset();
+    if (welcome.identity != 0) central_ = lanes_.know_central(welcome.identity);
     bool is_behind = false;
     for (std::uint32_t i = 0; i < welcome.lanes; ++i) {
         const auto position =
@@ -399,10 +401,7 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
             counters_.last_refusal.set(static_cast<std::uint64_t>(wire::RefusalReason::diverged));
             return false;
         }
-        lane.next_sequence = position.last_sequence + 1;
-        // Gaps beyond its position went with what it lost, and are named to it anew.
-        lane.gap_events = std::min(lane.gap_events, position.last_sequence);
-        if (position.last_sequence < lane.state.delivered_sequence) is_behind = true;
+        if (compare_with_central(*index, position.last_sequence)) is_behind = true;
     }
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
         if (lanes_[index].next_sequence == 0) return false;
@@ -435,6 +434,29 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
     return true;
 }
 
+// Where this session begins in a lane, and what of it other centrals have. True if this one lost what it had acked.
+bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
+    SpoolLane& lane = lanes_[lane_index];
+    Sequence elsewhere = 0, acked = 0;
+    // A stranger where only one is configured has taken its place: it gets what is kept, as if it had lost it.
+    if (central_ && options_.centrals.size() > 1) {
+        for (std::size_t index = 0; index < lanes_.centrals().count; ++index) {
+            if (index != *central_) elsewhere = std::max(elsewhere, lane.acked_by[index]);
+        }
+        acked = lane.acked_by[*central_];
+        elsewhere = std::min(elsewhere, lane.state.last_sequence);
+    }
+    // What nobody else is known to have acked, this one has.
+    if (lane.state.delivered_sequence > elsewhere) acked = std::max(acked, lane.state.delivered_sequence);
+    lane.next_sequence = at_central + 1;
+    lane.elsewhere_first = std::max(at_central, acked) + 1;
+    lane.elsewhere_last = elsewhere;
+    // Gaps beyond its position went with what it lost, and are named to it anew.
+    lane.gap_events = std::min(lane.gap_events, std::max(at_central, elsewhere));
+    if (central_) lane.acked_by[*central_] = std::max(lane.acked_by[*central_], at_central);
+    return at_central < acked;
+}
+
 bool Uplink::take_ack(ConstBytes body, MonotonicNs now) {
     if (body.size() != sizeof(wire::EdgeAck)) return false;
     const auto ack = wire::load<wire::EdgeAck>(body);
@@ -444,6 +466,7 @@ bool Uplink::take_ack(ConstBytes body, MonotonicNs now) {
     // An ack beyond what was sent in this session is no ack of ours.
     if (ack.last_sequence >= lane.next_sequence) return false;
     gap_refused_ = false;
+    if (central_) lane.acked_by[*central_] = std::max(lane.acked_by[*central_], ack.last_sequence);
     note_proof(now);
     if (ack.last_sequence > lane.state.delivered_sequence) set_delivered(*index, ack.last_sequence);
     // The ring of unacked batches is emptied once per receive; a full one would only stop the sending.
@@ -495,6 +518,7 @@ void Uplink::retire_acked(MonotonicNs now) {
         const Unacked& oldest = unacked_[unacked_head_];
         SpoolLane& lane = lanes_[oldest.lane_index];
         if (oldest.last_sequence > lane.state.delivered_sequence) break;
+        counters_.elsewhere_events.add(oldest.elsewhere_count);
         if (oldest.gap_count > 0) {
             lane.gap_events += oldest.gap_count;
             counters_.gap_events.add(oldest.gap_count);
@@ -547,7 +571,9 @@ bool Uplink::send_next_batch(MonotonicNs now) {
             continue;
         }
         if (unacked_count_ == unacked_max) return false;
-        if (lanes_[*lane_index].next_sequence < record->first_sequence) {
+        const SpoolLane& lane = lanes_[*lane_index];
+        if (lane.is_next_elsewhere()) return send_gap_before(*lane_index, record->first_sequence, now);
+        if (lane.next_sequence < record->first_sequence) {
             if (!send_gap_before(*lane_index, record->first_sequence, now)) return false;
             reader_.confirm_suspect(*record);
             return true;
@@ -582,31 +608,40 @@ bool Uplink::may_send(std::uint64_t frame_bytes) const {
     return sent_bytes_ + frame_bytes <= credit_bytes_;
 }
 
-// Names the sequences before `first_sequence` that the spool no longer has.
+// Names the sequences before `first_sequence` that the spool no longer has; or all of those, if there it begins, that other centrals
+// have.
 bool Uplink::send_gap_before(std::size_t lane_index, Sequence first_sequence, MonotonicNs now) {
     SpoolLane& lane = lanes_[lane_index];
     constexpr std::uint32_t frame_size = wire::frame_bytes(sizeof(wire::BatchHeader));
     if (!may_send(frame_size)) return false;
     wire::BatchHeader gap;
     gap.kind = wire::BatchKind::gap;
-    gap.flags = gap_not_kept;
+    const bool is_elsewhere = lane.is_next_elsewhere();
+    Sequence end = first_sequence;
+    if (is_elsewhere) {
+        end = lane.elsewhere_last + 1;
+    } else if (lane.next_sequence < lane.elsewhere_first && lane.elsewhere_first <= lane.elsewhere_last) {
+        end = std::min(end, lane.elsewhere_first);
+    }
+    gap.flags = is_elsewhere ? wire::gap_elsewhere : wire::gap_not_kept;
     gap.lane = lane.state.id;
     gap.edge_id = wire::name_field<wire::edge_id_bytes_max>(identity_.edge_id);
     gap.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane.state.name);
     gap.lineage = identity_.lineage;
     gap.epoch = identity_.epoch;
     gap.first_sequence = lane.next_sequence;
-    gap.count = static_cast<std::uint32_t>(std::min<Sequence>(first_sequence - lane.next_sequence, UINT32_MAX));
+    gap.count = static_cast<std::uint32_t>(std::min<Sequence>(end - lane.next_sequence, UINT32_MAX));
     gap.config_digest = identity_.config_digest;
     gap.closed_wall_ns = io_.wall().value;
     gap.totals = lane.state.totals;
-    gap.totals.gap = lane.gap_events + gap.count;
+    gap.totals.gap = lane.gap_events + (is_elsewhere ? 0 : gap.count);
     wire::seal(gap, {});
     control_sending_.resize(frame_size);
     wire::store(Bytes{control_sending_}.subspan(sizeof(wire::FrameHeader)), gap);
     send_batch(control_sending_.data() + sizeof(wire::FrameHeader), sizeof(gap),
                {.lane_index = static_cast<std::uint32_t>(lane_index),
-                .gap_count = gap.count,
+                .gap_count = is_elsewhere ? 0 : gap.count,
+                .elsewhere_count = is_elsewhere ? gap.count : 0,
                 .last_sequence = gap.last_sequence()},
                Sending::control, now);
     return true;

@@ -14,7 +14,7 @@
 // Ownership A buffer taken by offer() is given back through IntakeNotes::returned when its send is done or the session ends.
 // Pressure  Stops at central's credit, at unacked_max batches, and at one send under way.
 // Law       Only durable batches leave. Per lane, sequences are sent without a hole: what the journal no longer has is named
-//           by a gap batch first.
+//           by a gap batch first, and so is what only other, independent centrals have: that is not sent again (elsewhere).
 #pragma once
 
 #include <array>
@@ -37,8 +37,6 @@
 namespace weir::edge {
 
 inline constexpr std::uint32_t unacked_max = 1024;
-// Why sequences are missing, in BatchHeader::flags of a gap batch.
-inline constexpr std::uint8_t gap_not_kept = 1;  // no longer, or not readably, in the spool
 
 enum class UplinkState : std::uint8_t { waiting = 0, connecting = 1, greeting = 2, live = 3, closing = 4 };
 
@@ -105,7 +103,8 @@ class Uplink {
   private:
     struct Unacked {
         std::uint32_t lane_index = 0;
-        std::uint32_t gap_count = 0;  // > 0: a gap batch
+        std::uint32_t gap_count = 0;        // > 0: a gap batch of what is lost
+        std::uint32_t elsewhere_count = 0;  // > 0: one of what another central has
         Sequence last_sequence = 0;
         Position end{};
         MonotonicNs sent_at{};
@@ -128,6 +127,7 @@ class Uplink {
     std::size_t pump(MonotonicNs now);
     [[nodiscard]] bool send_next_batch(MonotonicNs now);
     [[nodiscard]] bool may_send(std::uint64_t frame_bytes) const;
+    [[nodiscard]] bool compare_with_central(std::size_t lane_index, Sequence at_central);
     [[nodiscard]] bool send_gap_before(std::size_t lane_index, Sequence first_sequence, MonotonicNs now);
     [[nodiscard]] bool send_tail_gaps(MonotonicNs now);
     void send_batch(std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what, MonotonicNs now);
@@ -178,6 +178,7 @@ class Uplink {
     std::size_t unacked_head_ = 0;
     std::size_t unacked_count_ = 0;
     bool tail_gaps_sent_ = false;
+    std::optional<std::size_t> central_;  // of this session, in LaneTable::centrals(); none: it says no identity
 
     std::optional<std::size_t> last_endpoint_;  // of the last session that was agreed
     bool is_leaving_ = false;                   // for a more preferred central: nothing new is sent
