@@ -8,11 +8,11 @@
 #include <optional>
 #include <vector>
 
-#include "bench/client.hpp"
 #include "bench/commands.hpp"
 #include "bench/pace.hpp"
 #include "bench/report.hpp"
 #include "core/base/clock.hpp"
+#include "core/client/producer_client.hpp"
 #include "core/wire/event.hpp"
 
 namespace weir::bench {
@@ -94,7 +94,7 @@ class Load {
     void offer_due(MonotonicNs now);
 
     const LoadOptions& options_;
-    ProducerClient client_;
+    client::ProducerClient client_;
     std::vector<Template> templates_;
     std::optional<Pace> pace_;
     std::uint64_t index_ = 0;

@@ -18,7 +18,7 @@ double in_us(std::uint64_t ns) {
 }  // namespace
 
 void print_report(const Report& report, const Histogram& latency, bool as_json) {
-    const ClientTotals& totals = report.totals;
+    const client::ClientTotals& totals = report.totals;
     const std::uint64_t offered = totals.offered + report.invalid;
     const std::uint64_t rejected = totals.rejected + report.invalid;
     const double rate = report.seconds > 0 ? static_cast<double>(totals.acked) / report.seconds : 0;
@@ -50,7 +50,7 @@ void print_report(const Report& report, const Histogram& latency, bool as_json) 
 
 Progress::Progress(std::uint64_t total) : is_terminal_(::isatty(STDERR_FILENO) == 1), total_(total) {}
 
-void Progress::show(const ClientTotals& totals, MonotonicNs now) {
+void Progress::show(const client::ClientTotals& totals, MonotonicNs now) {
     if (!is_terminal_ || now.since(shown_) < show_every_ns) return;
     const double seconds = static_cast<double>(now.since(shown_)) / 1e9;
     const double rate = static_cast<double>(totals.acked - shown_acked_) / seconds;

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <string>
 
-#include "bench/client.hpp"
+#include "core/client/producer_client.hpp"
 
 namespace weir::bench {
 
 struct Report {
-    ClientTotals totals;
+    client::ClientTotals totals;
     std::uint64_t invalid = 0;  // lines that were no event: offered and rejected by weir-bench itself
     double seconds = 0;
 };
@@ -19,7 +19,7 @@ void print_report(const Report& report, const Histogram& latency, bool as_json);
 class Progress {
   public:
     explicit Progress(std::uint64_t total);
-    void show(const ClientTotals& totals, MonotonicNs now);
+    void show(const client::ClientTotals& totals, MonotonicNs now);
     void finish();
 
   private:

@@ -2,12 +2,12 @@
 #include <cstdio>
 #include <optional>
 
-#include "bench/client.hpp"
 #include "bench/commands.hpp"
 #include "bench/ndjson.hpp"
 #include "bench/pace.hpp"
 #include "bench/report.hpp"
 #include "core/base/clock.hpp"
+#include "core/client/producer_client.hpp"
 
 namespace weir::bench {
 namespace {
@@ -27,7 +27,7 @@ class Sender {
 
     const SendOptions& options_;
     NdjsonReader reader_;
-    ProducerClient client_;
+    client::ProducerClient client_;
     wire::EventBuilder builder_;
     std::optional<NdjsonLine> line_;  // read, not offered yet
     ConstBytes built_;

@@ -64,6 +64,17 @@ void read_journal(ConfigTable& table, CentralConfig& config) {
     }
 }
 
+void read_dead_letters(ConfigTable& table, CentralConfig& config) {
+    auto& letters = config.dead_letters;
+    table.number("keep_s", letters.keep_s, Bounds{1, 100ULL * 365 * 86'400, "s"});
+    table.number("bytes_max", letters.bytes_max, Bounds{3U << 20, 1ULL << 50, "bytes"});
+    // The one that is written, the one made ready ahead, and one to keep.
+    if (letters.bytes_max / 3 < config.journal.segment_bytes) {
+        table.fault("bytes_max", "must hold three segments of journal.segment_bytes, " +
+                                     std::to_string(config.journal.segment_bytes) + " bytes");
+    }
+}
+
 void read_limits(ConfigTable& table, CentralConfig& config) {
     auto& limits = config.limits;
     table.number("edges_max", limits.edges_max, Bounds{1, 65'536, "edges"});
@@ -96,6 +107,7 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     };
     table("listen", read_listen);
     table("journal", read_journal);
+    table("dead_letters", read_dead_letters);
     table("limits", read_limits);
     table("runtime", read_runtime);
 }
@@ -153,7 +165,10 @@ Budget budget_of(const CentralConfig& config) {
          minute_bytes);
     terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("process: code, stacks, control threads", process_bytes);
-    terms.note("disk: the journal grows with what arrives; there is no retention yet");
+    terms.disk("dead letters (dead_letters.bytes_max)", config.dead_letters.bytes_max);
+    terms.disk("dead letters: what is noted as expired, two copies",
+               2 * std::uint64_t{journal::checkpoint_content_bytes_max});
+    terms.note("disk: the journal of events grows with what arrives; there is no retention yet");
     return {terms.memory_bytes(), terms.disk_bytes(), terms.text()};
 }
 

@@ -31,6 +31,10 @@ struct CentralConfig {
         std::uint64_t scrub_bytes_per_second = 8ULL << 20;
     } journal;
     struct {
+        std::uint64_t keep_s = 86'400;         // of central's running time, from when their segment was full
+        std::uint64_t bytes_max = 4ULL << 30;  // whole segments, the one that is written among them
+    } dead_letters;
+    struct {
         std::uint32_t edges_max = 1024;
         std::uint32_t positions_max = 65'536;  // (edge, lineage, lane, part)
         std::uint32_t types_max = 4096;        // of the read model; more are counted under "other"

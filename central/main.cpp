@@ -5,6 +5,7 @@
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
+#include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/signals.hpp"
 
@@ -23,14 +24,12 @@ std::optional<weir::central::CentralConfig> load(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    weir::control::block_signals();
     CLI::App app{"weir-central: takes batches of events from edges and keeps each once", "weir-central"};
     app.set_version_flag("--version", "weir-central 0.1.0");
     app.require_subcommand(1);
 
-    std::string config_path, io_text = "auto", verb, directory, edge;
+    std::string config_path, io_text = "auto", verb, directory;
     bool is_json = false;
-    weir::Sequence sequence = 0;
     auto* run = app.add_subcommand("run", "Serve edges");
     run->add_option("--config", config_path, "Configuration file")->required();
     run->add_option("--io", io_text, "auto, uring or epoll");
@@ -40,12 +39,8 @@ int main(int argc, char** argv) {
     journal->add_option("verb", verb, "ls, cat or verify")->required();
     journal->add_option("dir", directory, "data_dir")->required();
     journal->add_flag("--json", is_json, "One JSON object a line");
-    auto* letters = app.add_subcommand("dead-letters", "Look at the dead letters under a data_dir");
-    letters->add_option("verb", verb, "ls or show")->required();
-    letters->add_option("dir", directory, "data_dir")->required();
-    letters->add_flag("--json", is_json, "One JSON object a line");
-    auto* sequence_option = letters->add_option("--sequence", sequence, "Only this one");
-    letters->add_option("--edge", edge, "Only this edge's");
+    weir::control::DeadLetterArguments letters_arguments;
+    auto* letters = weir::control::add_dead_letters(app, letters_arguments);
     std::vector<std::string> edge_dirs;
     auto* audit =
         app.add_subcommand("audit", "Account for every event from the journals on disk, also beside a daemon");
@@ -57,17 +52,13 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         const int code = app.exit(error);
         // Of an audit 1 means a fault: whatever was asked wrongly is 2.
-        const bool is_audit = argc > 1 && std::string_view(argv[1]) == "audit";
-        return code != 0 && is_audit ? exit_audit_usage : code;
+        const std::string_view command = argc > 1 ? argv[1] : "";
+        if (code != 0 && command == "audit") return exit_audit_usage;
+        return code != 0 && command == "dead-letters" ? weir::control::exit_usage : code;
     }
 
     if (journal->parsed()) return weir::control::journal_command(verb, directory, is_json, std::cout, std::cerr);
-    if (letters->parsed()) {
-        weir::control::DeadLetterFilter filter;
-        if (sequence_option->count() > 0) filter.sequence = sequence;
-        filter.edge = edge;
-        return weir::control::dead_letters_command(verb, directory, is_json, filter, std::cout, std::cerr);
-    }
+    if (letters->parsed()) return weir::control::dead_letters_command(letters_arguments, std::cout, std::cerr);
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
     if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
@@ -80,5 +71,6 @@ int main(int argc, char** argv) {
         std::cerr << "--io: " << choice.error().what << "\n";
         return 2;
     }
+    weir::control::block_signals();
     return weir::central::run_daemon(*config, choice.value());
 }

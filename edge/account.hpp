@@ -38,8 +38,9 @@ struct DaemonFacts {
     std::string io_name;  // of intake's runner: what the kernel allowed
     const journal::ScrubCounters& scrub;
     const std::vector<std::string>& centrals;  // in order of preference
-    std::uint64_t quarantined = 0;
-    std::uint64_t reloads_refused = 0;
+    // No default: one that is left out does not compile.
+    const std::uint64_t quarantined;
+    const std::uint64_t reloads_refused;
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

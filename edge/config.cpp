@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/time_text.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/segment_files.hpp"
@@ -9,6 +10,7 @@
 #include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
 #include "edge/counters.hpp"
+#include "edge/expressions.hpp"
 #include "edge/handover.hpp"
 
 namespace weir::edge {
@@ -21,6 +23,7 @@ using control::ConfigTable;
 constexpr std::uint64_t year_s = 31'536'000;
 constexpr std::uint64_t minute_ms = 60'000;
 constexpr std::size_t rules_max = 1024;
+constexpr std::size_t rule_tests_max = 4096;
 constexpr std::size_t patterns_max = 1024;
 constexpr std::size_t text_bytes_max = 256;
 constexpr std::uint64_t priority_max = 3;
@@ -31,7 +34,8 @@ constexpr std::uint64_t runners = 2;                  // intake and spool, each 
 constexpr std::uint64_t operation_bytes = 64;         // an Io's submission or completion entry and its note
 constexpr std::uint64_t filter_ring_bytes = 32;       // duplicate filter: an id's hash, time and place, in order of age
 constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at half load
-constexpr std::uint64_t producer_bytes = 256;         // a numbered producer: name, counter, what its acks wait for
+constexpr std::uint64_t replay_bytes = 256U << 10;  // which dead letters were applied again (edge/intake/producers.hpp)
+constexpr std::uint64_t producer_bytes = 256;       // a numbered producer: name, counter, what its acks wait for
 constexpr std::uint64_t key_bytes = 96 + wire::key_bytes_max;  // a key, and the name, time and place of its last value
 // As intake has them (edge/intake): buffers for frames cut by the end of a slot, and runs of events that wait for an ack.
 constexpr std::uint64_t carry_count = 32;
@@ -184,6 +188,12 @@ void read_equals(ConfigTable& table, RouteConfig& route) {
     route.equals.push_back(std::move(equals));
 }
 
+void read_expression(ConfigTable& table, std::string_view key, std::string& into) {
+    table.text(key, into);
+    if (into.empty()) return;
+    if (const auto fault = expression_fault(into); !fault.empty()) table.fault(key, "at " + fault);
+}
+
 void read_route(ConfigTable& table, EdgeConfig& config) {
     RouteConfig route;
     table.needs_text("lane", route.lane);
@@ -192,6 +202,7 @@ void read_route(ConfigTable& table, EdgeConfig& config) {
     read_patterns(table, "sources", route.sources);
     table.number("priority_min", route.priority_min, Bounds{0, priority_max});
     table.tables("equals", patterns_max, [&](ConfigTable& inner) { read_equals(inner, route); });
+    read_expression(table, "when", route.when);
     const auto is_this = [&](const LaneConfig& lane) { return lane.name == route.lane; };
     if (!route.lane.empty() && route.lane != default_lane &&
         std::none_of(config.lanes.begin(), config.lanes.end(), is_this)) {
@@ -218,6 +229,8 @@ void read_rule(ConfigTable& table, EdgeConfig& config) {
     read_patterns(table, "types", rule.types);
     read_texts(table, "require", rule.require);
     table.tables("ranges", patterns_max, [&](ConfigTable& inner) { read_range(inner, rule); });
+    read_expression(table, "when", rule.when);
+    read_expression(table, "must", rule.must);
     for (std::size_t index = 0; index < rule.require.size(); ++index) {
         const std::string& path = rule.require[index];
         if (!path.empty() && !is_path(path, {"key", "time", "trace_id"})) {
@@ -225,6 +238,31 @@ void read_rule(ConfigTable& table, EdgeConfig& config) {
         }
     }
     config.rules.push_back(std::move(rule));
+}
+
+void read_rule_test(ConfigTable& table, EdgeConfig& config) {
+    RuleTestConfig test;
+    table.needs_text("name", test.name);
+    table.needs_text("type", test.type);
+    table.text("id", test.id);
+    table.text("source", test.source);
+    table.text("key", test.key);
+    table.text("time", test.time);
+    table.text("content_type", test.content_type);
+    table.text("data", test.data);
+    table.number("priority", test.priority, Bounds{0, priority_max});
+    table.text("verdict", test.verdict);
+    table.text("lane", test.lane);
+    table.text("reason", test.reason);
+    table.number("rule", test.rule, Bounds{0, rules_max});
+    if (!test.time.empty() && !parse_time(test.time)) table.fault("time", "must be a time as RFC 3339 has it");
+    if (!test.verdict.empty() && test.verdict != "admitted" && test.verdict != "dead_letter") {
+        table.fault("verdict", R"(must be "admitted" or "dead_letter")");
+    }
+    if (test.verdict.empty() && test.lane.empty() && test.reason.empty() && test.rule == 0) {
+        table.fault("verdict", "a test needs something to expect: verdict, lane, reason or rule");
+    }
+    config.tests.push_back(std::move(test));
 }
 
 void read_root(ConfigTable& root, EdgeConfig& config) {
@@ -247,6 +285,7 @@ void read_root(ConfigTable& root, EdgeConfig& config) {
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });
     root.tables("routes", rules_max, [&](ConfigTable& inner) { read_route(inner, config); });
     root.tables("rules", rules_max, [&](ConfigTable& inner) { read_rule(inner, config); });
+    root.tables("tests", rule_tests_max, [&](ConfigTable& inner) { read_rule_test(inner, config); });
     // Each lane may hold an open batch, and the dead letters one, while others are on their way to the disk.
     const std::size_t batches_min = config.lanes.size() + 2 + journal::writes_in_flight_max;
     if (config.spool.batches_max < batches_min) {
@@ -275,6 +314,9 @@ LoadedConfig load_config(const std::string& path) {
     if (file.is_readable()) {
         ConfigTable root(file);
         read_root(root, config);
+        if (file.error_lines().empty()) {
+            if (const auto all = Expressions::compile(config); !all) root.fault("rules", all.error().what);
+        }
     }
     loaded.errors = file.error_lines();
     if (!loaded.errors.empty()) return loaded;
@@ -315,6 +357,7 @@ Budget budget_of(const EdgeConfig& config) {
     many(runners * io_defaults.operations_max, "I/O operations of two runners", operation_bytes);
     many(config.cache.ids_max, "duplicate filter (cache.ids_max)", filter_ring_bytes + filter_index_bytes);
     many(config.cache.producers_max, "numbered producers (cache.producers_max)", producer_bytes);
+    terms.memory("dead letters that were replayed", replay_bytes);
     many(config.cache.keys_max, "last value per key (cache.keys_max)", key_bytes);
     many(connections, "producer sessions (listen.connections_max)", connection_bytes);
     many(carry_count, "cut frames", carry_bytes);

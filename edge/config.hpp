@@ -29,6 +29,7 @@ struct RouteConfig {
     std::vector<std::string> sources;
     std::uint8_t priority_min = 0;
     std::vector<FieldEquals> equals;
+    std::string when{};  // an expression (core/rules/LANGUAGE.md); empty: nothing is asked
 };
 struct RangeConfig {
     std::string path;  // "data.fine"
@@ -39,6 +40,24 @@ struct RuleConfig {
     std::vector<std::string> types;    // which events it judges
     std::vector<std::string> require;  // paths that must be there and not null or empty: "key", "time", "data.fine"
     std::vector<RangeConfig> ranges;   // judged when the field is there
+    std::string when{};                // an expression: further, which events it judges; empty: all of these types
+    std::string must{};                // an expression that must hold; empty: nothing is asked
+};
+
+struct RuleTestConfig {  // an event, and what must become of it; what is empty is not asked
+    std::string name;
+    std::string id = "test";
+    std::string type;
+    std::string source = "test";
+    std::string key{};
+    std::string time{};  // RFC 3339; empty: not said
+    std::string content_type = "application/json";
+    std::string data = "{}";
+    std::uint8_t priority = 1;
+    std::string verdict{};   // admitted | dead_letter
+    std::string lane{};      // of an admitted one; "dead-letters" of another
+    std::string reason{};    // why it is a dead letter
+    std::uint32_t rule = 0;  // which rule failed, from 1; 0: not asked
 };
 
 struct EdgeConfig {
@@ -99,7 +118,8 @@ struct EdgeConfig {
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"
     std::vector<RuleConfig> rules;
-    std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
+    std::vector<RuleTestConfig> tests;  // run by `weir-edge test`, not by the edge
+    std::uint64_t digest = 0;           // XXH3 (64 bits) of the file's bytes
 };
 
 struct LoadedConfig {

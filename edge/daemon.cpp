@@ -123,7 +123,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] bool is_full() const {
-        return counters.spool.journal_bytes_held.get() + batch_buffer_bytes > config.spool.bytes_max;
+        return counters.spool.journal_bytes_needed.get() + batch_buffer_bytes > config.spool.bytes_max;
     }
 
     EdgeConfig config;
@@ -423,6 +423,9 @@ EdgeDaemon::~EdgeDaemon() {
         runner->request_halt();
         runner->join();
     }
+    // No stage is left that uses them, and they ring a runner's doorbell until they are gone.
+    parts_->scrubber.reset();
+    parts_->segments.reset();
 }
 Status EdgeDaemon::start() {
     return parts_->start();

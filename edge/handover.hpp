@@ -27,7 +27,7 @@ inline constexpr std::uint32_t batch_body_at = sizeof(journal::RecordHeader) + s
 inline constexpr std::uint32_t batch_body_capacity = batch_buffer_bytes - batch_body_at;
 // Written since the last checkpoints: above it they are written without waiting for their time, so that a start reads back
 // no more than about this (and what was written meanwhile), whatever the rate was.
-inline constexpr std::uint64_t read_back_bytes_max = 64ULL << 20;
+inline constexpr std::uint64_t read_back_bytes_max = 16ULL << 20;
 // A dead letter of the largest event fits an empty batch.
 static_assert(batch_body_capacity >= wire::frame_bytes(wire::event_bytes_max + 80));
 

@@ -3,11 +3,13 @@
 #include <iostream>
 #include <string>
 
+#include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/log.hpp"
 #include "core/control/signals.hpp"
 #include "edge/config.hpp"
 #include "edge/daemon.hpp"
+#include "edge/rule_tests.hpp"
 
 namespace {
 
@@ -27,6 +29,14 @@ int check(const std::string& path) {
     if (!loaded.config) return say_errors(loaded.errors);
     std::cout << weir::edge::budget_of(*loaded.config).text << weir::edge::thread_plan_text(*loaded.config) << "\n";
     return 0;
+}
+
+int test_rules(const std::string& path) {
+    const auto loaded = weir::edge::load_config(path);
+    if (!loaded.config) return say_errors(loaded.errors);
+    const auto counts = weir::edge::run_rule_tests(*loaded.config, std::cout);
+    std::cout << counts.passed << " passed, " << counts.failed << " failed\n";
+    return counts.failed == 0 ? 0 : 1;
 }
 
 int run(const std::string& path, const std::string& io_text) {
@@ -62,8 +72,6 @@ int main(int argc, char** argv) {
     std::string verb;
     std::string directory;
     bool json = false;
-    weir::control::DeadLetterFilter filter;
-    std::uint64_t sequence = 0;
 
     auto* run_command = app.add_subcommand("run", "Runs the edge until SIGTERM");
     run_command->add_option("--config", config, "Configuration (TOML)")->required();
@@ -74,24 +82,29 @@ int main(int argc, char** argv) {
     check_command->add_option("FILE", config, "Configuration (TOML)")->required();
     check_command->callback([&] { code = check(config); });
 
+    auto* test_command =
+        app.add_subcommand("test", "Runs the [[tests]] of a configuration against its rules and routes");
+    test_command->add_option("FILE", config, "Configuration (TOML)")->required();
+    test_command->callback([&] { code = test_rules(config); });
+
     auto* journal = app.add_subcommand("journal", "Reads the spool of a data_dir, beside a running edge too");
     journal->add_option("VERB", verb, "ls, cat or verify")->required()->check(CLI::IsMember({"ls", "cat", "verify"}));
     journal->add_option("DIR", directory, "data_dir")->required();
     journal->add_flag("--json", json, "One JSON object a line");
     journal->callback([&] { code = weir::control::journal_command(verb, directory, json, std::cout, std::cerr); });
 
-    auto* letters = app.add_subcommand("dead-letters", "Reads what was set aside, and why");
-    letters->add_option("VERB", verb, "ls or show")->required()->check(CLI::IsMember({"ls", "show"}));
-    letters->add_option("DIR", directory, "data_dir")->required();
-    letters->add_flag("--json", json, "One JSON object a line");
-    auto* sequence_option = letters->add_option("--sequence", sequence, "Only this one");
-    letters->callback([&] {
-        if (*sequence_option) filter.sequence = sequence;
-        code = weir::control::dead_letters_command(verb, directory, json, filter, std::cout, std::cerr);
-    });
+    weir::control::DeadLetterArguments letters;
+    auto* letters_command = weir::control::add_dead_letters(app, letters);
+    letters_command->callback([&] { code = weir::control::dead_letters_command(letters, std::cout, std::cerr); });
 
     std::ios::sync_with_stdio(false);
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int parse_code = app.exit(error);
+        const bool is_letters = argc > 1 && std::string_view(argv[1]) == "dead-letters";
+        return parse_code != 0 && is_letters ? weir::control::exit_usage : parse_code;
+    }
     std::cout.flush();
     return code;
 }

@@ -132,7 +132,17 @@ Result<Recovered> recover(const EdgeConfig& config) {
 
     auto loaded = journal::CheckpointFile::load(spool_checkpoint_path(config.data_dir));
     if (!loaded) return loaded.error();
-    auto guard = journal::StartGuard::begin(spool);
+    std::optional<IntakeMemory> trial_memory;
+    std::vector<SpoolLane> trial_lanes;
+    auto guard = journal::StartGuard::begin(spool, [&](const journal::RecordView& record) {
+        if (!trial_memory) {
+            auto loaded_memory = IntakeMemory::load(config, config.data_dir);
+            if (!loaded_memory) return;
+            trial_memory.emplace(std::move(loaded_memory.value()));
+        }
+        if (record.position >= trial_memory->covered()) trial_memory->replay(record.batch_header, record.body());
+        take_record(record, trial_lanes);
+    });
     if (!guard) return guard.error();
     auto list = journal::list_segments(spool);
     if (!list) return list.error();

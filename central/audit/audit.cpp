@@ -181,6 +181,13 @@ void Audit::central_knows(const StreamKey& key, std::string_view lane_name, Sequ
     stream.checkpoint_crc = header_crc;
 }
 
+void Audit::central_released(const StreamKey& key, std::string_view lane_name, Sequence last_sequence) {
+    if (last_sequence == 0) return;
+    Stream& stream = streams_[key];
+    stream.lane_name = lane_name;
+    stream.released_last = std::max(stream.released_last, last_sequence);
+}
+
 void Audit::edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane) {
     if (lane.last_sequence == 0) return;
     Stream& stream = streams_[key];
@@ -253,11 +260,13 @@ Audit::Acked Audit::acked(const Stream& stream) const {
 void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
     const Log& central = stream.central;
     const auto [delivered, elsewhere] = acked(stream);
-    const Sequence at_central = std::max({central.all.last(), stream.checkpoint_last, delivered, stream.central_had});
+    const Sequence at_central =
+        std::max({central.all.last(), stream.checkpoint_last, delivered, stream.central_had, stream.released_last});
     const Sequence settled = std::max(at_central, elsewhere);
     const Sequence known =
         std::max({settled, stream.spool.all.last(), stream.spool_had, stream.edge ? stream.edge->last_sequence : 0});
-    for (const Range& hole : central.all.missing({1, at_central})) {
+    if (stream.released_last > 0) report.expired = central.all.missing({1, stream.released_last});
+    for (const Range& hole : central.all.missing({stream.released_last + 1, at_central})) {
         const bool is_end = hole.first > central.all.last();
         const char* what = "a hole between what came before and behind";
         if (is_end && hole.last <= stream.central_had) {

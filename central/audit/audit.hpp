@@ -1,7 +1,7 @@
 // Audit: recomputes the account from records as they were seen on disk: is every event that was ever numbered in
 // central's journal, in a GAP, or still held by its edge? Pure: no file, no clock.
 //
-//   sequences of a stream = events + gap + elsewhere + held + residue          residue 0 = accounted
+//   sequences of a stream = events + gap + elsewhere + expired + held + residue          residue 0 = accounted
 //
 // A stream is one (edge, lineage, lane, part). What numbers exist is known from central's records, its checkpoint, and,
 // where an edge's directory is given, from its spool and its spool-checkpoint.
@@ -67,6 +67,7 @@ struct StreamReport {
     std::uint64_t events = 0;      // in central's journal, each number once
     std::uint64_t duplicates = 0;  // numbers seen again there
     std::vector<Range> gaps;
+    std::vector<Range> expired;  // released by central's retention
     std::vector<Range>
         elsewhere;  // delivered to another central, as the edge has named them here or its checkpoint knows
     std::vector<Range> missing;                                  // at central, or lost
@@ -110,6 +111,8 @@ class Audit {
     // What central's checkpoint says of a stream; the journal was read after it.
     void central_knows(const StreamKey& key, std::string_view lane_name, Sequence last_sequence,
                        std::uint32_t header_crc);
+    // What central wrote down of dead letters before it released them: numbers up to here that its journal has not, it had.
+    void central_released(const StreamKey& key, std::string_view lane_name, Sequence last_sequence);
     // Whose journal is audited: of an edge with several centrals, only its acks count. 0: not known.
     void central_is(std::uint64_t journal_id) { central_id_ = journal_id; }
     // What a spool-checkpoint says of a stream; both journals were read after it.
@@ -149,6 +152,7 @@ class Audit {
         std::optional<std::size_t> spool_journal;
         Sequence checkpoint_last = 0;  // central's
         std::uint32_t checkpoint_crc = 0;
+        Sequence released_last = 0;
         std::optional<EdgeLane> edge;
     };
     struct Acked {  // to an edge

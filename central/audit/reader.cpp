@@ -159,6 +159,17 @@ Result<Report> read_and_audit(const CentralConfig& config, const std::vector<std
     for (EdgeReading& edge : edges) edge.spool.read(audit);
     journal.value().read(audit);
     letters.value().read(audit);
+    // Read behind the letters: what was released meanwhile is in it.
+    if (auto expired = load_expired_letters(config); expired && expired.value().head.dead_letters_id != 0) {
+        const bool is_ours =
+            letters.value().journal_id() == 0 || letters.value().journal_id() == expired.value().head.dead_letters_id;
+        if (!is_ours) audit.note(expired_letters_path(config) + ": belongs to another journal; not used");
+        for (const CheckpointRow& row : expired.value().rows) {
+            if (!is_ours) break;
+            audit.central_released({std::string(wire::name_of(row.edge)), row.lineage, row.lane, row.part},
+                                   wire::name_of(row.lane_name), row.last_sequence);
+        }
+    }
     for (const EdgeReading& edge : edges) edge.spool.finish(audit);
     journal.value().finish(audit);
     letters.value().finish(audit);

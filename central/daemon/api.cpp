@@ -99,6 +99,7 @@ AdminResponse ledger(const IngestShared& shared) {
     }
     std::string sums = "{";
     totals.write(sums);
+    member(sums, "dead_letters_expired", shared.letters_expired.get());
     member(sums, "residue", std::to_string(totals.residue()));
     return json("{\"lanes\":[" + lanes + "],\"totals\":" + sums + "}}\n");
 }
@@ -215,6 +216,12 @@ AdminResponse metrics(const ApiSources& sources) {
         out.counter("weir_central_refusals_total", "Connections refused",
                     {{"reason", wire::text(static_cast<wire::RefusalReason>(reason))}}, shared.refusals[reason].get());
     }
+    out.counter("weir_central_dead_letters_expired_total", "Dead letters released by age or size, of those kept", {},
+                shared.letters_expired.get());
+    out.gauge("weir_central_dead_letters_bytes", "Segments of dead letters on the disk", {},
+              static_cast<double>(shared.letters_bytes.get()));
+    out.counter("weir_central_dead_letters_retention_failures_total", "Looks of the retention that failed", {},
+                shared.letters_failures.get());
     out.gauge("weir_central_connections", "Connections now", {}, static_cast<double>(shared.connections.get()));
     out.counter("weir_central_accepted_total", "Connections accepted", {}, shared.accepted.get());
     out.counter("weir_central_batches_total", "Batches kept", {}, shared.batches.get());

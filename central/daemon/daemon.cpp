@@ -7,8 +7,10 @@
 
 #include "central/daemon/api.hpp"
 #include "central/ingest/ingest.hpp"
+#include "central/letters/retention.hpp"
 #include "central/readmodel/reader.hpp"
 #include "central/recovery/recovery.hpp"
+#include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
 #include "core/control/signals.hpp"
@@ -65,6 +67,7 @@ struct Logged {
     std::uint64_t connections = 0;
     std::uint64_t poison = 0;
     std::uint64_t full = 0;
+    std::uint64_t expired = 0;
 };
 
 void log_changes(const IngestShared& shared, Logged& logged) {
@@ -80,6 +83,19 @@ void log_changes(const IngestShared& shared, Logged& logged) {
         if (now == 0) control::log_warn("journal_has_room");
         if (now != 0) control::log_error("journal_full", {{"error", std::strerror(static_cast<int>(now))}});
         logged.full = now;
+    }
+}
+
+void keep_letters(LetterRetention& retention, IngestShared& shared, Runner& runner, Logged& logged) {
+    const auto looked = retention.look(monotonic_now());
+    if (!looked) {
+        shared.letters_failures.add(1);
+        return control::log_error("dead_letters_retention", {{"error", looked.error().what}});
+    }
+    if (looked.value()) runner.doorbell().ring();
+    if (const auto now = shared.letters_expired.get(); now != logged.expired) {
+        control::log_info("dead_letters_expired", {{"letters", now}});
+        logged.expired = now;
     }
 }
 
@@ -127,6 +143,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         return fail("ingest", started.error());
     }
 
+    LetterRetention retention(config, recovered.value().dead_letters.id, recovered.value().expired, shared,
+                              monotonic_now());
     ReadModel model(config.limits.types_max, config.limits.minutes_max);
     Reader reader(journal_directory(config), shared.durable_position, model);
     reader.start();
@@ -134,7 +152,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     std::atomic<bool> is_alive{true};
     journal::Scrubber scrubber({.directories = {journal_directory(config), dead_letters_directory(config)},
                                 .period_s = config.journal.scrub_period_s,
-                                .bytes_per_second = config.journal.scrub_bytes_per_second});
+                                .bytes_per_second = config.journal.scrub_bytes_per_second,
+                                .on_damage = [&](std::size_t number, std::uint64_t segment_index) {
+                                    (number == 0 ? journal_store : letters_store)->mark_damaged(segment_index);
+                                }});
     scrubber.start();
     const ApiSources sources{shared, model, reader, is_draining, is_alive, scrubber.counters(), runner.io_name()};
     std::unique_ptr<control::AdminServer> admin;
@@ -159,6 +180,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     Logged logged;
     std::uint32_t still_looks = 0;
     bool was_halted = false;
+    MonotonicNs next_retention{};
     while (!runner.is_finished()) {
         const auto wish = signals.wait(look_ms);
         if (wish == control::Wish::drain) {
@@ -171,6 +193,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         }
         log_changes(shared, logged);
         for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});
+        if (const MonotonicNs now = monotonic_now(); now >= next_retention) {
+            next_retention = now.plus_ns(LetterRetention::look_ns);
+            keep_letters(retention, shared, runner, logged);
+        }
         // A parked runner's heart stands still too: only its deadlines, the checkpoint's at the latest, move it.
         const std::uint64_t now_beat = runner.heartbeat();
         still_looks = now_beat == beat ? still_looks + 1 : 0;

@@ -47,6 +47,7 @@ class GroupJournal {
     [[nodiscard]] bool has_room(std::size_t batch_bytes);
     // Appends what may be appended now; returns how many groups.
     std::size_t flush(WallNs arrival);
+    void release_before(Position position) { writer_.release_before(position); }
     void on_completion(const io::Completion& completion) { writer_.on_completion(completion); }
     // Calls tell(const Touch&) for each batch of every group that has become durable since, and frees the groups.
     template <class Tell>

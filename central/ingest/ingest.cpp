@@ -473,6 +473,7 @@ std::size_t IngestStage::commit(MonotonicNs now) {
         shared_.durable_position.store(journal_.writer().durable_position().value, std::memory_order_release);
     }
     count += durable + dead_letters_.collect_durable(tell);
+    release_letters();
     const std::size_t groups = journal_.flush(io_.wall()) + dead_letters_.flush(io_.wall());
     if (groups > 0) last_append_ = now;
     shared_.groups.add(groups);
@@ -492,6 +493,18 @@ std::size_t IngestStage::commit(MonotonicNs now) {
         }
     }
     return count + groups;
+}
+
+// What the retention has written down as expired goes; and it learns how far the letters are.
+void IngestStage::release_letters() {
+    const std::uint64_t durable = dead_letters_.writer().durable_position().value;
+    if (shared_.letters_durable.load(std::memory_order_relaxed) != durable) {
+        shared_.letters_durable.store(durable, std::memory_order_release);  // pairs with the retention's acquire
+    }
+    const std::uint64_t kept_from = shared_.letters_kept_from.load(std::memory_order_acquire);  // and with its release
+    if (kept_from == letters_released_) return;
+    letters_released_ = kept_from;
+    dead_letters_.release_before({kept_from});
 }
 
 void IngestStage::note_durable(const Touch& touch) {

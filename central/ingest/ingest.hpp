@@ -38,7 +38,11 @@ struct IngestShared {
     Counter full_errno;  // why the next segment cannot be made that a group waits for; 0 when none does
     // Release by ingest after durability, acquire by the reader.
     std::atomic<std::uint64_t> durable_position{0};
-    std::vector<std::string> addresses;  // bound; written before start() returns
+    // Of the dead-letter journal. Release by ingest after durability, acquire by the retention; and the other way round.
+    std::atomic<std::uint64_t> letters_durable{0};
+    std::atomic<std::uint64_t> letters_kept_from{0};           // segments before this position may go
+    Counter letters_expired, letters_bytes, letters_failures;  // by the control thread
+    std::vector<std::string> addresses;                        // bound; written before start() returns
 };
 
 class IngestStage final : public Stage {
@@ -126,6 +130,7 @@ class IngestStage final : public Stage {
     void make_ready(std::uint32_t index);
 
     std::size_t commit(MonotonicNs now);
+    void release_letters();
     void note_durable(const Touch& touch);
     void send_pending(std::uint32_t index);
     [[nodiscard]] std::size_t fill_out(Session& session);
@@ -161,6 +166,7 @@ class IngestStage final : public Stage {
     std::vector<std::byte> packed_;
     bool is_packed_ = false;  // packed_ waits until its places are durable
     Position packed_journal_{}, packed_dead_letters_{};
+    std::uint64_t letters_released_ = 0;
     std::uint64_t changes_ = 0;  // batches judged since the start
     std::uint64_t packed_changes_ = 0;
     bool is_draining_ = false;

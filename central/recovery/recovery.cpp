@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -42,6 +43,39 @@ bool is_checkpoint(ConstBytes content, CheckpointHead& head) {
     return true;
 }
 
+void fill(PositionRow& row, const CheckpointRow& packed) {
+    row.hot.last_sequence = packed.last_sequence;
+    row.hot.durable_sequence = packed.last_sequence;
+    row.hot.epoch = packed.epoch;
+    row.hot.previous_crc = packed.previous_crc;
+    row.hot.is_after_gap = packed.is_after_gap != 0;
+    row.last_sequence.set(packed.last_sequence);
+    row.appended.set(packed.appended);
+    row.duplicates.set(packed.duplicates);
+    row.rejected.set(packed.rejected);
+    row.received.set(packed.appended + packed.duplicates + packed.rejected);
+    row.gap.set(packed.gap);
+    row.elsewhere.set(packed.elsewhere);
+    if (packed.lane == dead_letter_lane) row.dead_lettered.set(packed.appended);
+}
+
+// Letters that are gone were received all the same: where the checkpoint does not know them, this does. False when the table is full.
+bool take_expired(const ExpiredLetters& expired, PositionTable& table) {
+    for (const CheckpointRow& gone : expired.rows) {
+        const std::uint32_t index = table.claim({gone.edge, gone.lineage, gone.lane, gone.part}, gone.lane_name);
+        const std::uint32_t edge = table.claim_edge({gone.edge, gone.lineage});
+        if (index == no_row || edge == no_row) return false;
+        PositionRow& row = table.row(index);
+        if (row.hot.last_sequence >= gone.last_sequence) continue;
+        CheckpointRow known = gone;
+        known.duplicates = row.duplicates.get();
+        known.rejected = row.rejected.get();
+        fill(row, known);
+        table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), gone.epoch));
+    }
+    return true;
+}
+
 // False when the table is full.
 bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table) {
     for (std::uint32_t i = 0; i < head.rows; ++i) {
@@ -50,20 +84,7 @@ bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table
             table.claim({packed.edge, packed.lineage, packed.lane, packed.part}, packed.lane_name);
         const std::uint32_t edge = table.claim_edge({packed.edge, packed.lineage});
         if (index == no_row || edge == no_row) return false;
-        PositionRow& row = table.row(index);
-        row.hot.last_sequence = packed.last_sequence;
-        row.hot.durable_sequence = packed.last_sequence;
-        row.hot.epoch = packed.epoch;
-        row.hot.previous_crc = packed.previous_crc;
-        row.hot.is_after_gap = packed.is_after_gap != 0;
-        row.last_sequence.set(packed.last_sequence);
-        row.appended.set(packed.appended);
-        row.duplicates.set(packed.duplicates);
-        row.rejected.set(packed.rejected);
-        row.received.set(packed.appended + packed.duplicates + packed.rejected);
-        row.gap.set(packed.gap);
-        row.elsewhere.set(packed.elsewhere);
-        if (packed.lane == dead_letter_lane) row.dead_lettered.set(packed.appended);
+        fill(table.row(index), packed);
         table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), packed.epoch));
     }
     return true;
@@ -104,15 +125,55 @@ std::string dead_letters_directory(const CentralConfig& config) {
 std::string checkpoint_path(const CentralConfig& config) {
     return config.data_dir + "/central-checkpoint";
 }
+std::string expired_letters_path(const CentralConfig& config) {
+    return config.data_dir + "/letters-expired";
+}
+
+Result<ExpiredLetters> load_expired_letters(const CentralConfig& config) {
+    auto loaded = journal::CheckpointFile::load(expired_letters_path(config));
+    if (!loaded) return loaded.error();
+    ExpiredLetters expired;
+    expired.serial = loaded.value().serial;
+    expired.faults = std::move(loaded.value().faults);
+    ConstBytes content(loaded.value().content);
+    if (!loaded.value().exists) return expired;
+    const auto is_known = [&] {
+        if (content.size() < sizeof(ExpiredHead)) return false;
+        const auto head = wire::load<ExpiredHead>(content);
+        return head.magic == ExpiredHead{}.magic && head.version == ExpiredHead{}.version &&
+               content.size() ==
+                   sizeof head + head.rows * sizeof(CheckpointRow) + head.segments * sizeof(ClosedSegment);
+    };
+    if (!is_known()) {
+        expired.faults.push_back(expired_letters_path(config) + ": not of a form that this version knows; not used");
+        return expired;
+    }
+    expired.head = wire::load<ExpiredHead>(content);
+    content = content.subspan(sizeof(ExpiredHead));
+    for (std::uint32_t i = 0; i < expired.head.rows; ++i, content = content.subspan(sizeof(CheckpointRow))) {
+        expired.rows.push_back(wire::load<CheckpointRow>(content));
+    }
+    for (std::uint32_t i = 0; i < expired.head.segments; ++i, content = content.subspan(sizeof(ClosedSegment))) {
+        expired.segments.push_back(wire::load<ClosedSegment>(content));
+    }
+    return expired;
+}
 
 Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     Recovered recovered;
     for (const auto& directory : {journal_directory(config), dead_letters_directory(config)}) {
         if (auto made = journal::make_directory(directory); !made) return made.error();
     }
-    auto journal_guard = journal::StartGuard::begin(journal_directory(config));
+    std::unique_ptr<PositionTable> trial_table;
+    const auto use = [&](const journal::RecordView& record) {
+        if (!trial_table) {
+            trial_table = std::make_unique<PositionTable>(config.limits.positions_max, config.limits.edges_max);
+        }
+        static_cast<void>(trial_table->restore(record.batch_header));
+    };
+    auto journal_guard = journal::StartGuard::begin(journal_directory(config), use);
     if (!journal_guard) return journal_guard.error();
-    auto letters_guard = journal::StartGuard::begin(dead_letters_directory(config));
+    auto letters_guard = journal::StartGuard::begin(dead_letters_directory(config), use);
     if (!letters_guard) return letters_guard.error();
     for (const auto* guard : {&journal_guard.value(), &letters_guard.value()}) {
         if (!guard->fault().empty()) recovered.notes.push_back(guard->fault());
@@ -140,6 +201,16 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
         } else {
             recovered.from_checkpoint = true;
         }
+    }
+    auto expired = load_expired_letters(config);
+    if (!expired) return expired.error();
+    recovered.expired = std::move(expired.value());
+    for (auto& fault : recovered.expired.faults) recovered.notes.push_back(std::move(fault));
+    const std::uint64_t expired_of = recovered.expired.head.dead_letters_id;
+    if (expired_of != 0 && expired_of != dead_letters_id.value()) {
+        recovered.notes.push_back(expired_letters_path(config) + ": belongs to another journal; not used");
+    } else if (!take_expired(recovered.expired, table)) {
+        return Error{0, expired_letters_path(config) + ": does not fit limits.edges_max and limits.positions_max"};
     }
     const Position journal_from{recovered.from_checkpoint ? head.journal_position : 0};
     const Position letters_from{recovered.from_checkpoint ? head.dead_letters_position : 0};

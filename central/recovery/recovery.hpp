@@ -60,9 +60,37 @@ struct RecoveredJournal {
     std::string fault;
 };
 
+// What is gone from the dead-letter journal (central/letters/retention.hpp): no longer in it, and accounted for all the same.
+struct ExpiredHead {
+    std::uint32_t magic = 0x31584c43;  // "CLX1"
+    std::uint16_t version = 1;
+    std::uint16_t reserved = 0;
+    std::uint64_t dead_letters_id = 0;
+    std::uint64_t running_s = 0;  // of central, all lives together
+    std::uint64_t kept_from = 0;  // index of the first segment that is kept
+    std::uint32_t rows = 0;
+    std::uint32_t segments = 0;
+};
+static_assert(sizeof(ExpiredHead) == 40);
+
+struct ClosedSegment {
+    std::uint64_t index = 0;
+    std::uint64_t closed_at_s = 0;  // in running time
+};
+static_assert(sizeof(ClosedSegment) == 16);
+
+struct ExpiredLetters {
+    ExpiredHead head;  // dead_letters_id 0: nothing was ever released
+    std::vector<CheckpointRow> rows;
+    std::vector<ClosedSegment> segments;
+    std::uint64_t serial = 0;
+    std::vector<std::string> faults;
+};
+
 struct Recovered {
     RecoveredJournal journal;
     RecoveredJournal dead_letters;
+    ExpiredLetters expired;
     std::uint64_t checkpoint_serial = 0;
     bool from_checkpoint = false;
     std::vector<std::string> notes;  // what was damaged and set aside
@@ -71,6 +99,10 @@ struct Recovered {
 [[nodiscard]] std::string journal_directory(const CentralConfig& config);
 [[nodiscard]] std::string dead_letters_directory(const CentralConfig& config);
 [[nodiscard]] std::string checkpoint_path(const CentralConfig& config);
+[[nodiscard]] std::string expired_letters_path(const CentralConfig& config);
+
+// What the file says; nothing where there is none. A file that cannot be read is a fault in it, an unreadable disk an Error.
+[[nodiscard]] Result<ExpiredLetters> load_expired_letters(const CentralConfig& config);
 
 // Fills `table`, which must be empty. The directory must exist and be locked.
 [[nodiscard]] Result<Recovered> recover(const CentralConfig& config, PositionTable& table);

@@ -21,29 +21,6 @@ int hex_of(char c) {
     return -1;
 }
 
-// The bytes of the UTF-8 sequence at the front of `text` (RFC 3629: no overlong forms, surrogates or values above
-// U+10FFFF); 0 if there is none.
-std::size_t utf8_bytes(std::string_view text) {
-    const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-    const auto is_tail = [&](std::size_t i) { return (at(i) & 0xc0U) == 0x80U; };
-    const unsigned lead = at(0);
-    if (lead < 0x80) return 1;
-    if (lead >= 0xc2 && lead <= 0xdf) return is_tail(1) ? 2 : 0;
-    if (lead >= 0xe0 && lead <= 0xef) {
-        if (!is_tail(1) || !is_tail(2)) return 0;
-        if (lead == 0xe0 && at(1) < 0xa0) return 0;
-        if (lead == 0xed && at(1) > 0x9f) return 0;
-        return 3;
-    }
-    if (lead >= 0xf0 && lead <= 0xf4) {
-        if (!is_tail(1) || !is_tail(2) || !is_tail(3)) return 0;
-        if (lead == 0xf0 && at(1) < 0x90) return 0;
-        if (lead == 0xf4 && at(1) > 0x8f) return 0;
-        return 4;
-    }
-    return 0;
-}
-
 // One pass over the text; recursion is bounded by json_depth_max.
 class JsonScanner {
   public:
@@ -388,6 +365,27 @@ bool string_equals(std::string_view quoted, std::string_view name) {
 
 }  // namespace
 
+std::size_t utf8_bytes(std::string_view text) noexcept {
+    const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+    const auto is_tail = [&](std::size_t i) { return (at(i) & 0xc0U) == 0x80U; };
+    const unsigned lead = at(0);
+    if (lead < 0x80) return 1;
+    if (lead >= 0xc2 && lead <= 0xdf) return is_tail(1) ? 2 : 0;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        if (!is_tail(1) || !is_tail(2)) return 0;
+        if (lead == 0xe0 && at(1) < 0xa0) return 0;
+        if (lead == 0xed && at(1) > 0x9f) return 0;
+        return 3;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        if (!is_tail(1) || !is_tail(2) || !is_tail(3)) return 0;
+        if (lead == 0xf0 && at(1) < 0x90) return 0;
+        if (lead == 0xf4 && at(1) > 0x8f) return 0;
+        return 4;
+    }
+    return 0;
+}
+
 std::optional<JsonValue> json_parse(std::string_view text, JsonFault& fault) noexcept {
     return JsonScanner(text, fault).whole();
 }
@@ -443,6 +441,23 @@ bool json_text(const JsonValue& value, std::string& out) {
         out.append(bytes.data(), count);
     }
     return true;
+}
+
+std::optional<std::size_t> json_text_into(const JsonValue& value, std::span<char> out) noexcept {
+    if (value.kind != JsonKind::string) return std::nullopt;
+    std::string_view rest = value.raw.substr(1, value.raw.size() - 2);
+    std::size_t written = 0;
+    while (!rest.empty()) {
+        std::array<char, 4> bytes{rest[0]};
+        std::size_t count = 1;
+        const bool is_escape = rest[0] == '\\';
+        rest.remove_prefix(1);
+        if (is_escape) count = resolve_escape(rest, bytes);
+        if (count == 0 || count > out.size() - written) return std::nullopt;
+        std::copy_n(bytes.data(), count, out.data() + written);
+        written += count;
+    }
+    return written;
 }
 
 void json_quote(std::string_view text, std::string& out) {

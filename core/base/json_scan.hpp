@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,11 @@ struct JsonFault {
 // Appends the string's text with escapes resolved (\uXXXX and surrogate pairs to UTF-8). False if it is not a string or a
 // lone surrogate appears.
 [[nodiscard]] bool json_text(const JsonValue& value, std::string& out);
+// The same into `out`: the bytes written; nullopt where the other says false, or if there is no room.
+[[nodiscard]] std::optional<std::size_t> json_text_into(const JsonValue& value, std::span<char> out) noexcept;
+// The bytes of the UTF-8 sequence at the front of `text` (RFC 3629: no overlong forms, surrogates or values above U+10FFFF); 0 if
+// there is none.
+[[nodiscard]] std::size_t utf8_bytes(std::string_view text) noexcept;
 // Appends `text` as a quoted JSON string.
 void json_quote(std::string_view text, std::string& out);
 

@@ -1,4 +1,4 @@
-// Journal tools: `journal ls|cat|verify DIR` and `dead-letters ls|show DIR` of both daemons.
+// Journal tools: `journal ls|cat|verify DIR` of both daemons. Dead letters: dead_letters.hpp.
 //
 // DIR is a daemon's data_dir: an edge keeps DIR/spool (events and dead letters), central DIR/journal and
 // DIR/dead-letters. What exists is read; a daemon that runs is not disturbed.
@@ -7,26 +7,15 @@
 // Cost      cat of 100,000 events takes less than a second: one output buffer, no flush per line.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
 
-#include "core/base/types.hpp"
-
 namespace weir::control {
 
-// Each returns the exit code: 0, 1 (damage found, or something could not be read), 2 (unknown verb, nothing to read at
+// Returns the exit code: 0, 1 (damage found, or something could not be read), 2 (unknown verb, nothing to read at
 // DIR).
 [[nodiscard]] int journal_command(std::string_view verb, const std::string& directory, bool json, std::ostream& out,
                                   std::ostream& err);
-
-struct DeadLetterFilter {
-    std::optional<Sequence> sequence;  // only this one
-    std::string edge;                  // only this edge's; empty = all
-};
-[[nodiscard]] int dead_letters_command(std::string_view verb, const std::string& directory, bool json,
-                                       const DeadLetterFilter& filter, std::ostream& out, std::ostream& err);
 
 }  // namespace weir::control

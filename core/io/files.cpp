@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -53,9 +54,13 @@ class KernelFiles final : public Files {
     }
     void drop_cache(int handle) override { static_cast<void>(::posix_fadvise(handle, 0, 0, POSIX_FADV_DONTNEED)); }
     int try_apart(const std::function<void()>& work, std::uint32_t ms_max) override {
+        const pid_t parent = ::getpid();
         const pid_t child = ::fork();
         if (child < 0) return 0;
         if (child == 0) {
+            // It has the directory's lock too: were it to outlive this process, the next start would be refused.
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (::getppid() != parent) ::_exit(0);
             work();
             ::_exit(0);
         }

@@ -38,7 +38,7 @@ class Files {
     // The next read of it comes from the disk and not from memory, where the kernel can do that. No failure.
     virtual void drop_cache(int handle) { static_cast<void>(handle); }
     // Runs `work` in a process of its own: 0 if it came through or was not done in time, else the signal that it died of. Only
-    // while there is one thread. A simulator runs it here.
+    // while there is one thread. It ends with this process at the latest. A simulator runs it here.
     [[nodiscard]] virtual int try_apart(const std::function<void()>& work, std::uint32_t ms_max) {
         static_cast<void>(ms_max);
         work();

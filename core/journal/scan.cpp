@@ -16,8 +16,9 @@ constexpr std::uint64_t search_again_bytes = 16U << 20;
 constexpr std::size_t fault_bytes_max = 2048;
 
 // Empty if it is a whole segment, else why not.
-std::string check_segment(const std::string& path, std::uint64_t index, SegmentHeader& header) {
+std::string check_segment(const std::string& path, std::uint64_t index, SegmentHeader& header, bool& is_opened) {
     const PosixFile file(path, O_RDONLY);
+    is_opened = file.is_open() || errno == EIO;
     if (!file.is_open()) return error_from_errno(errno, "open").what;
     const auto count = file.read(std::as_writable_bytes(std::span(&header, 1)), 0);
     if (count < 0) return error_from_errno(static_cast<int>(-count), "read").what;
@@ -46,7 +47,8 @@ Result<SegmentList> list_segments(const std::string& directory) {
     SegmentList list;
     for (const std::uint64_t index : indexes) {
         SegmentInfo info{.path = directory + "/" + segment_file_name(index), .header = {}};
-        std::string why = check_segment(info.path, index, info.header);
+        bool is_opened = false;
+        std::string why = check_segment(info.path, index, info.header, is_opened);
         if (why.empty() && !list.segments.empty()) {
             const SegmentHeader& first = list.segments.front().header;
             if (info.header.journal_id != first.journal_id) why = "belongs to another journal";
@@ -56,6 +58,7 @@ Result<SegmentList> list_segments(const std::string& directory) {
             list.segments.push_back(std::move(info));
         } else if (io::files().exists(info.path)) {  // else it was trimmed while we looked
             list.bad.push_back(info.path + ": " + why);
+            if (is_opened) list.damaged.push_back(index);
         }
     }
     return list;

@@ -35,6 +35,8 @@ struct SegmentInfo {
 struct SegmentList {
     std::vector<SegmentInfo> segments;
     std::vector<std::string> bad;  // "PATH: why"
+    std::vector<std::uint64_t>
+        damaged;  // indexes of those of `bad` that the disk has wrong: not what could not be opened
 };
 [[nodiscard]] Result<SegmentList> list_segments(const std::string& directory);
 

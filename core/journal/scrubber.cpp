@@ -67,11 +67,7 @@ bool Scrubber::scrub(std::size_t number) {
     const std::string& directory = options_.directories[number];
     const auto list = list_segments(directory);
     if (!list) return true;  // not there (yet): nothing to read
-    for (const auto& bad : list.value().bad) {
-        const std::string path = bad.substr(0, bad.find(": ", directory.size()));
-        if (const auto index = segment_index_of(std::string_view(path).substr(path.find_last_of('/') + 1)))
-            found_damage(number, *index);
-    }
+    for (const std::uint64_t index : list.value().damaged) found_damage(number, index);
     auto opened = Scanner::open(directory, {0});
     if (!opened) return true;
     Scanner& scanner = opened.value();

@@ -12,6 +12,8 @@ namespace weir::journal {
 namespace {
 
 constexpr std::size_t fill_bytes = 1U << 20;
+// In a segment made ahead there is at most what was being written when the life ended: looked for so far behind what was found last.
+constexpr std::uint64_t look_ahead_bytes = 16U << 20;
 constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
 constexpr std::string_view damaged_suffix = ".damaged";
 
@@ -21,6 +23,31 @@ std::vector<std::string> names_ending(const std::string& directory, std::string_
     std::erase_if(names, [&](const std::string& name) { return !name.ends_with(suffix); });
     std::sort(names.begin(), names.end());
     return names;
+}
+
+// The number between the last '-' and the suffix: when the file was set aside, in seconds since 1970.
+std::uint64_t set_aside_at(std::string_view name) {
+    std::uint64_t seconds = 0;
+    for (const char c : name.substr(std::min(name.find_last_of('-'), name.size() - 1) + 1)) {
+        if (c < '0' || c > '9') break;
+        seconds = seconds * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    return seconds;
+}
+
+// Those set aside in `directory`, the oldest first, whatever their index: a new lineage counts from 0 again.
+std::vector<std::string> set_aside(const std::string& directory, std::string_view suffix) {
+    auto names = names_ending(directory, suffix);
+    std::stable_sort(names.begin(), names.end(),
+                     [](const std::string& a, const std::string& b) { return set_aside_at(a) < set_aside_at(b); });
+    return names;
+}
+
+// Later than all that is there, whatever the clock says: no name twice, and the newest sorts last.
+std::string set_aside_time(const std::string& directory, std::string_view suffix) {
+    const auto names = set_aside(directory, suffix);
+    const auto now = static_cast<std::uint64_t>(::time(nullptr));
+    return std::to_string(names.empty() ? now : std::max(now, set_aside_at(names.back()) + 1));
 }
 
 }  // namespace
@@ -75,10 +102,9 @@ Status quarantine(const std::string& directory, std::uint64_t segment_index) {
     if (auto made = make_directory(place); !made) return made;
     const std::string name = segment_file_name(segment_index);
     const std::string from = directory + "/" + name;
-    const std::string to =
-        place + "/" + name.substr(0, name.size() - 4) + "-" + std::to_string(::time(nullptr)) + ".seg";
+    const std::string to = place + "/" + name.substr(0, name.size() - 4) + "-" + set_aside_time(place, ".seg") + ".seg";
     if (io::files().rename(from, to) != 0) return error_from_errno(errno, "rename " + from + " to " + to);
-    const auto names = names_ending(place, ".seg");
+    const auto names = set_aside(place, ".seg");
     for (std::size_t i = 0; i + quarantine_files_max < names.size(); ++i) {
         static_cast<void>(io::files().unlink(place + "/" + names[i]));
     }
@@ -110,30 +136,34 @@ Status SegmentFiles::adopt(const std::string& path, const SegmentHeader& header)
 
 Status SegmentFiles::cut_after(Position end) {
     const std::uint64_t tail_index = end.value / segment_bytes_;
-    for (const auto& name : names_ending(directory_, ".seg")) {
+    // The last first: on a full disk the one that was made ahead gives the room for what is cut from the tail.
+    auto names = names_ending(directory_, ".seg");
+    std::reverse(names.begin(), names.end());
+    for (const auto& name : names) {
         const auto index = segment_index_of(name);
         if (!index || *index < tail_index) continue;
         if (*index == tail_index) {
-            if (auto cut = cut_tail_segment(*index, end.value % segment_bytes_); !cut) return cut;
+            if (auto cut = cut_tail_segment(*index, end.value % segment_bytes_, segment_bytes_); !cut) return cut;
             continue;
         }
         // Made ahead before the last stop. It is made again, so that nothing in it can be of use to anyone.
         const std::string path = directory_ + "/" + name;
-        if (auto cut = cut_tail_segment(*index, segment_header_bytes); !cut) return cut;
+        if (auto cut = cut_tail_segment(*index, segment_header_bytes, look_ahead_bytes); !cut) return cut;
         if (io::files().unlink(path) != 0) return error_from_errno(errno, "unlink " + path);
     }
     trim_cut_files();
     return sync_directory(directory_);
 }
 
-Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset) {
+Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset, std::uint64_t look_bytes) {
     const std::string path = path_of(index);
     const PosixFile file(path, O_RDWR);
     if (!file.is_open()) return error_from_errno(errno, "open " + path);
     const std::uint64_t first_place = index * segment_bytes_;
     std::vector<std::byte> bytes(fill_bytes);
     std::uint64_t found_end = 0;
-    for (std::uint64_t at = offset; at < segment_bytes_; at += bytes.size()) {
+    for (std::uint64_t at = offset; at < std::min(segment_bytes_, std::max(offset, found_end) + look_bytes);
+         at += bytes.size()) {
         const auto count = file.read(bytes, at);
         if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
         for (std::size_t i = 0; i + sizeof(RecordHeader) <= static_cast<std::size_t>(count);
@@ -153,8 +183,8 @@ Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset)
         return error_from_errno(static_cast<int>(-count), "read " + path);
     }
     // Nothing is deleted on doubt: it was never acked, or it was damaged; a person can tell from the copy.
-    const std::string cut_path =
-        path.substr(0, path.size() - 4) + "-" + std::to_string(offset) + "-" + std::to_string(::time(nullptr)) + ".cut";
+    const std::string cut_path = path.substr(0, path.size() - 4) + "-" + std::to_string(offset) + "-" +
+                                 set_aside_time(directory_, ".cut") + ".cut";
     const PosixFile copy(cut_path, O_RDWR | O_CREAT);
     int code = copy.is_open() ? copy.write(cut, 0) : errno;
     if (code == 0) code = copy.sync();
@@ -167,7 +197,7 @@ Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset)
 }
 
 void SegmentFiles::trim_cut_files() const {
-    const auto names = names_ending(directory_, ".cut");
+    const auto names = set_aside(directory_, ".cut");
     for (std::size_t i = 0; i + cut_files_max < names.size(); ++i) {
         static_cast<void>(io::files().unlink(directory_ + "/" + names[i]));
     }

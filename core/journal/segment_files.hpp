@@ -43,7 +43,7 @@ class SegmentFiles {
   private:
     void clean_leftovers();
     [[nodiscard]] Status adopt(const std::string& path, const SegmentHeader& header) const;
-    [[nodiscard]] Status cut_tail_segment(std::uint64_t index, std::uint64_t offset);
+    [[nodiscard]] Status cut_tail_segment(std::uint64_t index, std::uint64_t offset, std::uint64_t look_bytes);
     void trim_cut_files() const;
     [[nodiscard]] int fill(const PosixFile& file) const;
     [[nodiscard]] int head(const PosixFile& file, const SegmentHeader& header) const;

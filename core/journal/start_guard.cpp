@@ -1,7 +1,10 @@
 #include "core/journal/start_guard.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <iterator>
 
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -24,22 +27,32 @@ std::string note_path(const std::string& directory) {
     return directory + "/starting";
 }
 
-// Reads one segment as a start would: 0, or the signal that reading it dies of.
-int read_apart(const std::string& directory, std::uint64_t segment_index, std::uint64_t segment_bytes) {
-    return io::files().try_apart(
+// What a process does to itself. Any other signal comes from outside (an operator, a supervisor, a kernel out of memory) and
+// says nothing against what was read.
+bool is_of_its_own(int signal) {
+    constexpr int own[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    return std::find(std::begin(own), std::end(own), signal) != std::end(own);
+}
+
+// Reads and uses one segment as a start would: 0, or the signal that doing so dies of.
+int start_apart(const std::string& directory, std::uint64_t segment_index, std::uint64_t segment_bytes,
+                const StartGuard::Use& use) {
+    const int signal = io::files().try_apart(
         [&] {
             auto scanner = Scanner::open(directory, {segment_index * segment_bytes});
             if (!scanner) return;
             while (const auto record = scanner.value().next()) {
                 if (record->position.value / segment_bytes > segment_index) return;
+                if (use) use(*record);
             }
         },
         trial_ms_max);
+    return is_of_its_own(signal) ? signal : 0;
 }
 
 }  // namespace
 
-Result<StartGuard> StartGuard::begin(const std::string& directory) {
+Result<StartGuard> StartGuard::begin(const std::string& directory, const Use& use) {
     StartGuard guard(directory);
     auto loaded = CheckpointFile::load(note_path(directory));
     if (!loaded) return loaded.error();
@@ -56,7 +69,7 @@ Result<StartGuard> StartGuard::begin(const std::string& directory) {
     const std::string path = directory + "/" + segment_file_name(note.segment_index);
     if (!list.value().segments.empty() && io::files().exists(path)) {
         const std::uint64_t segment_bytes = list.value().segments.front().header.segment_bytes;
-        const int died_of = read_apart(directory, note.segment_index, segment_bytes);
+        const int died_of = start_apart(directory, note.segment_index, segment_bytes, use);
         if (died_of != 0) {
             if (auto moved = quarantine(directory, note.segment_index); !moved) return moved.error();
             guard.fault_ = path + ": " + std::to_string(note.starts) + " starts died reading it, and a trial did (" +

@@ -3,7 +3,7 @@
 //   begin() ─▶ reading(segment) before its first byte is read ─▶ … ─▶ end()
 //
 // After `failed_starts_max` starts that died with the same segment in their hands, that segment is read once more in a process
-// of its own. If that one dies of it too, the segment goes to `quarantine/` and its events become a gap; if it comes through,
+// of its own, and its records used. If that one dies of it too, by a signal that it brought about, the segment goes to `quarantine/` and its events become a gap; if it comes through,
 // the deaths had another reason (a power cut, a supervisor without patience) and the segment stays.
 //
 // Files     DIR/starting.0 and .1 (journal::CheckpointFile).
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,10 +23,14 @@ inline constexpr std::uint32_t failed_starts_max = 3;
 // A trial that takes longer says nothing against the segment: a disk may hang.
 inline constexpr std::uint32_t trial_ms_max = 60'000;
 
+struct RecordView;
+
 class StartGuard {
   public:
+    // What a start does with a record, on state of its own: in a trial it is what may die, as much as the reading.
+    using Use = std::function<void(const RecordView&)>;
     // Judges the starts before this one. Fails where `directory` cannot be read or renamed in.
-    [[nodiscard]] static Result<StartGuard> begin(const std::string& directory);
+    [[nodiscard]] static Result<StartGuard> begin(const std::string& directory, const Use& use = {});
     // What was set aside: "PATH: why"; empty if nothing was.
     [[nodiscard]] const std::string& fault() const { return fault_; }
     // The segment's bytes are about to be read; on the disk when this returns. Does nothing for the same one again.

@@ -189,12 +189,16 @@ std::string_view text(Reason reason) noexcept {
             return "time_skew";
         case Reason::payload_not_json:
             return "payload_not_json";
+        case Reason::rule_failed:
+            return "rule_failed";
         case Reason::no_lane:
             return "no_lane";
         case Reason::number_gap:
             return "number_gap";
         case Reason::protocol:
             return "protocol";
+        case Reason::replay_holes:
+            return "replay_holes";
     }
     return unknown;
 }

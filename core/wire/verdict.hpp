@@ -36,10 +36,12 @@ enum class Reason : std::uint8_t {
     type_not_allowed = 18,
     time_skew = 19,
     payload_not_json = 20,
+    rule_failed = 21,  // a rule's expression does not hold
     // batch, ingress
     no_lane = 32,
     number_gap = 33,
     protocol = 34,
+    replay_holes = 35,  // a dead letter offered again, and too many not offered lie between those that were
 };
 [[nodiscard]] std::string_view text(StageId stage) noexcept;
 [[nodiscard]] std::string_view text(Reason reason) noexcept;

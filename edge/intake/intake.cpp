@@ -26,6 +26,7 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
                RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters)
     : io_(io),
       owner_(owner),
+      identity_(identity),
       listen_on_(config.listen.producers),
       connections_max_(config.listen.connections_max),
       hello_ns_max_(config.listen.hello_ms_max * ns_per_ms),

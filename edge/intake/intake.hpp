@@ -81,6 +81,7 @@ class Intake final : public Stage {
     void decode();
     void cache();
     void judge_numbered(EventRef& event);
+    void judge_replayed(EventRef& event, std::uint32_t seconds);
     void judge_unnumbered(EventRef& event, std::uint32_t seconds);
     void batch();
     void settle(const EventRef& event);
@@ -111,6 +112,7 @@ class Intake final : public Stage {
 
     io::Io& io_;
     std::uint8_t owner_;
+    SpoolIdentity identity_;
     std::vector<std::string> listen_on_;
     std::uint32_t connections_max_;
     std::uint64_t hello_ns_max_;

@@ -13,10 +13,41 @@ std::vector<std::string> lane_names(const EdgeConfig& config) {
     return names;
 }
 
+Expressions compiled(const EdgeConfig& config) {
+    auto expressions = Expressions::compile(config);
+    WEIR_ASSERT(expressions.ok());  // load_config has compiled them before
+    return std::move(expressions.value());
+}
+
 }  // namespace
 
+// One look at each event answers for rules and routes: its payload is read once.
+void Judgement::validate(std::span<EventRef> events, WallNs wall) noexcept {
+    rules::Judge* judge = judge_ ? &*judge_ : nullptr;
+    for (EventRef& event : events) {
+        if (event.verdict != Verdict::admitted) continue;
+        if (judge != nullptr) judge->begin({event.view});
+        validate_.judge_one(event, wall, judge);
+        if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge);
+    }
+}
+
+void Judgement::route(std::span<EventRef> events) noexcept {
+    if (expressions_.has_routes()) return;
+    for (EventRef& event : events) {
+        if (event.verdict == Verdict::admitted) route_.judge_one(event, nullptr);
+    }
+}
+
 Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes)
-    : validate_(config), route_(config, lanes), digest_(config.digest) {
+    : Judgement(config, lanes, compiled(config)) {}
+
+Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions)
+    : expressions_(std::move(expressions)),
+      validate_(config, expressions_),
+      route_(config, expressions_, lanes),
+      digest_(config.digest) {
+    if (!expressions_.is_empty()) judge_.emplace(expressions_.set());
     const LaneConfig defaults;
     for (const LaneState& lane : lanes) {
         const auto named = std::find_if(config.lanes.begin(), config.lanes.end(),

@@ -7,10 +7,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "edge/config.hpp"
+#include "edge/expressions.hpp"
 #include "edge/intake/route.hpp"
 #include "edge/intake/validate.hpp"
 
@@ -25,12 +27,16 @@ struct BatchLimits {
 class Judgement {
   public:
     Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes);
-    void validate(std::span<EventRef> events, WallNs wall) noexcept { validate_.judge(events, wall); }
-    void route(std::span<EventRef> events) noexcept { route_.judge(events); }
+    void validate(std::span<EventRef> events, WallNs wall) noexcept;
+    void route(std::span<EventRef> events) noexcept;
     [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by lane index
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
   private:
+    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions);
+
+    Expressions expressions_;
+    std::optional<rules::Judge> judge_;
     Validate validate_;
     Route route_;
     std::vector<BatchLimits> batch_limits_;

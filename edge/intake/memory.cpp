@@ -108,8 +108,10 @@ Status IntakeMemory::store_filter() const {
 
 void IntakeMemory::note(const wire::FrameView& frame, std::uint32_t seconds) {
     if (frame.header.tag != 0) {
-        if (frame.header.number != 0) producers_.recover(frame.header.tag - 1U, frame.header.number);
-        return;
+        const std::uint32_t slot = frame.header.tag - 1U;
+        if (frame.header.number != 0) producers_.recover(slot, frame.header.number);
+        // A letter that was applied is known by its source and id too: its producer may send it again.
+        if (slot >= producers_.count() || !producers_.is_replay(slot)) return;
     }
     if (frame.header.kind != wire::FrameKind::event) return;
     wire::EventView event;

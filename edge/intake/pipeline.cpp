@@ -90,13 +90,16 @@ void Intake::decode() {
 void Intake::cache() {
     const auto events = vector_.events();
     for (EventRef& event : events) {
-        if (event.verdict != Verdict::admitted || event.producer >= 0) continue;
+        if (event.verdict != Verdict::admitted) continue;
+        if (event.producer >= 0 && !producers_.is_replay(static_cast<std::uint32_t>(event.producer))) continue;
         event.fingerprint = filter_.fingerprint(event.view.source, event.view.id);
         filter_.prefetch(event.fingerprint);
     }
     const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
     for (EventRef& event : events) {
-        if (event.producer >= 0) {
+        if (event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer))) {
+            judge_replayed(event, seconds);
+        } else if (event.producer >= 0) {
             judge_numbered(event);
         } else {
             judge_unnumbered(event, seconds);
@@ -123,6 +126,33 @@ void Intake::judge_numbered(EventRef& event) {
             refuse(event.connection, wire::RefusalReason::number_gap, "a number was left out");
             return;
     }
+}
+
+// A dead letter that is offered again. Its number is taken only when it is applied, in the same batch: a crash forgets both or
+// neither. One that still fails is a reject, never another letter: the first one stays as it is.
+void Intake::judge_replayed(EventRef& event, std::uint32_t seconds) {
+    const auto slot = static_cast<std::uint32_t>(event.producer);
+    if (connections_[event.connection].session == Session::refused) {
+        event.fail(Verdict::dropped, wire::Reason::protocol, wire::StageId::cache);
+        return;
+    }
+    if (producers_.is_taken(slot, event.number)) {
+        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
+        return;
+    }
+    if (event.verdict == Verdict::dead_letter) event.verdict = Verdict::rejected;
+    if (event.verdict != Verdict::admitted) return;
+    // Another letter of the same event, or its producer's own retry, may have been applied already.
+    const bool is_known = filter_.contains(event.fingerprint, seconds);
+    if (producers_.take_replayed(slot, event.number) == ReplayVerdict::no_room) {
+        event.fail(Verdict::rejected, wire::Reason::replay_holes, wire::StageId::cache);
+        return;
+    }
+    if (is_known) {
+        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
+        return;
+    }
+    filter_.insert(event.fingerprint, seconds);
 }
 
 void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/wire/replay.hpp"
+
 namespace weir::edge {
 namespace {
 
@@ -29,7 +31,10 @@ std::optional<std::uint32_t> Producers::find(std::string_view name) const noexce
 
 std::optional<std::uint32_t> Producers::add(std::string_view name) noexcept {
     if (slots_.size() == slots_.capacity()) return std::nullopt;
-    slots_.emplace_back().name = wire::name_field<wire::producer_name_bytes_max>(name);
+    Slot& slot = slots_.emplace_back();
+    slot.name = wire::name_field<wire::producer_name_bytes_max>(name);
+    slot.is_replay = wire::is_replay_name(name);
+    if (slot.is_replay) std::swap(slot.above, replay_ranges_);
     return count() - 1;
 }
 
@@ -59,18 +64,34 @@ NumberVerdict Producers::take(std::uint32_t slot_index, std::uint64_t number) no
 
 void Producers::recover(std::uint32_t slot_index, std::uint64_t number) {
     if (slot_index >= slots_.size()) return;
-    Slot& slot = slots_[slot_index];
-    if (number <= slot.last_number) return;
+    (void)insert(slots_[slot_index], number, ranges_above_max);
+}
+
+bool Producers::is_taken(std::uint32_t slot_index, std::uint64_t number) const noexcept {
+    const Slot& slot = slots_[slot_index];
+    if (number <= slot.last_number) return true;
+    const auto next =
+        std::lower_bound(slot.above.begin() + static_cast<std::ptrdiff_t>(slot.above_head), slot.above.end(), number,
+                         [](const Range& range, std::uint64_t value) { return range.last < value; });
+    return next != slot.above.end() && next->first <= number;
+}
+
+ReplayVerdict Producers::take_replayed(std::uint32_t slot_index, std::uint64_t number) noexcept {
+    return insert(slots_[slot_index], number, replay_ranges_max) ? ReplayVerdict::fresh : ReplayVerdict::no_room;
+}
+
+bool Producers::insert(Slot& slot, std::uint64_t number, std::size_t ranges_max) {
+    if (number <= slot.last_number) return true;
     slot.above.erase(slot.above.begin(), slot.above.begin() + static_cast<std::ptrdiff_t>(slot.above_head));
     slot.above_head = 0;
     if (number == slot.last_number + 1) {
         slot.last_number = number;
         absorb(slot);
-        return;
+        return true;
     }
     auto next = std::lower_bound(slot.above.begin(), slot.above.end(), number,
                                  [](const Range& range, std::uint64_t value) { return range.last < value; });
-    if (next != slot.above.end() && next->first <= number) return;
+    if (next != slot.above.end() && next->first <= number) return true;
     const bool joins_next = next != slot.above.end() && next->first == number + 1;
     const bool joins_before = next != slot.above.begin() && std::prev(next)->last == number - 1;
     if (joins_before && joins_next) {
@@ -80,9 +101,12 @@ void Producers::recover(std::uint32_t slot_index, std::uint64_t number) {
         std::prev(next)->last = number;
     } else if (joins_next) {
         next->first = number;
-    } else if (slot.above.size() < ranges_above_max) {
+    } else if (slot.above.size() < ranges_max) {
         slot.above.insert(next, {number, number});
+    } else {
+        return false;
     }
+    return true;
 }
 
 std::size_t Producers::encoded_bytes() const noexcept {
@@ -110,6 +134,8 @@ bool Producers::decode(ConstBytes bytes) {
         Slot& slot = read.emplace_back();
         slot.name = stored.name;
         slot.last_number = stored.last_number;
+        slot.is_replay = wire::is_replay_name(wire::name_of(slot.name));
+        slot.above.reserve(slot.is_replay ? std::max<std::size_t>(replay_ranges_max, stored.ranges) : 0);
         std::uint64_t below = slot.last_number;
         for (std::uint64_t i = 0; i < stored.ranges; ++i, bytes = bytes.subspan(sizeof(Range))) {
             const Range range = slot.above.emplace_back(wire::load<Range>(bytes));

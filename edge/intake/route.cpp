@@ -13,7 +13,7 @@ std::uint8_t lane_index(const std::vector<LaneState>& lanes, std::string_view na
 
 }  // namespace
 
-Route::Route(const EdgeConfig& config, const std::vector<LaneState>& lanes)
+Route::Route(const EdgeConfig& config, const Expressions& expressions, const std::vector<LaneState>& lanes)
     : default_lane_(lane_index(lanes, "default")) {
     for (const RouteConfig& from : config.routes) {
         Compiled& route = routes_.emplace_back();
@@ -22,6 +22,7 @@ Route::Route(const EdgeConfig& config, const std::vector<LaneState>& lanes)
         route.keys = Patterns(from.keys);
         route.sources = Patterns(from.sources);
         route.priority_min = from.priority_min;
+        route.when = expressions.routes()[routes_.size() - 1];
         for (const FieldEquals& field : from.equals) {
             Equals& equals = route.equals.emplace_back();
             equals.in_data = field.path.starts_with(data_prefix);
@@ -44,7 +45,8 @@ bool Route::holds(const Equals& equals, const wire::EventView& event, Payload& p
     return value->raw == (value->kind == JsonKind::string ? equals.quoted : equals.value);
 }
 
-bool Route::matches(const Compiled& route, const wire::EventView& event, Payload& payload) noexcept {
+bool Route::matches(const Compiled& route, const wire::EventView& event, Payload& payload,
+                    rules::Judge* judge) noexcept {
     if (event.priority < route.priority_min || !route.types.matches(event.type) || !route.keys.matches(event.key) ||
         !route.sources.matches(event.source)) {
         return false;
@@ -52,19 +54,16 @@ bool Route::matches(const Compiled& route, const wire::EventView& event, Payload
     for (const Equals& equals : route.equals) {
         if (!holds(equals, event, payload)) return false;
     }
-    return true;
+    return !route.when || judge->holds(*route.when);
 }
 
-void Route::judge(std::span<EventRef> events) const noexcept {
-    for (EventRef& event : events) {
-        if (event.verdict != Verdict::admitted) continue;
-        event.lane = default_lane_;
-        Payload payload(event.view);
-        for (const Compiled& route : routes_) {
-            if (!matches(route, event.view, payload)) continue;
-            event.lane = route.lane;
-            break;
-        }
+void Route::judge_one(EventRef& event, rules::Judge* judge) const noexcept {
+    event.lane = default_lane_;
+    Payload payload(event.view);
+    for (const Compiled& route : routes_) {
+        if (!matches(route, event.view, payload, judge)) continue;
+        event.lane = route.lane;
+        return;
     }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "edge/config.hpp"
+#include "edge/expressions.hpp"
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/patterns.hpp"
 
@@ -15,8 +16,9 @@ namespace weir::edge {
 
 class Route {
   public:
-    Route(const EdgeConfig& config, const std::vector<LaneState>& lanes);
-    void judge(std::span<EventRef> events) const noexcept;
+    Route(const EdgeConfig& config, const Expressions& expressions, const std::vector<LaneState>& lanes);
+    // Gives one that is still admitted its lane. `judge`: of the expressions, begun with this event; null if there are none.
+    void judge_one(EventRef& event, rules::Judge* judge) const noexcept;
 
   private:
     struct Equals {
@@ -30,9 +32,11 @@ class Route {
         Patterns types, keys, sources;
         std::uint8_t priority_min = 0;
         std::vector<Equals> equals;
+        Expressions::Number when;
     };
     [[nodiscard]] static bool holds(const Equals& equals, const wire::EventView& event, Payload& payload) noexcept;
-    [[nodiscard]] static bool matches(const Compiled& route, const wire::EventView& event, Payload& payload) noexcept;
+    [[nodiscard]] static bool matches(const Compiled& route, const wire::EventView& event, Payload& payload,
+                                      rules::Judge* judge) noexcept;
 
     std::uint8_t default_lane_ = 0;
     std::vector<Compiled> routes_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/wire/replay.hpp"
 #include "edge/intake/intake.hpp"
 
 namespace weir::edge {
@@ -208,6 +209,18 @@ void Intake::take_hello(std::uint32_t index, const wire::FrameHeader& header, Co
     if (name.empty()) return welcome(connection);
     if (!wire::is_name(name, wire::producer_name_bytes_max)) {
         return no(wire::RefusalReason::name, "names are [a-z0-9-]{1,64}");
+    }
+    if (wire::is_replay_name(name)) {
+        const auto replay = wire::parse_replay_name(name);
+        if (!replay) return no(wire::RefusalReason::name, "names that begin with dead-letters- are those of replays");
+        if (replay->edge != identity_.edge_id) {
+            return no(wire::RefusalReason::name,
+                      "another edge's dead letters: only the one that set them aside knows which were applied");
+        }
+        if (replay->lineage != identity_.lineage) {
+            return no(wire::RefusalReason::name,
+                      "dead letters of an earlier spool of this edge: which were applied is not known");
+        }
     }
     auto slot = producers_.find(name);
     if (!slot) slot = producers_.add(name);

@@ -2,7 +2,7 @@
 
 namespace weir::edge {
 
-Validate::Validate(const EdgeConfig& config)
+Validate::Validate(const EdgeConfig& config, const Expressions& expressions)
     : allowed_types_(config.validate.allowed_types),
       ahead_ns_max_(config.validate.time_ahead_s_max * ns_per_second),
       behind_ns_max_(config.validate.time_behind_s_max * ns_per_second) {
@@ -13,6 +13,7 @@ Validate::Validate(const EdgeConfig& config)
         for (const RangeConfig& range : from.ranges) rule.ranges.push_back({compile(range.path), range.min, range.max});
         for (const Path& path : rule.require) rule.reads_data = rule.reads_data || path.field == Field::data;
         for (const Range& range : rule.ranges) rule.reads_data = rule.reads_data || range.path.field == Field::data;
+        rule.expressions = expressions.rules()[rules_.size() - 1];
     }
 }
 
@@ -76,7 +77,8 @@ bool Validate::is_within(const Range& range, const wire::EventView& event, Paylo
     return (!range.min || number >= *range.min) && (!range.max || number <= *range.max);
 }
 
-wire::Reason Validate::judge_rule(const Rule& rule, const wire::EventView& event, Payload& payload) noexcept {
+wire::Reason Validate::judge_rule(const Rule& rule, const wire::EventView& event, Payload& payload,
+                                  rules::Judge* judge) noexcept {
     // A payload that says it is something else than JSON has no fields to judge.
     const bool judges_data = rule.reads_data && payload.is_json_typed();
     if (judges_data && !payload.parses()) return wire::Reason::payload_not_json;
@@ -88,10 +90,15 @@ wire::Reason Validate::judge_rule(const Rule& rule, const wire::EventView& event
         if (range.path.field == Field::data && !judges_data) continue;
         if (!is_within(range, event, payload)) return wire::Reason::out_of_range;
     }
+    if (rule.expressions.must && !judge->holds(*rule.expressions.must)) {
+        // Of a payload that is not what it says nothing holds: that is the reason then.
+        const bool is_broken = judge->payload_state() == rules::PayloadState::broken;
+        return is_broken && payload.is_json_typed() ? wire::Reason::payload_not_json : wire::Reason::rule_failed;
+    }
     return wire::Reason::none;
 }
 
-void Validate::judge_one(EventRef& event, WallNs wall) const noexcept {
+void Validate::judge_one(EventRef& event, WallNs wall, rules::Judge* judge) const noexcept {
     const auto fail = [&](wire::Reason reason) { event.fail(Verdict::dead_letter, reason, wire::StageId::validate); };
     if (!allowed_types_.matches(event.view.type)) return fail(wire::Reason::type_not_allowed);
     const std::uint64_t time = event.view.time.value;
@@ -105,17 +112,13 @@ void Validate::judge_one(EventRef& event, WallNs wall) const noexcept {
     }
     Payload payload(event.view);
     for (std::size_t index = 0; index < rules_.size(); ++index) {
-        if (!rules_[index].types.matches(event.view.type)) continue;
-        const wire::Reason reason = judge_rule(rules_[index], event.view, payload);
+        const Rule& rule = rules_[index];
+        if (!rule.types.matches(event.view.type)) continue;
+        if (rule.expressions.when && !judge->holds(*rule.expressions.when)) continue;
+        const wire::Reason reason = judge_rule(rule, event.view, payload, judge);
         if (reason == wire::Reason::none) continue;
         event.rule = static_cast<std::uint16_t>(index + 1);
         return fail(reason);
-    }
-}
-
-void Validate::judge(std::span<EventRef> events, WallNs wall) const noexcept {
-    for (EventRef& event : events) {
-        if (event.verdict == Verdict::admitted) judge_one(event, wall);
     }
 }
 

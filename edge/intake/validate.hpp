@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "edge/config.hpp"
+#include "edge/expressions.hpp"
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/patterns.hpp"
 
@@ -16,9 +17,9 @@ namespace weir::edge {
 
 class Validate {
   public:
-    explicit Validate(const EdgeConfig& config);
-    // Judges those that are still admitted.
-    void judge(std::span<EventRef> events, WallNs wall) const noexcept;
+    Validate(const EdgeConfig& config, const Expressions& expressions);
+    // Judges one that is still admitted. `judge`: of the expressions, begun with this event; null if there are none.
+    void judge_one(EventRef& event, WallNs wall, rules::Judge* judge) const noexcept;
 
   private:
     enum class Field : std::uint8_t { id, type, source, key, time, priority, trace_id, content_type, data, unknown };
@@ -36,13 +37,13 @@ class Validate {
         std::vector<Path> require;
         std::vector<Range> ranges;
         bool reads_data = false;
+        Expressions::OfRule expressions;
     };
     [[nodiscard]] static Path compile(const std::string& path);
     [[nodiscard]] static bool is_there(const Path& path, const wire::EventView& event, Payload& payload) noexcept;
     [[nodiscard]] static bool is_within(const Range& range, const wire::EventView& event, Payload& payload) noexcept;
-    [[nodiscard]] static wire::Reason judge_rule(const Rule& rule, const wire::EventView& event,
-                                                 Payload& payload) noexcept;
-    void judge_one(EventRef& event, WallNs wall) const noexcept;
+    [[nodiscard]] static wire::Reason judge_rule(const Rule& rule, const wire::EventView& event, Payload& payload,
+                                                 rules::Judge* judge) noexcept;
 
     Patterns allowed_types_;
     std::uint64_t ahead_ns_max_;

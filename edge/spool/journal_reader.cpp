@@ -11,6 +11,11 @@
 namespace weir::edge {
 namespace {
 constexpr std::uint32_t head_bytes = sizeof(journal::RecordHeader) + sizeof(wire::BatchHeader);
+// Why nothing could be opened or read although the disk may be well: no reason to name anything as gone, however long it lasts.
+bool is_lack(int code) {
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == EAGAIN || code == EINTR || code == EACCES ||
+           code == EPERM;
+}
 // A buffer always holds the largest record whole, whatever the place in a block at which it begins.
 static_assert(read_buffer_bytes >= batch_buffer_bytes + journal::block_bytes);
 }  // namespace
@@ -69,7 +74,7 @@ bool JournalReader::pump(Position durable_end, MonotonicNs now) {
     }
     limit_ = durable_end;
     if (const int code = open_segment(segment_index); code != 0) {
-        if (code != ENOENT && try_again(now)) return false;
+        if (code != ENOENT && try_again(now, code)) return false;
         give_up(segment_index);
         return true;
     }
@@ -97,9 +102,9 @@ int JournalReader::open_segment(std::uint64_t segment_index) {
 }
 
 // A disk that fails for a while is no loss: what it holds is asked for again, and only in the end named as gone.
-bool JournalReader::try_again(MonotonicNs now) {
+bool JournalReader::try_again(MonotonicNs now, int code) {
     retry_at_ = now.plus_ns(read_retry_ns);
-    return ++failures_ < read_tries_max;
+    return is_lack(code) || ++failures_ < read_tries_max;
 }
 
 // What was in the rest of this segment is missing, which the next record's sequence will show. Not beyond what was durable: the
@@ -122,7 +127,7 @@ void JournalReader::on_completion(const io::Completion& completion) {
     WEIR_ASSERT(reading_);
     reading_ = false;
     if (completion.result <= 0) {
-        if (completion.result < 0 && try_again(io_.now())) return;
+        if (completion.result < 0 && try_again(io_.now(), -completion.result)) return;
         give_up(base_.value / segment_bytes_);
         return;
     }
@@ -162,7 +167,10 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
             continue;
         }
         if (at + record_bytes > filled_bytes) break;
-        if (chain_ && header.previous_crc != chain_->crc && !is_counted_) {
+        if (chain_ && header.previous_crc == chain_->crc) {
+            // Nothing lay between: a gap that the user finds here has another reason.
+            suspect_segment_.reset();
+        } else if (chain_ && !is_counted_) {
             count_damaged(suspect_segment_.value_or(chain_->end.value / segment_bytes_));
         }
         const ConstBytes body = bytes.subspan(head_bytes, batch.body_bytes);

@@ -21,7 +21,8 @@
 namespace weir::edge {
 
 inline constexpr std::uint32_t read_buffer_bytes = 1U << 20;
-// A read that fails with an error is tried so often, once a second, before what it asked for counts as damaged.
+// A read that fails with an error of the disk is tried so often, once a second, before what it asked for counts as damaged. Where
+// this process lacks something (descriptors, memory, permission) it is tried for ever.
 inline constexpr std::uint32_t read_tries_max = 60;
 inline constexpr std::uint64_t read_retry_ns = ns_per_second;
 inline constexpr std::uint32_t read_records_max =
@@ -85,7 +86,7 @@ class JournalReader {
         std::array<ReadRecord, read_records_max> records;
     };
     [[nodiscard]] int open_segment(std::uint64_t segment_index);
-    [[nodiscard]] bool try_again(MonotonicNs now);
+    [[nodiscard]] bool try_again(MonotonicNs now, int code);
     void give_up(std::uint64_t segment_index);
     void count_damaged(std::uint64_t segment_index);
     void parse(Buffer& buffer, std::uint32_t filled_bytes);

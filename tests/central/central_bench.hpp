@@ -123,6 +123,7 @@ struct LaneScript {
         head.first_sequence = next;
         head.count = count;
         head.previous_crc = previous_crc;
+        head.totals.accepted = head.totals.offered = head.last_sequence();
         return head;
     }
     Batch seal(wire::BatchHeader head, const Batch& body) {

@@ -254,6 +254,16 @@ TEST(EdgeConfig, RoutesAndRulesAreReadWhole) {
     EXPECT_EQ(loaded.config->rules[0].require, (std::vector<std::string>{"key", "data.fine"}));
 }
 
+TEST(EdgeConfig, AnExpressionsMistakeHasItsPlaceInTheFileAndInTheExpression) {
+    const std::string content = minimal_edge +
+                                "[[routes]]\nlane = \"default\"\nwhen = 'type == 5'\n"
+                                "[[rules]]\nmust = 'data.fine >'\n";
+    const auto errors = edge_errors(content);
+    ASSERT_EQ(errors.size(), 2U);
+    EXPECT_NE(errors[0].find("routes[0].when: at 1:6: "), std::string::npos) << errors[0];
+    EXPECT_NE(errors[1].find("rules[0].must: at 1:12: "), std::string::npos) << errors[1];
+}
+
 TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
     const TemporaryFile file(minimal_edge);
     const TemporaryFile same(minimal_edge);
@@ -267,7 +277,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 66U);
+    EXPECT_EQ(edge::known_config_keys().size(), 83U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -356,7 +366,7 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 29U);
+    EXPECT_EQ(central::known_config_keys().size(), 32U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {

@@ -46,5 +46,45 @@ TEST(Intake, AllocatesNothingWhileTenThousandEventsPass) {
     EXPECT_EQ(allocations, 0U);
 }
 
+TEST(Intake, AllocatesNothingWhileExpressionsJudge) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.lanes.push_back(LaneConfig{.name = "urgent"});
+    RuleConfig rule;
+    rule.when = R"(type like "read*")";
+    rule.must = R"(data.n < 10 && lower(default(data.name, "A")) == "a")";
+    config.rules = {rule};
+    RouteConfig route;
+    route.lane = "urgent";
+    route.when = "data.n == 1";
+    config.routes = {route};
+    IntakeBench bench(config);
+    bench.keeps_batches = false;
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("warm");
+    ASSERT_TRUE(producer.wait_acked(1));
+    allocations = 0;
+    for (int n = 0; n < 2000; ++n) producer.send_event(std::to_string(n), 0, n % 2 == 0 ? R"({"n":1})" : R"({"n":12})");
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_EQ(bench.counters.dead_letters_by_reason[static_cast<std::size_t>(wire::Reason::rule_failed)].get(), 1000U);
+    EXPECT_EQ(allocations, 0U);
+}
+
+TEST(Intake, AllocatesNothingWhileAReplayLeavesHoles) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.keeps_batches = false;
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled, "dead-letters-0000000000000007-north");
+    producer.send_event("warm", 10);
+    ASSERT_TRUE(producer.wait_acked(1));
+    allocations = 0;
+    for (std::uint64_t n = 1; n <= 2000; ++n) producer.send_event(std::to_string(n), 10 + 7 * n);
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_EQ(bench.counters.accepted.get(), 2001U);
+    EXPECT_EQ(allocations, 0U);
+}
+
 }  // namespace
 }  // namespace weir::edge::test

@@ -9,8 +9,8 @@
 
 #include "edge/intake/ack_book.hpp"
 #include "edge/intake/duplicate_filter.hpp"
+#include "edge/intake/judgement.hpp"
 #include "edge/intake/producers.hpp"
-#include "edge/intake/route.hpp"
 
 namespace weir::edge {
 namespace {
@@ -156,6 +156,47 @@ TEST(Producers, AHoleThatTheProducerGoesOnBehindIsClosed) {
     EXPECT_EQ(producers.take(slot, 10), NumberVerdict::fresh);
     EXPECT_EQ(producers.take(slot, 8), NumberVerdict::duplicate);
     EXPECT_EQ(producers.take(slot, 12), NumberVerdict::gap);
+}
+
+TEST(Producers, AReplayTakesEachNumberOnceInWhateverOrderAndAcrossItsStoredForm) {
+    std::mt19937 random(6);
+    for (int round = 0; round < 100; ++round) {
+        Producers producers(4);
+        const std::uint32_t slot = producers.add("dead-letters-0000000000000007-north").value();
+        ASSERT_TRUE(producers.is_replay(slot));
+        std::set<std::uint64_t> model;
+        for (int n = 0; n < 120; ++n) {
+            const std::uint64_t number = 1 + random() % 80;
+            ASSERT_EQ(producers.is_taken(slot, number), model.contains(number));
+            if (model.insert(number).second) {
+                ASSERT_EQ(producers.take_replayed(slot, number), ReplayVerdict::fresh);
+            }
+            if (n % 40 != 0) continue;
+            std::vector<std::byte> bytes;
+            producers.encode(bytes);
+            producers = Producers(4);
+            ASSERT_TRUE(producers.decode(bytes));
+            ASSERT_TRUE(producers.is_replay(slot));
+        }
+        for (std::uint64_t number = 1; number <= 100; ++number) {
+            ASSERT_EQ(producers.is_taken(slot, number), model.contains(number));
+        }
+    }
+}
+
+TEST(Producers, AReplayWithTooManyHolesTakesWhatClosesOneAndNothingElse) {
+    Producers producers(4);
+    const std::uint32_t slot = producers.add("dead-letters-0000000000000007-north").value();
+    for (std::uint64_t n = 1; n <= replay_ranges_max; ++n) {
+        ASSERT_EQ(producers.take_replayed(slot, 3 * n), ReplayVerdict::fresh);
+    }
+    const std::uint64_t beyond = 3 * replay_ranges_max + 3;
+    EXPECT_EQ(producers.take_replayed(slot, beyond), ReplayVerdict::no_room);
+    EXPECT_FALSE(producers.is_taken(slot, beyond));
+    EXPECT_EQ(producers.take_replayed(slot, 4), ReplayVerdict::fresh);
+    EXPECT_EQ(producers.take_replayed(slot, 5), ReplayVerdict::fresh);  // 3 to 6 are one range now
+    EXPECT_EQ(producers.take_replayed(slot, beyond), ReplayVerdict::fresh);
+    EXPECT_TRUE(producers.is_taken(slot, beyond));
 }
 
 TEST(Producers, GiveNoSlotBeyondTheirBound) {
@@ -361,11 +402,11 @@ TEST(Route, TheFirstThatMatchesNamesTheLane) {
     lanes[0].name = "default";
     lanes[1].name = "urgent";
     lanes[0].is_configured = lanes[1].is_configured = true;
-    const Route route(config, lanes);
+    Judgement judgement(config, lanes);
     const auto lane_of = [&](const wire::EventView& view) {
         EventRef event;
         event.view = view;
-        route.judge({&event, 1});
+        judgement.route({&event, 1});
         return event.lane;
     };
     wire::EventView view;

@@ -1,5 +1,8 @@
+#include <map>
 #include <set>
+#include <sstream>
 
+#include "edge/rule_tests.hpp"
 #include "tests/edge/intake_bench.hpp"
 
 namespace weir::edge::test {
@@ -268,6 +271,44 @@ TEST(Intake, CopiesEachEventOnceAndItsFrameUnchanged) {
     EXPECT_EQ(bench.intake->copied_bytes(), frames);
 }
 
+TEST(Intake, JudgesAndRoutesByExpressions) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.lanes.push_back(LaneConfig{.name = "urgent"});
+    RuleConfig rule;
+    rule.types = {"citation"};
+    rule.when = "has(data.fine)";
+    rule.must = "data.fine > 0 && data.fine <= 1000";
+    config.rules = {RuleConfig{.types = {"never"}, .require = {"data.x"}, .ranges = {}}, rule};
+    RouteConfig route;
+    route.lane = "urgent";
+    route.types = {"citation"};
+    route.when = R"(data.fine > 500 || data.state in ["NJ"])";
+    config.routes = {route};
+    IntakeBench bench(config);
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("small", 0, R"({"fine":5})", "citation");
+    producer.send_event("large", 0, R"({"fine":501})", "citation");
+    producer.send_event("state", 0, R"({"state":"NJ"})", "citation");
+    producer.send_event("too large", 0, R"({"fine":1001})", "citation");
+    producer.send_event("another type", 0, R"({"fine":1001})", "ride");
+    producer.send_event("broken", 0, R"({"fine":)", "citation");
+    ASSERT_TRUE(producer.wait_acked(6));
+    std::map<LaneId, std::uint64_t> events;
+    for (const StoredBatch& batch : bench.stored) {
+        events[batch.header.lane] += batch.header.count;
+        if (batch.header.lane != dead_letter_lane) continue;
+        const auto head = wire::load<wire::DeadLetterHead>(batch.body().subspan(sizeof(wire::FrameHeader)));
+        EXPECT_EQ(head.reason, wire::Reason::rule_failed);
+        EXPECT_EQ(head.rule, 2U);
+    }
+    // A payload that cannot be read has no fine: the rule does not judge it, and the route does not take it.
+    EXPECT_EQ(events[0], 3U);
+    EXPECT_EQ(events[1], 2U);
+    EXPECT_EQ(events[dead_letter_lane], 1U);
+}
+
 TEST(Intake, JudgesByANewConfigurationFromOneVectorToTheNextAndSaysSoInEachBatch) {
     IntakeDirectory directory;
     EdgeConfig config = IntakeBench::config_at(directory.path);
@@ -310,7 +351,7 @@ TEST(Intake, JudgesByANewConfigurationFromOneVectorToTheNextAndSaysSoInEachBatch
 TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {
     std::set<std::string> fixed;
     for (const auto& key : fixed_config_keys()) fixed.insert(key);
-    const std::vector<std::string> taken = {"validate", "rules", "routes", "lanes"};
+    const std::vector<std::string> taken = {"validate", "rules", "routes", "lanes", "tests"};
     const auto known = known_config_keys();
     for (const std::string& key : known) {
         const bool is_section = std::any_of(known.begin(), known.end(),
@@ -322,6 +363,52 @@ TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {
         fixed.erase(key);
     }
     EXPECT_TRUE(fixed.empty()) << *fixed.begin();
+}
+
+TEST(RuleTests, SayOfEachWhetherWhatItExpectsCameOut) {
+    EdgeConfig config;
+    config.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "urgent"}};
+    RuleConfig rule;
+    rule.must = "data.fine < 100";
+    config.rules = {rule};
+    RouteConfig route;
+    route.lane = "urgent";
+    route.when = "data.fine > 50";
+    config.routes = {route};
+    RuleTestConfig test;
+    test.name = "urgent";
+    test.type = "citation";
+    test.data = R"({"fine":51})";
+    test.verdict = "admitted";
+    test.lane = "urgent";
+    config.tests.push_back(test);
+    test.name = "wrong lane";
+    test.lane = "default";
+    config.tests.push_back(test);
+    test.name = "set aside";
+    test.data = R"({"fine":100})";
+    test.verdict = "dead_letter";
+    test.lane = "dead-letters";
+    test.reason = "rule_failed";
+    test.rule = 1;
+    config.tests.push_back(test);
+    test.name = "another rule";
+    test.rule = 2;
+    config.tests.push_back(test);
+    test.name = "admitted, against what it expects";
+    test.data = R"({"fine":1})";
+    test.lane = "";
+    config.tests.push_back(test);
+    std::ostringstream out;
+    const RuleTestCounts counts = run_rule_tests(config, out);
+    EXPECT_EQ(counts.passed, 2U);
+    EXPECT_EQ(counts.failed, 3U);
+    EXPECT_EQ(
+        out.str(),
+        "ok    urgent\nFAIL  wrong lane\n      lane: expected \"default\", got \"urgent\"\nok    set aside\n"
+        "FAIL  another rule\n      rule: expected \"2\", got \"1\"\nFAIL  admitted, against what it expects\n"
+        "      verdict: expected \"dead_letter\", got \"admitted\"\n      reason: expected \"rule_failed\", got \"\"\n"
+        "      rule: expected \"2\", got \"none\"\n");
 }
 
 TEST(Reload, NamesWhatCannotChangeWhileRunning) {

@@ -5,8 +5,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "bench/client.hpp"
 #include "core/base/clock.hpp"
+#include "core/client/producer_client.hpp"
 #include "core/io/address.hpp"
 #include "tests/fuzz/files.hpp"
 #include "tests/fuzz/input.hpp"
@@ -43,8 +43,8 @@ void must_be_events(ConstBytes heard) {
     }
 }
 
-void look_at(const bench::ProducerClient& client) {
-    const bench::ClientTotals& totals = client.totals();
+void look_at(const client::ProducerClient& client) {
+    const client::ClientTotals& totals = client.totals();
     WEIR_ASSERT(totals.acked <= totals.offered);
     WEIR_ASSERT(totals.acked == totals.accepted + totals.duplicates + totals.rejected);
     WEIR_ASSERT(client.unacked_count() >= totals.offered - totals.acked);
@@ -55,12 +55,12 @@ void look_at(const bench::ProducerClient& client) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
     static const Listener listener;
     fuzz::Input input(data, bytes);
-    bench::ClientOptions options;
+    client::ClientOptions options;
     options.to = listener.address();
     options.arena_bytes = 1U << 15;  // fewer events than events_max
     options.events_max = 32;
     options.reconnect_ms_min = options.reconnect_ms_max = 1;
-    bench::ProducerClient client(options);
+    client::ProducerClient client(options);
     std::uint64_t number = 0;
     const std::vector<std::byte> event(event_bytes, std::byte{'e'});
     const auto offer = [&] {

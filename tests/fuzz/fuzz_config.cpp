@@ -8,8 +8,7 @@
 #include "core/control/config_reader.hpp"
 #include "core/wire/batch.hpp"
 #include "edge/config.hpp"
-#include "edge/intake/route.hpp"
-#include "edge/intake/validate.hpp"
+#include "edge/intake/judgement.hpp"
 #include "tests/fuzz/files.hpp"
 #include "tests/fuzz/input.hpp"
 
@@ -49,8 +48,7 @@ void look_at(const edge::EdgeConfig& config) {
         WEIR_ASSERT(config.listen.allow_plaintext || control::is_loopback(producers));
     }
     // A route to a lane that is not there would end the edge at its start.
-    const edge::Route route(config, lanes);
-    const edge::Validate validate(config);
+    edge::Judgement judgement(config, lanes);
     wire::EventView event;
     event.id = "i";
     event.type = "violation.parking";
@@ -60,8 +58,8 @@ void look_at(const edge::EdgeConfig& config) {
     event.payload = R"({"fine":51.0,"where":{"zip":"19104"},"nothing":null})";
     edge::EventRef judged;
     judged.view = event;
-    validate.judge({&judged, 1}, {1'512'086'407'000'000'000});
-    if (judged.verdict == edge::Verdict::admitted) route.judge({&judged, 1});
+    judgement.validate({&judged, 1}, {1'512'086'407'000'000'000});
+    judgement.route({&judged, 1});
     WEIR_ASSERT(judged.lane < lanes.size());
     WEIR_ASSERT(judged.rule <= config.rules.size());
     const auto budget = edge::budget_of(config);

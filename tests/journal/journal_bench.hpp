@@ -128,6 +128,9 @@ class JournalBench {
     Found restart() {
         save();
         groups_.clear();
+        // The dead process releases nothing any more: a reader beside it may meet a segment going.
+        writer_.reset();
+        store_.reset();
         Found found = read_all(directory_.path());
         start(found.tail);
         return found;

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "core/journal/scrubber.hpp"
+#include "tests/journal/forwarded_files.hpp"
 #include "tests/journal/journal_bench.hpp"
 
 namespace weir::journal {
@@ -59,6 +60,26 @@ TEST(Scrubber, NamesASegmentWhoseHeadRotted) {
         {.directories = {bench.path()}, .on_damage = [&](std::size_t, std::uint64_t index) { told.push_back(index); }});
     EXPECT_TRUE(scrubber.round());
     EXPECT_EQ(told, std::vector<std::uint64_t>{0});
+}
+
+// A process that has no descriptor left for a while.
+class NoDescriptors final : public ForwardedFiles {
+  public:
+    int open(const std::string& path, int flags) override {
+        if (!path.ends_with(".seg")) return ForwardedFiles::open(path, flags);
+        errno = EMFILE;
+        return -1;
+    }
+};
+
+TEST(Scrubber, TakesWhatItCannotOpenForNoDamage) {
+    JournalBench bench;
+    fill(bench, 40);
+    NoDescriptors files;
+    const io::UseFiles in_use(files);
+    Scrubber scrubber({.directories = {bench.path()}});
+    EXPECT_TRUE(scrubber.round());
+    EXPECT_EQ(scrubber.counters().damaged_segments.get(), 0U);
 }
 
 TEST(Scrubber, KeepsToItsPaceAndEndsAtOnceWhenItIsStopped) {

@@ -1,72 +1,13 @@
-// The tools on a daemon's directory: every event as a line, every dead letter with its bytes, damage by its place.
+// The tools on a daemon's directory: every event as a line, damage by its place.
 #include <sstream>
 
 #include "core/control/journal_tools.hpp"
 #include "core/journal/checkpoint.hpp"
-#include "core/wire/event.hpp"
-#include "core/wire/verdict.hpp"
 #include "tests/journal/journal_bench.hpp"
+#include "tests/journal/letter_samples.hpp"
 
 namespace weir::journal {
 namespace {
-
-void add_frame(std::vector<std::byte>& body, wire::FrameKind kind, ConstBytes content) {
-    wire::FrameHeader frame;
-    frame.kind = kind;
-    frame.body_bytes = static_cast<std::uint32_t>(content.size());
-    const std::size_t at = body.size();
-    body.resize(at + wire::frame_bytes(frame.body_bytes));
-    wire::store(Bytes(body).subspan(at), frame);
-    std::copy(content.begin(), content.end(), body.begin() + static_cast<std::ptrdiff_t>(at + sizeof frame));
-}
-
-std::vector<std::byte> sealed(const std::vector<std::byte>& body, std::uint32_t count, Sequence first, LaneId lane,
-                              std::string_view lane_name) {
-    wire::BatchHeader header;
-    header.edge_id = wire::name_field<wire::edge_id_bytes_max>("north");
-    header.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane_name);
-    header.lane = lane;
-    header.lineage = 7;
-    header.epoch = 1;
-    header.first_sequence = first;
-    header.count = count;
-    wire::seal(header, body);
-    std::vector<std::byte> batch(sizeof header + body.size());
-    wire::store(Bytes(batch), header);
-    std::copy(body.begin(), body.end(), batch.begin() + sizeof header);
-    return batch;
-}
-
-std::vector<std::byte> event_batch(Sequence first, std::uint32_t count) {
-    wire::EventBuilder builder;
-    std::vector<std::byte> body;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const std::string id = "id-" + std::to_string(first + i);
-        wire::EventView event;
-        event.id = id;
-        event.type = "speeding";
-        event.source = "camera-1";
-        event.payload = R"({"fine":51.0})";
-        add_frame(body, wire::FrameKind::event, builder.build(event));
-    }
-    return sealed(body, count, first, 0, "default");
-}
-
-std::vector<std::byte> dead_letter_batch(std::string_view original) {
-    wire::DeadLetterHead head;
-    head.reason = wire::Reason::out_of_range;
-    head.stage = wire::StageId::validate;
-    head.rule = 3;
-    head.original_bytes = static_cast<std::uint32_t>(original.size());
-    head.received_wall_ns = 1'512'086'407'000'000'000;
-    head.producer = wire::name_field<64>("gate-1");
-    std::vector<std::byte> content(sizeof head + original.size());
-    wire::store(Bytes(content), head);
-    std::memcpy(content.data() + sizeof head, original.data(), original.size());
-    std::vector<std::byte> body;
-    add_frame(body, wire::FrameKind::dead_letter, content);
-    return sealed(body, 1, 1, dead_letter_lane, dead_letter_lane_name);
-}
 
 // A data_dir whose spool holds what the bench wrote.
 class ToolsTest : public testing::Test {
@@ -81,17 +22,13 @@ class ToolsTest : public testing::Test {
         out_.str({});
         return control::journal_command(verb, data_.path(), json, out_, err_);
     }
-    int dead_letters(std::string_view verb, bool json, const control::DeadLetterFilter& filter = {}) {
-        out_.str({});
-        return control::dead_letters_command(verb, data_.path(), json, filter, out_, err_);
-    }
     JournalBench bench_{8U << 20};
     Directory data_;
     std::ostringstream out_, err_;
 };
 
 TEST_F(ToolsTest, CatPrintsOneEventALineWithItsPlace) {
-    write({event_batch(1, 2), dead_letter_batch("junk"), event_batch(3, 1)});
+    write({event_batch(1, 2), letter_batch(1, {{.original = "junk"}}), event_batch(3, 1)});
     ASSERT_EQ(journal("cat", true), 0);
     std::string expected;
     for (const char* number : {"1", "2", "3"}) {
@@ -125,24 +62,9 @@ TEST_F(ToolsTest, LsSumsEachSegment) {
     EXPECT_NE(out_.str().find(R"("records":2,"events":3)"), std::string::npos);
 }
 
-TEST_F(ToolsTest, DeadLettersAreListedWithReasonAndShownWithTheirBytes) {
-    write({event_batch(1, 1), dead_letter_batch("ab\x01")});
-    ASSERT_EQ(dead_letters("ls", true), 0);
-    const std::string line = out_.str();
-    EXPECT_NE(line.find(R"("time":"2017-12-01T00:00:07Z","edge":"north","sequence":1)"), std::string::npos);
-    EXPECT_NE(line.find(R"("rule":3,"producer":"gate-1","bytes":3,"prefix":"ab.")"), std::string::npos);
-    ASSERT_EQ(dead_letters("show", true), 0);
-    EXPECT_NE(out_.str().find(R"("base64":"YWIB")"), std::string::npos);
-    ASSERT_EQ(dead_letters("show", false), 0);
-    EXPECT_NE(out_.str().find("  00000000  61 62 01 "), std::string::npos);
-    ASSERT_EQ(dead_letters("ls", false, {.sequence = 2, .edge = ""}), 0);
-    EXPECT_EQ(out_.str(), "");
-}
-
 TEST_F(ToolsTest, ADirectoryWithoutAJournalIsAnErrorOfItsOwn) {
     EXPECT_EQ(journal("cat", true), 2);
     EXPECT_EQ(journal("dance", true), 2);
-    EXPECT_EQ(dead_letters("ls", true), 2);
 }
 
 }  // namespace

@@ -10,17 +10,20 @@ CORE = {
     "ring": {"base"},
     "metrics": {"base"},
     "wire": {"base"},
+    "rules": {"base", "wire"},
     "io": {"base", "ring", "metrics", "wire"},
+    "client": {"base", "metrics", "wire", "io"},
     "pipeline": {"base", "ring", "metrics", "wire", "io"},
     "journal": {"base", "ring", "metrics", "wire", "io", "pipeline"},
-    "control": {"base", "ring", "metrics", "wire", "io", "pipeline", "journal"},
+    "control": {"base", "ring", "metrics", "wire", "io", "client", "pipeline", "journal"},
 }
 # Each third-party library enters at its seam and nowhere else in the product.
 SEAMS = {
     r"liburing\.h": {"core/io/uring_io.cpp"},
     r"boost/lockfree/.*": {"core/ring/ring.hpp"},
     r"concurrentqueue.*": {"core/ring/inbox.hpp"},
-    r"flatbuffers/.*|schemas/.*_generated\.h": {"core/wire/event.cpp"},
+    r"flatbuffers/reflection.*": {"core/rules/flat_schema.cpp"},
+    r"flatbuffers/(?!reflection).*|schemas/.*_generated\.h": {"core/wire/event.cpp"},
     r"toml\+\+/.*": {"core/control/config_reader.cpp"},
     r"boost/(beast|asio).*": {"core/control/admin.cpp"},
     r"spdlog/.*": {"core/control/log.cpp"},

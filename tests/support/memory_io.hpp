@@ -83,7 +83,10 @@ class MemoryIo final : public io::Io {
         for (auto& file : files_) {
             if (!file.is_open && file.is_saved_closed) continue;
             file.is_saved_closed = !file.is_open;
-            std::ofstream out(directory + "/" + std::filesystem::path(file.path).filename().string(), std::ios::binary);
+            const std::string path = directory + "/" + std::filesystem::path(file.path).filename().string();
+            // A segment exists before it is opened; one that was released meanwhile does not come back by this.
+            const bool is_segment = path.ends_with(".seg");
+            std::ofstream out(path, is_segment ? std::ios::binary | std::ios::in | std::ios::out : std::ios::binary);
             out.write(reinterpret_cast<const char*>(file.content.data()),
                       static_cast<std::streamsize>(file.content.size()));
         }

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@
 #include "core/wire/control.hpp"
 #include "core/wire/verdict.hpp"
 
-namespace weir::bench {
+namespace weir::client {
 
 struct ClientOptions {
     std::string to;
@@ -30,6 +31,8 @@ struct ClientOptions {
     std::size_t events_max = 1ULL << 17;    // unacked; a power of two
     std::uint64_t reconnect_ms_min = 20;
     std::uint64_t reconnect_ms_max = 1000;
+    // Told of each event's answer, once, from within pump(): its number, what became of it, and why where it was not taken.
+    std::function<void(std::uint64_t number, wire::AckStatus status, wire::Reason reason)> on_answer = {};
 };
 
 struct ClientTotals {
@@ -66,6 +69,8 @@ class ProducerClient {
     // The last number the edge knew of this producer when it was last connected.
     [[nodiscard]] std::uint64_t last_number() const { return last_number_; }
     [[nodiscard]] const ClientTotals& totals() const { return totals_; }
+    // What the edge, or the way to it, said last against us; empty: nothing.
+    [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
     [[nodiscard]] const Histogram& latency() const { return latency_; }
     [[nodiscard]] MonotonicNs last_ack() const { return last_ack_; }
 
@@ -75,6 +80,7 @@ class ProducerClient {
         std::uint32_t bytes = 0;
         bool is_acked = false;
         bool is_counted = true;
+        std::uint64_t number = 0;
         MonotonicNs intended{};
     };
     [[nodiscard]] Entry& entry(std::uint64_t index) { return entries_[index & (entries_.size() - 1)]; }
@@ -106,8 +112,9 @@ class ProducerClient {
     std::uint64_t backoff_ms_ = 0;
     MonotonicNs next_try_{};
     MonotonicNs last_ack_{};
+    std::string last_fault_;
     ClientTotals totals_;
     Histogram latency_;
 };
 
-}  // namespace weir::bench
+}  // namespace weir::client

@@ -1,4 +1,4 @@
-#include "bench/client.hpp"
+#include "core/client/producer_client.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
 
-namespace weir::bench {
+namespace weir::client {
 namespace {
 
 constexpr std::size_t receive_bytes = 1U << 20;
@@ -51,7 +51,7 @@ bool ProducerClient::offer(ConstBytes event, std::uint64_t number, MonotonicNs i
     const std::uint64_t bytes = wire::frame_bytes(body_bytes);
     if (arena_end_ - arena_begin_ + bytes > arena_.size() || end_ - begin_ == entries_.size()) return false;
     if (is_welcome_ && end_ >= credit_events_) return false;
-    entry(end_) = Entry{arena_end_, static_cast<std::uint32_t>(bytes), false, is_counted, intended};
+    entry(end_) = Entry{arena_end_, static_cast<std::uint32_t>(bytes), false, is_counted, number, intended};
     ++end_;
     const wire::FrameHeader header{body_bytes, 0, wire::FrameKind::event, 0, number};
     constexpr std::array<std::byte, wire::frame_alignment> zeros{};
@@ -99,6 +99,7 @@ Status ProducerClient::try_connect(MonotonicNs now) {
         if (fault == EINPROGRESS && ::poll(&watched, 1, welcome_ms_max) == 1)
             ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &fault, &bytes);
         if (fault != 0) {
+            last_fault_ = error_from_errno(fault, "connect " + options_.to).what;
             ::close(fd_);
             fd_ = -1;
             return Done{};
@@ -210,6 +211,7 @@ Status ProducerClient::take_frame(const wire::FrameHeader& header, ConstBytes bo
         const std::string why =
             std::string(wire::text(refusal.reason)) + ": " + std::string(wire::name_of(refusal.detail));
         disconnect();
+        last_fault_ = why;
         if (!is_passing(refusal.reason)) return Error{EPROTO, "the edge refused: " + why};
         next_try_ = now.plus_ns(options_.reconnect_ms_max * ns_per_ms / 4);
         return Done{};
@@ -255,6 +257,9 @@ void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {
         if (one.is_acked) continue;
         one.is_acked = true;
         ++fresh;
+        if (options_.on_answer) {
+            options_.on_answer(one.number, range.status, static_cast<wire::Reason>(range.reason));
+        }
         if (one.is_counted) latency_.record(now.since(one.intended));
     }
     totals_.acked += fresh;
@@ -273,4 +278,4 @@ void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {
     }
 }
 
-}  // namespace weir::bench
+}  // namespace weir::client

@@ -1,0 +1,66 @@
+#include "edge/rule_tests.hpp"
+
+#include <ostream>
+
+#include "core/base/clock.hpp"
+#include "core/base/time_text.hpp"
+#include "edge/intake/judgement.hpp"
+
+namespace weir::edge {
+namespace {
+
+std::vector<LaneState> lane_states_of(const EdgeConfig& config) {
+    std::vector<LaneState> lanes;
+    for (const LaneConfig& lane : config.lanes) {
+        LaneState& state = lanes.emplace_back();
+        state.id = static_cast<LaneId>(lanes.size() - 1);
+        state.name = lane.name;
+        state.is_configured = true;
+    }
+    return lanes;
+}
+
+wire::EventView event_of(const RuleTestConfig& test) {
+    wire::EventView event;
+    event.id = test.id;
+    event.type = test.type;
+    event.source = test.source;
+    event.key = test.key;
+    event.content_type = test.content_type;
+    event.payload = test.data;
+    event.priority = test.priority;
+    if (!test.time.empty()) event.time = parse_time(test.time).value_or(WallNs{});  // checked when it was read
+    return event;
+}
+
+}  // namespace
+
+RuleTestCounts run_rule_tests(const EdgeConfig& config, std::ostream& out) {
+    Judgement judgement(config, lane_states_of(config));
+    RuleTestCounts counts;
+    for (const RuleTestConfig& test : config.tests) {
+        EventRef event;
+        event.view = event_of(test);
+        // An event that says its time meets the skew limits as it would at that moment.
+        judgement.validate({&event, 1}, event.view.time.value != 0 ? event.view.time : wall_now());
+        judgement.route({&event, 1});
+        const bool is_admitted = event.verdict == Verdict::admitted;
+        std::string wrong;
+        const auto expect = [&](std::string_view what, std::string_view wanted, std::string_view got) {
+            if (wanted.empty() || wanted == got) return;
+            wrong += "      " + std::string(what) + ": expected \"" + std::string(wanted) + "\", got \"" +
+                     std::string(got) + "\"\n";
+        };
+        expect("verdict", test.verdict, is_admitted ? "admitted" : "dead_letter");
+        expect("lane", test.lane, is_admitted ? std::string_view(config.lanes[event.lane].name) : "dead-letters");
+        expect("reason", test.reason, is_admitted ? "" : wire::text(event.reason));
+        if (test.rule != 0 && (is_admitted || test.rule != event.rule)) {
+            expect("rule", std::to_string(test.rule), is_admitted ? "none" : std::to_string(event.rule));
+        }
+        ++(wrong.empty() ? counts.passed : counts.failed);
+        out << (wrong.empty() ? "ok    " : "FAIL  ") << test.name << "\n" << wrong;
+    }
+    return counts;
+}
+
+}  // namespace weir::edge
