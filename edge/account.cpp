@@ -149,6 +149,18 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
           spool.poisoned_errno.get());
     gauge("weir_edge_uplink_connected", "1 while a session with a central is agreed", spool.is_connected.get());
     gauge("weir_edge_uplink_endpoint", "Which of the configured centrals, from 0", spool.endpoint.get());
+    for (std::size_t index = 0; index < facts.centrals.size(); ++index) {
+        text.gauge("weir_edge_uplink_breaker",
+                   "0 closed, 1 half open, 2 open: left alone while another one may be tried",
+                   {{"central", facts.centrals[index]}}, static_cast<double>(spool.breakers[index].get()));
+    }
+    total("weir_edge_uplink_switch_overs_total", "Sessions agreed with another central than the one before",
+          spool.switch_overs);
+    total("weir_edge_uplink_returns_total", "Of them, to a more preferred central that had answered for long enough",
+          spool.returns);
+    total("weir_edge_uplink_probes_total", "Times that a more preferred central was asked whether it is there",
+          spool.probes);
+    total("weir_edge_uplink_probes_answered_total", "Of them, with an answer", spool.probes_answered);
     gauge("weir_edge_uplink_last_refusal", "Reason that ended the last session, 0 while one is agreed",
           spool.last_refusal.get());
     total("weir_edge_uplink_sessions_total", "Sessions agreed", spool.sessions);
@@ -157,6 +169,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_uplink_batches_read_back_total", "Batches sent from disk", spool.resent_batches);
     total("weir_edge_uplink_batches_acked_total", "Batches acked", spool.acked_batches);
     total("weir_edge_uplink_gap_events_total", "Sequences that central got a gap for", spool.gap_events);
+    total("weir_edge_uplink_elsewhere_events_total", "Sequences named to a central as delivered to another one",
+          spool.elsewhere_events);
     total("weir_edge_uplink_central_behind_total", "Sessions in which central had less than it had acked",
           spool.central_behind);
     total("weir_edge_uplink_central_ahead_total", "Sessions in which central had more than is here",

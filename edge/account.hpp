@@ -37,6 +37,7 @@ struct DaemonFacts {
     std::string_view edge_id;
     std::string io_name;  // of intake's runner: what the kernel allowed
     const journal::ScrubCounters& scrub;
+    const std::vector<std::string>& centrals;  // in order of preference
     // No default: one that is left out does not compile.
     const std::uint64_t quarantined;
     const std::uint64_t reloads_refused;

@@ -99,8 +99,15 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     table.number("reconnect_ms_max", uplink.reconnect_ms_max, Bounds{1, 10 * minute_ms, "ms"});
     table.number("ping_ms", uplink.ping_ms, Bounds{10, minute_ms, "ms"});
     table.number("silent_ms_max", uplink.silent_ms_max, Bounds{20, 10 * minute_ms, "ms"});
+    table.number("breaker_failures", uplink.breaker_failures, Bounds{1, 1000, "failures"});
+    table.number("breaker_ms", uplink.breaker_ms, Bounds{1, 10 * minute_ms, "ms"});
+    table.number("return_ms", uplink.return_ms, Bounds{10, 24 * 60 * minute_ms, "ms"});
+    table.number("return_stable_ms", uplink.return_stable_ms, Bounds{0, 60 * minute_ms, "ms"});
     check_addresses(table, "centrals", uplink.centrals,
                     {.allow_plaintext = uplink.allow_plaintext, .allow_key = "uplink.allow_plaintext"});
+    if (uplink.centrals.size() > centrals_max) {
+        table.fault("centrals", "has more than " + std::to_string(centrals_max) + " entries");
+    }
     if (uplink.reconnect_ms_max < uplink.reconnect_ms_min) {
         table.fault("reconnect_ms_max", "must not be less than uplink.reconnect_ms_min, " +
                                             std::to_string(uplink.reconnect_ms_min) + " ms");

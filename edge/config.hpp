@@ -77,7 +77,13 @@ struct EdgeConfig {
         std::uint64_t reconnect_ms_min = 100;
         std::uint64_t reconnect_ms_max = 10'000;
         std::uint64_t ping_ms = 1000;        // silence after which a ping is sent
-        std::uint64_t silent_ms_max = 3000;  // silence after which central counts as gone
+        std::uint64_t silent_ms_max = 2500;  // silence after which central counts as gone
+        // A central that failed so often in a row is not tried for so long while another one may be.
+        std::uint32_t breaker_failures = 5;
+        std::uint64_t breaker_ms = 5000;
+        // How often a more preferred central is looked for, and how long it must answer before it is gone back to.
+        std::uint64_t return_ms = 30'000;
+        std::uint64_t return_stable_ms = 10'000;
     } uplink;
     struct {
         std::vector<std::string> allowed_types;  // empty = any

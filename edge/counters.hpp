@@ -15,6 +15,7 @@
 namespace weir::edge {
 
 inline constexpr std::size_t lanes_max = wire::hello_lanes_max;
+inline constexpr std::size_t centrals_max = 16;  // that one edge may be told of
 
 struct alignas(64) IntakeCounters {  // writer: intake runner
     Counter offered, accepted, duplicates, rejected;
@@ -36,8 +37,13 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter journal_bytes_needed;  // of those held: not those that are only kept for a central that may lose them
     Counter journal_bytes_held, journal_bytes_written, appends, checkpoint_failures, checkpoints;
     Counter is_connected, sessions, sent_batches, resent_batches, acked_batches, refusals, endpoint, poisoned_errno;
+    std::array<Counter, centrals_max> breakers;  // BreakerState, index: order of uplink.centrals
+    Counter switch_overs;                        // sessions agreed with another central than the one before
+    Counter returns;                             // of them, those to a more preferred one that answered probes
+    Counter probes, probes_answered;
     Counter credit_bytes_left, unacked_batches;
     Counter gap_events;                     // sequences that central got a gap batch for, acked
+    Counter elsewhere_events;               // of sequences named to a central as delivered to another one, acked
     Counter last_refusal;                   // wire::RefusalReason that ended the last session; 0 once one is agreed
     Counter central_behind, central_ahead;  // sessions in which central had less than acked, or more than is here
     Counter damaged_records, read_back_bytes;

@@ -2,6 +2,7 @@
 
 #include <cinttypes>
 #include <cstring>
+#include <utility>
 
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
@@ -86,6 +87,9 @@ std::string thread_plan_text(const EdgeConfig& config) {
 // What the control loop said last: a line is written only when something changes.
 struct Told {
     bool is_connected = false;
+    std::array<std::uint64_t, centrals_max> breakers{};
+    std::uint64_t switch_overs = 0;
+    std::uint64_t returns = 0;
     bool was_connected = false;
     std::uint64_t refusals = 0;
     std::uint64_t last_refusal = 0;
@@ -114,6 +118,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] int run();
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
+    void tell_centrals();
     void reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
@@ -286,10 +291,33 @@ int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     return 0;
 }
 
+// Which centrals are left alone, and which one is in use instead of which.
+void EdgeDaemon::Parts::tell_centrals() {
+    const SpoolCounters& spool = counters.spool;
+    for (std::size_t index = 0; index < config.uplink.centrals.size(); ++index) {
+        const std::uint64_t state = spool.breakers[index].get();
+        if (state == std::exchange(told.breakers[index], state)) continue;
+        if (state == static_cast<std::uint64_t>(BreakerState::half_open)) continue;  // the way back tells at its end
+        const bool is_open = state == static_cast<std::uint64_t>(BreakerState::open);
+        control::log(is_open ? control::LogLevel::warn : control::LogLevel::info,
+                     is_open ? "breaker_open" : "breaker_closed",
+                     {{"edge", config.edge_id}, {"central", config.uplink.centrals[index]}});
+    }
+    const std::uint64_t switch_overs = spool.switch_overs.get(), returns = spool.returns.get();
+    if (switch_overs == told.switch_overs) return;
+    control::log_warn("uplink_switched", {{"edge", config.edge_id},
+                                          {"central", config.uplink.centrals[spool.endpoint.get()]},
+                                          {"times", switch_overs - told.switch_overs},
+                                          {"returns", returns - told.returns}});
+    told.switch_overs = switch_overs;
+    told.returns = returns;
+}
+
 void EdgeDaemon::Parts::tell_changes() {
     const SpoolCounters& spool = counters.spool;
     const std::string& edge = config.edge_id;
     const std::string& central = config.uplink.centrals[spool.endpoint.get()];
+    tell_centrals();
     const bool is_connected = spool.is_connected.get() != 0;
     if (is_connected != told.is_connected) {
         told.is_connected = is_connected;
@@ -374,8 +402,12 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     if (target == "/metrics") {
         return {.content_type = std::string(control::metrics_content_type),
                 .body = metrics_text(counters, lanes,
-                                     {config.edge_id, intake_runner.io_name(), scrubber->counters(),
-                                      segments->quarantined(), reloads_refused.load(std::memory_order_relaxed)})};
+                                     {.edge_id = config.edge_id,
+                                      .io_name = std::string(intake_runner.io_name()),
+                                      .scrub = scrubber->counters(),
+                                      .centrals = config.uplink.centrals,
+                                      .quarantined = segments->quarantined(),
+                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed)})};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

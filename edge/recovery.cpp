@@ -183,6 +183,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
         start.identity.lineage = checkpoint->lineage;
         start.identity.epoch = checkpoint->epoch;
         lanes = checkpoint->lanes;
+        start.centrals = checkpoint->centrals;
         known_until = checkpoint->durable;
     } else if (!segments.empty()) {
         start.identity.lineage = segments.front().header.journal_id;
@@ -252,6 +253,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
     begun.delivered = start.delivered;
     begun.trimmed = start.kept_from;
     begun.lanes = start.lanes;
+    begun.centrals = start.centrals;
     journal::CheckpointFile file(spool_checkpoint_path(config.data_dir), loaded.value().serial);
     if (auto stored = file.store_now(encode(begun)); !stored) return stored.error();
     guard.value().end();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/journal/record.hpp"
+#include "core/wire/control.hpp"
 
 namespace weir::central::audit {
 namespace {
@@ -126,7 +127,7 @@ void Audit::take(std::size_t journal, const wire::BatchHeader& batch, std::uint3
         log.newest = batch;
         ++log.batches;
     } else {
-        log.gaps.add(range);
+        (batch.flags == wire::gap_elsewhere ? log.elsewhere : log.gaps).add(range);
     }
 }
 
@@ -237,14 +238,33 @@ Report Audit::close() {
     return report;
 }
 
+// A central that is not among those that the edge remembers is taken for the one that it had before it remembered any.
+Audit::Acked Audit::acked(const Stream& stream) const {
+    if (!stream.edge) return {};
+    Acked acked;
+    const std::uint32_t identity = central_id_ == 0 ? 0 : wire::central_identity(central_id_);
+    const auto is_here = [&](const CentralAck& one) { return one.identity == identity; };
+    if (std::any_of(stream.edge->acks.begin(), stream.edge->acks.end(), is_here)) {
+        for (const CentralAck& one : stream.edge->acks) {
+            Sequence& last = is_here(one) ? acked.here : acked.elsewhere;
+            last = std::max(last, one.last_sequence);
+        }
+    }
+    if (stream.edge->delivered_sequence > acked.elsewhere) {
+        acked.here = std::max(acked.here, stream.edge->delivered_sequence);
+    }
+    return acked;
+}
+
 // The account: every number that is known of is an event at central, in a gap, held, or missing.
 void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
     const Log& central = stream.central;
-    const Sequence delivered = stream.edge ? stream.edge->delivered_sequence : 0;
+    const auto [delivered, elsewhere] = acked(stream);
     const Sequence at_central =
         std::max({central.all.last(), stream.checkpoint_last, delivered, stream.central_had, stream.released_last});
+    const Sequence settled = std::max(at_central, elsewhere);
     const Sequence known =
-        std::max({at_central, stream.spool.all.last(), stream.spool_had, stream.edge ? stream.edge->last_sequence : 0});
+        std::max({settled, stream.spool.all.last(), stream.spool_had, stream.edge ? stream.edge->last_sequence : 0});
     if (stream.released_last > 0) report.expired = central.all.missing({1, stream.released_last});
     for (const Range& hole : central.all.missing({stream.released_last + 1, at_central})) {
         const bool is_end = hole.first > central.all.last();
@@ -265,16 +285,18 @@ void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
         }
         report.missing.push_back(hole);
     }
-    for (const Range& hole : stream.spool.all.missing({at_central + 1, known})) {
+    for (const Range& hole : stream.spool.all.missing({settled + 1, known})) {
         fault(FaultKind::lost, key, stream, hole, place_before(stream.spool, hole.first),
               "neither at central nor in the spool");
         report.missing.push_back(hole);
     }
-    report.held = stream.spool.all.common({at_central + 1, known});
+    report.held = stream.spool.all.common({settled + 1, known});
     report.batches = central.batches;
     report.events = central.events.count();
     report.duplicates = central.duplicates;
     report.gaps = central.gaps.all();
+    report.elsewhere = central.elsewhere.all();
+    if (settled > at_central) report.elsewhere.push_back({at_central + 1, settled});
     report.last_sequence = central.all.last();
     report.known_sequence = known;
     report.has_spool = stream.spool_journal.has_value();
@@ -304,8 +326,10 @@ void Audit::judge_spool(const StreamKey& key, Stream& stream) {
                   "central has them; the spool, which must still keep them, has not");
         }
         // What a gap at central stands for is accounted: the edge itself has said that it is gone.
-        if (!stream.central.gaps.common(hole).empty()) state.has_gap = true;
-        if (count_of(stream.central.gaps.common(hole)) != hole.count()) state.has_fault = true;
+        const std::uint64_t named =
+            count_of(stream.central.gaps.common(hole)) + count_of(stream.central.elsewhere.common(hole));
+        if (named > 0) state.has_gap = true;
+        if (named != hole.count()) state.has_fault = true;
     }
 }
 

@@ -1,7 +1,7 @@
 // Audit: recomputes the account from records as they were seen on disk: is every event that was ever numbered in
 // central's journal, in a GAP, or still held by its edge? Pure: no file, no clock.
 //
-//   sequences of a stream = events + gap + expired + held + residue          residue 0 = accounted
+//   sequences of a stream = events + gap + elsewhere + expired + held + residue          residue 0 = accounted
 //
 // A stream is one (edge, lineage, lane, part). What numbers exist is known from central's records, its checkpoint, and,
 // where an edge's directory is given, from its spool and its spool-checkpoint.
@@ -67,7 +67,9 @@ struct StreamReport {
     std::uint64_t events = 0;      // in central's journal, each number once
     std::uint64_t duplicates = 0;  // numbers seen again there
     std::vector<Range> gaps;
-    std::vector<Range> expired;                                  // released by central's retention
+    std::vector<Range> expired;  // released by central's retention
+    std::vector<Range>
+        elsewhere;  // delivered to another central, as the edge has named them here or its checkpoint knows
     std::vector<Range> missing;                                  // at central, or lost
     std::vector<Range> held;                                     // in the spool, beyond central's last sequence
     Sequence last_sequence = 0;                                  // at central
@@ -111,6 +113,8 @@ class Audit {
                        std::uint32_t header_crc);
     // What central wrote down of dead letters before it released them: numbers up to here that its journal has not, it had.
     void central_released(const StreamKey& key, std::string_view lane_name, Sequence last_sequence);
+    // Whose journal is audited: of an edge with several centrals, only its acks count. 0: not known.
+    void central_is(std::uint64_t journal_id) { central_id_ = journal_id; }
     // What a spool-checkpoint says of a stream; both journals were read after it.
     void edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane);
     // A record that lies where no reader finds it: the journal had it once.
@@ -134,7 +138,7 @@ class Audit {
     };
     static_assert(sizeof(Mark) == 32);
     struct Log {  // one side's records of a stream
-        RangeSet all, events, gaps;
+        RangeSet all, events, gaps, elsewhere;
         std::vector<Mark> marks;
         std::uint64_t batches = 0;
         std::uint64_t duplicates = 0;
@@ -151,6 +155,10 @@ class Audit {
         Sequence released_last = 0;
         std::optional<EdgeLane> edge;
     };
+    struct Acked {  // to an edge
+        Sequence here = 0;
+        Sequence elsewhere = 0;  // by any other central
+    };
     struct SpoolState {  // of one spool's holes
         bool has_gap = false;
         bool has_fault = false;
@@ -159,6 +167,7 @@ class Audit {
     void follow(const StreamKey& key, Stream& stream, Log& log, const Mark& mark, const wire::BatchHeader& batch);
     void check_totals(const StreamKey& key, Stream& stream, const Log& log, const Mark& mark,
                       const wire::BatchHeader& batch);
+    [[nodiscard]] Acked acked(const Stream& stream) const;
     void judge(const StreamKey& key, Stream& stream, StreamReport& report);
     void judge_spool(const StreamKey& key, Stream& stream);
     void judge_identity(const StreamKey& key, Stream& stream);
@@ -177,6 +186,7 @@ class Audit {
     std::vector<Fault> faults_;
     std::vector<std::string> notes_;
     bool was_central_read_ = false;
+    std::uint64_t central_id_ = 0;
 };
 
 }  // namespace weir::central::audit

@@ -88,6 +88,7 @@ std::string stream_line(const StreamReport& one, bool json) {
             .number("dead_letters", is_dead_lane(one) ? one.events : 0);
         line.number("batches", one.batches).number("gap", count_of(one.gaps)).ranges("gap_ranges", one.gaps);
         line.number("expired", count_of(one.expired));
+        line.number("elsewhere", count_of(one.elsewhere)).ranges("elsewhere_ranges", one.elsewhere);
         line.number("duplicates", one.duplicates);
         line.number("missing", count_of(one.missing)).ranges("missing_ranges", one.missing);
         line.number("last_sequence", one.last_sequence).number("known_sequence", one.known_sequence);
@@ -108,6 +109,7 @@ std::string stream_line(const StreamReport& one, bool json) {
     text += "  gap " + ranges_text(one.gaps);
     if (!one.expired.empty()) text += "  expired " + ranges_text(one.expired);
     text += plain("duplicates", one.duplicates);
+    if (!one.elsewhere.empty()) text += "  elsewhere " + ranges_text(one.elsewhere);
     text += "  missing " + ranges_text(one.missing);
     text += one.has_spool ? "  held " + ranges_text(one.held) : "  held ?";
     text += plain("residue", one.residue()) + "\n    the edge's totals: accepted " + std::to_string(totals.accepted);
@@ -143,10 +145,11 @@ std::string fault_line(const Fault& fault, bool json) {
 }
 
 std::string sum_line(const Report& report, bool json) {
-    std::uint64_t events = 0, letters = 0, gap = 0, duplicates = 0, missing = 0, held = 0, expired = 0;
+    std::uint64_t events = 0, letters = 0, gap = 0, elsewhere = 0, duplicates = 0, missing = 0, held = 0, expired = 0;
     for (const StreamReport& one : report.streams) {
         (is_dead_lane(one) ? letters : events) += one.events;
         gap += count_of(one.gaps);
+        elsewhere += count_of(one.elsewhere);
         duplicates += one.duplicates;
         missing += count_of(one.missing);
         held += count_of(one.held);
@@ -155,11 +158,8 @@ std::string sum_line(const Report& report, bool json) {
     if (json) {
         JsonLine line;
         line.text("kind", "sum").flag("accounted", report.is_accounted()).number("records", report.records);
-        line.number("events", events)
-            .number("dead_letters", letters)
-            .number("gap", gap)
-            .number("held", held)
-            .number("expired", expired);
+        line.number("events", events).number("dead_letters", letters).number("gap", gap).number("held", held);
+        line.number("expired", expired).number("elsewhere", elsewhere);
         line.number("duplicates", duplicates).number("missing", missing).number("faults", report.faults.size());
         return line.number("residue", missing).end();
     }
@@ -167,10 +167,9 @@ std::string sum_line(const Report& report, bool json) {
         return std::string("  ") + name + " " + std::to_string(value);
     };
     return std::string(report.is_accounted() ? "accounted:" : "NOT ACCOUNTED:") + plain("events", events) +
-           plain("dead letters", letters) + plain("gap", gap) +
-           (expired > 0 ? plain("expired", expired) : std::string()) + plain("held", held) +
-           plain("duplicates", duplicates) + plain("missing", missing) + plain("faults", report.faults.size()) +
-           plain("residue", missing) + "\n";
+           plain("dead letters", letters) + plain("gap", gap) + (elsewhere > 0 ? plain("elsewhere", elsewhere) : "") +
+           (expired > 0 ? plain("expired", expired) : "") + plain("held", held) + plain("duplicates", duplicates) +
+           plain("missing", missing) + plain("faults", report.faults.size()) + plain("residue", missing) + "\n";
 }
 
 }  // namespace

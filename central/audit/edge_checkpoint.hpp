@@ -14,12 +14,18 @@
 
 namespace weir::central::audit {
 
+// How far one central has acked; `identity` as in wire::EdgeWelcome.
+struct CentralAck {
+    std::uint32_t identity = 0;
+    Sequence last_sequence = 0;
+};
 struct EdgeLane {
     LaneId lane = 0;
     std::string lane_name;
     Sequence last_sequence = 0;       // durable in the spool
     Sequence delivered_sequence = 0;  // acked by central
     std::uint32_t header_crc = 0;     // of the batch that ends with last_sequence
+    std::vector<CentralAck> acks{};
 };
 
 struct EdgeCheckpoint {

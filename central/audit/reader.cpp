@@ -147,6 +147,7 @@ Result<Report> read_and_audit(const CentralConfig& config, const std::vector<std
     }
     auto journal = JournalReading::open(audit, journal_directory(config), false);
     if (!journal) return journal.error();
+    audit.central_is(journal.value().journal_id());
     auto letters = JournalReading::open(audit, dead_letters_directory(config), false);
     if (!letters) return letters.error();
     if (content) {

@@ -41,14 +41,15 @@ std::string hex(std::uint64_t value) {
 }
 
 struct Account {
-    std::uint64_t received = 0, appended = 0, duplicates = 0, rejected = 0, dead_lettered = 0, gap = 0;
+    std::uint64_t received = 0, appended = 0, duplicates = 0, rejected = 0, dead_lettered = 0, gap = 0, elsewhere = 0;
     explicit Account() = default;
     explicit Account(const PositionRow& row)
         : appended(row.appended.get()),
           duplicates(row.duplicates.get()),
           rejected(row.rejected.get()),
           dead_lettered(row.dead_lettered.get()),
-          gap(row.gap.get()) {
+          gap(row.gap.get()),
+          elsewhere(row.elsewhere.get()) {
         received = row.received.get();
     }
     void add(const Account& other) {
@@ -58,6 +59,7 @@ struct Account {
         rejected += other.rejected;
         dead_lettered += other.dead_lettered;
         gap += other.gap;
+        elsewhere += other.elsewhere;
     }
     [[nodiscard]] std::int64_t residue() const {
         return static_cast<std::int64_t>(received - appended - duplicates - rejected);
@@ -69,6 +71,7 @@ struct Account {
         member(out, "rejected", rejected);
         member(out, "dead_lettered", dead_lettered);
         member(out, "gap", gap);
+        member(out, "elsewhere", elsewhere);
     }
 };
 
@@ -201,6 +204,8 @@ AdminResponse metrics(const ApiSources& sources) {
         count("weir_central_rejected_total", "Events refused", account.rejected);
         count("weir_central_dead_lettered_total", "Dead letters kept", account.dead_lettered);
         count("weir_central_gap_total", "Sequences that the edge declared lost", account.gap);
+        count("weir_central_elsewhere_total", "Sequences that the edge declared delivered to another central",
+              account.elsewhere);
     }
     out.gauge("weir_central_info", "Always 1; the label says what runs", {{"io", sources.io_name}}, 1.0);
     Account totals;

@@ -259,7 +259,15 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
     Session& session = *sessions_[index];
     const ConstBytes body = frame.subspan(sizeof(wire::FrameHeader), header.body_bytes);
     if (session.state == State::hello) {
-        if (header.kind != wire::FrameKind::edge_hello) {
+        if (header.kind == wire::FrameKind::ping) {
+            // An edge that is elsewhere asks whether it could come back here.
+            if (shared_.poison_errno.get() != 0) {
+                refuse(session, wire::RefusalReason::storage, "the journal cannot be written");
+            } else {
+                session.wants_pong = true;
+                session.pong_number = header.number;
+            }
+        } else if (header.kind != wire::FrameKind::edge_hello) {
             refuse(session, wire::RefusalReason::protocol, "the first frame must be a hello");
         } else {
             take_hello(index, body);
@@ -539,8 +547,9 @@ std::size_t IngestStage::fill_out(Session& session) {
             static_cast<std::uint32_t>(sizeof(wire::EdgeWelcome) + session.lane_count * sizeof(wire::LanePosition));
         wire::store(out, wire::FrameHeader{.body_bytes = body_bytes, .kind = FrameKind::edge_welcome});
         at = sizeof(wire::FrameHeader);
-        wire::store(out.subspan(at),
-                    wire::EdgeWelcome{.credit_bytes = session.credit_bytes, .lanes = session.lane_count});
+        wire::store(out.subspan(at), wire::EdgeWelcome{.credit_bytes = session.credit_bytes,
+                                                       .lanes = session.lane_count,
+                                                       .identity = wire::central_identity(journal_id_)});
         at += sizeof(wire::EdgeWelcome);
         for (std::uint32_t i = 0; i < session.lane_count; ++i) {
             const SessionLane& lane = session.lanes[i];

@@ -81,7 +81,7 @@ void PositionTable::take(PositionRow& row, const wire::BatchHeader& batch) {
     row.hot.epoch = batch.epoch;
     row.hot.is_after_gap = batch.kind == wire::BatchKind::gap;
     if (batch.kind == wire::BatchKind::gap) {
-        row.gap.add(batch.count);
+        (batch.flags == wire::gap_elsewhere ? row.elsewhere : row.gap).add(batch.count);
         return;
     }
     row.received.add(batch.count);

@@ -53,7 +53,8 @@ struct PositionRow {
     static_assert(sizeof(Hot) == 64);
     PositionKey key;
     LaneName lane_name{};
-    Counter received, appended, duplicates, rejected, dead_lettered, gap, last_sequence;  // events; durable sequence
+    Counter received, appended, duplicates, rejected, dead_lettered, last_sequence;  // events; durable sequence
+    Counter gap, elsewhere;  // sequences that the edge named lost, or delivered to another central
 };
 
 // One lineage of an edge, for the fence and for people.

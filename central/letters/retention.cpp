@@ -95,7 +95,11 @@ Result<std::uint64_t> LetterRetention::take_before(std::uint64_t index) {
         row.last_sequence = batch.last_sequence();
         row.previous_crc = batch.header_crc;
         row.is_after_gap = batch.kind == wire::BatchKind::gap ? 1 : 0;
-        (batch.kind == wire::BatchKind::gap ? row.gap : row.appended) += batch.count;
+        if (batch.kind != wire::BatchKind::gap) {
+            row.appended += batch.count;
+        } else {
+            (batch.flags == wire::gap_elsewhere ? row.elsewhere : row.gap) += batch.count;
+        }
     }
     return Error{0, directory_ + ": not read to segment " + std::to_string(index) +
                         ": nothing is released: " + scanner.value().fault()};

@@ -55,6 +55,7 @@ void fill(PositionRow& row, const CheckpointRow& packed) {
     row.rejected.set(packed.rejected);
     row.received.set(packed.appended + packed.duplicates + packed.rejected);
     row.gap.set(packed.gap);
+    row.elsewhere.set(packed.elsewhere);
     if (packed.lane == dead_letter_lane) row.dead_lettered.set(packed.appended);
 }
 
@@ -248,6 +249,7 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.duplicates = row.duplicates.get();
         packed.rejected = row.rejected.get();
         packed.gap = row.gap.get();
+        packed.elsewhere = row.elsewhere.get();
         packed.previous_crc = row.hot.previous_crc;
         packed.lane = row.key.lane;
         packed.part = row.key.part;

@@ -22,7 +22,7 @@ namespace weir::central {
 
 struct CheckpointHead {
     std::uint32_t magic = 0x31504e43;  // "CNP1"
-    std::uint16_t version = 1;
+    std::uint16_t version = 2;
     std::uint16_t reserved = 0;
     std::uint64_t journal_id = 0;
     std::uint64_t dead_letters_id = 0;
@@ -43,12 +43,13 @@ struct CheckpointRow {
     std::uint64_t duplicates = 0;
     std::uint64_t rejected = 0;
     std::uint64_t gap = 0;
+    std::uint64_t elsewhere = 0;
     std::uint32_t previous_crc = 0;
     LaneId lane = 0;
     wire::Part part = wire::Part::live;
     std::uint8_t is_after_gap = 0;  // 0 or 1
 };
-static_assert(sizeof(CheckpointRow) == 112);
+static_assert(sizeof(CheckpointRow) == 120);
 
 struct RecoveredJournal {
     std::uint64_t id = 0;

@@ -25,6 +25,9 @@ enum class BatchKind : std::uint8_t {
     gap = 2,   // no body: sequences first_sequence .. first_sequence+count-1 are gone, for the reason in `flags`
     tick = 3,  // no body, count 0: central's own record that time has passed
 };
+// Why the sequences of a gap are not here, in its `flags`.
+inline constexpr std::uint8_t gap_not_kept = 1;   // no longer, or not readably, in the spool
+inline constexpr std::uint8_t gap_elsewhere = 2;  // nothing is lost: an independent central has acked them to the edge
 enum class Part : std::uint8_t { live = 0, backlog = 1 };
 [[nodiscard]] std::string_view text(BatchKind kind) noexcept;
 enum class Codec : std::uint8_t { none = 0, zstd = 1, lz4 = 2 };

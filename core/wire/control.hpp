@@ -114,9 +114,14 @@ static_assert(sizeof(LaneOffer) == 40);
 struct EdgeWelcome {
     std::uint64_t credit_bytes = 0;  // absolute: batch frame bytes that may have been sent on this connection in all
     std::uint32_t lanes = 0;         // LanePosition records that follow: one for each lane offered
-    std::uint32_t reserved = 0;
+    std::uint32_t identity = 0;      // central_identity of its journal; 0 = unknown
 };
 static_assert(sizeof(EdgeWelcome) == 16);
+// Tells independent centrals apart; a central restored from a backup keeps its own. Never 0.
+[[nodiscard]] constexpr std::uint32_t central_identity(std::uint64_t journal_id) noexcept {
+    const auto folded = static_cast<std::uint32_t>(journal_id ^ journal_id >> 32U);
+    return folded == 0 ? 1 : folded;
+}
 struct LanePosition {
     LaneId lane = 0;
     Part part = Part::live;

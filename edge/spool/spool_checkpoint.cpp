@@ -15,7 +15,8 @@ struct Head {
     std::uint64_t delivered = 0;
     std::uint64_t trimmed = 0;
     std::uint32_t durable_crc = 0;
-    std::uint32_t lanes = 0;
+    std::uint16_t lanes = 0;
+    std::uint16_t centrals = 0;
 };
 static_assert(sizeof(Head) == 56);
 
@@ -30,12 +31,22 @@ struct Lane {
     wire::LedgerTotals totals;
 };
 static_assert(sizeof(Lane) == 112);
-static_assert(sizeof(Head) + wire::hello_lanes_max * sizeof(Lane) <= spool_checkpoint_bytes_max);
+struct Central {
+    std::uint32_t identity = 0;
+    std::uint32_t reserved = 0;
+};
+static_assert(sizeof(Central) == 8);
+
+constexpr std::size_t checkpoint_bytes(std::size_t lanes, std::size_t centrals) {
+    return sizeof(Head) + lanes * sizeof(Lane) + centrals * (sizeof(Central) + lanes * sizeof(Sequence));
+}
+static_assert(checkpoint_bytes(wire::hello_lanes_max, known_centrals_max) <= spool_checkpoint_bytes_max);
 
 }  // namespace
 
 std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes into) {
-    const std::size_t bytes = sizeof(Head) + lanes.count() * sizeof(Lane);
+    const KnownCentrals& centrals = lanes.centrals();
+    const std::size_t bytes = checkpoint_bytes(lanes.count(), centrals.count);
     WEIR_ASSERT(into.size() >= bytes);
     Head out;
     out.lineage = head.lineage;
@@ -44,7 +55,8 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
     out.delivered = head.delivered.value;
     out.trimmed = head.trimmed.value;
     out.durable_crc = head.durable_crc;
-    out.lanes = static_cast<std::uint32_t>(lanes.count());
+    out.lanes = static_cast<std::uint16_t>(lanes.count());
+    out.centrals = static_cast<std::uint16_t>(centrals.count);
     wire::store(into, out);
     for (std::size_t index = 0; index < lanes.count(); ++index) {
         const SpoolLane& from = lanes[index];
@@ -59,12 +71,20 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
         lane.totals = from.state.totals;
         wire::store(into.subspan(sizeof(Head) + index * sizeof(Lane)), lane);
     }
+    std::size_t at = sizeof(Head) + lanes.count() * sizeof(Lane);
+    for (std::size_t central = 0; central < centrals.count; ++central) {
+        wire::store(into.subspan(at), Central{.identity = centrals.identities[central]});
+        at += sizeof(Central);
+        for (std::size_t index = 0; index < lanes.count(); ++index, at += sizeof(Sequence)) {
+            wire::store(into.subspan(at), lanes[index].acked_by[central]);
+        }
+    }
     return bytes;
 }
 
 std::vector<std::byte> encode(const SpoolCheckpoint& checkpoint) {
     std::vector<std::byte> bytes(spool_checkpoint_bytes_max);
-    bytes.resize(encode(checkpoint, LaneTable(checkpoint.lanes), bytes));
+    bytes.resize(encode(checkpoint, LaneTable(checkpoint.lanes, checkpoint.centrals), bytes));
     return bytes;
 }
 
@@ -72,7 +92,8 @@ std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
     if (content.size() < sizeof(Head)) return std::nullopt;
     const auto head = wire::load<Head>(content);
     if (head.magic != spool_checkpoint_magic || head.version != spool_checkpoint_version) return std::nullopt;
-    if (head.lanes > wire::hello_lanes_max || content.size() != sizeof(Head) + head.lanes * sizeof(Lane)) {
+    if (head.lanes > wire::hello_lanes_max || head.centrals > known_centrals_max ||
+        content.size() != checkpoint_bytes(head.lanes, head.centrals)) {
         return std::nullopt;
     }
     SpoolCheckpoint checkpoint;
@@ -98,6 +119,18 @@ std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
         if (from.is_diverged > 1) return std::nullopt;
         if (from.delivered_sequence > from.last_sequence) return std::nullopt;
         checkpoint.lanes.push_back(std::move(lane));
+    }
+    std::size_t at = sizeof(Head) + head.lanes * sizeof(Lane);
+    checkpoint.centrals.count = head.centrals;
+    for (std::size_t central = 0; central < head.centrals; ++central) {
+        checkpoint.centrals.identities[central] = wire::load<Central>(content.subspan(at)).identity;
+        if (checkpoint.centrals.identities[central] == 0) return std::nullopt;
+        at += sizeof(Central);
+        for (SpoolLane& lane : checkpoint.lanes) {
+            lane.acked_by[central] = wire::load<Sequence>(content.subspan(at));
+            if (lane.acked_by[central] > lane.state.last_sequence) return std::nullopt;
+            at += sizeof(Sequence);
+        }
     }
     return checkpoint;
 }

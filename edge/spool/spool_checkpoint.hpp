@@ -3,7 +3,8 @@
 // It is a cache: everything but `delivered`, the lineage and the epoch is in the journal too. Kept in DIR/spool-checkpoint.0/.1
 // through journal::CheckpointFile, which adds the checksum.
 //
-// Format    SpoolCheckpointHead, then `lanes` SpoolCheckpointLane; little-endian, fixed layout.
+// Format    SpoolCheckpointHead, then `lanes` SpoolCheckpointLane, then for each of `centrals` its identity u32, reserved u32 and
+//           `lanes` u64, how far it has acked each; little-endian, fixed layout. Without centrals it is as before there were any.
 #pragma once
 
 #include <array>
@@ -25,7 +26,8 @@ struct SpoolCheckpoint {
     std::uint32_t durable_crc = 0;  // of the record that ends there
     Position delivered{};           // every record before it is on central's disk
     Position trimmed{};             // records before it may be gone
-    std::vector<SpoolLane> lanes;   // is_configured and next_sequence are not kept
+    std::vector<SpoolLane> lanes;   // is_configured and what belongs to a session are not kept
+    KnownCentrals centrals;
 };
 
 [[nodiscard]] std::vector<std::byte> encode(const SpoolCheckpoint& checkpoint);

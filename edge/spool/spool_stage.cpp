@@ -16,6 +16,10 @@ UplinkOptions uplink_options(const EdgeConfig& config, std::uint64_t jitter_seed
     options.reconnect_ms_max = config.uplink.reconnect_ms_max;
     options.ping_ms = config.uplink.ping_ms;
     options.silent_ms_max = config.uplink.silent_ms_max;
+    options.breaker_failures = config.uplink.breaker_failures;
+    options.breaker_ms = config.uplink.breaker_ms;
+    options.return_ms = config.uplink.return_ms;
+    options.return_stable_ms = config.uplink.return_stable_ms;
     options.jitter_seed = jitter_seed;
     return options;
 }
@@ -45,7 +49,7 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
       keep_bytes_(parts.config.spool.keep_delivered_bytes),
       lineage_(parts.start.identity.lineage),
       epoch_(parts.start.identity.epoch),
-      lanes_(parts.start.lanes),
+      lanes_(parts.start.lanes, parts.start.centrals),
       notes_(parts.to_intake, parts.intake_doorbell, lanes_.count(), parts.pool.count()),
       journal_(io, parts.segments, journal_options(parts.config, parts.start), parts.start.tail,
                {.owner = owner, .kind = journal_kind, .generation = 0, .index = 0}),

@@ -14,7 +14,8 @@ namespace weir::edge {
 struct SpoolStart {
     SpoolIdentity identity;
     std::vector<SpoolLane>
-        lanes;  // configured ones in the order of the configuration, older ones, the dead-letter lane
+        lanes;               // configured ones in the order of the configuration, older ones, the dead-letter lane
+    KnownCentrals centrals;  // whose acks the lanes remember
     std::uint64_t segment_bytes = 0;  // of the segments that exist; of the configuration if there are none
     journal::Tail tail;               // where the journal goes on
     Position durable_end{};           // of the last record

@@ -3,6 +3,10 @@
 //
 //   waiting ─▶ connecting ─▶ greeting (hello sent) ─▶ live ─▶ (lost) closing ─▶ waiting
 //
+// Which central comes next is EndpointPlan's; whether a more preferred one is back is ReturnPlan's. To return, the session in hand
+// sends nothing new, waits for its acks (drain_ms_max at most) and says goodbye. What was not acked is safe: the next
+// central's welcome says where to go on.
+//
 // A batch comes from memory when everything before it has been handed to the session already; else it is read back from the
 // journal. So the order is the journal's, whatever the session's fortune.
 //
@@ -10,11 +14,12 @@
 // Ownership A buffer taken by offer() is given back through IntakeNotes::returned when its send is done or the session ends.
 // Pressure  Stops at central's credit, at unacked_max batches, and at one send under way.
 // Law       Only durable batches leave. Per lane, sequences are sent without a hole: what the journal no longer has is named
-//           by a gap batch first.
+//           by a gap batch first, and so is what only other, independent centrals have: that is not sent again (elsewhere).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,16 +27,16 @@
 #include "core/wire/splitter.hpp"
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
+#include "edge/spool/central_probe.hpp"
 #include "edge/spool/endpoint_plan.hpp"
 #include "edge/spool/intake_notes.hpp"
 #include "edge/spool/journal_reader.hpp"
 #include "edge/spool/lane_table.hpp"
+#include "edge/spool/return_plan.hpp"
 
 namespace weir::edge {
 
 inline constexpr std::uint32_t unacked_max = 1024;
-// Why sequences are missing, in BatchHeader::flags of a gap batch.
-inline constexpr std::uint8_t gap_not_kept = 1;  // no longer, or not readably, in the spool
 
 enum class UplinkState : std::uint8_t { waiting = 0, connecting = 1, greeting = 2, live = 3, closing = 4 };
 
@@ -40,9 +45,14 @@ struct UplinkOptions {
     std::uint64_t reconnect_ms_min = 100;
     std::uint64_t reconnect_ms_max = 10'000;
     std::uint64_t ping_ms = 1000;
-    std::uint64_t silent_ms_max = 3000;
+    std::uint64_t silent_ms_max = 2500;
+    std::uint32_t breaker_failures = 5;
+    std::uint64_t breaker_ms = 5000;
+    std::uint64_t return_ms = 30'000;
+    std::uint64_t return_stable_ms = 10'000;
     std::uint64_t jitter_seed = 1;
-    std::uint64_t drain_ms_max = 1000;  // what is held may still be delivered for so long after drain()
+    // What is held may still be delivered for so long after drain(), what was sent may still be acked before a return.
+    std::uint64_t drain_ms_max = 1000;
 };
 
 // Which completions are the uplink's: Token::kind.
@@ -93,7 +103,8 @@ class Uplink {
   private:
     struct Unacked {
         std::uint32_t lane_index = 0;
-        std::uint32_t gap_count = 0;  // > 0: a gap batch
+        std::uint32_t gap_count = 0;        // > 0: a gap batch of what is lost
+        std::uint32_t elsewhere_count = 0;  // > 0: one of what another central has
         Sequence last_sequence = 0;
         Position end{};
         MonotonicNs sent_at{};
@@ -101,17 +112,22 @@ class Uplink {
     enum class Sending : std::uint8_t { nothing, control, memory_batch, read_batch };
 
     void connect(MonotonicNs now);
+    [[nodiscard]] bool leave_when_acked(MonotonicNs now);
+    std::size_t look_for_preferred(MonotonicNs now);
+    void note_proof(MonotonicNs now);
+    void note_breakers(MonotonicNs now);
     void greet(MonotonicNs now);
     void take_bytes(const io::Completion& completion, MonotonicNs now);
     [[nodiscard]] bool take_frame(const wire::FrameHeader& header, ConstBytes body, MonotonicNs now);
     [[nodiscard]] bool take_welcome(ConstBytes body, MonotonicNs now);
     [[nodiscard]] bool take_ack(ConstBytes body, MonotonicNs now);
-    void take_refusal(ConstBytes body);
+    void take_refusal(ConstBytes body, MonotonicNs now);
     void set_delivered(std::size_t lane_index, Sequence last_sequence);
     void retire_acked(MonotonicNs now);
     std::size_t pump(MonotonicNs now);
     [[nodiscard]] bool send_next_batch(MonotonicNs now);
     [[nodiscard]] bool may_send(std::uint64_t frame_bytes) const;
+    [[nodiscard]] bool compare_with_central(std::size_t lane_index, Sequence at_central);
     [[nodiscard]] bool send_gap_before(std::size_t lane_index, Sequence first_sequence, MonotonicNs now);
     [[nodiscard]] bool send_tail_gaps(MonotonicNs now);
     void send_batch(std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what, MonotonicNs now);
@@ -133,6 +149,8 @@ class Uplink {
     SpoolCounters& counters_;
     SpoolExtent extent_;
     EndpointPlan endpoints_;
+    ReturnPlan return_;
+    CentralProbe probe_;
     wire::CarryPool carry_pool_;
     wire::FrameSplitter splitter_;
 
@@ -160,7 +178,11 @@ class Uplink {
     std::size_t unacked_head_ = 0;
     std::size_t unacked_count_ = 0;
     bool tail_gaps_sent_ = false;
+    std::optional<std::size_t> central_;  // of this session, in LaneTable::centrals(); none: it says no identity
 
+    std::optional<std::size_t> last_endpoint_;  // of the last session that was agreed
+    bool is_leaving_ = false;                   // for a more preferred central: nothing new is sent
+    MonotonicNs leave_until_{};
     bool draining_ = false;
     bool goodbye_queued_ = false;
     MonotonicNs drain_until_{};

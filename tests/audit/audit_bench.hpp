@@ -10,6 +10,7 @@
 #include "central/audit/reader.hpp"
 #include "central/recovery/recovery.hpp"
 #include "core/journal/checkpoint.hpp"
+#include "core/wire/control.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
 #include "tests/journal/journal_bench.hpp"
 
@@ -69,6 +70,13 @@ struct LaneScript {
         head.previous_crc = 0;
         return seal(head, 0);
     }
+    Batch elsewhere(std::uint32_t count) {
+        auto head = header(count);
+        head.kind = wire::BatchKind::gap;
+        head.flags = wire::gap_elsewhere;
+        head.previous_crc = 0;
+        return seal(head, 0);
+    }
 };
 
 class AuditBench : public testing::Test {
@@ -108,7 +116,8 @@ class AuditBench : public testing::Test {
         ASSERT_TRUE(file.store_now(content).ok());
     }
     // As the edge stores it once all its batches are durable and `delivered` of them acked.
-    void store_edge_checkpoint(Sequence delivered) {
+    // With `others`: so far another central has acked, and this one `delivered`.
+    void store_edge_checkpoint(Sequence delivered, Sequence others = 0) {
         edge::SpoolCheckpoint checkpoint;
         checkpoint.lineage = lineage;
         checkpoint.epoch = 1;
@@ -118,7 +127,12 @@ class AuditBench : public testing::Test {
         lane.state.id = last.lane;
         lane.state.name = wire::name_of(last.lane_name);
         lane.state.last_sequence = last.last_sequence();
-        lane.state.delivered_sequence = delivered;
+        lane.state.delivered_sequence = std::max(delivered, others);
+        if (others > 0) {
+            checkpoint.centrals = {.identities = {wire::central_identity(lineage), 0xbeef}, .count = 2};
+            lane.acked_by[0] = delivered;
+            lane.acked_by[1] = others;
+        }
         lane.state.previous_crc = last.header_crc;
         lane.state.totals = last.totals;
         checkpoint.lanes.push_back(lane);

@@ -366,6 +366,35 @@ TEST_F(AuditOfHeaders, ARecordMissingBehindTheFrontOfATrimmedSpoolIsNamed) {
     expect_named(audit_.close(), FaultKind::missing_in_spool, {7, 7});
 }
 
+TEST_F(AuditBench, WhatAnotherCentralHasIsAccountedApart) {
+    LaneScript lane;
+    at_central(lane.elsewhere(6));
+    at_both(lane.events(2));  // 7 to 8
+    at_edge(lane.events(3));  // 9 to 11: only the other one has acked them
+    at_edge(lane.events(1));  // 12: held
+    lay_out();
+    store_edge_checkpoint(8, 11);
+    const auto report = audit();
+    EXPECT_TRUE(report.is_accounted());
+    EXPECT_EQ(report.streams.at(0).elsewhere, (Ranges{{1, 6}, {9, 11}}));
+    EXPECT_EQ(report.streams.at(0).gaps, Ranges{});
+    EXPECT_EQ(report.streams.at(0).held, (Ranges{{12, 12}}));
+    EXPECT_EQ(report.streams.at(0).events, 2U);
+}
+
+TEST_F(AuditBench, WhatThisCentralHadAckedIsMissingWhateverOthersHave) {
+    LaneScript lane;
+    at_both(lane.events(2));
+    at_edge(lane.events(3));
+    at_edge(lane.events(1));
+    lay_out();
+    store_edge_checkpoint(5, 6);
+    const auto report = audit();
+    ASSERT_FALSE(report.is_accounted());
+    EXPECT_EQ(report.streams.at(0).missing, (Ranges{{3, 5}}));
+    EXPECT_EQ(report.streams.at(0).elsewhere, (Ranges{{6, 6}}));
+}
+
 TEST_F(AuditOfHeaders, WhatCentralGotWhileTheAuditReadIsNoFault) {
     const auto first = header_of(lane_.events(1));
     const auto second = header_of(lane_.events(1));
@@ -388,6 +417,9 @@ TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     lane.state.previous_crc = 0xabc;
     written.lanes = {lane, lane};
     written.lanes[1].state.id = dead_letter_lane;
+    written.centrals = {.identities = {7, 9}, .count = 2};
+    written.lanes[0].acked_by = {11, 12};
+    written.lanes[1].acked_by = {13, 14};
     const auto content = edge::encode(written);
     const auto read = decode_edge_checkpoint(content);
     ASSERT_TRUE(read.has_value());
@@ -400,6 +432,10 @@ TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     EXPECT_EQ(read->lanes[0].delivered_sequence, 40U);
     EXPECT_EQ(read->lanes[0].header_crc, 0xabcU);
     EXPECT_EQ(read->lanes[1].lane, dead_letter_lane);
+    ASSERT_EQ(read->lanes[1].acks.size(), 2U);
+    EXPECT_EQ(read->lanes[0].acks[1].identity, 9U);
+    EXPECT_EQ(read->lanes[0].acks[1].last_sequence, 12U);
+    EXPECT_EQ(read->lanes[1].acks[0].last_sequence, 13U);
     EXPECT_FALSE(decode_edge_checkpoint(ConstBytes(content).first(content.size() - 1)).has_value());
 }
 

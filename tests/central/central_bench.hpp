@@ -173,9 +173,10 @@ struct LaneScript {
         return seal(header(count), body);
     }
     // As an edge names what it no longer has: chained to nothing; and what comes after it chains to the lost batch.
-    Batch gap(std::uint32_t count) {
+    Batch gap(std::uint32_t count, std::uint8_t flags = wire::gap_not_kept) {
         auto head = header(count);
         head.kind = wire::BatchKind::gap;
+        head.flags = flags;
         head.previous_crc = 0;
         auto batch = seal(head, {});
         previous_crc = 0x10573;
@@ -259,6 +260,7 @@ class ScriptedEdge {
         const auto answer = next(wire::FrameKind::edge_welcome);
         if (!answer) return UINT64_MAX;
         credit = answer->as<wire::EdgeWelcome>().credit_bytes;
+        identity = answer->as<wire::EdgeWelcome>().identity;
         return wire::load<wire::LanePosition>(ConstBytes(answer->body).subspan(sizeof(wire::EdgeWelcome)))
             .last_sequence;
     }
@@ -274,6 +276,7 @@ class ScriptedEdge {
         return answer ? answer->as<wire::Refusal>().reason : wire::RefusalReason{};
     }
     std::uint64_t credit = 0;
+    std::uint32_t identity = 0;
 
   private:
     bool receive(void* to, std::size_t bytes) {

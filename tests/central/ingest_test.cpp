@@ -36,6 +36,48 @@ TEST_F(IngestTest, AnAckedBatchIsOnTheDisk) {
     EXPECT_EQ(kept(), (Stored{{1, 3}, {4, 4}}));
 }
 
+TEST_F(IngestTest, WhatIsElsewhereIsCountedApartFromWhatIsLostAlsoAfterARestart) {
+    {
+        Central central(config);
+        ScriptedEdge edge(central.port());
+        edge.hello(lane);
+        ASSERT_EQ(edge.welcomed(), 0U);
+        EXPECT_NE(edge.identity, 0U);
+        edge.send(lane.gap(10, wire::gap_elsewhere));
+        edge.send(lane.events(2));
+        edge.send(lane.gap(3));
+        ASSERT_TRUE(edge.await_ack(15));
+        EXPECT_EQ(central.shared().positions.row(0).elsewhere.get(), 10U);
+        EXPECT_EQ(central.shared().positions.row(0).gap.get(), 3U);
+    }
+    Central again(config);
+    ScriptedEdge edge(again.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 15U);
+    EXPECT_EQ(again.shared().positions.row(0).elsewhere.get(), 10U);
+    EXPECT_EQ(again.shared().positions.row(0).gap.get(), 3U);
+}
+
+TEST_F(IngestTest, APingBeforeTheHelloIsAnsweredAndLeavesNothingBehind) {
+    Central central(config);
+    ScriptedEdge edge(central.port());
+    edge.hello(lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    {
+        ScriptedEdge asking(central.port());
+        asking.send_frame(wire::FrameKind::ping, {});
+        const auto answer = asking.next();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->header.kind, wire::FrameKind::pong);
+        asking.send(lane.events(1));  // a ping is no hello
+        EXPECT_EQ(asking.refusal(), RefusalReason::protocol);
+    }
+    LaneScript same;
+    edge.send(same.events(3));
+    ASSERT_TRUE(edge.await_ack(3));
+    EXPECT_EQ(kept(), (Stored{{1, 3}}));
+}
+
 TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
     Central central(config);
     ScriptedEdge edge(central.port());

@@ -80,6 +80,7 @@ class ScriptedCentral {
 
     // The script.
     std::uint64_t credit_bytes = 1ULL << 40;
+    std::uint32_t identity = 0;
     bool acks = true;
     bool answers_hello = true;
     bool answers_ping = true;
@@ -91,6 +92,7 @@ class ScriptedCentral {
     struct Seen {
         LaneId lane = 0;
         wire::BatchKind kind = wire::BatchKind::events;
+        std::uint8_t flags = 0;
         Sequence first = 0;
         Sequence last = 0;
     };
@@ -191,7 +193,7 @@ class ScriptedCentral {
                 return;
             case wire::FrameKind::ping:
                 ++pings;
-                if (answers_ping) say(wire::FrameKind::pong, {});
+                if (answers_ping) say(wire::FrameKind::pong, {}, header.number);
                 return;
             case wire::FrameKind::goodbye:
                 ++goodbyes;
@@ -212,6 +214,7 @@ class ScriptedCentral {
         wire::EdgeWelcome welcome;
         welcome.credit_bytes = credit_bytes;
         welcome.lanes = hello.lanes;
+        welcome.identity = identity;
         wire::store(Bytes{out}, welcome);
         for (std::uint32_t i = 0; i < hello.lanes; ++i) {
             const auto offer = wire::load<wire::LaneOffer>(body.subspan(sizeof(hello) + i * sizeof(wire::LaneOffer)));
@@ -238,7 +241,7 @@ class ScriptedCentral {
             // The law that everything here is about.
             EXPECT_EQ(header.first_sequence, last + 1) << "lane " << header.lane;
             last = header.last_sequence();
-            stored.push_back({header.lane, header.kind, header.first_sequence, last});
+            stored.push_back({header.lane, header.kind, header.flags, header.first_sequence, last});
         }
         if (acks) ack(header.lane, last);
     }
@@ -254,10 +257,10 @@ class ScriptedCentral {
         refusal.reason = reason;
         say(wire::FrameKind::refusal, std::as_bytes(std::span(&refusal, 1)));
     }
-    void say(wire::FrameKind kind, ConstBytes body) {
+    void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0) {
         const auto body_bytes = static_cast<std::uint32_t>(body.size());
         std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
-        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind});
+        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind, .number = number});
         std::copy(body.begin(), body.end(), frame.begin() + sizeof(wire::FrameHeader));
         outbox_.push_back({generation_, std::move(frame)});
         send_next();

@@ -287,7 +287,9 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     lane.state.delivered_sequence = 12;
     lane.gap_events = 2;
     lane.is_diverged = true;
+    lane.acked_by = {12, 20};
     checkpoint.lanes = {lane};
+    checkpoint.centrals = {.identities = {5, 6}, .count = 2};
     auto bytes = encode(checkpoint);
     const auto again = decode_spool_checkpoint(bytes);
     ASSERT_TRUE(again.has_value());
@@ -297,6 +299,8 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     EXPECT_EQ(again->lanes[0].state.delivered_sequence, 12U);
     EXPECT_EQ(again->lanes[0].gap_events, 2U);
     EXPECT_TRUE(again->lanes[0].is_diverged);
+    EXPECT_EQ(again->centrals, checkpoint.centrals);
+    EXPECT_EQ(again->lanes[0].acked_by, lane.acked_by);
     for (std::size_t length = 0; length < bytes.size(); ++length) {
         EXPECT_FALSE(decode_spool_checkpoint(ConstBytes{bytes}.first(length)).has_value());
     }
