@@ -196,6 +196,9 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
             recovered.notes.push_back(checkpoint_path(config) + ": no checkpoint of this version; not used");
         } else if (head.journal_id != journal_id.value() || head.dead_letters_id != dead_letters_id.value()) {
             recovered.notes.push_back(checkpoint_path(config) + ": belongs to another journal; not used");
+        } else if (!journal_guard.value().fault().empty() || !letters_guard.value().fault().empty()) {
+            // Its positions may be ahead of what is left: the edges are to be asked for what they still keep.
+            recovered.notes.push_back(checkpoint_path(config) + ": a segment was set aside; not used");
         } else if (!unpack(content, head, table)) {
             return Error{0, checkpoint_path(config) + ": does not fit limits.edges_max and limits.positions_max"};
         } else {

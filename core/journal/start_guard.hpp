@@ -3,8 +3,12 @@
 //   begin() ─▶ reading(segment) before its first byte is read ─▶ … ─▶ end()
 //
 // After `failed_starts_max` starts that died with the same segment in their hands, that segment is read once more in a process
-// of its own, and its records used. If that one dies of it too, by a signal that it brought about, the segment goes to `quarantine/` and its events become a gap; if it comes through,
-// the deaths had another reason (a power cut, a supervisor without patience) and the segment stays.
+// of its own, and its records used. If that one dies of it too, by a signal that it brought about, the segment goes to
+// `quarantine/`; if it comes through, the deaths had another reason (a power cut, a supervisor without patience) and it stays.
+//
+// What is lost  In the middle of a journal: the segment's records, a gap by its exact range. At its end, where a start reads most:
+//               what is behind the last checkpoint is not known by number any more. A central with more than that answers
+//               DIVERGED and mixes nothing; a person decides then. A segment that makes a start hang, not die, is not judged.
 //
 // Files     DIR/starting.0 and .1 (journal::CheckpointFile).
 // Thread    Blocking, at start, before the journal has a writer.
