@@ -42,7 +42,7 @@ struct Value {
         Value made;
         made.type = Type::text;
         made.bytes = static_cast<std::uint32_t>(value.size());
-        made.start = value.data();
+        made.start = value.data() != nullptr ? value.data() : "";  // an empty one may point nowhere; memcmp may not
         return made;
     }
     // Null before 1970.
