@@ -7,9 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/json_scan.hpp"
+#include "core/rules/json_paths.hpp"
+#include "core/rules/pattern.hpp"
 #include "core/wire/event.hpp"
 
 namespace weir::edge {
@@ -17,38 +20,24 @@ namespace weir::edge {
 class Patterns {
   public:
     Patterns() = default;
-    explicit Patterns(const std::vector<std::string>& texts) {
-        for (const std::string& text : texts) {
-            const bool is_prefix = !text.empty() && text.back() == '*';
-            patterns_.push_back({is_prefix ? text.substr(0, text.size() - 1) : text, is_prefix});
-        }
-    }
-    [[nodiscard]] bool is_empty() const { return patterns_.empty(); }
+    explicit Patterns(std::vector<std::string> written) : written_(std::move(written)) {}
+    [[nodiscard]] bool is_empty() const { return written_.empty(); }
     // An empty list matches everything.
     [[nodiscard]] bool matches(std::string_view text) const noexcept {
-        return patterns_.empty() || std::any_of(patterns_.begin(), patterns_.end(), [&](const Pattern& pattern) {
-                   return pattern.is_prefix ? text.starts_with(pattern.text) : text == pattern.text;
+        return written_.empty() || std::any_of(written_.begin(), written_.end(), [&](const std::string& one) {
+                   return rules::Pattern::from(one).matches(text);
                });
     }
 
   private:
-    struct Pattern {
-        std::string text;
-        bool is_prefix = false;
-    };
-    std::vector<Pattern> patterns_;
+    std::vector<std::string> written_;
 };
-
-[[nodiscard]] inline bool is_json(std::string_view content_type) noexcept {
-    const std::string_view bare = content_type.substr(0, content_type.find(';'));
-    return bare == "application/json" || bare.ends_with("+json");
-}
 
 // One event's payload, looked into only when a rule or a route asks.
 class Payload {
   public:
     explicit Payload(const wire::EventView& event) noexcept : event_(event) {}
-    [[nodiscard]] bool is_json_typed() const noexcept { return is_json(event_.content_type); }
+    [[nodiscard]] bool is_json_typed() const noexcept { return rules::is_json(event_.content_type); }
     [[nodiscard]] bool parses() noexcept {
         if (!looked_) {
             JsonFault fault;
