@@ -8,6 +8,7 @@
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
+#include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
@@ -118,6 +119,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] int run();
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
+    void keep_watchdog();
     void tell_centrals();
     void reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
@@ -128,6 +130,9 @@ struct EdgeDaemon::Parts {
 
     EdgeConfig config;
     std::string config_path;
+    // Before any thread is made: it changes the environment.
+    control::ServiceManager service = control::ServiceManager::from_environment();
+    control::Watchdog watchdog{service.watchdog_ns(), 2};
     ThreadPlan plan;
     io::IoChoice io;
     EdgeCounters counters;
@@ -217,11 +222,28 @@ Status EdgeDaemon::Parts::start_intake() {
     });
 }
 
+void EdgeDaemon::Parts::keep_watchdog() {
+    const std::array<std::uint64_t, 2> heartbeats{intake_runner.heartbeat(), spool_runner.heartbeat()};
+    switch (watchdog.look(monotonic_now(), heartbeats)) {
+        case control::Watchdog::Wish::nothing:
+            return;
+        case control::Watchdog::Wish::ring:
+            intake_runner.doorbell().ring();
+            spool_runner.doorbell().ring();
+            return;
+        case control::Watchdog::Wish::feed:
+            service.alive();
+            return;
+    }
+}
+
 int EdgeDaemon::Parts::run() {
     control::SignalWatch signals;
+    service.ready();
     for (;;) {
         const control::Wish wish = signals.wait(control_wait_ms);
         tell_changes();
+        keep_watchdog();
         control::log_flush();
         switch (wish) {
             case control::Wish::none:
@@ -270,6 +292,7 @@ void EdgeDaemon::Parts::reload() {
 int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     is_draining.store(true, std::memory_order_relaxed);
     control::log_info("draining");
+    service.stopping();
     intake_runner.request_drain();
     bool spool_asked = false;
     const MonotonicNs until = monotonic_now().plus_ns(drain_ms_max * ns_per_ms);
