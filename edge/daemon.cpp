@@ -41,6 +41,18 @@ std::string hex(std::uint64_t value) {
     return text;
 }
 
+const char* rung_words(wire::Rung rung) {
+    switch (rung) {
+        case wire::Rung::healthy:
+            return "all of its work";
+        case wire::Rung::degraded:
+            return "no enrichment, larger batches";
+        case wire::Rung::critical:
+            return "durable lanes only";
+    }
+    return "";
+}
+
 std::string joined(const std::vector<std::string>& texts) {
     std::string all;
     for (const auto& one : texts) all += (all.empty() ? "" : ",") + one;
@@ -97,6 +109,7 @@ struct Told {
     std::uint64_t central_behind = 0;
     std::uint64_t damaged_records = 0;
     bool is_poisoned = false;
+    wire::Rung rung = wire::Rung::healthy;
     bool is_full = false;
 };
 
@@ -122,6 +135,8 @@ struct EdgeDaemon::Parts {
     void reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
+    [[nodiscard]] wire::Rung rung() const { return static_cast<wire::Rung>(counters.intake.rung.get()); }
+    [[nodiscard]] std::string_view rung_text() const { return wire::text(rung()); }
     [[nodiscard]] bool is_full() const {
         return counters.spool.journal_bytes_needed.get() + batch_buffer_bytes > config.spool.bytes_max;
     }
@@ -263,6 +278,7 @@ void EdgeDaemon::Parts::reload() {
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
     config.lanes = loaded.config->lanes;
+    config.ladder = loaded.config->ladder;
     config.digest = loaded.config->digest;
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
 }
@@ -365,6 +381,12 @@ void EdgeDaemon::Parts::tell_changes() {
         if (now == 0) control::log_warn("spool_has_next_file", {{"edge", edge}});
         if (now != 0) control::log_error("spool_without_next_file", {{"edge", edge}, {"error", std::strerror(now)}});
     }
+    if (rung() != told.rung) {
+        const bool is_worse = rung() > told.rung;
+        told.rung = rung();
+        control::log(is_worse ? control::LogLevel::warn : control::LogLevel::info, "rung",
+                     {{"edge", edge}, {"rung", rung_text()}, {"what", rung_words(told.rung)}});
+    }
     if (is_full() != told.is_full) {
         told.is_full = !told.is_full;
         control::log_warn(told.is_full ? "spool_full" : "spool_has_room",
@@ -388,7 +410,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     if (target == "/healthz") {
         const bool is_alive = !intake_runner.is_finished() && !spool_runner.is_finished();
         return is_alive || is_draining.load(std::memory_order_relaxed)
-                   ? control::AdminResponse{.body = "ok\n"}
+                   ? control::AdminResponse{.body = "ok\nrung: " + std::string(rung_text()) + '\n'}
                    : control::AdminResponse{.status = 503, .body = "a runner has ended\n"};
     }
     if (target == "/readyz") {
@@ -396,6 +418,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         std::string body = reasons.empty() ? "ready\n" : "";
         for (const auto& reason : reasons) body += "not ready: " + reason + "\n";
         // An edge takes events whether a central is there or not.
+        if (rung() != wire::Rung::healthy)
+            body += "note: " + std::string(rung_text()) + ": " + rung_words(rung()) + '\n';
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }

@@ -29,6 +29,7 @@
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/judgement.hpp"
 #include "edge/intake/key_table.hpp"
+#include "edge/intake/ladder.hpp"
 #include "edge/intake/memory.hpp"
 
 namespace weir::edge {
@@ -71,6 +72,7 @@ class Intake final : public Stage {
     std::size_t run_vectors(MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
     void keep_time(MonotonicNs now);
+    void keep_ladder(MonotonicNs now);
     void finish_drain();
     void update_gauges();
 
@@ -128,6 +130,7 @@ class Intake final : public Stage {
     std::unique_ptr<Judgement> judgement_;
     JudgementSlot* reloads_ = nullptr;
     Batcher batcher_;
+    Ladder ladder_;
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
@@ -149,8 +152,10 @@ class Intake final : public Stage {
     std::uint64_t filter_age_base_ =
         0;  // seconds of earlier lives: identities age by running time, never by the wall clock
     WallNs wall_{};
-    MonotonicNs looked_at_{};      // when timeouts were last looked for
-    MonotonicNs checkpoint_at_{};  // when the last one began
+    MonotonicNs looked_at_{};            // when timeouts were last looked for
+    MonotonicNs checkpoint_at_{};        // when the last one began
+    MonotonicNs stalled_since_ = never;  // nothing was taken since, for want of room
+    std::uint64_t spool_percent_ = 0;
     Position durable_{};
     bool naming_ = false;  // someone waits for a checkpoint
     bool poisoned_ = false;
