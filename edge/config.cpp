@@ -187,6 +187,15 @@ void read_runtime(ConfigTable& table, EdgeConfig& config) {
 void read_lane(ConfigTable& table, EdgeConfig& config) {
     LaneConfig lane;
     table.needs_text("name", lane.name);
+    table.choice("class", lane.lane_class, {{"durable", LaneClass::durable}, {"best_effort", LaneClass::best_effort}});
+    table.choice("shed", lane.shed,
+                 {{"oldest", ShedPolicy::oldest}, {"newest", ShedPolicy::newest}, {"random", ShedPolicy::random}});
+    table.choice("drain", lane.drain, {{"in_order", Drain::in_order}, {"live_first", Drain::live_first}});
+    table.number("priority", lane.priority, Bounds{0, priority_max});
+    table.number("weight", lane.weight, Bounds{1, 100});
+    table.number("backlog_weight", lane.backlog_weight, Bounds{1, 64});
+    table.number("bytes_max", lane.bytes_max, Bounds{0, 1ULL << 50U, "bytes"});
+    table.number("keep_undelivered_s", lane.keep_undelivered_s, Bounds{0, 315'360'000, "s"});
     table.number("batch_bytes", lane.batch_bytes, Bounds{4096, 256U << 10, "bytes"});
     table.number("batch_events", lane.batch_events, Bounds{1, wire::batch_events_max, "events"});
     table.number("linger_us", lane.linger_us, Bounds{0, 10'000'000, "us"});

@@ -12,8 +12,23 @@
 namespace weir::edge {
 
 // Patterns: exact text, or a text that ends in '*' for a prefix. Empty list = any.
+// What pressure does to a lane: a durable one's goes back to its producers; a best_effort one sheds, counted.
+enum class LaneClass : std::uint8_t { durable, best_effort };
+// What a best_effort lane sheds when it is full: whole unsent batches, what arrives, or of what arrives ever more by chance.
+enum class ShedPolicy : std::uint8_t { oldest, newest, random };
+// One sequence; or what an outage left behind as a part of its own, beside the live one.
+enum class Drain : std::uint8_t { in_order, live_first };
+
 struct LaneConfig {
-    std::string name;                        // [a-z0-9-]{1,16}
+    std::string name;  // [a-z0-9-]{1,16}
+    LaneClass lane_class = LaneClass::durable;
+    ShedPolicy shed = ShedPolicy::oldest;
+    Drain drain = Drain::in_order;
+    std::uint8_t priority = 1;               // 0 low to 3 critical: which lane is sent first where several wait
+    std::uint32_t weight = 1;                // turns among lanes of the same priority
+    std::uint32_t backlog_weight = 1;        // of live_first: turns of the backlog for every eight of the live part
+    std::uint64_t bytes_max = 0;             // of undelivered events in the spool; 0 = what spool.bytes_max leaves
+    std::uint64_t keep_undelivered_s = 0;    // older ones expire, counted; 0 = never
     std::uint32_t batch_bytes = 256U << 10;  // close at this many body bytes
     std::uint32_t batch_events = 4096;       // or this many events
     std::uint64_t linger_us = 0;             // or this long after the first event; 0 = as soon as the input is drained

@@ -1,5 +1,7 @@
 #include "edge/daemon.hpp"
 
+#include <sys/statvfs.h>
+
 #include <cinttypes>
 #include <cstring>
 #include <utility>
@@ -131,6 +133,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] int run();
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
+    void measure_spool();
     void tell_centrals();
     void reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
@@ -163,6 +166,7 @@ struct EdgeDaemon::Parts {
     std::atomic<bool> is_draining{false};
     // Why the spool has no next file, 0 if it has one: as the control thread last looked.
     std::atomic<int> next_file_errno{0};
+    std::atomic<std::uint32_t> spool_percent{0};
     Told told;
 };
 
@@ -225,6 +229,7 @@ Status EdgeDaemon::Parts::start_intake() {
                                               lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
                                               to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
         stage->take_reloads_from(reloads);
+        stage->watch_spool(spool_percent);
         if (auto started = stage->start(); !started) return started.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -236,6 +241,7 @@ int EdgeDaemon::Parts::run() {
     control::SignalWatch signals;
     for (;;) {
         const control::Wish wish = signals.wait(control_wait_ms);
+        measure_spool();
         tell_changes();
         control::log_flush();
         switch (wish) {
@@ -305,6 +311,17 @@ int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     tell_changes();
     control::log_info("drained", {{"held_events", ledger_of(counters, lanes).held}});
     return 0;
+}
+
+// For intake's ladder. A disk that cannot be asked counts as one with room.
+void EdgeDaemon::Parts::measure_spool() {
+    struct statvfs disk {};
+    std::uint64_t free_bytes = UINT64_MAX;
+    if (::statvfs(config.data_dir.c_str(), &disk) == 0) free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    const SpoolCounters& spool = counters.spool;
+    const std::uint64_t percent = spool_fill_percent(spool.journal_bytes_needed.get(), spool.journal_bytes_held.get(),
+                                                     config.spool.bytes_max, free_bytes);
+    spool_percent.store(static_cast<std::uint32_t>(percent), std::memory_order_relaxed);
 }
 
 // Which centrals are left alone, and which one is in use instead of which.

@@ -1,11 +1,15 @@
 // What passes between the edge's two runners, and the memory in which batches live.
 //
 //   intake runner  ── Ring<ToSpool> ──▶  spool runner      closed batches; what intake's own checkpoint covers
-//   intake runner  ◀── Ring<ToIntake> ── spool runner      durable, delivered, buffer returns
+//   intake runner  ◀── Ring<ToIntake> ── spool runner      durable, delivered, buffer returns, how full and which part
+//
+// A *stream* is one part of one lane: what has a sequence, a chain and, in the spool, a journal of its own. A lane has one, but
+// a live_first lane two, its live part and right behind it its backlog part. Both runners know streams by their index in the vector
+// of LaneState with which they begin; the dead letters' is the last.
 //
 // Ownership A batch buffer belongs to intake from take() until it is published as a batch; to the spool until its return note
 //           is published; then to intake again.
-// Law       Batches reach the journal in the order in which they were published, whatever their lane.
+// Law       Batches of a stream reach its journal in the order in which they were published; between streams there is no order.
 #pragma once
 
 #include <cstdint>
@@ -53,13 +57,15 @@ class BatchPool {
     std::byte* memory_;
 };
 
+using StreamIndex = std::uint8_t;
+
 struct ToSpool {
     enum class Kind : std::uint8_t {
         batch,    // sealed in `buffer`, padding to 4096 already zero
-        covered,  // intake's checkpoint is on disk: it no longer needs records before `position`
+        covered,  // intake's checkpoint is on disk: it no longer needs records of `stream` before `position`
     };
     Kind kind = Kind::batch;
-    LaneId lane = 0;
+    StreamIndex stream = 0;
     std::uint32_t buffer = 0;
     std::uint32_t batch_bytes = 0;
     Position position{};
@@ -67,21 +73,27 @@ struct ToSpool {
 
 struct ToIntake {
     enum class Kind : std::uint8_t {
-        durable,    // `lane` up to `last_sequence` is on disk; `position` = end of its record group
-        delivered,  // `lane` up to `last_sequence` is on central's disk
+        durable,  // `stream` up to `last_sequence` is on disk; `position` = end of its record group, in its own journal
+        delivered,  // `stream` up to `last_sequence` is on central's disk, or named to it as a gap
         returned,   // `buffer` is intake's again
         poisoned,   // the spool's disk failed: nothing more will become durable
+        opens_in,  // of a live_first lane: batches that are opened from now on belong to `stream`, the live or the backlog part
+        filled,  // `stream` holds `fill` percent of what it may; at 100 intake takes nothing more for its lane (or sheds)
+        shed,  // the spool gave up the oldest of `stream`, up to `last_sequence`; `shed_events` in all since its lineage began
     };
     Kind kind = Kind::durable;
-    LaneId lane = 0;
+    StreamIndex stream = 0;
+    std::uint8_t fill = 0;  // 0 to 100
     std::uint32_t buffer = 0;
     Sequence last_sequence = 0;
     Position position{};
+    std::uint64_t shed_events = 0;
 };
 
-// What is known of a lane at start, from the checkpoint and the journal.
+// What is known of a stream at start, from the checkpoint and its journal.
 struct LaneState {
     LaneId id = 0;
+    wire::Part part = wire::Part::live;
     std::string name;
     Sequence last_sequence = 0;       // durable in the spool
     Sequence delivered_sequence = 0;  // durable at central

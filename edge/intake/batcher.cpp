@@ -40,13 +40,6 @@ void Batcher::configure(const std::vector<BatchLimits>& limits, std::uint64_t di
     identity_.config_digest = digest;
 }
 
-int Batcher::lane_index(LaneId lane) const noexcept {
-    for (std::size_t index = 0; index < lanes_.size(); ++index) {
-        if (lanes_[index].id == lane) return static_cast<int>(index);
-    }
-    return -1;
-}
-
 bool Batcher::fits(const Lane& lane, std::uint64_t bytes, std::uint32_t events) const noexcept {
     return lane.buffer != none && lane.body_bytes + bytes <= batch_body_capacity &&
            lane.count + events <= wire::batch_events_max;
@@ -154,7 +147,7 @@ void Batcher::close(std::uint8_t lane_index) noexcept {
     WEIR_ASSERT(closed_count_ < closed_.size());
     closed_[(closed_head_ + closed_count_++) % closed_.size()] = {
         .kind = ToSpool::Kind::batch,
-        .lane = lane.id,
+        .stream = lane_index,
         .buffer = lane.buffer,
         .batch_bytes = static_cast<std::uint32_t>(sizeof header) + lane.body_bytes};
     WEIR_ASSERT(in_flight_count_ < in_flight_.size());

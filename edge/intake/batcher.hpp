@@ -66,7 +66,6 @@ class Batcher {
     void durable(std::uint8_t lane, Sequence last_sequence) noexcept;
 
     [[nodiscard]] std::uint8_t dead_lane() const { return dead_lane_; }
-    [[nodiscard]] int lane_index(LaneId lane) const noexcept;
     [[nodiscard]] std::size_t lanes() const { return lanes_.size(); }
     [[nodiscard]] Sequence last_sequence(std::uint8_t lane) const { return lanes_[lane].last_sequence; }
     [[nodiscard]] Sequence durable_sequence(std::uint8_t lane) const { return lanes_[lane].durable; }

@@ -117,17 +117,15 @@ void Intake::take_reload() {
 
 std::size_t Intake::take_notes(MonotonicNs now) {
     return from_spool_.consume_all([&](const ToIntake& note) {
-        const int lane = batcher_.lane_index(note.lane);
-        const auto index = static_cast<std::uint8_t>(lane);
+        WEIR_ASSERT(note.stream < batcher_.lanes());
+        const StreamIndex index = note.stream;
         switch (note.kind) {
             case ToIntake::Kind::durable:
-                WEIR_ASSERT(lane >= 0);
                 durable_ = std::max(durable_, note.position);
                 batcher_.durable(index, note.last_sequence);
                 book_.reached(Wait::spooled, index, note.last_sequence, now);
                 break;
             case ToIntake::Kind::delivered:
-                WEIR_ASSERT(lane >= 0);
                 book_.reached(Wait::delivered, index, note.last_sequence, now);
                 break;
             case ToIntake::Kind::returned:
@@ -135,6 +133,10 @@ std::size_t Intake::take_notes(MonotonicNs now) {
                 break;
             case ToIntake::Kind::poisoned:
                 poisoned_ = true;
+                break;
+            case ToIntake::Kind::opens_in:
+            case ToIntake::Kind::filled:
+            case ToIntake::Kind::shed:
                 break;
         }
     });
@@ -169,7 +171,9 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
 }
 
 void Intake::keep_ladder(MonotonicNs now) {
-    const RoomMeasures measures{.spool_percent = spool_percent_,
+    const std::uint32_t spool_percent =
+        spool_percent_ == nullptr ? 0 : spool_percent_->load(std::memory_order_relaxed);
+    const RoomMeasures measures{.spool_percent = spool_percent,
                                 .buffers_free_percent = batcher_.take_buffers_free_percent(),
                                 .stalled_ms = stalled_since_ == never ? 0 : now.since(stalled_since_) / ns_per_ms};
     const bool is_new = ladder_.look(measures, now);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -42,6 +43,8 @@ class Intake final : public Stage {
            RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters);
     // New judgements come from there; before start(). It outlives intake.
     void take_reloads_from(JudgementSlot& slot) { reloads_ = &slot; }
+    // How full the spool is, in percent, is looked up there; before start(). It outlives intake.
+    void watch_spool(const std::atomic<std::uint32_t>& percent) { spool_percent_ = &percent; }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -155,7 +158,7 @@ class Intake final : public Stage {
     MonotonicNs looked_at_{};            // when timeouts were last looked for
     MonotonicNs checkpoint_at_{};        // when the last one began
     MonotonicNs stalled_since_ = never;  // nothing was taken since, for want of room
-    std::uint64_t spool_percent_ = 0;
+    const std::atomic<std::uint32_t>* spool_percent_ = nullptr;
     Position durable_{};
     bool naming_ = false;  // someone waits for a checkpoint
     bool poisoned_ = false;

@@ -21,12 +21,18 @@ class IntakeNotes {
         returned_.reserve(buffers);
     }
 
-    void durable(std::size_t lane_index, LaneId lane, Sequence last_sequence, Position end) {
-        send({.kind = ToIntake::Kind::durable, .lane = lane, .last_sequence = last_sequence, .position = end},
-             durable_[lane_index]);
+    void durable(std::size_t stream, Sequence last_sequence, Position end) {
+        send({.kind = ToIntake::Kind::durable,
+              .stream = static_cast<StreamIndex>(stream),
+              .last_sequence = last_sequence,
+              .position = end},
+             durable_[stream]);
     }
-    void delivered(std::size_t lane_index, LaneId lane, Sequence last_sequence) {
-        send({.kind = ToIntake::Kind::delivered, .lane = lane, .last_sequence = last_sequence}, delivered_[lane_index]);
+    void delivered(std::size_t stream, Sequence last_sequence) {
+        send({.kind = ToIntake::Kind::delivered,
+              .stream = static_cast<StreamIndex>(stream),
+              .last_sequence = last_sequence},
+             delivered_[stream]);
     }
     void returned(std::uint32_t buffer) {
         const ToIntake note{.kind = ToIntake::Kind::returned, .buffer = buffer};

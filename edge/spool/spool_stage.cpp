@@ -141,12 +141,11 @@ std::size_t SpoolStage::append_accepted(MonotonicNs now) {
         if (!position) break;
         const auto header = wire::load<journal::RecordHeader>(group);
         const auto batch = wire::load<wire::BatchHeader>(group.subspan(sizeof(header)));
-        const auto lane_index = lanes_.find(next.lane);
-        WEIR_ASSERT(lane_index.has_value());
+        WEIR_ASSERT(next.stream < lanes_.count());
         writing_[(writing_head_ + writing_count_++) % writing_.size()] = {
             .batch = {.buffer = next.buffer,
                       .batch_bytes = next.batch_bytes,
-                      .lane_index = static_cast<std::uint32_t>(*lane_index),
+                      .lane_index = next.stream,
                       .first_sequence = batch.first_sequence,
                       .last_sequence = batch.last_sequence(),
                       .end = {position->value + journal::record_bytes(next.batch_bytes)}},
@@ -188,7 +187,7 @@ void SpoolStage::settle(const Written& written, MonotonicNs now) {
     durable_crc_ = written.record_crc;
     counters_.lanes[batch.lane_index].spooled.set(batch.last_sequence);
     counters_.append_ns.record(now.since(written.submitted_at));
-    notes_.durable(batch.lane_index, lane.state.id, batch.last_sequence, batch.end);
+    notes_.durable(batch.lane_index, batch.last_sequence, batch.end);
     if (!uplink_.offer(batch)) notes_.returned(batch.buffer);
 }
 

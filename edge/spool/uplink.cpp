@@ -506,7 +506,7 @@ void Uplink::take_refusal(ConstBytes body, MonotonicNs now) {
 
 void Uplink::set_delivered(std::size_t lane_index, Sequence last_sequence) {
     SpoolLane& lane = lanes_[lane_index];
-    if (last_sequence > lane.state.delivered_sequence) notes_.delivered(lane_index, lane.state.id, last_sequence);
+    if (last_sequence > lane.state.delivered_sequence) notes_.delivered(lane_index, last_sequence);
     lane.state.delivered_sequence = last_sequence;
     counters_.lanes[lane_index].gap.set(lane.gap_events);
     counters_.lanes[lane_index].delivered.set(last_sequence > lane.gap_events ? last_sequence - lane.gap_events : 0);

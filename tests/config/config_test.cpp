@@ -283,7 +283,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 93U);
+    EXPECT_EQ(edge::known_config_keys().size(), 101U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -328,6 +328,14 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     const TemporaryFile file(switched_on(read_text("edge/edge.example.toml")));
     const auto all = edge::load_config(file.path());
     const edge::LaneConfig plain_lane;
+    EXPECT_EQ(all.config->lanes[1].lane_class, plain_lane.lane_class);
+    EXPECT_EQ(all.config->lanes[1].shed, plain_lane.shed);
+    EXPECT_EQ(all.config->lanes[1].drain, plain_lane.drain);
+    EXPECT_EQ(all.config->lanes[1].priority, plain_lane.priority);
+    EXPECT_EQ(all.config->lanes[1].weight, plain_lane.weight);
+    EXPECT_EQ(all.config->lanes[1].backlog_weight, plain_lane.backlog_weight);
+    EXPECT_EQ(all.config->lanes[1].bytes_max, plain_lane.bytes_max);
+    EXPECT_EQ(all.config->lanes[1].keep_undelivered_s, plain_lane.keep_undelivered_s);
     EXPECT_EQ(all.config->lanes[1].batch_bytes, plain_lane.batch_bytes);
     EXPECT_EQ(all.config->lanes[1].batch_events, plain_lane.batch_events);
     EXPECT_EQ(all.config->lanes[1].linger_us, plain_lane.linger_us);

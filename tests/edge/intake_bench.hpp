@@ -115,15 +115,16 @@ class IntakeBench {
     void settle() {
         for (const ToSpool& note : held_) {
             EXPECT_TRUE(notes_->publish(ToIntake{.kind = ToIntake::Kind::durable,
-                                                 .lane = note.lane,
+                                                 .stream = note.stream,
                                                  .last_sequence = last_of(note),
                                                  .position = note.position}));
             EXPECT_TRUE(notes_->publish(ToIntake{.kind = ToIntake::Kind::returned, .buffer = note.buffer}));
         }
         held_.clear();
     }
-    void deliver(LaneId lane, Sequence last) {
-        EXPECT_TRUE(notes_->publish(ToIntake{.kind = ToIntake::Kind::delivered, .lane = lane, .last_sequence = last}));
+    void deliver(StreamIndex stream, Sequence last) {
+        EXPECT_TRUE(
+            notes_->publish(ToIntake{.kind = ToIntake::Kind::delivered, .stream = stream, .last_sequence = last}));
     }
 
     std::unique_ptr<io::Io> io;

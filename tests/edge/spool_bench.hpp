@@ -371,12 +371,15 @@ class SpoolBench {
         const std::uint32_t bytes =
             fill_batch(pool.buffer(buffer), lane, name, last + 1, count, start.identity.lineage, event_bytes);
         last += count;
-        ASSERT_TRUE(to_spool_writer_.publish(ToSpool{
-            .kind = ToSpool::Kind::batch, .lane = lane, .buffer = buffer, .batch_bytes = bytes, .position = {}}));
+        ASSERT_TRUE(to_spool_writer_.publish(ToSpool{.kind = ToSpool::Kind::batch,
+                                                     .stream = stream_of(lane),
+                                                     .buffer = buffer,
+                                                     .batch_bytes = bytes,
+                                                     .position = {}}));
     }
     void cover(Position position) {
         ASSERT_TRUE(to_spool_writer_.publish(
-            ToSpool{.kind = ToSpool::Kind::covered, .lane = 0, .buffer = 0, .batch_bytes = 0, .position = position}));
+            ToSpool{.kind = ToSpool::Kind::covered, .stream = 0, .buffer = 0, .batch_bytes = 0, .position = position}));
     }
     void step() {
         const auto completions = io_->wait(io_->now().plus_ns(200 * ns_per_us));
@@ -423,6 +426,12 @@ class SpoolBench {
     bool poisoned = false;
 
   private:
+    [[nodiscard]] LaneId lane_of(const ToIntake& note) const { return start.lanes[note.stream].state.id; }
+    [[nodiscard]] StreamIndex stream_of(LaneId lane) const {
+        StreamIndex index = 0;
+        while (start.lanes.at(index).state.id != lane) ++index;
+        return index;
+    }
     void add_lane(LaneId id, std::string name) {
         SpoolLane lane;
         lane.state.id = id;
@@ -433,14 +442,14 @@ class SpoolBench {
     void take(const ToIntake& note) {
         switch (note.kind) {
             case ToIntake::Kind::durable:
-                EXPECT_GT(note.last_sequence, durable[note.lane]);
+                EXPECT_GT(note.last_sequence, durable[lane_of(note)]);
                 EXPECT_GT(note.position, durable_position);
-                durable[note.lane] = note.last_sequence;
+                durable[lane_of(note)] = note.last_sequence;
                 durable_position = note.position;
                 return;
             case ToIntake::Kind::delivered:
-                EXPECT_LE(note.last_sequence, durable[note.lane]) << "delivered before it was durable here";
-                delivered[note.lane] = note.last_sequence;
+                EXPECT_LE(note.last_sequence, durable[lane_of(note)]) << "delivered before it was durable here";
+                delivered[lane_of(note)] = note.last_sequence;
                 return;
             case ToIntake::Kind::returned:
                 for (const std::uint32_t buffer : free_buffers) EXPECT_NE(buffer, note.buffer) << "returned twice";
@@ -448,6 +457,10 @@ class SpoolBench {
                 return;
             case ToIntake::Kind::poisoned:
                 poisoned = true;
+                return;
+            case ToIntake::Kind::opens_in:
+            case ToIntake::Kind::filled:
+            case ToIntake::Kind::shed:
                 return;
         }
     }

@@ -86,11 +86,11 @@ class Bench {
     void settle() {
         for (const auto& [note, last_sequence] : waiting_) {
             WEIR_ASSERT(notes_.publish(ToIntake{.kind = ToIntake::Kind::durable,
-                                                .lane = note.lane,
+                                                .stream = note.stream,
                                                 .last_sequence = last_sequence,
                                                 .position = note.position}));
             WEIR_ASSERT(notes_.publish(
-                ToIntake{.kind = ToIntake::Kind::delivered, .lane = note.lane, .last_sequence = last_sequence}));
+                ToIntake{.kind = ToIntake::Kind::delivered, .stream = note.stream, .last_sequence = last_sequence}));
             WEIR_ASSERT(notes_.publish(ToIntake{.kind = ToIntake::Kind::returned, .buffer = note.buffer}));
         }
         waiting_.clear();

@@ -110,7 +110,7 @@ void Bench::step() {
 }
 
 void Bench::take(const ToIntake& note) {
-    Lane& lane = lane_of(note.lane);
+    Lane& lane = lanes_[note.stream];
     switch (note.kind) {
         case ToIntake::Kind::durable:
             WEIR_ASSERT(note.last_sequence > lane.durable && note.last_sequence <= lane.fed);
@@ -126,6 +126,10 @@ void Bench::take(const ToIntake& note) {
             return;
         case ToIntake::Kind::poisoned:
             WEIR_ASSERT(!"no write has failed");
+            return;
+        case ToIntake::Kind::opens_in:
+        case ToIntake::Kind::filled:
+        case ToIntake::Kind::shed:
             return;
     }
 }
@@ -187,7 +191,7 @@ void Bench::feed(std::size_t lane_index, std::uint32_t event_bytes) {
     wire::store(memory.subspan(sizeof(journal::RecordHeader)), header);
     std::copy(body.begin(), body.end(), memory.begin() + batch_body_at);
     WEIR_ASSERT(batches_.publish(ToSpool{.kind = ToSpool::Kind::batch,
-                                         .lane = header.lane,
+                                         .stream = static_cast<StreamIndex>(lane_index),
                                          .buffer = buffer,
                                          .batch_bytes = static_cast<std::uint32_t>(batch_bytes)}));
 }
