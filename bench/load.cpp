@@ -145,7 +145,7 @@ int Load::run() {
             std::fprintf(stderr, "load: %s\n", status.error().what.c_str());
             return 1;
         }
-        progress.show(client_.totals(), now);
+        progress.show(client_, now);
         if (client_.totals().acked != moved_acked) {
             moved_acked = client_.totals().acked;
             moved = now;

@@ -15,11 +15,11 @@ struct Report {
 };
 void print_report(const Report& report, const Histogram& latency, bool as_json);
 
-// A bar on stderr, where that is a terminal; else nothing.
+// A bar on stderr, where that is a terminal; and a line there whenever the edge says that it does more or less of its work.
 class Progress {
   public:
     explicit Progress(std::uint64_t total);
-    void show(const client::ClientTotals& totals, MonotonicNs now);
+    void show(const client::ProducerClient& client, MonotonicNs now);
     void finish();
 
   private:
@@ -27,6 +27,7 @@ class Progress {
     std::uint64_t total_;  // 0 = not known
     MonotonicNs shown_{};
     std::uint64_t shown_acked_ = 0;
+    wire::Rung rung_ = wire::Rung::healthy;
 };
 
 }  // namespace weir::bench

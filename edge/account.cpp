@@ -130,6 +130,11 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_filter_ids", "Ids in the duplicate filter", intake.filter_ids.get());
     gauge("weir_edge_producers", "Numbered producers known", intake.producers.get());
     gauge("weir_edge_keys", "Keys whose last value is known", intake.keys.get());
+    gauge("weir_edge_rung", "What the edge leaves out: 0 healthy, 1 degraded, 2 critical", intake.rung.get());
+    for (std::size_t rung = 0; rung < intake.rung_changes.size(); ++rung) {
+        text.counter("weir_edge_rung_changes_total", "Times that the edge came to this rung",
+                     {{"to", wire::text(static_cast<wire::Rung>(rung))}}, intake.rung_changes[rung].get());
+    }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
                      {{"lane", lanes[index].name}}, spool.lanes[index].spooled.get());

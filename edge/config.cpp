@@ -147,6 +147,31 @@ void read_spool(ConfigTable& table, EdgeConfig& config) {
     }
 }
 
+void read_ladder(ConfigTable& table, EdgeConfig& config) {
+    auto& ladder = config.ladder;
+    table.flag("enabled", ladder.enabled);
+    table.number("degraded_spool_percent", ladder.degraded_spool_percent, Bounds{1, 100, "percent"});
+    table.number("critical_spool_percent", ladder.critical_spool_percent, Bounds{1, 100, "percent"});
+    table.number("below_percent", ladder.below_percent, Bounds{0, 50, "percent"});
+    table.number("degraded_buffers_free_percent", ladder.degraded_buffers_free_percent, Bounds{0, 50, "percent"});
+    table.number("degraded_stall_ms", ladder.degraded_stall_ms, Bounds{0, 10 * minute_ms, "ms"});
+    table.number("critical_stall_ms", ladder.critical_stall_ms, Bounds{0, 10 * minute_ms, "ms"});
+    table.number("dwell_ms", ladder.dwell_ms, Bounds{100, 60 * minute_ms, "ms"});
+    table.number("linger_us", ladder.linger_us, Bounds{0, 1'000'000, "us"});
+    if (ladder.critical_spool_percent < ladder.degraded_spool_percent) {
+        table.fault("critical_spool_percent", "must not be less than ladder.degraded_spool_percent, " +
+                                                  std::to_string(ladder.degraded_spool_percent) + " percent");
+    }
+    if (ladder.critical_stall_ms != 0 && ladder.critical_stall_ms < ladder.degraded_stall_ms) {
+        table.fault("critical_stall_ms", "must not be less than ladder.degraded_stall_ms, " +
+                                             std::to_string(ladder.degraded_stall_ms) + " ms");
+    }
+    if (ladder.below_percent >= ladder.degraded_spool_percent) {
+        table.fault("below_percent", "must be less than ladder.degraded_spool_percent, " +
+                                         std::to_string(ladder.degraded_spool_percent) + " percent");
+    }
+}
+
 void read_runtime(ConfigTable& table, EdgeConfig& config) {
     auto& runtime = config.runtime;
     table.choice("idle", runtime.idle,
@@ -289,6 +314,7 @@ void read_root(ConfigTable& root, EdgeConfig& config) {
     table("validate", read_validate);
     table("cache", read_cache);
     table("spool", read_spool);
+    table("ladder", read_ladder);
     table("runtime", read_runtime);
     // "default" and the dead letters take one lane each.
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });

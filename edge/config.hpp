@@ -75,6 +75,20 @@ struct RuleTestConfig {  // an event, and what must become of it; what is empty 
     std::uint32_t rule = 0;  // which rule failed, from 1; 0: not asked
 };
 
+// When the edge does less of its work (edge/intake/ladder.hpp). Percent of spool.bytes_max, of spool.batches_max.
+struct LadderConfig {
+    bool enabled = true;
+    std::uint32_t degraded_spool_percent = 70;
+    std::uint32_t critical_spool_percent = 90;
+    std::uint32_t below_percent = 10;                 // so far below a threshold counts as clear of it
+    std::uint32_t degraded_buffers_free_percent = 5;  // never more than this free between two looks; 0: not looked at
+    std::uint64_t degraded_stall_ms = 250;            // nothing taken for so long, for want of room; 0: not looked at
+    std::uint64_t critical_stall_ms = 5000;
+    std::uint64_t dwell_ms = 5000;   // clear for so long: one rung down
+    std::uint64_t linger_us = 2000;  // of every batch, at least, while degraded
+    bool operator==(const LadderConfig&) const = default;
+};
+
 struct EdgeConfig {
     std::string edge_id;  // [a-z0-9-]{1,32}
     std::string data_dir;
@@ -122,6 +136,7 @@ struct EdgeConfig {
         std::uint64_t scrub_period_s = 21'600;  // between two readings of everything that is kept; 0: never
         std::uint64_t scrub_bytes_per_second = 8ULL << 20;
     } spool;
+    LadderConfig ladder;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;
         std::uint64_t idle_spin_us = 2;

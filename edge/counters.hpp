@@ -26,8 +26,10 @@ struct alignas(64) IntakeCounters {  // writer: intake runner
     std::array<Counter, 16> refusals_by_reason;  // connections ended, index: wire::RefusalReason
     Counter connections, connections_total, received_bytes, batches, slots_held, filter_ids, producers, keys;
     Counter checkpoints, checkpoint_failures, buffers_free,
-        stalls;                // stalls: duty cycles that could not take for want of room
-    Histogram spooled_ack_ns;  // from the vector's receive to the sending of its spooled ack
+        stalls;                           // stalls: duty cycles that could not take for want of room
+    Counter rung;                         // wire::Rung, as the edge now stands
+    std::array<Counter, 3> rung_changes;  // to each wire::Rung
+    Histogram spooled_ack_ns;             // from the vector's receive to the sending of its spooled ack
 };
 struct alignas(64) LaneCounters {     // writer: spool runner
     Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead

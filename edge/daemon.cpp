@@ -1,5 +1,7 @@
 #include "edge/daemon.hpp"
 
+#include <sys/statvfs.h>
+
 #include <cinttypes>
 #include <cstring>
 #include <utility>
@@ -40,6 +42,18 @@ std::string hex(std::uint64_t value) {
     char text[17];
     std::snprintf(text, sizeof text, "%016" PRIx64, value);
     return text;
+}
+
+const char* rung_words(wire::Rung rung) {
+    switch (rung) {
+        case wire::Rung::healthy:
+            return "all of its work";
+        case wire::Rung::degraded:
+            return "no enrichment, larger batches";
+        case wire::Rung::critical:
+            return "durable lanes only";
+    }
+    return "";
 }
 
 std::string joined(const std::vector<std::string>& texts) {
@@ -98,6 +112,7 @@ struct Told {
     std::uint64_t central_behind = 0;
     std::uint64_t damaged_records = 0;
     bool is_poisoned = false;
+    wire::Rung rung = wire::Rung::healthy;
     bool is_full = false;
 };
 
@@ -120,10 +135,13 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
     void keep_watchdog();
+    void measure_spool();
     void tell_centrals();
     void reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
+    [[nodiscard]] wire::Rung rung() const { return static_cast<wire::Rung>(counters.intake.rung.get()); }
+    [[nodiscard]] std::string_view rung_text() const { return wire::text(rung()); }
     [[nodiscard]] bool is_full() const {
         return counters.spool.journal_bytes_needed.get() + batch_buffer_bytes > config.spool.bytes_max;
     }
@@ -153,6 +171,7 @@ struct EdgeDaemon::Parts {
     std::atomic<bool> is_draining{false};
     // Why the spool has no next file, 0 if it has one: as the control thread last looked.
     std::atomic<int> next_file_errno{0};
+    std::atomic<std::uint32_t> spool_percent{0};
     Told told;
 };
 
@@ -215,6 +234,7 @@ Status EdgeDaemon::Parts::start_intake() {
                                               lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
                                               to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
         stage->take_reloads_from(reloads);
+        stage->watch_spool(spool_percent);
         if (auto started = stage->start(); !started) return started.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -242,6 +262,7 @@ int EdgeDaemon::Parts::run() {
     service.ready();
     for (;;) {
         const control::Wish wish = signals.wait(control_wait_ms);
+        measure_spool();
         tell_changes();
         keep_watchdog();
         control::log_flush();
@@ -285,6 +306,7 @@ void EdgeDaemon::Parts::reload() {
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
     config.lanes = loaded.config->lanes;
+    config.ladder = loaded.config->ladder;
     config.digest = loaded.config->digest;
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
 }
@@ -312,6 +334,17 @@ int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     tell_changes();
     control::log_info("drained", {{"held_events", ledger_of(counters, lanes).held}});
     return 0;
+}
+
+// For intake's ladder. A disk that cannot be asked counts as one with room.
+void EdgeDaemon::Parts::measure_spool() {
+    struct statvfs disk {};
+    std::uint64_t free_bytes = UINT64_MAX;
+    if (::statvfs(config.data_dir.c_str(), &disk) == 0) free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    const SpoolCounters& spool = counters.spool;
+    const std::uint64_t percent = spool_fill_percent(spool.journal_bytes_needed.get(), spool.journal_bytes_held.get(),
+                                                     config.spool.bytes_max, free_bytes);
+    spool_percent.store(static_cast<std::uint32_t>(percent), std::memory_order_relaxed);
 }
 
 // Which centrals are left alone, and which one is in use instead of which.
@@ -388,6 +421,12 @@ void EdgeDaemon::Parts::tell_changes() {
         if (now == 0) control::log_warn("spool_has_next_file", {{"edge", edge}});
         if (now != 0) control::log_error("spool_without_next_file", {{"edge", edge}, {"error", std::strerror(now)}});
     }
+    if (rung() != told.rung) {
+        const bool is_worse = rung() > told.rung;
+        told.rung = rung();
+        control::log(is_worse ? control::LogLevel::warn : control::LogLevel::info, "rung",
+                     {{"edge", edge}, {"rung", rung_text()}, {"what", rung_words(told.rung)}});
+    }
     if (is_full() != told.is_full) {
         told.is_full = !told.is_full;
         control::log_warn(told.is_full ? "spool_full" : "spool_has_room",
@@ -411,7 +450,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     if (target == "/healthz") {
         const bool is_alive = !intake_runner.is_finished() && !spool_runner.is_finished();
         return is_alive || is_draining.load(std::memory_order_relaxed)
-                   ? control::AdminResponse{.body = "ok\n"}
+                   ? control::AdminResponse{.body = "ok\nrung: " + std::string(rung_text()) + '\n'}
                    : control::AdminResponse{.status = 503, .body = "a runner has ended\n"};
     }
     if (target == "/readyz") {
@@ -419,6 +458,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         std::string body = reasons.empty() ? "ready\n" : "";
         for (const auto& reason : reasons) body += "not ready: " + reason + "\n";
         // An edge takes events whether a central is there or not.
+        if (rung() != wire::Rung::healthy)
+            body += "note: " + std::string(rung_text()) + ": " + rung_words(rung()) + '\n';
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }

@@ -233,7 +233,8 @@ Status ProducerClient::take_ack(ConstBytes body, MonotonicNs now) {
         settle(range, now);
     }
     credit_events_ = std::max(credit_events_, head.credit_events);
-    last_ack_ = now;
+    rung_ = head.rung;
+    if (head.ranges > 0) last_ack_ = now;
     while (begin_ < end_ && entry(begin_).is_acked) {
         arena_begin_ = entry(begin_).at + entry(begin_).bytes;
         ++begin_;

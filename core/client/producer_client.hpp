@@ -69,6 +69,8 @@ class ProducerClient {
     // The last number the edge knew of this producer when it was last connected.
     [[nodiscard]] std::uint64_t last_number() const { return last_number_; }
     [[nodiscard]] const ClientTotals& totals() const { return totals_; }
+    // How much of its work the edge last said to do.
+    [[nodiscard]] wire::Rung rung() const { return rung_; }
     // What the edge, or the way to it, said last against us; empty: nothing.
     [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
     [[nodiscard]] const Histogram& latency() const { return latency_; }
@@ -107,6 +109,7 @@ class ProducerClient {
     std::uint64_t end_ = 0;
     std::uint64_t credit_events_ = 0;
     std::uint64_t last_number_ = 0;
+    wire::Rung rung_ = wire::Rung::healthy;
     std::vector<std::byte> received_;
     std::size_t received_bytes_ = 0;
     std::uint64_t backoff_ms_ = 0;

@@ -55,11 +55,17 @@ struct AckRange {
 };
 static_assert(sizeof(AckRange) == 16);
 
+// How much of its work the edge does at present: what a rung leaves out is in edge/intake/ladder.hpp.
+enum class Rung : std::uint8_t { healthy = 0, degraded = 1, critical = 2 };
+
+[[nodiscard]] std::string_view text(Rung rung) noexcept;
+
 // Body of producer_ack: this head, then `ranges` AckRange.
 struct ProducerAckHead {
     std::uint64_t credit_events = 0;  // absolute, as in the welcome; never shrinks
     std::uint32_t ranges = 0;
-    std::uint32_t reserved = 0;
+    Rung rung = Rung::healthy;  // the edge's, when this was sent
+    std::array<std::uint8_t, 3> reserved{};
 };
 static_assert(sizeof(ProducerAckHead) == 16);
 inline constexpr std::uint32_t ack_ranges_max = 512;  // per frame

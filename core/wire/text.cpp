@@ -109,6 +109,18 @@ std::string_view text(AckStatus status) noexcept {
     return unknown;
 }
 
+std::string_view text(Rung rung) noexcept {
+    switch (rung) {
+        case Rung::healthy:
+            return "healthy";
+        case Rung::degraded:
+            return "degraded";
+        case Rung::critical:
+            return "critical";
+    }
+    return unknown;
+}
+
 std::string_view text(RefusalReason reason) noexcept {
     switch (reason) {
         case RefusalReason::protocol:

@@ -166,7 +166,8 @@ void Batcher::close_due(bool is_idle) noexcept {
         const Lane& lane = lanes_[index];
         if (lane.buffer == none) continue;
         const bool is_full = lane.body_bytes >= lane.batch_bytes || lane.count >= lane.batch_events;
-        const bool is_due = lane.linger_ns == 0 ? may_close_idle : now_.since(lane.opened_at) >= lane.linger_ns;
+        const std::uint64_t linger = linger_ns(lane);
+        const bool is_due = linger == 0 ? may_close_idle : now_.since(lane.opened_at) >= linger;
         if (is_full || is_due) close(static_cast<std::uint8_t>(index));
     }
 }
@@ -189,7 +190,14 @@ std::size_t Batcher::flush() noexcept {
     }
     if (published > 0) doorbell_.ring();
     counters_.buffers_free.set(free_.size());
+    free_most_ = std::max(free_most_, free_.size());
     return published;
+}
+
+std::uint64_t Batcher::take_buffers_free_percent() noexcept {
+    const std::size_t most = std::max(free_most_, free_.size());
+    free_most_ = 0;
+    return most * 100 / pool_.count();
 }
 
 void Batcher::give_back(std::uint32_t buffer) noexcept {
@@ -221,7 +229,7 @@ bool Batcher::is_all_durable() const noexcept {
 MonotonicNs Batcher::next_deadline() const noexcept {
     MonotonicNs next = never;
     for (const Lane& lane : lanes_) {
-        if (lane.buffer != none && lane.linger_ns != 0) next = std::min(next, lane.opened_at.plus_ns(lane.linger_ns));
+        if (lane.buffer != none && linger_ns(lane) != 0) next = std::min(next, lane.opened_at.plus_ns(linger_ns(lane)));
     }
     return next;
 }

@@ -7,6 +7,7 @@
 // Bounds    As many batches as the pool has buffers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,10 @@ class Batcher {
     void close_all() noexcept;
     // From the next batch on. Closes what is open: each batch carries the digest of the configuration that made it.
     void configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept;
+    // No batch is closed for its age alone before it is so old: on top of each lane's own linger.
+    void linger_at_least(std::uint64_t ns) noexcept { linger_ns_min_ = ns; }
+    // The most batch buffers that were free at one time since the last call, in percent of all.
+    [[nodiscard]] std::uint64_t take_buffers_free_percent() noexcept;
     void cover(Position position) noexcept { covered_ = position; }
     // Publishes what is closed; returns how many notes went.
     std::size_t flush() noexcept;
@@ -98,6 +103,7 @@ class Batcher {
     [[nodiscard]] Bytes claim(Lane& lane, std::uint64_t bytes) noexcept;
     [[nodiscard]] Placed placed(Lane& lane, std::uint64_t bytes) noexcept;
     void close(std::uint8_t lane) noexcept;
+    [[nodiscard]] std::uint64_t linger_ns(const Lane& lane) const { return std::max(lane.linger_ns, linger_ns_min_); }
     [[nodiscard]] wire::LedgerTotals totals_of(const Lane& lane) const noexcept;
 
     SpoolIdentity identity_;
@@ -117,6 +123,8 @@ class Batcher {
     Position covered_{};  // 0: nothing to say
     MonotonicNs now_{};
     WallNs wall_{};
+    std::uint64_t linger_ns_min_ = 0;
+    std::size_t free_most_ = 0;
     std::uint64_t copied_bytes_ = 0;
 };
 

@@ -64,6 +64,7 @@ struct Connection {
     bool wants_pong = false;
     bool wants_goodbye = false;
     bool wants_refusal = false;
+    wire::Rung rung_told = wire::Rung::healthy;
     bool closes_after_send = false;
     std::uint64_t pong_number = 0;
     wire::Refusal refusal;

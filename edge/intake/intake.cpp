@@ -40,6 +40,7 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       keys_(config.cache.keys_max),
       judgement_(std::make_unique<Judgement>(config, lanes)),
       batcher_({config, identity, lanes, pool, to_spool, spool_doorbell, counters}),
+      ladder_(judgement_->ladder()),
       book_(connections_max_ + spare_connections, lanes, counters.spooled_ack_ns),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, counters),
@@ -109,6 +110,7 @@ void Intake::take_reload() {
     reloads_->give_back(judgement_.release());
     judgement_.reset(next);
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
+    ladder_.configure(judgement_->ladder());
     counters_.reloads.add(1);
     counters_.config_digest.set(judgement_->digest());
 }
@@ -160,7 +162,25 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
         judge();
         finish_vector();
     }
+    if (!stalled_ || events > 0) {
+        stalled_since_ = never;
+    } else if (stalled_since_ == never) {
+        stalled_since_ = now;
+    }
     return events;
+}
+
+void Intake::keep_ladder(MonotonicNs now) {
+    const std::uint32_t spool_percent =
+        spool_percent_ == nullptr ? 0 : spool_percent_->load(std::memory_order_relaxed);
+    const RoomMeasures measures{.spool_percent = spool_percent,
+                                .buffers_free_percent = batcher_.take_buffers_free_percent(),
+                                .stalled_ms = stalled_since_ == never ? 0 : now.since(stalled_since_) / ns_per_ms};
+    const bool is_new = ladder_.look(measures, now);
+    batcher_.linger_at_least(ladder_.effects().linger_us_min * ns_per_us);
+    if (!is_new) return;
+    counters_.rung.set(static_cast<std::uint64_t>(ladder_.rung()));
+    counters_.rung_changes[static_cast<std::size_t>(ladder_.rung())].add(1);
 }
 
 void Intake::keep_checkpoint(MonotonicNs now) {
@@ -184,6 +204,7 @@ void Intake::keep_checkpoint(MonotonicNs now) {
 
 void Intake::keep_time(MonotonicNs now) {
     looked_at_ = now;
+    keep_ladder(now);
     // Nothing is in hand here: each event offered has been judged, as one of three.
     const std::uint64_t judged = counters_.accepted.get() + counters_.duplicates.get() + counters_.rejected.get();
     counters_.residue.set(counters_.offered.get() - judged);
@@ -268,7 +289,8 @@ bool Intake::is_drained() const {
 MonotonicNs Intake::next_deadline() const {
     MonotonicNs next = batcher_.next_deadline();
     if (batcher_.has_unpublished()) next = std::min(next, now_.plus_ns(retry_ns));
-    if (connected_ > 0 || draining_) next = std::min(next, looked_at_.plus_ns(look_ns));
+    const bool looks = connected_ > 0 || draining_ || ladder_.rung() != wire::Rung::healthy;
+    if (looks) next = std::min(next, looked_at_.plus_ns(look_ns));
     if (!poisoned_ && !stalled_ && !checkpointing_.is_busy()) {
         if (naming_) next = std::min(next, checkpoint_at_.plus_ns(ns_per_second));
         if (checkpointing_.is_due(durable_)) next = std::min(next, checkpoint_at_.plus_ns(checkpoint_ns_));

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -29,6 +30,7 @@
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/judgement.hpp"
 #include "edge/intake/key_table.hpp"
+#include "edge/intake/ladder.hpp"
 #include "edge/intake/memory.hpp"
 
 namespace weir::edge {
@@ -41,6 +43,8 @@ class Intake final : public Stage {
            RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters);
     // New judgements come from there; before start(). It outlives intake.
     void take_reloads_from(JudgementSlot& slot) { reloads_ = &slot; }
+    // How full the spool is, in percent, is looked up there; before start(). It outlives intake.
+    void watch_spool(const std::atomic<std::uint32_t>& percent) { spool_percent_ = &percent; }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -71,6 +75,7 @@ class Intake final : public Stage {
     std::size_t run_vectors(MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
     void keep_time(MonotonicNs now);
+    void keep_ladder(MonotonicNs now);
     void finish_drain();
     void update_gauges();
 
@@ -128,6 +133,7 @@ class Intake final : public Stage {
     std::unique_ptr<Judgement> judgement_;
     JudgementSlot* reloads_ = nullptr;
     Batcher batcher_;
+    Ladder ladder_;
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
@@ -149,8 +155,10 @@ class Intake final : public Stage {
     std::uint64_t filter_age_base_ =
         0;  // seconds of earlier lives: identities age by running time, never by the wall clock
     WallNs wall_{};
-    MonotonicNs looked_at_{};      // when timeouts were last looked for
-    MonotonicNs checkpoint_at_{};  // when the last one began
+    MonotonicNs looked_at_{};            // when timeouts were last looked for
+    MonotonicNs checkpoint_at_{};        // when the last one began
+    MonotonicNs stalled_since_ = never;  // nothing was taken since, for want of room
+    const std::atomic<std::uint32_t>* spool_percent_ = nullptr;
     Position durable_{};
     bool naming_ = false;  // someone waits for a checkpoint
     bool poisoned_ = false;

@@ -46,6 +46,7 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
     : expressions_(std::move(expressions)),
       validate_(config, expressions_),
       route_(config, expressions_, lanes),
+      ladder_(config.ladder),
       digest_(config.digest) {
     if (!expressions_.is_empty()) judge_.emplace(expressions_.set());
     const LaneConfig defaults;

@@ -30,6 +30,7 @@ class Judgement {
     void validate(std::span<EventRef> events, WallNs wall) noexcept;
     void route(std::span<EventRef> events) noexcept;
     [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by lane index
+    [[nodiscard]] const LadderConfig& ladder() const { return ladder_; }
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
   private:
@@ -40,6 +41,7 @@ class Judgement {
     Validate validate_;
     Route route_;
     std::vector<BatchLimits> batch_limits_;
+    LadderConfig ladder_;
     std::uint64_t digest_;
 };
 

@@ -7,6 +7,10 @@ namespace {
 
 constexpr std::uint64_t linger_ns_max = ns_per_second;
 
+bool is_agreed(Session session) {
+    return session == Session::open || session == Session::ending;
+}
+
 // Frames one behind the other in a connection's send buffer.
 class FrameWriter {
   public:
@@ -71,7 +75,9 @@ void Intake::send_some(std::uint32_t index, MonotonicNs now) {
         writer.add(wire::FrameKind::producer_welcome, welcome);
         connection.wants_welcome = false;
     }
-    if (book_.has_ready(index)) {
+    // Its acks say the rung; one that has none to come is told of a new rung by an ack without ranges.
+    const bool is_rung_new = connection.rung_told != ladder_.rung() && is_agreed(connection.session);
+    if (book_.has_ready(index) || is_rung_new) {
         std::array<wire::AckRange, wire::ack_ranges_max> ranges;
         std::uint64_t events = 0;
         const std::uint32_t count = book_.take_ready(index, ranges, events);
@@ -80,7 +86,8 @@ void Intake::send_some(std::uint32_t index, MonotonicNs now) {
         const std::size_t ranges_bytes = count * sizeof(wire::AckRange);
         const Bytes body = writer.claim(wire::FrameKind::producer_ack,
                                         static_cast<std::uint32_t>(sizeof(wire::ProducerAckHead) + ranges_bytes), 0);
-        wire::store(body, wire::ProducerAckHead{connection.credit, count, 0});
+        wire::store(body, wire::ProducerAckHead{connection.credit, count, ladder_.rung(), {}});
+        connection.rung_told = ladder_.rung();
         std::memcpy(body.data() + sizeof(wire::ProducerAckHead), ranges.data(), ranges_bytes);
     }
     if (connection.wants_pong) writer.add_empty(wire::FrameKind::pong, connection.pong_number);

@@ -342,6 +342,7 @@ void Intake::free_if_done(std::uint32_t index) {
     old.ordinal = old.acked = old.credit = 0;
     old.is_paused = old.peer_ended = old.peer_failed = old.has_stopped = old.wants_close = false;
     old.wants_welcome = old.wants_pong = old.wants_goodbye = old.wants_refusal = false;
+    old.rung_told = wire::Rung::healthy;
     old.closes_after_send = false;
     old.deadline = old.carry_since = never;
     free_connections_.push_back(index);

@@ -145,6 +145,12 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"6:23: validate.allowed_types[1]: must be a string, not a whole number",
           "6:23: validate.allowed_types[1]: must not be empty",
           "6:26: validate.allowed_types[2]: may have '*' only as its last letter"}},
+        {minimal_edge + "[ladder]\ncritical_spool_percent = 60\n",
+         {"6:26: ladder.critical_spool_percent: must not be less than ladder.degraded_spool_percent, 70 percent"}},
+        {minimal_edge + "[ladder]\ndegraded_stall_ms = 6000\n",
+         {"5:1: ladder.critical_stall_ms: must not be less than ladder.degraded_stall_ms, 6000 ms"}},
+        {minimal_edge + "[ladder]\ndegraded_spool_percent = 10\n",
+         {"5:1: ladder.below_percent: must be less than ladder.degraded_spool_percent, 10 percent"}},
         {minimal_edge + "[[lanes]]\nname = \"dead-letters\"\n",
          {"6:8: lanes[0].name: \"dead-letters\" is the reserved lane"}},
         {minimal_edge + "[[lanes]]\nname = \"Fast\"\n", {"6:8: lanes[0].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
@@ -277,7 +283,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 91U);
+    EXPECT_EQ(edge::known_config_keys().size(), 101U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -310,6 +316,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.spool.bytes_max, plain.spool.bytes_max);
     EXPECT_EQ(read.spool.batches_max, plain.spool.batches_max);
     EXPECT_EQ(read.spool.checkpoint_ms, plain.spool.checkpoint_ms);
+    EXPECT_EQ(read.ladder, plain.ladder);
     EXPECT_EQ(read.runtime.idle, plain.runtime.idle);
     EXPECT_EQ(read.runtime.idle_spin_us, plain.runtime.idle_spin_us);
     EXPECT_EQ(read.runtime.thread_plan, plain.runtime.thread_plan);

@@ -253,6 +253,7 @@ class TestProducer {
     std::vector<wire::AckRange> ranges;
     std::uint64_t acked = 0;
     std::uint64_t pongs = 0;
+    wire::Rung rung = wire::Rung::healthy;
     bool is_closed = false;
     bool goodbye = false;
 
@@ -264,6 +265,7 @@ class TestProducer {
         if (header.kind == wire::FrameKind::pong) ++pongs;
         if (header.kind != wire::FrameKind::producer_ack) return;
         const auto head = wire::load<wire::ProducerAckHead>(body);
+        rung = head.rung;
         for (std::uint32_t i = 0; i < head.ranges; ++i) {
             ranges.push_back(wire::load<wire::AckRange>(body.subspan(sizeof head + i * sizeof(wire::AckRange))));
             acked += ranges.back().count;

@@ -240,8 +240,11 @@ TEST(ControlFrames, OfProducersAreTheGoldenBytes) {
                           frame_with(FrameKind::producer_welcome, ProducerWelcome{1234, 8192, event_bytes_max, 0}));
     golden::expect_golden(
         "producer-ack",
-        frame_with(FrameKind::producer_ack, ProducerAckHead{9000, 2, 0}, AckRange{1, 800, AckStatus::accepted, 0, 0},
+        frame_with(FrameKind::producer_ack, ProducerAckHead{9000, 2, Rung::healthy, {}},
+                   AckRange{1, 800, AckStatus::accepted, 0, 0},
                    AckRange{801, 1, AckStatus::dead_lettered, static_cast<std::uint8_t>(Reason::field_missing), 0}));
+    golden::expect_golden("producer-ack-critical",
+                          frame_with(FrameKind::producer_ack, ProducerAckHead{9000, 0, Rung::critical, {}}));
     Refusal refusal;
     refusal.reason = RefusalReason::number_gap;
     refusal.detail = name_field<120>("expected 1235");
