@@ -262,6 +262,7 @@ void EdgeDaemon::Parts::reload() {
     config.validate = loaded.config->validate;
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
+    config.payloads = loaded.config->payloads;
     config.lanes = loaded.config->lanes;
     config.digest = loaded.config->digest;
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
