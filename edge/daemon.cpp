@@ -305,6 +305,7 @@ void EdgeDaemon::Parts::reload() {
     config.validate = loaded.config->validate;
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
+    config.payloads = loaded.config->payloads;
     config.lanes = loaded.config->lanes;
     config.ladder = loaded.config->ladder;
     config.digest = loaded.config->digest;
