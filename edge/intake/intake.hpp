@@ -30,6 +30,7 @@
 #include "edge/intake/judgement.hpp"
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/memory.hpp"
+#include "edge/intake/tap.hpp"
 
 namespace weir::edge {
 
@@ -41,6 +42,8 @@ class Intake final : public Stage {
            RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters);
     // New judgements come from there; before start(). It outlives intake.
     void take_reloads_from(JudgementSlot& slot) { reloads_ = &slot; }
+    // Taps come from there; before start(). It outlives intake.
+    void take_taps_from(TapSlot& slot) { tap_.take_from(slot); }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -127,6 +130,7 @@ class Intake final : public Stage {
     KeyTable keys_;
     std::unique_ptr<Judgement> judgement_;
     JudgementSlot* reloads_ = nullptr;
+    TapPoint tap_;
     Batcher batcher_;
     AckBook book_;
     Checkpointing checkpointing_;
