@@ -82,6 +82,41 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
     return out;
 }
 
+namespace {
+
+// How busy each part is, and how full: what `weir-edge top` shows beside the events.
+void append_load(control::MetricsText& text, const EdgeCounters& counters, const std::vector<LaneName>& lanes,
+                 const DaemonFacts& facts) {
+    const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / static_cast<double>(ns_per_second); };
+    for (const auto& [name, load] : facts.runners) {
+        text.gauge("weir_edge_runner_worked_seconds", "Time of a runner's duty cycles that found something to do",
+                   {{"runner", name}}, seconds(load.worked_ns));
+        text.gauge("weir_edge_runner_idle_seconds", "The rest of its time", {{"runner", name}}, seconds(load.idle_ns));
+        text.counter("weir_edge_runner_cycles_total", "Duty cycles", {{"runner", name}}, load.cycles);
+    }
+    const auto ring = [&](std::string_view name, std::uint64_t waiting, std::uint64_t capacity) {
+        text.gauge("weir_edge_ring_waiting", "Elements in a ring, as its reader last saw it", {{"ring", name}},
+                   static_cast<double>(waiting));
+        text.gauge("weir_edge_ring_capacity", "Places of a ring", {{"ring", name}}, static_cast<double>(capacity));
+    };
+    ring("to_spool", counters.spool.batches_waiting.get(), facts.limits.to_spool);
+    ring("to_intake", counters.intake.notes_waiting.get(), facts.limits.to_intake);
+    const auto limit = [&](const char* name, const char* help, std::uint64_t value) {
+        text.gauge(name, help, {}, static_cast<double>(value));
+    };
+    limit("weir_edge_buffers", "Batch buffers there are (spool.batches_max)", facts.limits.batch_buffers);
+    limit("weir_edge_slots", "Receive slots of intake (runtime.receive_slots)", facts.limits.receive_slots);
+    limit("weir_edge_spool_bytes_max", "What the spool may hold (spool.bytes_max)", facts.limits.spool_bytes);
+    limit("weir_edge_journal_bytes_needed", "Of the bytes held, those that are not only kept for a central that may lose them",
+          counters.spool.journal_bytes_needed.get());
+    for (std::size_t index = 0; index < lanes.size(); ++index) {
+        text.counter("weir_edge_lane_accepted_total", "Events given a sequence on a lane, of the lineage",
+                     {{"lane", lanes[index].name}}, counters.intake.lane_accepted[index].get());
+    }
+}
+
+}  // namespace
+
 std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes, const DaemonFacts& facts) {
     control::MetricsText text;
     const IntakeCounters& intake = counters.intake;
@@ -193,6 +228,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_spool_read_back_bytes_total", "Bytes read back to be sent", spool.read_back_bytes);
     gauge("weir_edge_uplink_credit_bytes", "Credit left in this session", spool.credit_bytes_left.get());
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
+    append_load(text, counters, lanes, facts);
     text.histogram("weir_edge_spooled_ack_seconds", "From receive to the spooled ack", {}, intake.spooled_ack_ns);
     text.histogram("weir_edge_append_seconds", "From submit to durable", {}, spool.append_ns);
     text.histogram("weir_edge_delivered_seconds", "From a batch's sending to its ack", {}, spool.delivered_ns);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/journal/scrubber.hpp"
+#include "core/pipeline/runner.hpp"
 #include "edge/counters.hpp"
 
 namespace weir::edge {
@@ -32,12 +33,25 @@ struct Ledger {
 // The body of GET /api/v1/ledger.
 [[nodiscard]] std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName>& lanes,
                                       const std::string& edge_id);
+struct RunnerFacts {
+    std::string_view name;
+    Runner::Load load;
+};
+struct Limits {  // what some gauges are a part of
+    std::uint64_t batch_buffers = 0;
+    std::uint64_t receive_slots = 0;
+    std::uint64_t spool_bytes = 0;
+    std::uint64_t to_spool = 0;  // places of the rings
+    std::uint64_t to_intake = 0;
+};
 // What /metrics says beside the runners' counters.
 struct DaemonFacts {
     std::string_view edge_id;
     std::string io_name;  // of intake's runner: what the kernel allowed
     const journal::ScrubCounters& scrub;
     const std::vector<std::string>& centrals;  // in order of preference
+    const std::vector<RunnerFacts> runners;
+    const Limits limits;
     // No default: one that is left out does not compile.
     const std::uint64_t quarantined;
     const std::uint64_t reloads_refused;

@@ -13,6 +13,7 @@
 #include "edge/counters.hpp"
 #include "edge/expressions.hpp"
 #include "edge/handover.hpp"
+#include "edge/intake/tap.hpp"
 #include "edge/payload_schemas.hpp"
 
 namespace weir::edge {
@@ -434,6 +435,7 @@ Budget budget_of(const EdgeConfig& config) {
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("counters and histograms", account_bytes);
+    terms.memory("a tap, while one is open", tap_bytes);
     std::uint64_t schema_bytes = 0;
     for (const PayloadConfig& payload : config.payloads) schema_bytes += payload.schema_bytes.size();
     if (schema_bytes > 0) terms.memory("payload schemas, three copies (payloads)", 3 * schema_bytes);

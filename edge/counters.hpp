@@ -26,10 +26,12 @@ struct alignas(64) IntakeCounters {  // writer: intake runner
     std::array<Counter, 16> refusals_by_reason;  // connections ended, index: wire::RefusalReason
     Counter connections, connections_total, received_bytes, batches, slots_held, filter_ids, producers, keys;
     Counter checkpoints, checkpoint_failures, buffers_free,
-        stalls;                           // stalls: duty cycles that could not take for want of room
-    Counter rung;                         // wire::Rung, as the edge now stands
-    std::array<Counter, 3> rung_changes;  // to each wire::Rung
-    Histogram spooled_ack_ns;             // from the vector's receive to the sending of its spooled ack
+        stalls;                                    // stalls: duty cycles that could not take for want of room
+    Counter rung;                                  // wire::Rung, as the edge now stands
+    std::array<Counter, 3> rung_changes;           // to each wire::Rung
+    std::array<Counter, lanes_max> lane_accepted;  // events, totals of the lineage; index: order of the lanes
+    Counter notes_waiting;                         // in the ring from the spool, as intake last saw it
+    Histogram spooled_ack_ns;                      // from the vector's receive to the sending of its spooled ack
 };
 struct alignas(64) LaneCounters {     // writer: spool runner
     Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead
@@ -49,8 +51,9 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter last_refusal;                   // wire::RefusalReason that ended the last session; 0 once one is agreed
     Counter central_behind, central_ahead;  // sessions in which central had less than acked, or more than is here
     Counter damaged_records, read_back_bytes;
-    Histogram append_ns;     // submit to durable
-    Histogram delivered_ns;  // batch sent to acked
+    Counter batches_waiting;  // in the ring from intake, as the spool last saw it
+    Histogram append_ns;      // submit to durable
+    Histogram delivered_ns;   // batch sent to acked
 };
 struct EdgeCounters {
     IntakeCounters intake;

@@ -2,8 +2,10 @@
 
 #include <sys/statvfs.h>
 
+#include <chrono>
 #include <cinttypes>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "core/base/clock.hpp"
@@ -19,7 +21,9 @@
 #include "edge/account.hpp"
 #include "edge/intake/intake.hpp"
 #include "edge/recovery.hpp"
+#include "edge/reload_desk.hpp"
 #include "edge/spool/spool_stage.hpp"
+#include "edge/tap_desk.hpp"
 
 namespace weir::edge {
 namespace {
@@ -31,6 +35,8 @@ constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small 
 constexpr std::uint32_t uplink_sockets_max = 4;
 constexpr std::uint64_t control_wait_ms = 200;
 constexpr std::uint64_t drain_wait_ms = 10;
+constexpr std::uint64_t in_force_ms_max =
+    2000;  // a new judgement is taken within a duty cycle, or the second that a runner sleeps
 // A drain that hangs on a dead disk is not waited for longer than an init system would.
 constexpr std::uint64_t drain_ms_max = 60'000;
 
@@ -125,6 +131,7 @@ struct EdgeDaemon::Parts {
           pool(config.spool.batches_max),
           to_spool(to_spool_capacity),
           to_intake(to_intake_capacity),
+          taps(config, [this] { intake_runner.doorbell().ring(); }),
           intake_runner(runner_options(config, plan.places[0], io, intake_io_options(config))),
           spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}
 
@@ -137,8 +144,10 @@ struct EdgeDaemon::Parts {
     void keep_watchdog();
     void measure_spool();
     void tell_centrals();
-    void reload();
+    [[nodiscard]] ReloadOutcome reload();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
+    [[nodiscard]] control::AdminResponse act(std::string_view target, std::string_view body);
+    [[nodiscard]] control::AdminResponse answer_reload();
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] wire::Rung rung() const { return static_cast<wire::Rung>(counters.intake.rung.get()); }
     [[nodiscard]] std::string_view rung_text() const { return wire::text(rung()); }
@@ -162,6 +171,8 @@ struct EdgeDaemon::Parts {
     std::vector<LaneState> lane_states;
     JudgementSlot reloads;
     std::atomic<std::uint64_t> reloads_refused{0};
+    ReloadDesk reload_desk;
+    TapDesk taps;
     std::unique_ptr<journal::SegmentStore> segments;
     std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
     // The runners end before what their stages use.
@@ -190,7 +201,8 @@ Status EdgeDaemon::Parts::start() {
         .on_damage = [this](std::size_t, std::uint64_t segment_index) { segments->mark_damaged(segment_index); }});
     scrubber->start();
     admin = std::make_unique<control::AdminServer>(
-        config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); });
+        config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); },
+        [this](std::string_view target, std::string_view body) { return act(target, body); });
     if (auto status = admin->start(); !status) return status;
     const SpoolIdentity& identity = recovered->spool.identity;
     control::log_info("ready", {{"edge", identity.edge_id},
@@ -228,13 +240,19 @@ Status EdgeDaemon::Parts::start_spool() {
 }
 
 Status EdgeDaemon::Parts::start_intake() {
-    for (const SpoolLane& lane : recovered->spool.lanes) lane_states.push_back(lane.state);
+    std::vector<std::string> names;
+    for (const SpoolLane& lane : recovered->spool.lanes) {
+        lane_states.push_back(lane.state);
+        names.push_back(lane.state.name);
+    }
+    taps.use_lanes(std::move(names));
     return intake_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity,
                                               lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
                                               to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
         stage->take_reloads_from(reloads);
         stage->watch_spool(spool_percent);
+        stage->take_taps_from(taps.slot());
         if (auto started = stage->start(); !started) return started.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -270,7 +288,8 @@ int EdgeDaemon::Parts::run() {
             case control::Wish::none:
                 break;
             case control::Wish::reload:
-                reload();
+                reload_desk.begin();
+                reload_desk.end(reload());
                 break;
             case control::Wish::drain:
                 return drain(signals);
@@ -285,20 +304,26 @@ int EdgeDaemon::Parts::run() {
 }
 
 // The new configuration is checked whole before anything of it counts; what cannot be changed while running refuses all of it.
-void EdgeDaemon::Parts::reload() {
+ReloadOutcome EdgeDaemon::Parts::reload() {
     reloads.take_back();
-    if (config_path.empty()) return;
-    auto loaded = load_config(config_path);
+    ReloadOutcome outcome;
+    outcome.digest = config.digest;
     const auto refuse = [&](const std::string& why) {
         reloads_refused.fetch_add(1, std::memory_order_relaxed);
         control::log_error("reload_refused", {{"edge", config.edge_id}, {"why", why}});
+        outcome.errors.push_back(why);
     };
+    if (config_path.empty()) return outcome;
+    auto loaded = load_config(config_path);
     if (!loaded.config) {
         for (const auto& line : loaded.errors) refuse(line);
-        return;
+        return outcome;
     }
     const auto fixed = keys_that_need_a_restart(config, *loaded.config);
-    if (!fixed.empty()) return refuse("needs a restart: " + joined(fixed));
+    if (!fixed.empty()) {
+        refuse("needs a restart: " + joined(fixed));
+        return outcome;
+    }
     for (const auto& line : loaded.warnings) control::log_warn("config", {{"what", line}});
     reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states));
     intake_runner.doorbell().ring();
@@ -309,7 +334,16 @@ void EdgeDaemon::Parts::reload() {
     config.lanes = loaded.config->lanes;
     config.ladder = loaded.config->ladder;
     config.digest = loaded.config->digest;
+    taps.use_schemas(config);
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
+    outcome.is_taken = true;
+    outcome.digest = config.digest;
+    outcome.warnings = loaded.warnings;
+    outcome.rules = config.rules.size();
+    outcome.routes = config.routes.size();
+    outcome.lanes = config.lanes.size();
+    outcome.payloads = config.payloads.size();
+    return outcome;
 }
 
 int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
@@ -471,6 +505,12 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .io_name = std::string(intake_runner.io_name()),
                                       .scrub = scrubber->counters(),
                                       .centrals = config.uplink.centrals,
+                                      .runners = {{"intake", intake_runner.load()}, {"spool", spool_runner.load()}},
+                                      .limits = {.batch_buffers = config.spool.batches_max,
+                                                 .receive_slots = config.runtime.receive_slots,
+                                                 .spool_bytes = config.spool.bytes_max,
+                                                 .to_spool = to_spool_capacity,
+                                                 .to_intake = to_intake_capacity},
                                       .quarantined = segments->quarantined(),
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed)})};
     }
@@ -478,6 +518,26 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};
     }
     return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger\n"};
+}
+
+control::AdminResponse EdgeDaemon::Parts::act(std::string_view target, std::string_view body) {
+    const std::string_view path = target.substr(0, target.find('?'));
+    if (path == "/v1/reload") return answer_reload();
+    if (path == "/v1/tap") return taps.open(target.substr(path.size()), body);
+    return {.status = 404, .body = "not found: /v1/reload /v1/tap\n"};
+}
+
+// The control thread reads it, as at SIGHUP; the answer waits until intake judges by it.
+control::AdminResponse EdgeDaemon::Parts::answer_reload() {
+    if (is_draining.load(std::memory_order_relaxed)) return {.status = 503, .body = "draining\n"};
+    const auto outcome = reload_desk.ask(&control::wish_reload);
+    if (!outcome) return {.status = 503, .body = "the control thread did not answer in time\n"};
+    for (std::uint64_t ms = 0; outcome->is_taken && !reloads.is_taken() && ms < in_force_ms_max; ++ms) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return {.status = outcome->is_taken ? 200U : 422U,
+            .content_type = "application/json",
+            .body = reload_json(*outcome, reloads.is_taken())};
 }
 
 EdgeDaemon::EdgeDaemon(EdgeConfig config, io::IoChoice io, std::string config_path)

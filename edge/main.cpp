@@ -11,6 +11,8 @@
 #include "edge/daemon.hpp"
 #include "edge/payload_schemas.hpp"
 #include "edge/rule_tests.hpp"
+#include "edge/tap_command.hpp"
+#include "edge/top.hpp"
 
 namespace {
 
@@ -88,6 +90,24 @@ int main(int argc, char** argv) {
         app.add_subcommand("test", "Runs the [[tests]] of a configuration against its rules and routes");
     test_command->add_option("FILE", config, "Configuration (TOML)")->required();
     test_command->callback([&] { code = test_rules(config); });
+
+    weir::edge::TapArguments tap;
+    auto* tap_command = app.add_subcommand("tap", "Prints the events of a running edge that match, as they pass");
+    tap_command->add_option("--admin", tap.admin, "HOST:PORT of its listen.admin")->required();
+    tap_command->add_option("--where", tap.where, "An expression (core/rules/LANGUAGE.md); without it every event");
+    tap_command->add_option("--limit", tap.limit, "Ends after so many events")->capture_default_str();
+    tap_command->add_option("--rate", tap.rate, "At most so many a second; the rest is counted")->capture_default_str();
+    tap_command->add_option("--format", tap.format, "text, or json: one object a line")->capture_default_str();
+    tap_command->callback([&] { code = weir::edge::run_tap(tap, std::cout, std::cerr); });
+
+    weir::edge::TopArguments top;
+    auto* top_command = app.add_subcommand("top", "A live table of a running edge; q ends it");
+    top_command->add_option("--admin", top.admin, "HOST:PORT of its listen.admin")->required();
+    top_command->add_option("--interval", top.interval_s, "Seconds between two looks")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->capture_default_str();
+    top_command->add_flag("--once", top.is_once, "Prints one table and ends");
+    top_command->callback([&] { code = weir::edge::run_top(top, std::cout, std::cerr); });
 
     auto* journal = app.add_subcommand("journal", "Reads the spool of a data_dir, beside a running edge too");
     journal->add_option("VERB", verb, "ls, cat or verify")->required()->check(CLI::IsMember({"ls", "cat", "verify"}));

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -12,12 +13,15 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <exception>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "core/control/config_reader.hpp"
@@ -76,19 +80,31 @@ Response refuse(http::status status, std::string why) {
     return make_response(static_cast<unsigned>(status), "text/plain; charset=utf-8", std::move(why) + '\n');
 }
 
+struct Answer {
+    Response response;
+    std::unique_ptr<AdminFlow> flow{};
+};
+
+// Nobody will take what is sent: its reader closed the connection, or its side of it.
+bool is_left(tcp::socket& socket) {
+    char letter = 0;
+    const auto count = ::recv(socket.native_handle(), &letter, 1, MSG_PEEK | MSG_DONTWAIT);
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 // What a request that could not be read is told; nullopt: there is no one to tell.
-std::optional<Response> answer_to(BoostError error) {
+std::optional<Answer> answer_to(BoostError error) {
     if (error == http::error::end_of_stream || error == beast::error::timeout ||
         error.category() != http::make_error_code(http::error::end_of_stream).category()) {
         return std::nullopt;
     }
     if (error == http::error::partial_message) return std::nullopt;
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-        return refuse(http::status::request_header_fields_too_large, "the request's head is too long");
+        return Answer{refuse(http::status::request_header_fields_too_large, "the request's head is too long")};
     }
     if (error == http::error::body_limit)
-        return refuse(http::status::payload_too_large, "the request's body is too long");
-    return refuse(http::status::bad_request, "not an HTTP/1.1 request");
+        return Answer{refuse(http::status::payload_too_large, "the request's body is too long")};
+    return Answer{refuse(http::status::bad_request, "not an HTTP/1.1 request")};
 }
 
 }  // namespace
@@ -103,17 +119,20 @@ struct AdminServer::Server {
         std::uint32_t& count;
     };
 
-    Server(std::string listen_address, AdminHandler request_handler)
-        : address(std::move(listen_address)), handler(std::move(request_handler)) {}
+    Server(std::string listen_address, AdminHandler request_handler, AdminActs post_handler)
+        : address(std::move(listen_address)), handler(std::move(request_handler)), acts(std::move(post_handler)) {}
 
     [[nodiscard]] Status listen();
     [[nodiscard]] asio::awaitable<void> accept();
     [[nodiscard]] asio::awaitable<void> serve(tcp::socket socket);
-    [[nodiscard]] Response respond(const http::request<http::string_body>& request) const;
+    [[nodiscard]] asio::awaitable<void> let_flow(beast::tcp_stream& stream, Answer answer);
+    [[nodiscard]] Answer respond(const http::request<http::string_body>& request) const;
+    [[nodiscard]] std::optional<Response> refusal(const http::request<http::string_body>& request) const;
     [[nodiscard]] bool is_own_host(std::string_view host) const;
 
     std::string address;
     AdminHandler handler;
+    AdminActs acts;
     std::string bound_address;
     std::string bound_host;
     std::uint32_t connection_count = 0;
@@ -168,8 +187,13 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
         parser.body_limit(body_bytes_max);
         stream.expires_after(std::chrono::milliseconds(idle_ms_max));
         const auto [error, read_bytes] = co_await http::async_read(stream, buffer, parser, awaited);
-        auto response = error ? answer_to(error) : respond(parser.get());
-        if (!response) co_return;
+        auto answer = error ? answer_to(error) : respond(parser.get());
+        if (!answer) co_return;
+        if (answer->flow) {
+            co_await let_flow(stream, std::move(*answer));
+            break;
+        }
+        Response* const response = &answer->response;
         const bool is_last = error || !parser.get().keep_alive();
         response->keep_alive(!is_last);
         response->prepare_payload();
@@ -185,23 +209,63 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
 }
 
-Response AdminServer::Server::respond(const http::request<http::string_body>& request) const {
+// In chunks, as nobody knows how much there will be. The connection ends with it.
+asio::awaitable<void> AdminServer::Server::let_flow(beast::tcp_stream& stream, Answer answer) {
+    http::response<http::empty_body> head(std::move(answer.response.base()));
+    head.chunked(true);
+    head.keep_alive(false);
+    http::response_serializer<http::empty_body> serializer(head);
+    stream.expires_after(std::chrono::milliseconds(flow_ms_max));
+    auto [error, sent_bytes] = co_await http::async_write_header(stream, serializer, awaited);
+    asio::steady_timer timer(context);
+    std::string piece;
+    for (bool goes_on = true; goes_on && !error;) {
+        piece.clear();
+        goes_on = answer.flow->take(piece);
+        if (!piece.empty()) {
+            stream.expires_after(std::chrono::milliseconds(flow_ms_max));
+            std::tie(error, sent_bytes) =
+                co_await asio::async_write(stream, http::make_chunk(asio::buffer(piece)), awaited);
+        } else if (goes_on) {
+            timer.expires_after(std::chrono::milliseconds(flow_look_ms));
+            co_await timer.async_wait(awaited);
+        }
+        if (is_left(stream.socket())) co_return;
+    }
+    if (!error) std::tie(error, sent_bytes) = co_await asio::async_write(stream, http::make_chunk_last(), awaited);
+}
+
+// Why it is not even given to a handler.
+std::optional<Response> AdminServer::Server::refusal(const http::request<http::string_body>& request) const {
     const auto host = request.find(http::field::host);
     if (host == request.end() || !is_own_host({host->value().data(), host->value().size()})) {
         return refuse(http::status::forbidden, "the Host header must name this machine's loopback");
     }
-    if (request.method() != http::verb::get && request.method() != http::verb::head) {
-        Response response = refuse(http::status::method_not_allowed, "GET and HEAD only");
-        response.set(http::field::allow, "GET, HEAD");
+    const bool is_act = request.method() == http::verb::post && acts;
+    if (!is_act && request.method() != http::verb::get && request.method() != http::verb::head) {
+        Response response =
+            refuse(http::status::method_not_allowed, acts ? "GET, HEAD and POST only" : "GET and HEAD only");
+        response.set(http::field::allow, acts ? "GET, HEAD, POST" : "GET, HEAD");
         return response;
     }
+    // A browser says with every POST whose page sent it; no page is ours.
+    if (is_act && request.find(http::field::origin) != request.end()) {
+        return refuse(http::status::forbidden, "not from a page in a browser");
+    }
+    if (!request.target().starts_with('/')) return refuse(http::status::bad_request, "the target must be a path");
+    return std::nullopt;
+}
+
+Answer AdminServer::Server::respond(const http::request<http::string_body>& request) const {
+    if (auto refused = refusal(request)) return {std::move(*refused)};
     const std::string_view target(request.target().data(), request.target().size());
-    if (!target.starts_with('/')) return refuse(http::status::bad_request, "the target must be a path");
     try {
-        AdminResponse answer = handler("GET", target);
-        return make_response(answer.status, std::move(answer.content_type), std::move(answer.body));
+        AdminResponse answer =
+            request.method() == http::verb::post ? acts(target, request.body()) : handler("GET", target);
+        return {make_response(answer.status, std::move(answer.content_type), std::move(answer.body)),
+                std::move(answer.flow)};
     } catch (const std::exception& error) {
-        return refuse(http::status::internal_server_error, error.what());
+        return {refuse(http::status::internal_server_error, error.what())};
     }
 }
 
@@ -215,8 +279,8 @@ bool AdminServer::Server::is_own_host(std::string_view host) const {
     return !name.starts_with("unix:") && is_loopback(name);  // a Unix path is no host: "unix" is a name like any other
 }
 
-AdminServer::AdminServer(std::string address, AdminHandler handler)
-    : server_(std::make_unique<Server>(std::move(address), std::move(handler))) {}
+AdminServer::AdminServer(std::string address, AdminHandler handler, AdminActs acts)
+    : server_(std::make_unique<Server>(std::move(address), std::move(handler), std::move(acts))) {}
 
 AdminServer::~AdminServer() {
     stop();

@@ -1,5 +1,7 @@
 #include "core/control/signals.hpp"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <ctime>
 #include <initializer_list>
@@ -30,6 +32,11 @@ void block_signals() noexcept {
         const int refused = sigaction(number, &ignore, nullptr);
         WEIR_ASSERT(refused == 0);
     }
+}
+
+void wish_reload() noexcept {
+    const int failed = ::kill(::getpid(), SIGHUP);
+    WEIR_ASSERT(failed == 0);
 }
 
 Wish SignalWatch::wait(std::uint64_t wait_ms_max) noexcept {

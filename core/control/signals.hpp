@@ -19,6 +19,9 @@ enum class Wish : std::uint8_t {
 // (a write says EPIPE, EFBIG).
 void block_signals() noexcept;
 
+// Has this process's SignalWatch say Wish::reload, as SIGHUP would. Any thread, after block_signals().
+void wish_reload() noexcept;
+
 class SignalWatch {
   public:
     // Waits for a signal, `wait_ms_max` at most.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/metrics/counter.hpp"
 #include "core/pipeline/doorbell.hpp"
 #include "core/pipeline/stage.hpp"
 
@@ -47,6 +48,9 @@ class DutyLoop {
         wish_.store(wish_halt, std::memory_order_release);  // pairs with the acquire in run()
         if (!Sync::has(ParkBug::halt_without_ring)) doorbell_.ring();
     }
+    // How its time went, in ns: rounds that found something to do, and the rest. Any thread.
+    [[nodiscard]] std::uint64_t worked_ns() const noexcept { return worked_ns_.get(); }
+    [[nodiscard]] std::uint64_t idle_ns() const noexcept { return idle_ns_.get(); }
     [[nodiscard]] std::uint64_t heartbeat() const noexcept { return heartbeat_.load(std::memory_order_relaxed); }
 
   private:
@@ -56,6 +60,11 @@ class DutyLoop {
     void idle(MonotonicNs now);
     void park(MonotonicNs now);
     [[nodiscard]] bool has_something_to_do() const;
+    // The time since the last call.
+    void count(bool has_worked, MonotonicNs now) noexcept {
+        (has_worked ? worked_ns_ : idle_ns_).add(now.since(counted_to_));
+        counted_to_ = now;
+    }
 
     IdlePolicy idle_policy_;
     std::uint64_t idle_spin_ns_;
@@ -63,13 +72,16 @@ class DutyLoop {
     io::Io* io_ = nullptr;
     std::vector<std::unique_ptr<Stage>> stages_;
     MonotonicNs idle_since_{};
+    MonotonicNs woke_at_{};  // when the last wait was over
+    MonotonicNs counted_to_{};
+    Counter worked_ns_, idle_ns_;
     typename Sync::template Atomic<int> wish_{wish_run};
     std::atomic<std::uint64_t> heartbeat_{0};
 };
 
 template <class Sync>
 void DutyLoop<Sync>::run() {
-    idle_since_ = io_->now();
+    idle_since_ = counted_to_ = io_->now();
     for (;;) {
         const int wish = wish_.load(std::memory_order_acquire);
         if (wish == wish_halt) break;
@@ -82,6 +94,7 @@ void DutyLoop<Sync>::run() {
             std::all_of(stages_.begin(), stages_.end(), [](const auto& one) { return one->is_drained(); }))
             break;
         const MonotonicNs now = io_->now();
+        count(worked > 0, now);
         if (worked > 0)
             idle_since_ = now;
         else
@@ -99,6 +112,7 @@ template <class Sync>
 std::size_t DutyLoop<Sync>::duty_cycle(MonotonicNs until) {
     const auto completions = io_->wait(until);
     const MonotonicNs now = io_->now();
+    woke_at_ = now;
     for (const io::Completion& completion : completions) {
         WEIR_ASSERT(completion.token.owner < stages_.size());
         stages_[completion.token.owner]->on_completion(completion, now);
@@ -130,7 +144,13 @@ void DutyLoop<Sync>::park(MonotonicNs now) {
     doorbell_.prepare_sleep();
     const bool looks = !Sync::has(ParkBug::look_before_sleep) && !Sync::has(ParkBug::no_second_look);
     const bool is_needed = looks_too_early || (looks && has_something_to_do());
-    if (!is_needed && duty_cycle(until) > 0) idle_since_ = io_->now();
+    if (!is_needed) {
+        const bool has_worked = duty_cycle(until) > 0;
+        const MonotonicNs done = io_->now();
+        count(false, woke_at_);
+        count(has_worked, done);
+        if (has_worked) idle_since_ = done;
+    }
     doorbell_.end_sleep();
 }
 

@@ -51,6 +51,13 @@ class Runner {
     [[nodiscard]] bool is_finished() const noexcept { return finished_.load(std::memory_order_acquire); }
     // Grows with every duty cycle; a watchdog reads it.
     [[nodiscard]] std::uint64_t heartbeat() const noexcept { return loop_.heartbeat(); }
+    // How its time went, since its start. Any thread.
+    struct Load {
+        std::uint64_t cycles = 0;
+        std::uint64_t worked_ns = 0;
+        std::uint64_t idle_ns = 0;
+    };
+    [[nodiscard]] Load load() const noexcept { return {loop_.heartbeat(), loop_.worked_ns(), loop_.idle_ns()}; }
     [[nodiscard]] std::string io_name() const { return io_name_; }
 
   private:

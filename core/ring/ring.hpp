@@ -43,7 +43,9 @@ class RingReader {
     }
     // Moves up to `values.size()` elements out; returns how many.
     [[nodiscard]] std::size_t consume(std::span<T> values) { return queue_->pop(values.data(), values.size()); }
-    [[nodiscard]] bool is_empty() const { return queue_->read_available() == 0; }
+    [[nodiscard]] bool is_empty() const { return waiting() == 0; }
+    // Elements that consume() would give now: a lower bound, as the writer only adds.
+    [[nodiscard]] std::size_t waiting() const { return queue_->read_available(); }
 
   private:
     friend class Ring<T>;

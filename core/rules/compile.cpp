@@ -415,7 +415,8 @@ class Parser {
         const auto* const found = std::find(field_names.begin(), field_names.end(), name);
         if (found == field_names.end()) refuse(at, unknown_name(name));
         const auto field = static_cast<Field>(found - field_names.begin());
-        if (!options_.is_placed && field >= Field::edge)
+        const bool is_of_judged = field >= Field::verdict;
+        if ((is_of_judged && !options_.is_judged) || (!is_of_judged && field >= Field::edge && !options_.is_placed))
             refuse(at, name + " is not decided yet where this expression runs");
         return {graph_.field(field), at};
     }

@@ -25,6 +25,7 @@ struct Limits {
 
 struct CompileOptions {
     bool is_placed = false;          // edge, lane and part are known where it runs
+    bool is_judged = false;          // verdict and reason are known where it runs
     bool gives_condition = true;     // must be boolean; else any value will do
     const Tables* tables = nullptr;  // checks the names in lookup(); without it every name will do, and is null
     Limits limits = {};

@@ -117,6 +117,8 @@ Type type_of(Field field) noexcept {
         case Field::edge:
         case Field::lane:
         case Field::part:
+        case Field::verdict:
+        case Field::reason:
             return Type::text;
     }
     return Type::any;

@@ -26,9 +26,24 @@ using NodeId = std::uint32_t;
 inline constexpr std::uint32_t none = UINT32_MAX;
 inline constexpr std::uint32_t depth_levels_max = 64;
 
-enum class Field : std::uint8_t { id, type, source, key, time, priority, trace, content_type, edge, lane, part };
-inline constexpr std::array<std::string_view, 11> field_names{
-    "id", "type", "source", "key", "time", "priority", "trace", "content_type", "edge", "lane", "part"};
+enum class Field : std::uint8_t {
+    id,
+    type,
+    source,
+    key,
+    time,
+    priority,
+    trace,
+    content_type,
+    edge,
+    lane,
+    part,
+    verdict,
+    reason
+};
+inline constexpr std::array<std::string_view, 13> field_names{"id",       "type",    "source",       "key",  "time",
+                                                              "priority", "trace",   "content_type", "edge", "lane",
+                                                              "part",     "verdict", "reason"};
 [[nodiscard]] Type type_of(Field field) noexcept;
 
 enum class Op : std::uint8_t {

@@ -30,6 +30,8 @@ void Judge::begin(const Subject& subject) noexcept {
     edge_ = subject.edge;
     lane_ = subject.lane;
     part_ = subject.part;
+    verdict_ = subject.verdict;
+    reason_ = subject.reason;
     payload_ = PayloadState::unread;
     scratch_used_ = 0;
     of_type_ = set_->candidates_of(subject.event.type);
@@ -259,6 +261,10 @@ Value Judge::field_of(Field field) noexcept {
             return text_or_null(lane_);
         case Field::part:
             return text_or_null(part_);
+        case Field::verdict:
+            return text_or_null(verdict_);
+        case Field::reason:
+            return text_or_null(reason_);
     }
     return {};
 }

@@ -95,6 +95,8 @@ struct Subject {
     std::string_view edge = {};
     std::string_view lane = {};
     std::string_view part = {};
+    std::string_view verdict = {};
+    std::string_view reason = {};
 };
 
 enum class PayloadState : std::uint8_t {
@@ -150,7 +152,7 @@ class Judge {
     const NodeId* operands_;
     const Value* constants_;
     const wire::EventView* event_ = nullptr;
-    std::string_view edge_, lane_, part_;
+    std::string_view edge_, lane_, part_, verdict_, reason_;
     std::span<const RuleSet::Candidate> of_type_;
     std::uint32_t round_ = 0;  // counts begin()
     PayloadState payload_ = PayloadState::unread;

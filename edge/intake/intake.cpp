@@ -89,6 +89,7 @@ std::size_t Intake::do_work(MonotonicNs now) {
     wall_ = io_.wall();
     batcher_.set_time(now, wall_);
     take_reload();
+    tap_.keep();
     std::size_t work = take_notes(now);
     if (book_.has_forgotten() && book_.free_runs() < runs_max / 2) book_.sweep();
     work += run_vectors(now);
@@ -304,6 +305,10 @@ void Intake::update_gauges() {
     counters_.filter_ids.set(filter_.count());
     counters_.producers.set(producers_.count());
     counters_.keys.set(keys_.count());
+    counters_.notes_waiting.set(from_spool_.waiting());
+    for (std::size_t lane = 0; lane < batcher_.lanes(); ++lane) {
+        counters_.lane_accepted[lane].set(batcher_.last_sequence(static_cast<std::uint8_t>(lane)));
+    }
 }
 
 void Intake::on_completion(const io::Completion& completion, MonotonicNs now) {

@@ -32,6 +32,7 @@
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/ladder.hpp"
 #include "edge/intake/memory.hpp"
+#include "edge/intake/tap.hpp"
 
 namespace weir::edge {
 
@@ -45,6 +46,8 @@ class Intake final : public Stage {
     void take_reloads_from(JudgementSlot& slot) { reloads_ = &slot; }
     // How full the spool is, in percent, is looked up there; before start(). It outlives intake.
     void watch_spool(const std::atomic<std::uint32_t>& percent) { spool_percent_ = &percent; }
+    // Taps come from there; before start(). It outlives intake.
+    void take_taps_from(TapSlot& slot) { tap_.take_from(slot); }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -132,6 +135,7 @@ class Intake final : public Stage {
     KeyTable keys_;
     std::unique_ptr<Judgement> judgement_;
     JudgementSlot* reloads_ = nullptr;
+    TapPoint tap_;
     Batcher batcher_;
     Ladder ladder_;
     AckBook book_;

@@ -73,6 +73,7 @@ void Intake::judge() {
     judgement_->validate(vector_.events(), wall_);
     cache();
     judgement_->route(vector_.events());
+    if (tap_.is_on()) tap_.look(vector_.events(), now_);
     batch();
 }
 

@@ -159,6 +159,7 @@ std::size_t SpoolStage::append_accepted(MonotonicNs now) {
     }
     if (appended > 0) counters_.journal_bytes_held.set(held_bytes());
     counters_.journal_bytes_needed.set(needed_bytes());
+    counters_.batches_waiting.set(from_intake_.waiting());
     return appended;
 }
 

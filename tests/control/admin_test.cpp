@@ -6,9 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include "core/control/admin_client.hpp"
 
 namespace weir::control {
 namespace {
@@ -177,6 +182,94 @@ TEST(AdminServer, StopsWithOpenConnections) {
     idle.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_TRUE(idle.receive_until("ok\n").starts_with("HTTP/1.1 200 "));
     server.stop();
+}
+
+// Says the numbers up to its end, each in a piece of its own; counts itself.
+class Numbers final : public AdminFlow {
+  public:
+    Numbers(std::atomic<int>& open, int end) : open_(open), end_(end) { ++open_; }
+    ~Numbers() override { --open_; }
+    bool take(std::string& out) override {
+        if (end_ == 0) return true;  // nothing, for ever
+        out += std::to_string(++number_) + '\n';
+        return number_ < end_;
+    }
+
+  private:
+    std::atomic<int>& open_;
+    int end_;
+    int number_ = 0;
+};
+
+class AdminActsTest : public testing::Test {
+  protected:
+    void SetUp() override { ASSERT_TRUE(server_.start()); }
+    std::string post(const std::string& target, const std::string& body, const std::string& more = "") {
+        Client client(server_.bound_address());
+        client.send("POST " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + more +
+                    "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+        return client.receive_all();
+    }
+    std::atomic<int> flows_{0};
+    AdminServer server_{"127.0.0.1:0", answer, [this](std::string_view target, std::string_view body) -> AdminResponse {
+                            if (target == "/count") return {.flow = std::make_unique<Numbers>(flows_, 3)};
+                            if (target == "/silence") return {.flow = std::make_unique<Numbers>(flows_, 0)};
+                            if (target == "/flood") return {.flow = std::make_unique<Numbers>(flows_, 1 << 30)};
+                            return {.status = 422, .body = "not " + std::string(body)};
+                        }};
+};
+
+TEST_F(AdminActsTest, APostGoesToItsHandlerWithItsBody) {
+    const std::string text = post("/x", "thus");
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 422 ")) << text;
+    EXPECT_TRUE(text.ends_with("\r\n\r\nnot thus")) << text;
+}
+
+TEST_F(AdminActsTest, APostThatAPageSendsIsRefused) {
+    EXPECT_TRUE(post("/x", "", "Origin: http://localhost\r\n").starts_with("HTTP/1.1 403 "));
+}
+
+TEST_F(AdminActsTest, AFlowComesInChunksUntilItEnds) {
+    const std::string text = post("/count", "");
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+    EXPECT_NE(text.find("Transfer-Encoding: chunked\r\n"), std::string::npos) << text;
+    EXPECT_TRUE(text.ends_with("\r\n\r\n2\r\n1\n\r\n2\r\n2\n\r\n2\r\n3\n\r\n0\r\n\r\n")) << text;
+    EXPECT_EQ(flows_, 0);
+}
+
+TEST_F(AdminActsTest, AFlowEndsWhenItsReaderHasGoneAlsoInSilence) {
+    for (const char* const target : {"/silence", "/flood"}) {
+        {
+            Client client(server_.bound_address());
+            client.send("POST " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+            EXPECT_NE(client.receive_until("\r\n\r\n"), "");
+        }
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (flows_ != 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        EXPECT_EQ(flows_, 0) << target;
+    }
+}
+
+TEST_F(AdminActsTest, TheClientTakesAFlowAsItComes) {
+    std::string got;
+    auto answer = ask_admin(
+        {.address = server_.bound_address(), .method = "POST", .target = "/count", .take = [&](std::string_view piece) {
+             got += piece;
+             return true;
+         }});
+    ASSERT_TRUE(answer.ok()) << answer.error().what;
+    EXPECT_EQ(answer.value().status, 200U);
+    EXPECT_EQ(got, "1\n2\n3\n");
+    EXPECT_EQ(answer.value().body, "");
+    answer = ask_admin({.address = server_.bound_address(), .target = "/healthz"});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer.value().body, "ok\n");
+    answer = ask_admin({.address = server_.bound_address(), .method = "POST", .target = "/y", .body = "so"});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer.value().status, 422U);
+    EXPECT_EQ(answer.value().body, "not so");
+    EXPECT_FALSE(ask_admin({.address = "127.0.0.1:1"}).ok());
+    EXPECT_FALSE(ask_admin({.address = "nowhere"}).ok());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <new>
 
+#include "core/rules/compile.hpp"
 #include "tests/edge/intake_bench.hpp"
 
 namespace {
@@ -102,6 +103,35 @@ TEST(Intake, AllocatesNothingWhilePayloadsAreVerifiedAndRead) {
     EXPECT_EQ(bench.counters.dead_letters_by_reason[static_cast<std::size_t>(wire::Reason::schema_mismatch)].get(),
               1000U);
     EXPECT_EQ(allocations, 0U);
+}
+
+TEST(Intake, AllocatesNothingWhileATapCopies) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    bench.keeps_batches = false;
+    TapSlot slot;
+    bench.intake->take_taps_from(slot);
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("warm");
+    ASSERT_TRUE(producer.wait_acked(1));
+    auto compiled = rules::compile("data.n == 1", {.is_placed = true, .is_judged = true, .limits = {}});
+    auto tap =
+        std::make_unique<Tap>(std::move(rules::RuleSet::build({&*compiled.program, 1}).value()),
+                              Tap::Options{.limit = 1000, .edge_id = "north", .lanes = {"default", "dead-letters"}});
+    Tap& opened = *tap;
+    slot.offer(std::move(tap));
+    bench.step();
+    allocations = 0;
+    for (int n = 0; n < 2000; ++n) producer.send_event(std::to_string(n), 0, n % 2 == 0 ? R"({"n":1})" : R"({"n":12})");
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_EQ(allocations, 0U);
+    EXPECT_EQ(opened.seen.get(), 2000U);
+    EXPECT_EQ(opened.matched.get(), 1000U);
+    EXPECT_EQ(opened.shown.get() + opened.lost.get() + opened.over_rate.get(), 1000U);
+    opened.end();
+    bench.step();
+    EXPECT_TRUE(slot.take_back());
 }
 
 TEST(Intake, AllocatesNothingWhileAReplayLeavesHoles) {

@@ -56,7 +56,8 @@ Program again(const Program& program, const Graph& graph, const CompileOptions& 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
     fuzz::Input input(data, bytes);
     const Echo tables;
-    CompileOptions options{.is_placed = true, .gives_condition = false, .tables = &tables, .limits = {}};
+    CompileOptions options{
+        .is_placed = true, .is_judged = true, .gives_condition = false, .tables = &tables, .limits = {}};
     std::vector<Program> programs;
     std::vector<Program> printed;
     for (unsigned count = input.take<std::uint8_t>() % 8; count > 0; --count) {

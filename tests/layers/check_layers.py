@@ -25,7 +25,7 @@ SEAMS = {
     r"flatbuffers/reflection.*": {"core/rules/flat_schema.cpp", "core/rules/flat_verifier.cpp"},
     r"flatbuffers/(?!reflection).*|schemas/.*_generated\.h": {"core/wire/event.cpp"},
     r"toml\+\+/.*": {"core/control/config_reader.cpp"},
-    r"boost/(beast|asio).*": {"core/control/admin.cpp"},
+    r"boost/(beast|asio).*": {"core/control/admin.cpp", "core/control/admin_client.cpp"},
     r"spdlog/.*": {"core/control/log.cpp"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')

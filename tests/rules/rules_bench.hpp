@@ -83,7 +83,8 @@ struct Event {
     ~Event() = default;
 };
 
-inline const CompileOptions any_value{.is_placed = true, .gives_condition = false, .tables = nullptr, .limits = {}};
+inline const CompileOptions any_value{
+    .is_placed = true, .is_judged = true, .gives_condition = false, .tables = nullptr, .limits = {}};
 
 // What `text` gives for `event`, which is on edge north in the live part of lane fast.
 inline std::string said(const std::string& text, const Event& event, const Tables* tables = nullptr) {

@@ -1,0 +1,34 @@
+// AdminClient: asks a daemon's admin port, for the tools that look at a running daemon.
+//
+// Thread    Any; each call makes what it needs and waits.
+// Bounds    `ms_max` for connecting, for the answer's head, and for a body that does not flow; answer_bytes_max for such a body.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+
+namespace weir::control {
+
+inline constexpr std::uint64_t answer_bytes_max = 16U << 20;
+
+struct AdminQuestion {
+    std::string address;  // "127.0.0.1:7411", "[::1]:7411" or "localhost:7411"
+    std::string method = "GET";
+    std::string target = "/";
+    std::string body{};
+    std::uint64_t ms_max = 5'000;
+    // Where it is given, the body of a 200 goes there as it comes, for as long as it comes; false: enough.
+    std::function<bool(std::string_view piece)> take{};
+};
+struct AdminAnswer {
+    unsigned status = 0;
+    std::string body;  // of what did not go to `take`
+};
+// An Error where there was no whole answer, with the address in it.
+[[nodiscard]] Result<AdminAnswer> ask_admin(const AdminQuestion& question);
+
+}  // namespace weir::control
