@@ -40,6 +40,7 @@ struct DaemonFacts {
     const std::vector<std::string>& centrals;  // in order of preference
     // No default: one that is left out does not compile.
     const std::uint64_t quarantined;
+    const std::uint32_t poisons;
     const std::uint64_t reloads_refused;
 };
 // The body of GET /metrics.

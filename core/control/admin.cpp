@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -103,8 +104,8 @@ struct AdminServer::Server {
         std::uint32_t& count;
     };
 
-    Server(std::string listen_address, AdminHandler request_handler)
-        : address(std::move(listen_address)), handler(std::move(request_handler)) {}
+    Server(std::string listen_address, AdminHandler request_handler, std::vector<std::string> targets)
+        : address(std::move(listen_address)), handler(std::move(request_handler)), post_targets(std::move(targets)) {}
 
     [[nodiscard]] Status listen();
     [[nodiscard]] asio::awaitable<void> accept();
@@ -114,6 +115,7 @@ struct AdminServer::Server {
 
     std::string address;
     AdminHandler handler;
+    std::vector<std::string> post_targets;
     std::string bound_address;
     std::string bound_host;
     std::uint32_t connection_count = 0;
@@ -190,15 +192,21 @@ Response AdminServer::Server::respond(const http::request<http::string_body>& re
     if (host == request.end() || !is_own_host({host->value().data(), host->value().size()})) {
         return refuse(http::status::forbidden, "the Host header must name this machine's loopback");
     }
-    if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    const std::string_view target(request.target().data(), request.target().size());
+    const bool is_post = request.method() == http::verb::post &&
+                         std::find(post_targets.begin(), post_targets.end(), target) != post_targets.end();
+    if (!is_post && request.method() != http::verb::get && request.method() != http::verb::head) {
         Response response = refuse(http::status::method_not_allowed, "GET and HEAD only");
         response.set(http::field::allow, "GET, HEAD");
         return response;
     }
-    const std::string_view target(request.target().data(), request.target().size());
+    // A browser names the page that a POST comes from, whatever the page wants.
+    if (is_post && request.find(http::field::origin) != request.end()) {
+        return refuse(http::status::forbidden, "not from a web page");
+    }
     if (!target.starts_with('/')) return refuse(http::status::bad_request, "the target must be a path");
     try {
-        AdminResponse answer = handler("GET", target);
+        AdminResponse answer = handler(is_post ? "POST" : "GET", target);
         return make_response(answer.status, std::move(answer.content_type), std::move(answer.body));
     } catch (const std::exception& error) {
         return refuse(http::status::internal_server_error, error.what());
@@ -215,8 +223,8 @@ bool AdminServer::Server::is_own_host(std::string_view host) const {
     return !name.starts_with("unix:") && is_loopback(name);  // a Unix path is no host: "unix" is a name like any other
 }
 
-AdminServer::AdminServer(std::string address, AdminHandler handler)
-    : server_(std::make_unique<Server>(std::move(address), std::move(handler))) {}
+AdminServer::AdminServer(std::string address, AdminHandler handler, std::vector<std::string> post_targets)
+    : server_(std::make_unique<Server>(std::move(address), std::move(handler), std::move(post_targets))) {}
 
 AdminServer::~AdminServer() {
     stop();

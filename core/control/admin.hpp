@@ -6,7 +6,8 @@
 // Bounds    connections_max at once (more are closed at once), head_bytes_max for a request's line and head,
 // body_bytes_max for its
 //           body (which nothing reads), idle_ms_max for the next request and for each answer to be taken.
-// Law       GET and HEAD only; a Host that names neither loopback nor the bound address is refused, so that a page in a
+// Law       GET and HEAD only, and POST to the targets named at construction, never from a web page (a request with an Origin);
+//           a Host that names neither loopback nor the bound address is refused, so that a page in a
 //           browser cannot reach it under another name.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.hpp"
 
@@ -25,7 +27,7 @@ struct AdminResponse {
     std::string content_type = "text/plain; charset=utf-8";
     std::string body;
 };
-// `method` is "GET" (for HEAD too: the body is left out on the way). `target` as sent: path and query.
+// `method` is "GET" (for HEAD too: the body is left out on the way) or "POST". `target` as sent: path and query.
 using AdminHandler = std::function<AdminResponse(std::string_view method, std::string_view target)>;
 
 class AdminServer {
@@ -36,7 +38,8 @@ class AdminServer {
     static constexpr std::uint64_t idle_ms_max = 15'000;
 
     // `address`: "127.0.0.1:7411", "[::1]:7411" or "localhost:0" (0 = any free port).
-    AdminServer(std::string address, AdminHandler handler);
+    // `post_targets`: paths that may be asked for by POST; the request's body is not looked at.
+    AdminServer(std::string address, AdminHandler handler, std::vector<std::string> post_targets = {});
     ~AdminServer();  // stops
     AdminServer(const AdminServer&) = delete;
     AdminServer& operator=(const AdminServer&) = delete;
