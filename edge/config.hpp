@@ -92,14 +92,14 @@ struct LadderConfig {
 // How dead letters are kept from becoming a flood (edge/intake/fuse.hpp).
 struct DeadLettersConfig {
     bool fuse = true;
-    std::uint64_t fuse_share_percent = 50;       // blows when more than so many of a hundred events fail at a stage,
-    std::uint64_t fuse_window_events = 10'000;   // of the last so many,
-    std::uint64_t fuse_window_s = 60;            // of the last so many seconds,
-    std::uint64_t fuse_failures_min = 1000;      // and at least so many in all
-    std::uint64_t fuse_trial_events = 64;        // that are let through on trial
-    std::uint64_t fuse_pause_ms = 1000;          // before the first trial; twice as long after each bad one,
-    std::uint64_t fuse_pause_ms_max = 60'000;    // up to this
-    std::uint64_t quota_per_minute = 0;          // letters of one producer; those above it are rejected; 0: any number
+    std::uint64_t fuse_share_percent = 50;      // blows when more than so many of a hundred events fail at a stage,
+    std::uint64_t fuse_window_events = 10'000;  // of the last so many,
+    std::uint64_t fuse_window_s = 60;           // of the last so many seconds,
+    std::uint64_t fuse_failures_min = 1000;     // and at least so many in all
+    std::uint64_t fuse_trial_events = 64;       // that are let through on trial
+    std::uint64_t fuse_pause_ms = 1000;         // before the first trial; twice as long after each bad one,
+    std::uint64_t fuse_pause_ms_max = 60'000;   // up to this
+    std::uint64_t quota_per_minute = 0;         // letters of one producer; those above it are rejected; 0: any number
     bool operator==(const DeadLettersConfig&) const = default;
 };
 

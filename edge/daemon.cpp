@@ -255,15 +255,18 @@ Status EdgeDaemon::Parts::start_intake() {
 // A disk that takes no note of what is being judged is no reason not to start.
 void EdgeDaemon::Parts::open_poison_guard() {
     auto opened = PoisonGuard::open(config.data_dir);
-    if (!opened) return control::log_warn("poison_guard_missing", {{"edge", config.edge_id}, {"what", opened.error().what}});
+    if (!opened)
+        return control::log_warn("poison_guard_missing", {{"edge", config.edge_id}, {"what", opened.error().what}});
     poison_guard.emplace(std::move(opened.value()));
     if (poison_guard->last_deaths() > 0) {
-        control::log_error("died_judging", {{"edge", config.edge_id}, {"what", "each event is named while it is judged"}});
+        control::log_error("died_judging",
+                           {{"edge", config.edge_id}, {"what", "each event is named while it is judged"}});
     }
     if (poison_guard->poisons() > 0) {
-        control::log_error("poison", {{"edge", config.edge_id},
-                                      {"events", poison_guard->poisons()},
-                                      {"what", "set aside unread until " + poison_path(config.data_dir) + " is removed"}});
+        control::log_error("poison",
+                           {{"edge", config.edge_id},
+                            {"events", poison_guard->poisons()},
+                            {"what", "set aside unread until " + poison_path(config.data_dir) + " is removed"}});
     }
 }
 

@@ -69,7 +69,7 @@ class Fuse {
     DeadLettersConfig config_;
     FuseState state_ = FuseState::closed;
     std::uint32_t generation_ = 1;
-    std::array<Half, 2> window_;       // the one that is filled, and the one before it
+    std::array<Half, 2> window_;        // the one that is filled, and the one before it
     std::uint64_t failed_in_open_ = 0;  // of connections that are not held
     std::uint64_t trial_judged_ = 0;
     std::uint64_t trial_failed_ = 0;

@@ -148,7 +148,7 @@ class Intake final : public Stage {
     JudgementSlot* reloads_ = nullptr;
     Batcher batcher_;
     Ladder ladder_;
-    std::array<Fuse, fused_stages> fuses_;  // index: FusedStage
+    std::array<Fuse, fused_stages> fuses_;                 // index: FusedStage
     std::vector<LetterQuota::Used> letters_of_producers_;  // index: slot of a numbered one
     AckBook book_;
     Checkpointing checkpointing_;

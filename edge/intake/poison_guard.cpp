@@ -62,8 +62,7 @@ void PoisonGuard::judge_last_end() noexcept {
     }
     end();
     const auto is_poison = [](const Suspect& one) { return one.deaths >= named_deaths_max; };
-    poisons_ = static_cast<std::uint32_t>(
-        std::count_if(page_->suspects.begin(), page_->suspects.end(), is_poison));
+    poisons_ = static_cast<std::uint32_t>(std::count_if(page_->suspects.begin(), page_->suspects.end(), is_poison));
 }
 
 // With all places taken the one with the fewest deaths makes room: the one that is least like a poison.

@@ -107,14 +107,13 @@ TEST_F(AdminServerTest, RefusesOtherMethodsAndSaysWhichItTakes) {
 
 TEST_F(AdminServerTest, TakesAPostOnlyToANamedTargetAndNotFromAWebPage) {
     int posts = 0;
-    AdminServer server(
-        "127.0.0.1:0",
-        [&](std::string_view method, std::string_view target) -> AdminResponse {
-            EXPECT_EQ(target, "/v1/reset");
-            posts += method == "POST" ? 1 : 0;
-            return {.body = "done\n"};
-        },
-        {"/v1/reset"});
+    AdminServer server("127.0.0.1:0",
+                       [&](std::string_view method, std::string_view target) -> AdminResponse {
+                           EXPECT_EQ(target, "/v1/reset");
+                           posts += method == "POST" ? 1 : 0;
+                           return {.body = "done\n"};
+                       },
+                       {"/v1/reset"});
     ASSERT_TRUE(server.start().ok());
     const auto post = [&](const std::string& target, const std::string& more) {
         Client client(server.bound_address());
