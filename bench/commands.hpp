@@ -25,6 +25,7 @@ struct LoadOptions {
     std::uint64_t events = 0;
     std::uint64_t rate = 0;  // 0 = max
     std::uint32_t payload_bytes = 100;
+    std::string source = "weir-bench";
     wire::AckLevel level = wire::AckLevel::spooled;
     std::uint64_t warmup_events = 0;
     bool as_json = false;

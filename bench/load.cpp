@@ -39,7 +39,7 @@ constexpr std::array types = {"violation.submitted",
 // An event built once; each use of it gets its own id and time in place.
 class Template {
   public:
-    Template(const char* type, std::uint32_t run, std::uint32_t payload_bytes);
+    Template(const char* type, std::uint32_t run, const LoadOptions& options);
     [[nodiscard]] ConstBytes stamp(std::uint64_t index, WallNs time);
 
   private:
@@ -48,15 +48,15 @@ class Template {
     std::byte* time_ = nullptr;
 };
 
-Template::Template(const char* type, std::uint32_t run, std::uint32_t payload_bytes) {
+Template::Template(const char* type, std::uint32_t run, const LoadOptions& options) {
     char id[64];
     std::snprintf(id, sizeof id, "load-%08x-%012u", run, 0U);
     std::string payload = "{\"pad\":\"\"}";
-    if (payload_bytes > payload.size()) payload.insert(8, payload_bytes - payload.size(), 'x');
+    if (options.payload_bytes > payload.size()) payload.insert(8, options.payload_bytes - payload.size(), 'x');
     wire::EventView event;
     event.id = id;
     event.type = type;
-    event.source = "weir-bench";
+    event.source = options.source;
     event.key = "load";
     event.time = WallNs{time_mark};
     event.payload = payload;
@@ -106,7 +106,7 @@ Load::Load(const LoadOptions& options)
     : options_(options), client_({options.to, options.level, ""}), all_events_(options.events + options.warmup_events) {
     std::uint32_t run = 0;
     WEIR_ASSERT(::getrandom(&run, sizeof run, 0) == sizeof run);
-    for (const char* type : types) templates_.emplace_back(type, run, options.payload_bytes);
+    for (const char* type : types) templates_.emplace_back(type, run, options);
 }
 
 void Load::offer_due(MonotonicNs now) {

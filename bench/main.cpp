@@ -41,6 +41,10 @@ int main(int argc, char** argv) {
     load_app->add_option("--payload-bytes", load.payload_bytes, "size of each payload")
         ->required()
         ->check(CLI::Range(10, 200'000));
+    load_app->add_option("--source", load.source, "source of each event, by which a route may know them")
+        ->check([](const std::string& text) {
+            return text.empty() || text.size() > 256 ? std::string("1 to 256 bytes") : std::string();
+        });
     load_app->add_option("--ack", load.level, "received, spooled or delivered")
         ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
     load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/base64.hpp"
 #include "core/base/time_text.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -12,6 +13,7 @@
 #include "edge/counters.hpp"
 #include "edge/expressions.hpp"
 #include "edge/handover.hpp"
+#include "edge/payload_schemas.hpp"
 
 namespace weir::edge {
 namespace {
@@ -295,6 +297,33 @@ void read_rule(ConfigTable& table, EdgeConfig& config) {
     config.rules.push_back(std::move(rule));
 }
 
+void read_payload(ConfigTable& table, EdgeConfig& config, const std::string& config_path) {
+    PayloadConfig payload;
+    table.needs_text("type", payload.type);
+    table.needs_text("content_type", payload.content_type);
+    table.text("schema", payload.schema);
+    table.text("root", payload.root);
+    const auto fault = payload_fault(payload);
+    if (!fault.what.empty()) table.fault(fault.key, fault.what);
+    if (!payload.schema.empty()) {
+        if (const auto wrong = load_schema(payload, config_path); !wrong.what.empty()) {
+            table.fault(wrong.key, wrong.what);
+        }
+    }
+    config.payloads.push_back(std::move(payload));
+}
+
+void read_test_data(ConfigTable& table, RuleTestConfig& test) {
+    std::string base64;
+    table.text("data", test.data);
+    table.text("data_base64", base64);
+    if (!table.has("data_base64")) return;
+    if (table.has("data")) table.fault("data_base64", "data is given too: a test has one payload");
+    const auto bytes = read_base64(base64);
+    if (!bytes) table.fault("data_base64", "is no base64");
+    test.data = bytes.value_or("");
+}
+
 void read_rule_test(ConfigTable& table, EdgeConfig& config) {
     RuleTestConfig test;
     table.needs_text("name", test.name);
@@ -304,7 +333,7 @@ void read_rule_test(ConfigTable& table, EdgeConfig& config) {
     table.text("key", test.key);
     table.text("time", test.time);
     table.text("content_type", test.content_type);
-    table.text("data", test.data);
+    read_test_data(table, test);
     table.number("priority", test.priority, Bounds{0, priority_max});
     table.text("verdict", test.verdict);
     table.text("lane", test.lane);
@@ -320,7 +349,7 @@ void read_rule_test(ConfigTable& table, EdgeConfig& config) {
     config.tests.push_back(std::move(test));
 }
 
-void read_root(ConfigTable& root, EdgeConfig& config) {
+void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_path) {
     root.needs_text("edge_id", config.edge_id);
     root.needs_text("data_dir", config.data_dir);
     root.choice("log_level", config.log_level, {"debug", "info", "warn", "error"});
@@ -342,6 +371,7 @@ void read_root(ConfigTable& root, EdgeConfig& config) {
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });
     root.tables("routes", rules_max, [&](ConfigTable& inner) { read_route(inner, config); });
     root.tables("rules", rules_max, [&](ConfigTable& inner) { read_rule(inner, config); });
+    root.tables("payloads", payloads_max, [&](ConfigTable& inner) { read_payload(inner, config, config_path); });
     root.tables("tests", rule_tests_max, [&](ConfigTable& inner) { read_rule_test(inner, config); });
     // Each lane may hold an open batch, and the dead letters one, while others are on their way to the disk.
     const std::size_t batches_min = config.lanes.size() + 2 + journal::writes_in_flight_max;
@@ -370,7 +400,7 @@ LoadedConfig load_config(const std::string& path) {
     EdgeConfig config;
     if (file.is_readable()) {
         ConfigTable root(file);
-        read_root(root, config);
+        read_root(root, config, path);
         if (file.error_lines().empty()) {
             if (const auto all = Expressions::compile(config); !all) root.fault("rules", all.error().what);
         }
@@ -378,6 +408,9 @@ LoadedConfig load_config(const std::string& path) {
     loaded.errors = file.error_lines();
     if (!loaded.errors.empty()) return loaded;
     config.digest = file.digest;
+    for (const PayloadConfig& payload : config.payloads) {
+        config.digest = control::extend_digest(config.digest, payload.schema_bytes);
+    }
     place_default_lane(config.lanes);
     if (config.listen.allow_plaintext)
         loaded.warnings.push_back("listen.allow_plaintext: producers' events may travel unencrypted");
@@ -393,7 +426,7 @@ std::vector<std::string> known_config_keys() {
     EdgeConfig config;
     {
         ConfigTable root(file);
-        read_root(root, config);
+        read_root(root, config, {});
     }
     return {file.known_keys.begin(), file.known_keys.end()};
 }
@@ -423,6 +456,9 @@ Budget budget_of(const EdgeConfig& config) {
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("counters and histograms", account_bytes);
+    std::uint64_t schema_bytes = 0;
+    for (const PayloadConfig& payload : config.payloads) schema_bytes += payload.schema_bytes.size();
+    if (schema_bytes > 0) terms.memory("payload schemas, three copies (payloads)", 3 * schema_bytes);
     terms.memory("process: code, stacks, control threads", process_bytes);
 
     terms.disk("spool (spool.bytes_max)", config.spool.bytes_max);

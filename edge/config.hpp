@@ -59,6 +59,15 @@ struct RuleConfig {
     std::string must{};                // an expression that must hold; empty: nothing is asked
 };
 
+// What payloads of some events are: those whose type matches `type` and whose content type is `content_type`.
+struct PayloadConfig {
+    std::string type;  // a pattern
+    std::string content_type;
+    std::string schema{};        // file of a binary FlatBuffers schema, as it was written
+    std::string root{};          // its table that such payloads hold; empty: its root_type
+    std::string schema_bytes{};  // what the file held when the configuration was read
+};
+
 struct RuleTestConfig {  // an event, and what must become of it; what is empty is not asked
     std::string name;
     std::string id = "test";
@@ -67,7 +76,7 @@ struct RuleTestConfig {  // an event, and what must become of it; what is empty 
     std::string key{};
     std::string time{};  // RFC 3339; empty: not said
     std::string content_type = "application/json";
-    std::string data = "{}";
+    std::string data = "{}";  // the payload's bytes, whether they were written as `data` or as `data_base64`
     std::uint8_t priority = 1;
     std::string verdict{};   // admitted | dead_letter
     std::string lane{};      // of an admitted one; "dead-letters" of another
@@ -163,8 +172,9 @@ struct EdgeConfig {
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"
     std::vector<RuleConfig> rules;
-    std::vector<RuleTestConfig> tests;  // run by `weir-edge test`, not by the edge
-    std::uint64_t digest = 0;           // XXH3 (64 bits) of the file's bytes
+    std::vector<PayloadConfig> payloads;  // the first that is for an event
+    std::vector<RuleTestConfig> tests;    // run by `weir-edge test`, not by the edge
+    std::uint64_t digest = 0;             // XXH3 (64 bits) of the file's bytes, and of each schema's after it
 };
 
 struct LoadedConfig {

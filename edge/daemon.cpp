@@ -10,6 +10,7 @@
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
+#include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
@@ -140,6 +141,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
     void tell_fuses();
+    void keep_watchdog();
     void measure_spool();
     void tell_centrals();
     void reload();
@@ -154,6 +156,9 @@ struct EdgeDaemon::Parts {
 
     EdgeConfig config;
     std::string config_path;
+    // Before any thread is made: it changes the environment.
+    control::ServiceManager service = control::ServiceManager::from_environment();
+    control::Watchdog watchdog{service.watchdog_ns(), 2};
     ThreadPlan plan;
     io::IoChoice io;
     EdgeCounters counters;
@@ -270,12 +275,29 @@ void EdgeDaemon::Parts::open_poison_guard() {
     }
 }
 
+void EdgeDaemon::Parts::keep_watchdog() {
+    const std::array<std::uint64_t, 2> heartbeats{intake_runner.heartbeat(), spool_runner.heartbeat()};
+    switch (watchdog.look(monotonic_now(), heartbeats)) {
+        case control::Watchdog::Wish::nothing:
+            return;
+        case control::Watchdog::Wish::ring:
+            intake_runner.doorbell().ring();
+            spool_runner.doorbell().ring();
+            return;
+        case control::Watchdog::Wish::feed:
+            service.alive();
+            return;
+    }
+}
+
 int EdgeDaemon::Parts::run() {
     control::SignalWatch signals;
+    service.ready();
     for (;;) {
         const control::Wish wish = signals.wait(control_wait_ms);
         measure_spool();
         tell_changes();
+        keep_watchdog();
         control::log_flush();
         switch (wish) {
             case control::Wish::none:
@@ -316,6 +338,7 @@ void EdgeDaemon::Parts::reload() {
     config.validate = loaded.config->validate;
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
+    config.payloads = loaded.config->payloads;
     config.lanes = loaded.config->lanes;
     config.ladder = loaded.config->ladder;
     config.dead_letters = loaded.config->dead_letters;
@@ -326,6 +349,7 @@ void EdgeDaemon::Parts::reload() {
 int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     is_draining.store(true, std::memory_order_relaxed);
     control::log_info("draining");
+    service.stopping();
     intake_runner.request_drain();
     bool spool_asked = false;
     const MonotonicNs until = monotonic_now().plus_ns(drain_ms_max * ns_per_ms);

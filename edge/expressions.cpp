@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/rules/compile.hpp"
+#include "edge/payload_schemas.hpp"
 
 namespace weir::edge {
 
@@ -34,7 +35,8 @@ Result<Expressions> Expressions::compile(const EdgeConfig& config) {
     }
     if (!fault.empty()) return Error{0, fault};
     if (programs.empty()) return made;
-    auto set = rules::RuleSet::build(programs);
+    const auto schemas = flat_schemas_of(config);
+    auto set = rules::RuleSet::build(programs, {.tables = nullptr, .schemas = schemas, .limits = {}});
     if (!set) return set.error();
     made.set_ = std::make_unique<rules::RuleSet>(std::move(set.value()));
     return made;

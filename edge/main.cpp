@@ -9,6 +9,7 @@
 #include "core/control/signals.hpp"
 #include "edge/config.hpp"
 #include "edge/daemon.hpp"
+#include "edge/payload_schemas.hpp"
 #include "edge/rule_tests.hpp"
 
 namespace {
@@ -27,7 +28,8 @@ int check(const std::string& path) {
     const auto loaded = weir::edge::load_config(path);
     for (const auto& line : loaded.warnings) std::cerr << "warning: " << line << "\n";
     if (!loaded.config) return say_errors(loaded.errors);
-    std::cout << weir::edge::budget_of(*loaded.config).text << weir::edge::thread_plan_text(*loaded.config) << "\n";
+    std::cout << weir::edge::payloads_text(*loaded.config) << weir::edge::budget_of(*loaded.config).text
+              << weir::edge::thread_plan_text(*loaded.config) << "\n";
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
+#include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
@@ -110,6 +111,8 @@ std::string thread_plan_text(const CentralConfig& config) {
 
 int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     control::log_open(control::parse_log_level(config.log_level).value_or(control::LogLevel::warn));
+    const auto service =
+        control::ServiceManager::from_environment();  // before any thread is made: it changes the environment
     if (auto made = journal::make_directory(config.data_dir); !made) return fail("data_dir", made.error());
     auto lock = journal::lock_directory(config.data_dir);
     if (!lock) return fail("data_dir", lock.error());
@@ -176,6 +179,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                   {"positions", shared.positions.row_count()}});
 
     control::SignalWatch signals;
+    control::Watchdog watchdog(service.watchdog_ns(), 1);
+    service.ready();
     std::uint64_t beat = 0;
     Logged logged;
     std::uint32_t still_looks = 0;
@@ -185,6 +190,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         const auto wish = signals.wait(look_ms);
         if (wish == control::Wish::drain) {
             control::log_info("draining");
+            service.stopping();
             is_draining.store(true, std::memory_order_relaxed);
             runner.request_drain();
         } else if (wish == control::Wish::halt) {
@@ -199,6 +205,9 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         }
         // A parked runner's heart stands still too: only its deadlines, the checkpoint's at the latest, move it.
         const std::uint64_t now_beat = runner.heartbeat();
+        const auto wanted = watchdog.look(monotonic_now(), {&now_beat, 1});
+        if (wanted == control::Watchdog::Wish::feed) service.alive();
+        if (wanted == control::Watchdog::Wish::ring) runner.doorbell().ring();
         still_looks = now_beat == beat ? still_looks + 1 : 0;
         beat = now_beat;
         is_alive.store(still_looks * look_ms < config.journal.checkpoint_ms + still_looks_max * look_ms,

@@ -123,6 +123,10 @@ std::vector<std::string> ConfigFile::error_lines() const {
     return lines;
 }
 
+std::uint64_t extend_digest(std::uint64_t digest, std::string_view bytes) noexcept {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), digest);
+}
+
 ConfigFile read_config(const std::string& path) {
     ConfigFile unreadable;
     unreadable.path = path;

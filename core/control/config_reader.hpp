@@ -72,6 +72,9 @@ struct ConfigFile {
     bool is_readable_ = true;  // false: no file, or no TOML; `faults` says why
 };
 
+// The digest of a configuration that `bytes` of another file belong to as well.
+[[nodiscard]] std::uint64_t extend_digest(std::uint64_t digest, std::string_view bytes) noexcept;
+
 [[nodiscard]] ConfigFile read_config(const std::string& path);
 [[nodiscard]] ConfigFile parse_config(std::string path, std::string_view text);
 

@@ -27,6 +27,50 @@ const reflection::Field* field_named(const reflection::Object& object, std::stri
     return nullptr;
 }
 
+// The table that `name` is; empty: the root_type.
+Result<std::uint32_t> root_of(const reflection::Schema& schema, const std::string& name) {
+    const reflection::Object* const root_type = schema.root_table();
+    if (name.empty() && root_type == nullptr) return Error{0, "the schema has no root_type"};
+    const std::string wanted = name.empty() ? root_type->name()->str() : name;
+    std::optional<std::uint32_t> found;
+    for (std::uint32_t index = 0; index < schema.objects()->size(); ++index) {
+        const reflection::Object& object = *schema.objects()->Get(index);
+        const std::string whole = object.name()->str();
+        if (object.is_struct() || (whole != wanted && !whole.ends_with('.' + wanted))) continue;
+        if (whole == wanted) return index;
+        if (found) return Error{0, "the schema has more than one table \"" + wanted + "\": say its whole name"};
+        found = index;
+    }
+    if (!found) return Error{0, "the schema has no table \"" + wanted + '"'};
+    return *found;
+}
+
+// The verifier looks at the schema's bytes; what its numbers lead to is looked at here: whoever plans by it may then trust them.
+bool is_whole(const reflection::Schema& schema) {
+    const auto leads_somewhere = [&](const reflection::Type& type) {
+        const auto is_below = [&](auto count) {
+            return type.index() >= 0 && static_cast<std::uint32_t>(type.index()) < count;
+        };
+        const auto leads = [&](reflection::BaseType base) {
+            if (base == reflection::Obj) return is_below(schema.objects()->size());
+            return base != reflection::Union || is_below(schema.enums()->size());
+        };
+        return leads(type.base_type()) && leads(type.element());
+    };
+    for (const auto* const object : *schema.objects()) {
+        if (object->is_struct() && object->bytesize() <= 0) return false;
+        for (const auto* const field : *object->fields()) {
+            if (!leads_somewhere(*field->type())) return false;
+        }
+    }
+    for (const auto* const one : *schema.enums()) {
+        for (const auto* const value : *one->values()) {
+            if (value->union_type() != nullptr && !leads_somewhere(*value->union_type())) return false;
+        }
+    }
+    return true;
+}
+
 // The value at `at`, wherever it lies; nullopt where that is not inside.
 template <class T>
 std::optional<T> load(std::string_view payload, std::uint64_t at) noexcept {
@@ -79,17 +123,32 @@ Value text_at(std::string_view payload, std::uint64_t at) noexcept {
 
 }  // namespace
 
-Result<FlatSchema> FlatSchema::load(std::string content_type, ConstBytes bfbs) {
+Result<FlatSchema> FlatSchema::load(Use use, ConstBytes bfbs) {
     FlatSchema schema;
-    schema.content_type_ = std::move(content_type);
+    schema.use_ = std::move(use);
     schema.bfbs_.assign(bfbs.begin(), bfbs.end());
     flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(schema.bfbs_.data()), schema.bfbs_.size());
     if (bfbs.size() < identifier_at + identifier_bytes || !reflection::SchemaBufferHasIdentifier(schema.bfbs_.data()) ||
         !reflection::VerifySchemaBuffer(verifier)) {
         return Error{0, "not a binary FlatBuffers schema (flatc --binary --schema)"};
     }
-    if (schema_of(schema.bfbs_).root_table() == nullptr) return Error{0, "the schema has no root_type"};
+    const reflection::Schema& read = schema_of(schema.bfbs_);
+    if (!is_whole(read)) return Error{0, "a binary FlatBuffers schema that contradicts itself"};
+    const auto root = root_of(read, schema.use_.root);
+    if (!root.ok()) return root.error();
+    schema.root_ = root.value();
     return schema;
+}
+
+std::string FlatSchema::root_name() const {
+    return schema_of(bfbs_).objects()->Get(root_)->name()->str();
+}
+
+std::string FlatSchema::identifier() const {
+    const reflection::Schema& read = schema_of(bfbs_);
+    const auto* const identifier = read.file_ident();
+    const bool is_root_type = read.root_table() != nullptr && read.root_table()->name()->str() == root_name();
+    return is_root_type && identifier != nullptr && identifier->size() == identifier_bytes ? identifier->str() : "";
 }
 
 bool FlatSchema::has(const Path& path) const {
@@ -100,11 +159,12 @@ bool FlatSchema::has(const Path& path) const {
 class FlatPlanner {
   public:
     using Form = FlatPaths::Form;
-    FlatPlanner(const reflection::Schema& schema, FlatPaths& plan) : schema_(schema), plan_(plan) {}
+    FlatPlanner(const reflection::Schema& schema, std::uint32_t root, FlatPaths& plan)
+        : schema_(schema), root_(root), plan_(plan) {}
 
     std::uint32_t first_hop(const Path& path) {
         planned_.clear();
-        const reflection::Object& root = *schema_.root_table();
+        const reflection::Object& root = *schema_.objects()->Get(root_);
         if (!path.empty()) return hop(root, path, 0);
         FlatPaths::Hop whole;
         whole.count = root.fields()->size();
@@ -236,15 +296,14 @@ class FlatPlanner {
     }
 
     const reflection::Schema& schema_;
+    std::uint32_t root_;
     FlatPaths& plan_;
     std::map<std::pair<const reflection::Object*, std::size_t>, std::uint32_t> planned_;  // of one path
 };
 
-FlatPaths::FlatPaths(const FlatSchema& schema, const std::vector<Path>& paths) : content_type_(schema.content_type()) {
-    const reflection::Schema& read = schema_of(schema.bfbs_);
-    if (read.file_ident() != nullptr && read.file_ident()->size() == identifier_bytes)
-        identifier_ = read.file_ident()->str();
-    FlatPlanner planner(read, *this);
+FlatPaths::FlatPaths(const FlatSchema& schema, const std::vector<Path>& paths)
+    : content_type_(schema.use().content_type), types_(schema.use().types), identifier_(schema.identifier()) {
+    FlatPlanner planner(schema_of(schema.bfbs_), schema.root_, *this);
     for (const Path& path : paths) first_hops_.push_back(planner.first_hop(path));
 }
 

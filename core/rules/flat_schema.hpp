@@ -1,7 +1,7 @@
-// FlatSchema: FlatBuffers payloads of one content type, read by path: a path becomes hops once, and hops are followed per event.
+// FlatSchema: FlatBuffers payloads of one content type (and types of events), read by path: a path becomes hops once, and hops are followed per event.
 //
-// A payload is not verified as a whole: each hop checks that what it reads lies inside the payload, so that work is bounded by the
-// path's length, whatever the bytes. What lies outside is null.
+// A payload need not be verified before (flat_verifier.hpp does that): each hop checks that what it reads lies inside the payload, so
+// that work is bounded by the path's length, whatever the bytes. What lies outside is null.
 //
 // Thread    Immutable after load(); any number of readers.
 // Cost      About 5 ns per hop, for the paths that are asked for.
@@ -17,28 +17,48 @@
 #include "core/base/result.hpp"
 #include "core/base/types.hpp"
 #include "core/rules/graph.hpp"
+#include "core/rules/pattern.hpp"
 
 namespace weir::rules {
 
 class FlatSchema {
   public:
-    // `bfbs`: what `flatc --binary --schema` makes. Payloads of `content_type` hold its root table, and carry its identifier if it has one.
-    [[nodiscard]] static Result<FlatSchema> load(std::string content_type, ConstBytes bfbs);
-    [[nodiscard]] const std::string& content_type() const { return content_type_; }
+    // Which payloads it is for.
+    struct Use {
+        std::string content_type;
+        std::string root{};  // a table of the schema, by its last name or its whole one; empty: the schema's root_type
+        std::string types = "*";  // of events, exactly or as a prefix
+    };
+    // `bfbs`: what `flatc --binary --schema` makes. A payload holds the root table; if that is the root_type it carries the schema's
+    // identifier too, where there is one. Fails if it is no schema or has no such table.
+    [[nodiscard]] static Result<FlatSchema> load(Use use, ConstBytes bfbs);
+    [[nodiscard]] const Use& use() const { return use_; }
+    [[nodiscard]] bool is_for(std::string_view type, std::string_view content_type) const noexcept {
+        return content_type == use_.content_type && Pattern::from(use_.types).matches(type);
+    }
+    // The whole name of the root table.
+    [[nodiscard]] std::string root_name() const;
     // Whether any payload of this schema could have the path.
     [[nodiscard]] bool has(const Path& path) const;
 
   private:
     friend class FlatPaths;
-    std::string content_type_;
+    friend class FlatVerifier;
+    // Four bytes that every payload carries; empty: none.
+    [[nodiscard]] std::string identifier() const;
+
+    Use use_;
     std::vector<std::byte> bfbs_;
+    std::uint32_t root_ = 0;  // index among the schema's objects
 };
 
 // The paths of a set of rules in payloads of one schema.
 class FlatPaths {
   public:
     FlatPaths(const FlatSchema& schema, const std::vector<Path>& paths);
-    [[nodiscard]] std::string_view content_type() const { return content_type_; }
+    [[nodiscard]] bool is_for(std::string_view type, std::string_view content_type) const noexcept {
+        return content_type == content_type_ && Pattern::from(types_).matches(type);
+    }
     // Whether `payload` can be one: it has room for a root, and the schema's identifier.
     [[nodiscard]] bool accepts(std::string_view payload) const noexcept;
     // What stands at path number `path`; a text points into `payload`.
@@ -84,6 +104,7 @@ class FlatPaths {
     [[nodiscard]] static std::size_t bytes_of(Form form) noexcept;
 
     std::string content_type_;
+    std::string types_;
     std::string identifier_;                 // empty or 4 bytes
     std::vector<std::uint32_t> first_hops_;  // by path; none: no payload has it
     std::vector<Hop> hops_;

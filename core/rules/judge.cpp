@@ -280,8 +280,9 @@ void Judge::read_payload() noexcept {
         payload_ = set_->paths_.read(event_->payload, slots_) ? PayloadState::json : PayloadState::broken;
         return;
     }
-    const auto found = std::find_if(set_->flat_paths_.begin(), set_->flat_paths_.end(),
-                                    [&](const FlatPaths& one) { return one.content_type() == event_->content_type; });
+    const auto found = std::find_if(set_->flat_paths_.begin(), set_->flat_paths_.end(), [&](const FlatPaths& one) {
+        return one.is_for(event_->type, event_->content_type);
+    });
     Slot nothing;
     payload_ = PayloadState::other;
     if (found != set_->flat_paths_.end()) {

@@ -32,7 +32,7 @@ struct RuleSetLimits {
 struct RuleSetOptions {
     const Tables* tables = nullptr;  // outlives the set; without it every lookup is null
     std::span<const FlatSchema> schemas =
-        {};  // of FlatBuffers payloads, by their content types; needed only by build()
+        {};  // of FlatBuffers payloads: the first that is for an event; needed only by build()
     RuleSetLimits limits = {};
 };
 

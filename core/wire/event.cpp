@@ -7,6 +7,7 @@
 #include <array>
 
 #include "core/base/assert.hpp"
+#include "core/base/base64.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/base/time_text.hpp"
 #include "schemas/event_generated.h"
@@ -51,17 +52,6 @@ bool are_texts_good(const EventView& view) {
 std::size_t logical_bytes(const EventView& view) {
     return view.id.size() + view.type.size() + view.source.size() + view.key.size() + view.content_type.size() +
            view.payload.size() + view.trace_id.size();
-}
-
-void append_base64(std::string_view bytes, std::string& out) {
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t at = 0; at < bytes.size(); at += 3) {
-        const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
-        std::uint32_t group = 0;
-        for (std::size_t i = 0; i < 3; ++i)
-            group = group << 8 | (i < count ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-        for (std::size_t i = 0; i < 4; ++i) out += i <= count ? digits[(group >> (18 - 6 * i)) & 63U] : '=';
-    }
 }
 
 void append_member(std::string_view name, std::string_view value, std::string& out) {

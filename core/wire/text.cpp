@@ -203,6 +203,10 @@ std::string_view text(Reason reason) noexcept {
             return "payload_not_json";
         case Reason::rule_failed:
             return "rule_failed";
+        case Reason::schema_mismatch:
+            return "schema_mismatch";
+        case Reason::schema_newer:
+            return "schema_newer";
         case Reason::no_lane:
             return "no_lane";
         case Reason::number_gap:

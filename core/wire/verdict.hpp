@@ -36,7 +36,9 @@ enum class Reason : std::uint8_t {
     type_not_allowed = 18,
     time_skew = 19,
     payload_not_json = 20,
-    rule_failed = 21,  // a rule's expression does not hold
+    rule_failed = 21,      // a rule's expression does not hold
+    schema_mismatch = 22,  // a FlatBuffers payload is not what its schema says
+    schema_newer = 23,  // it holds a union member that its schema does not know: may be replayed under a newer schema
     // batch, ingress
     no_lane = 32,
     number_gap = 33,

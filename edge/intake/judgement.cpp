@@ -27,15 +27,16 @@ void Judgement::validate(std::span<EventRef> events, WallNs wall) noexcept {
     for (EventRef& event : events) {
         if (event.verdict != Verdict::admitted) continue;
         if (judge != nullptr) judge->begin({event.view});
-        validate_.judge_one(event, wall, judge);
-        if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge);
+        const PayloadForms::Form* const form = forms_.of(event.view);
+        validate_.judge_one(event, wall, judge, form);
+        if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge, form);
     }
 }
 
 void Judgement::route(std::span<EventRef> events) noexcept {
     if (expressions_.has_routes()) return;
     for (EventRef& event : events) {
-        if (event.verdict == Verdict::admitted) route_.judge_one(event, nullptr);
+        if (event.verdict == Verdict::admitted) route_.judge_one(event, nullptr, forms_.of(event.view));
     }
 }
 
@@ -44,8 +45,9 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
 
 Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions)
     : expressions_(std::move(expressions)),
-      validate_(config, expressions_),
-      route_(config, expressions_, lanes),
+      forms_(config),
+      validate_(config, expressions_, forms_),
+      route_(config, expressions_, forms_, lanes),
       ladder_(config.ladder),
       dead_letters_(config.dead_letters),
       digest_(config.digest) {

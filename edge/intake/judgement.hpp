@@ -38,6 +38,7 @@ class Judgement {
     Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions);
 
     Expressions expressions_;
+    PayloadForms forms_;
     std::optional<rules::Judge> judge_;
     Validate validate_;
     Route route_;

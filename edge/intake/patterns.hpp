@@ -1,4 +1,5 @@
-// Patterns and payloads: what rules and routes share: exact texts or prefixes, and the payload's JSON, parsed at most once.
+// Patterns and payloads: what rules and routes share: exact texts or prefixes, and the payload: JSON, parsed at most once,
+// or of a registered schema.
 //
 // Thread    Intake runner; nothing here allocates after construction.
 #pragma once
@@ -14,6 +15,7 @@
 #include "core/rules/json_paths.hpp"
 #include "core/rules/pattern.hpp"
 #include "core/wire/event.hpp"
+#include "edge/intake/payload_forms.hpp"
 
 namespace weir::edge {
 
@@ -36,7 +38,12 @@ class Patterns {
 // One event's payload, looked into only when a rule or a route asks.
 class Payload {
   public:
-    explicit Payload(const wire::EventView& event) noexcept : event_(event) {}
+    // `form`: of the schema that it was verified by, if there is one.
+    explicit Payload(const wire::EventView& event, const PayloadForms::Form* form = nullptr) noexcept
+        : event_(event), form_(form) {}
+    [[nodiscard]] bool has_form() const noexcept { return form_ != nullptr; }
+    // Of one with a form: what stands at a path of PayloadForms.
+    [[nodiscard]] rules::Value flat(std::uint32_t path) const noexcept { return form_->read(path, event_.payload); }
     [[nodiscard]] bool is_json_typed() const noexcept { return rules::is_json(event_.content_type); }
     [[nodiscard]] bool parses() noexcept {
         if (!looked_) {
@@ -54,6 +61,7 @@ class Payload {
 
   private:
     const wire::EventView& event_;
+    const PayloadForms::Form* form_;
     bool looked_ = false;
     std::optional<JsonValue> value_;
 };

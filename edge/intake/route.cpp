@@ -13,7 +13,8 @@ std::uint8_t lane_index(const std::vector<LaneState>& lanes, std::string_view na
 
 }  // namespace
 
-Route::Route(const EdgeConfig& config, const Expressions& expressions, const std::vector<LaneState>& lanes)
+Route::Route(const EdgeConfig& config, const Expressions& expressions, const PayloadForms& forms,
+             const std::vector<LaneState>& lanes)
     : default_lane_(lane_index(lanes, "default")) {
     for (const RouteConfig& from : config.routes) {
         Compiled& route = routes_.emplace_back();
@@ -28,9 +29,18 @@ Route::Route(const EdgeConfig& config, const Expressions& expressions, const std
             equals.in_data = field.path.starts_with(data_prefix);
             equals.path = equals.in_data ? field.path.substr(data_prefix.size()) : field.path;
             equals.value = field.value;
+            equals.number = rules::read_number(field.value);
+            equals.number_at = equals.in_data ? forms.number_of(equals.path) : 0;
             json_quote(field.value, equals.quoted);
         }
     }
+}
+
+// As JSON would have it: a value's text is what was written, a number's value what was written as a number.
+bool Route::is_equal(const Equals& equals, const rules::Value& value) noexcept {
+    if (value.type == rules::Type::text) return value.as_text() == equals.value;
+    if (value.type == rules::Type::boolean) return equals.value == (value.is_true() ? "true" : "false");
+    return value.is_number() && rules::is_equal(value, equals.number);
 }
 
 bool Route::holds(const Equals& equals, const wire::EventView& event, Payload& payload) noexcept {
@@ -39,6 +49,7 @@ bool Route::holds(const Equals& equals, const wire::EventView& event, Payload& p
         if (equals.path == "key") return event.key == equals.value;
         return equals.path == "type" && event.type == equals.value;
     }
+    if (payload.has_form()) return is_equal(equals, payload.flat(equals.number_at));
     if (!payload.is_json_typed()) return false;
     const auto value = payload.at(equals.path);
     if (!value) return false;
@@ -57,9 +68,9 @@ bool Route::matches(const Compiled& route, const wire::EventView& event, Payload
     return !route.when || judge->holds(*route.when);
 }
 
-void Route::judge_one(EventRef& event, rules::Judge* judge) const noexcept {
+void Route::judge_one(EventRef& event, rules::Judge* judge, const PayloadForms::Form* form) const noexcept {
     event.lane = default_lane_;
-    Payload payload(event.view);
+    Payload payload(event.view, form);
     for (const Compiled& route : routes_) {
         if (!matches(route, event.view, payload, judge)) continue;
         event.lane = route.lane;

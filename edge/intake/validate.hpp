@@ -17,15 +17,17 @@ namespace weir::edge {
 
 class Validate {
   public:
-    Validate(const EdgeConfig& config, const Expressions& expressions);
-    // Judges one that is still admitted. `judge`: of the expressions, begun with this event; null if there are none.
-    void judge_one(EventRef& event, WallNs wall, rules::Judge* judge) const noexcept;
+    Validate(const EdgeConfig& config, const Expressions& expressions, const PayloadForms& forms);
+    // Judges one that is still admitted. `judge`: of the expressions, begun with this event; null if there are none. `form`: of
+    // its payload; null if no schema is registered for it.
+    void judge_one(EventRef& event, WallNs wall, rules::Judge* judge, const PayloadForms::Form* form) const noexcept;
 
   private:
     enum class Field : std::uint8_t { id, type, source, key, time, priority, trace_id, content_type, data, unknown };
     struct Path {
         Field field = Field::unknown;
-        std::string inner;  // of data
+        std::string inner;     // of data
+        std::uint32_t number;  // of it, in PayloadForms
     };
     struct Range {
         Path path;
@@ -39,7 +41,7 @@ class Validate {
         bool reads_data = false;
         Expressions::OfRule expressions;
     };
-    [[nodiscard]] static Path compile(const std::string& path);
+    [[nodiscard]] static Path compile(const std::string& path, const PayloadForms& forms);
     [[nodiscard]] static bool is_there(const Path& path, const wire::EventView& event, Payload& payload) noexcept;
     [[nodiscard]] static bool is_within(const Range& range, const wire::EventView& event, Payload& payload) noexcept;
     [[nodiscard]] static wire::Reason judge_rule(const Rule& rule, const wire::EventView& event, Payload& payload,

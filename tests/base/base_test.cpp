@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/base64.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/crc32c.hpp"
 #include "core/base/json_scan.hpp"
@@ -308,6 +309,29 @@ TEST(Clock, MonotonicTimeDoesNotGoBack) {
         before = now;
     }
     EXPECT_GT(wall_now(), *parse_time("2024-01-01T00:00:00Z"));
+}
+
+TEST(Base64, IsWrittenAsTheStandardHasItAndReadBack) {
+    const std::pair<std::string, std::string> samples[] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {std::string("\0\xff\xfe", 3), "AP/+"},
+    };
+    for (const auto& [bytes, text] : samples) {
+        std::string written;
+        append_base64(bytes, written);
+        EXPECT_EQ(written, text);
+        EXPECT_EQ(read_base64(text), bytes);
+    }
+    for (const char* wrong :
+         {"Z", "Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zm9v\n", "Zm 9", "Zm=v", "Zg==Zm9v"}) {
+        EXPECT_EQ(read_base64(wrong), std::nullopt) << wrong;
+    }
 }
 
 }  // namespace

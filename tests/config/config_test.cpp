@@ -10,6 +10,7 @@
 #include "central/config.hpp"
 #include "core/control/config_reader.hpp"
 #include "edge/config.hpp"
+#include "edge/payload_schemas.hpp"
 
 namespace weir {
 namespace {
@@ -73,13 +74,13 @@ std::string read_text(const std::string& path) {
     return text.str();
 }
 
-// The example with its switched-off settings switched on: '#' directly before a letter or bracket.
+// The example with its switched-off settings switched on: '#' directly before a letter or bracket. The schema that it names is there.
 std::string switched_on(const std::string& text) {
     std::istringstream lines(text);
     std::string all;
     for (std::string line; std::getline(lines, line);) {
         if (line.size() > 1 && line[0] == '#' && line[1] != ' ') line.erase(0, 1);
-        all += line + '\n';
+        all += (line == "schema = \"civic.bfbs\"" ? "schema = \"" WEIR_CIVIC_BFBS "\"" : line) + '\n';
     }
     return all;
 }
@@ -274,6 +275,69 @@ TEST(EdgeConfig, AnExpressionsMistakeHasItsPlaceInTheFileAndInTheExpression) {
     EXPECT_NE(errors[1].find("rules[0].must: at 1:12: "), std::string::npos) << errors[1];
 }
 
+std::string with_schema(const std::string& lines) {
+    return minimal_edge + "[[payloads]]\ntype = \"sensor.*\"\ncontent_type = \"application/x-civic\"\n" + lines;
+}
+
+TEST(EdgeConfig, APayloadsSchemaIsReadWithTheFile) {
+    const TemporaryFile file(with_schema("schema = \"" WEIR_CIVIC_BFBS "\"\nroot = \"Ride\"\n"));
+    const auto loaded = edge::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    ASSERT_EQ(loaded.config->payloads.size(), 1U);
+    EXPECT_EQ(loaded.config->payloads[0].schema_bytes, read_text(WEIR_CIVIC_BFBS));
+    EXPECT_NE(edge::payloads_text(*loaded.config).find("table weir.schema.civic.Ride"), std::string::npos);
+    // A relative path begins at the file's folder, wherever the reader stands.
+    const TemporaryFile schema(read_text(WEIR_CIVIC_BFBS));
+    const TemporaryFile beside(with_schema("schema = \"" + schema.path().substr(5) + "\"\n"));
+    EXPECT_TRUE(edge::load_config(beside.path()).config);
+}
+
+TEST(EdgeConfig, APayloadsSchemaThatIsBadHasItsPlaceAndReason) {
+    const TemporaryFile garbage("this is no schema");
+    const TemporaryFile huge(std::string(edge::schema_bytes_max + 1, 'x'));
+    const std::string good = "schema = \"" WEIR_CIVIC_BFBS "\"\n";
+    const std::string json = minimal_edge + "[[payloads]]\ntype = \"a\"\ncontent_type = \"application/json\"\n";
+    const ErrorCase cases[] = {
+        {with_schema("schema = \"nothing.bfbs\"\n"),
+         {"8:10: payloads[0].schema: cannot be read: No such file or directory"}},
+        {with_schema("schema = \"/tmp\"\n"), {"8:10: payloads[0].schema: cannot be read: not a plain file"}},
+        {with_schema("schema = \"/dev/zero\"\n"), {"8:10: payloads[0].schema: cannot be read: not a plain file"}},
+        {with_schema("schema = \"" + garbage.path() + "\"\n"),
+         {"8:10: payloads[0].schema: not a binary FlatBuffers schema (flatc --binary --schema)"}},
+        {with_schema("schema = \"" + huge.path() + "\"\n"), {"8:10: payloads[0].schema: is longer than 1 MiB"}},
+        {with_schema(good + "root = \"Rides\"\n"), {"9:8: payloads[0].root: the schema has no table \"Rides\""}},
+        {with_schema(good + "root = \"Place\"\n"), {"9:8: payloads[0].root: the schema has no table \"Place\""}},
+        {with_schema(""), {"5:1: payloads[0].schema: is missing"}},
+        {json + "root = \"R\"\n", {"8:8: payloads[0].root: needs a schema"}},
+        {json + good, {"8:10: payloads[0].schema: is for FlatBuffers: a JSON payload needs none"}},
+        {minimal_edge + "[[payloads]]\ntype = \"a*b\"\ncontent_type = \"application/json\"\n",
+         {"6:8: payloads[0].type: may have '*' only as its last letter"}},
+    };
+    for (const ErrorCase& wrong : cases) EXPECT_EQ(edge_errors(wrong.content), wrong.errors) << wrong.content;
+}
+
+TEST(EdgeConfig, ASchemasBytesArePartOfTheDigest) {
+    const std::string bfbs = read_text(WEIR_CIVIC_BFBS);
+    const TemporaryFile schema(bfbs);
+    const TemporaryFile file(with_schema("schema = \"" + schema.path() + "\"\n"));
+    const auto before = edge::load_config(file.path()).config->digest;
+    EXPECT_EQ(edge::load_config(file.path()).config->digest, before);
+    std::ofstream(schema.path(), std::ios::binary) << read_text(WEIR_TEST_SCHEMAS "/civic_older.bfbs");
+    EXPECT_NE(edge::load_config(file.path()).config->digest, before);
+}
+
+TEST(EdgeConfig, ATestsPayloadIsTextOrBase64) {
+    const std::string test = minimal_edge + "[[tests]]\nname = \"n\"\ntype = \"t\"\nverdict = \"admitted\"\n";
+    const TemporaryFile file(test + "data_base64 = \"AP8B\"\n");
+    const auto loaded = edge::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    EXPECT_EQ(loaded.config->tests[0].data, std::string("\0\xff\x01", 3));
+    EXPECT_EQ(edge_errors(test + "data_base64 = \"AP8\"\n"),
+              std::vector<std::string>{"9:15: tests[0].data_base64: is no base64"});
+    EXPECT_EQ(edge_errors(test + "data = \"{}\"\ndata_base64 = \"AP8B\"\n"),
+              std::vector<std::string>{"10:15: tests[0].data_base64: data is given too: a test has one payload"});
+}
+
 TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
     const TemporaryFile file(minimal_edge);
     const TemporaryFile same(minimal_edge);
@@ -287,7 +351,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 111U);
+    EXPECT_EQ(edge::known_config_keys().size(), 117U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {

@@ -1,5 +1,7 @@
 // Counts what the intake stage allocates while events pass: operator new of this program tells.
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <new>
 
 #include "tests/edge/intake_bench.hpp"
@@ -68,6 +70,37 @@ TEST(Intake, AllocatesNothingWhileExpressionsJudge) {
     for (int n = 0; n < 2000; ++n) producer.send_event(std::to_string(n), 0, n % 2 == 0 ? R"({"n":1})" : R"({"n":12})");
     ASSERT_TRUE(producer.wait_acked(2001));
     EXPECT_EQ(bench.counters.dead_letters_by_reason[static_cast<std::size_t>(wire::Reason::rule_failed)].get(), 1000U);
+    EXPECT_EQ(allocations, 0U);
+}
+
+TEST(Intake, AllocatesNothingWhilePayloadsAreVerifiedAndRead) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    std::ifstream file(WEIR_CIVIC_BFBS, std::ios::binary);
+    config.payloads = {{.type = "ri*",
+                        .content_type = "application/x-civic",
+                        .schema = "civic.bfbs",
+                        .schema_bytes = {std::istreambuf_iterator<char>(file), {}}}};
+    RuleConfig rule;
+    rule.require = {"data.fact.ride_id"};
+    rule.must = "data.fact.distance_m < 1000000";
+    config.rules = {rule};
+    IntakeBench bench(config);
+    bench.keeps_batches = false;
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("warm");
+    ASSERT_TRUE(producer.wait_acked(1));
+    std::ifstream golden("tests/wire/golden/civic-ride.bin", std::ios::binary);
+    const std::string ride{std::istreambuf_iterator<char>(golden), {}};
+    allocations = 0;
+    for (int n = 0; n < 2000; ++n) {
+        producer.send_event(std::to_string(n), 0, n % 2 == 0 ? ride : ride.substr(0, 40), "ride",
+                            "application/x-civic");
+    }
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_EQ(bench.counters.dead_letters_by_reason[static_cast<std::size_t>(wire::Reason::schema_mismatch)].get(),
+              1000U);
     EXPECT_EQ(allocations, 0U);
 }
 

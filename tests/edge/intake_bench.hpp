@@ -216,13 +216,13 @@ class TestProducer {
         ASSERT_TRUE(bench_.step_until([&] { return look() && (welcome.has_value() || refusal.has_value()); }));
     }
     void send_event(std::string_view id, std::uint64_t number = 0, std::string_view payload = "{\"n\":1}",
-                    std::string_view type = "reading") {
+                    std::string_view type = "reading", std::string_view content_type = "application/json") {
         wire::EventView event;
         event.id = id;
         event.type = type;
         event.source = "s";
         event.key = "k";
-        event.content_type = "application/json";
+        event.content_type = content_type;
         event.payload = payload;
         send_frame(wire::FrameKind::event, builder_.build(event), number);
     }

@@ -106,6 +106,9 @@ void put_wire(Seeds& seeds) {
     for (const char* prefix : {"event", "civic"}) {
         seeds.for_each_golden("tests/wire/golden", prefix, [&](const std::string& name, const Buffer& content) {
             seeds.put("event", name, content);
+            if (std::string_view(prefix) != "civic") return;
+            seeds.put("payload", name, joined({Buffer{std::byte{0}}, content}));
+            seeds.put("payload", name + "-older", joined({Buffer{std::byte{1}}, content}));
         });
     }
 }
@@ -146,6 +149,8 @@ void put_text(Seeds& seeds) {
                               if (at + 2 < text.size() && text[at + 2] != ' ' && text[at + 2] != '\n')
                                   text.erase(at + 1, 1);
                           }
+                          const std::string_view schema = "\"civic.bfbs\"";
+                          text.replace(text.find(schema), schema.size(), "\"" WEIR_CIVIC_BFBS "\"");
                           return std::string_view(text);
                       }())}));
 }

@@ -22,7 +22,7 @@ SEAMS = {
     r"liburing\.h": {"core/io/uring_io.cpp"},
     r"boost/lockfree/.*": {"core/ring/ring.hpp"},
     r"concurrentqueue.*": {"core/ring/inbox.hpp"},
-    r"flatbuffers/reflection.*": {"core/rules/flat_schema.cpp"},
+    r"flatbuffers/reflection.*": {"core/rules/flat_schema.cpp", "core/rules/flat_verifier.cpp"},
     r"flatbuffers/(?!reflection).*|schemas/.*_generated\.h": {"core/wire/event.cpp"},
     r"toml\+\+/.*": {"core/control/config_reader.cpp"},
     r"boost/(beast|asio).*": {"core/control/admin.cpp"},

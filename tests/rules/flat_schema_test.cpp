@@ -18,7 +18,7 @@ std::string golden(const std::string& name) {
 }
 std::vector<FlatSchema> civic_schemas() {
     const std::string bfbs = file_of(WEIR_CIVIC_BFBS);
-    auto schema = FlatSchema::load(civic, std::as_bytes(std::span(bfbs.data(), bfbs.size())));
+    auto schema = FlatSchema::load({.content_type = civic}, std::as_bytes(std::span(bfbs.data(), bfbs.size())));
     if (!schema) ADD_FAILURE() << schema.error().what;
     std::vector<FlatSchema> schemas;
     schemas.push_back(std::move(schema.value()));
@@ -115,7 +115,8 @@ TEST(FlatSchema, RefusesWhatIsNoSchema) {
     ASSERT_FALSE(bfbs.empty());
     for (const std::string& wrong :
          {std::string(), std::string("1234"), golden("ride"), bfbs.substr(0, bfbs.size() / 2)}) {
-        EXPECT_FALSE(FlatSchema::load(civic, std::as_bytes(std::span(wrong.data(), wrong.size()))).ok());
+        EXPECT_FALSE(
+            FlatSchema::load({.content_type = civic}, std::as_bytes(std::span(wrong.data(), wrong.size()))).ok());
     }
 }
 

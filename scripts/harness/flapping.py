@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""The preferred central comes and goes: the edge must stay where it is until that one has stayed.
+
+  scripts/chaos/flapping [--cycles N] [--io auto|uring|epoll] [--seed S]
+
+Two independent centrals; the edge prefers the first. That one is lost, then comes back --cycles times for less than
+uplink.return_stable_ms: not one switch-over may follow. Then it stays: exactly one return. Lost again within a minute it must prove
+itself for twice as long before the next. Events flow all the time, and none may be lost: held 0, gap 0 at the end.
+"""
+import argparse
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from cluster import BIN
+from failover import await_session, is_accounted, is_complete, metrics, set_up
+
+RETURN_MS, STABLE_MS = 300, 3000
+RATE = 200
+
+
+def moves(edge):
+    now = metrics(edge.admin_port)
+    return int(now["weir_edge_uplink_switch_overs_total"]), int(now["weir_edge_uplink_returns_total"])
+
+
+def expect(what, seen, wanted):
+    print(f"{what}: switch-overs {seen[0]}, returns {seen[1]}", flush=True)
+    if seen != wanted:
+        raise RuntimeError(f"{what}: expected {wanted[0]} switch-overs and {wanted[1]} returns")
+
+
+def start_load(producers, seconds):
+    return subprocess.Popen(
+        [BIN / "weir-bench", "load", "--to", f"127.0.0.1:{producers}", "--events", str(RATE * seconds), "--rate", str(RATE),
+         "--payload-bytes", "30", "--ack", "spooled", "--json"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--cycles", type=int, default=20)
+    args.add_argument("--io", default="auto")
+    args.add_argument("--seed", type=int, default=1)
+    args = args.parse_args()
+    dice = random.Random(args.seed)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-flapping-"))
+    centrals, edge, producers = set_up(directory, args.io)
+    edge.config.write_text(edge.config.read_text().replace("return_ms = 86400000", f"return_ms = {RETURN_MS}\nreturn_stable_ms = {STABLE_MS}"))
+    first, second = centrals
+    sender = None
+    try:
+        for daemon in [edge, first, second]:
+            daemon.start()
+        await_session(edge, 0, time.monotonic())
+        sender = start_load(producers, args.cycles * 5 + 60)
+        first.kill()
+        await_session(edge, 1, time.monotonic())
+        expect("the first is lost", moves(edge), (1, 0))
+        for _ in range(args.cycles):
+            first.start()
+            time.sleep(dice.uniform(0.1, 0.7) * STABLE_MS / 1000)
+            first.kill()
+            time.sleep(dice.uniform(0.1, 1.0))
+        expect(f"it came and went {args.cycles} times", moves(edge), (1, 0))
+        first.start()
+        came = time.monotonic()
+        await_session(edge, 0, came)
+        once = time.monotonic() - came
+        expect(f"it stayed, and was gone back to after {once:.1f} s", moves(edge), (2, 1))
+        first.kill()
+        await_session(edge, 1, time.monotonic())
+        first.start()
+        came = time.monotonic()
+        await_session(edge, 0, came)
+        twice = time.monotonic() - came
+        expect(f"lost soon after and back, after {twice:.1f} s", moves(edge), (4, 2))
+        sender.terminate()
+        sender.wait()
+        give_up = time.monotonic() + 60
+        while edge.ledger()["held"] and time.monotonic() < give_up:
+            time.sleep(0.05)
+        ledger = edge.ledger()
+        for daemon in [edge, *centrals]:
+            daemon.stop()
+        good = ledger["held"] == 0 and ledger["gap"] == 0 and is_complete(centrals, ledger["accepted"])
+        for central in centrals:
+            good &= is_accounted(central, edge)
+        if once < STABLE_MS / 1000 or twice < 2 * STABLE_MS / 1000:
+            raise RuntimeError("it was gone back to before it had proved itself")
+        print(f"flapping: {'PASS' if good else 'FAIL'}")
+        return 0 if good else 1
+    finally:
+        if sender is not None and sender.poll() is None:
+            sender.kill()
+            sender.wait()
+        for daemon in [edge, *centrals]:
+            if daemon.process is not None and daemon.process.poll() is None:
+                daemon.process.send_signal(signal.SIGCONT)
+                daemon.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
