@@ -107,7 +107,8 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
     limit("weir_edge_buffers", "Batch buffers there are (spool.batches_max)", facts.limits.batch_buffers);
     limit("weir_edge_slots", "Receive slots of intake (runtime.receive_slots)", facts.limits.receive_slots);
     limit("weir_edge_spool_bytes_max", "What the spool may hold (spool.bytes_max)", facts.limits.spool_bytes);
-    limit("weir_edge_journal_bytes_needed", "Of the bytes held, those that are not only kept for a central that may lose them",
+    limit("weir_edge_journal_bytes_needed",
+          "Of the bytes held, those that are not only kept for a central that may lose them",
           counters.spool.journal_bytes_needed.get());
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_lane_accepted_total", "Events given a sequence on a lane, of the lineage",
@@ -165,6 +166,18 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_filter_ids", "Ids in the duplicate filter", intake.filter_ids.get());
     gauge("weir_edge_producers", "Numbered producers known", intake.producers.get());
     gauge("weir_edge_keys", "Keys whose last value is known", intake.keys.get());
+    constexpr std::array stages{"decode", "validate"};
+    for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+        text.gauge("weir_edge_fuse", "0 closed, 1 blown, 2 half open: some events of held connections are on trial",
+                   {{"stage", stages[stage]}}, static_cast<double>(intake.fuse_state[stage].get()));
+    }
+    for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+        text.counter("weir_edge_fuse_blown_total", "Times that a stage's fuse blew, trials that failed among them",
+                     {{"stage", stages[stage]}}, intake.fuse_blown[stage].get());
+    }
+    gauge("weir_edge_connections_held", "Producer connections that a fuse keeps from being read",
+          intake.connections_held.get());
+    gauge("weir_edge_poison_events", "Events that are set aside unread, for the process died of them", facts.poisons);
     gauge("weir_edge_rung", "What the edge leaves out: 0 healthy, 1 degraded, 2 critical", intake.rung.get());
     for (std::size_t rung = 0; rung < intake.rung_changes.size(); ++rung) {
         text.counter("weir_edge_rung_changes_total", "Times that the edge came to this rung",

@@ -54,6 +54,7 @@ struct DaemonFacts {
     const Limits limits;
     // No default: one that is left out does not compile.
     const std::uint64_t quarantined;
+    const std::uint32_t poisons;
     const std::uint64_t reloads_refused;
 };
 // The body of GET /metrics.

@@ -175,6 +175,27 @@ void read_ladder(ConfigTable& table, EdgeConfig& config) {
     }
 }
 
+void read_dead_letters(ConfigTable& table, EdgeConfig& config) {
+    auto& letters = config.dead_letters;
+    table.flag("fuse", letters.fuse);
+    table.number("fuse_share_percent", letters.fuse_share_percent, Bounds{1, 99, "percent"});
+    table.number("fuse_window_events", letters.fuse_window_events, Bounds{128, 1U << 24, "events"});
+    table.number("fuse_window_s", letters.fuse_window_s, Bounds{1, 86'400, "s"});
+    table.number("fuse_failures_min", letters.fuse_failures_min, Bounds{1, 1U << 24, "events"});
+    table.number("fuse_trial_events", letters.fuse_trial_events, Bounds{1, 1U << 16, "events"});
+    table.number("fuse_pause_ms", letters.fuse_pause_ms, Bounds{100, 60 * minute_ms, "ms"});
+    table.number("fuse_pause_ms_max", letters.fuse_pause_ms_max, Bounds{100, 24 * 60 * minute_ms, "ms"});
+    table.number("quota_per_minute", letters.quota_per_minute, Bounds{0, 1ULL << 32, "events"});
+    if (letters.fuse_failures_min > letters.fuse_window_events) {
+        table.fault("fuse_failures_min", "must not be more than dead_letters.fuse_window_events, " +
+                                             std::to_string(letters.fuse_window_events) + " events");
+    }
+    if (letters.fuse_pause_ms_max < letters.fuse_pause_ms) {
+        table.fault("fuse_pause_ms_max", "must not be less than dead_letters.fuse_pause_ms, " +
+                                             std::to_string(letters.fuse_pause_ms) + " ms");
+    }
+}
+
 void read_runtime(ConfigTable& table, EdgeConfig& config) {
     auto& runtime = config.runtime;
     table.choice("idle", runtime.idle,
@@ -345,6 +366,7 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     table("cache", read_cache);
     table("spool", read_spool);
     table("ladder", read_ladder);
+    table("dead_letters", read_dead_letters);
     table("runtime", read_runtime);
     // "default" and the dead letters take one lane each.
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });

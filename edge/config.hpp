@@ -98,6 +98,20 @@ struct LadderConfig {
     bool operator==(const LadderConfig&) const = default;
 };
 
+// How dead letters are kept from becoming a flood (edge/intake/fuse.hpp).
+struct DeadLettersConfig {
+    bool fuse = true;
+    std::uint64_t fuse_share_percent = 50;      // blows when more than so many of a hundred events fail at a stage,
+    std::uint64_t fuse_window_events = 10'000;  // of the last so many,
+    std::uint64_t fuse_window_s = 60;           // of the last so many seconds,
+    std::uint64_t fuse_failures_min = 1000;     // and at least so many in all
+    std::uint64_t fuse_trial_events = 64;       // that are let through on trial
+    std::uint64_t fuse_pause_ms = 1000;         // before the first trial; twice as long after each bad one,
+    std::uint64_t fuse_pause_ms_max = 60'000;   // up to this
+    std::uint64_t quota_per_minute = 0;         // letters of one producer; those above it are rejected; 0: any number
+    bool operator==(const DeadLettersConfig&) const = default;
+};
+
 struct EdgeConfig {
     std::string edge_id;  // [a-z0-9-]{1,32}
     std::string data_dir;
@@ -146,6 +160,7 @@ struct EdgeConfig {
         std::uint64_t scrub_bytes_per_second = 8ULL << 20;
     } spool;
     LadderConfig ladder;
+    DeadLettersConfig dead_letters;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;
         std::uint64_t idle_spin_us = 2;

@@ -27,6 +27,9 @@ struct alignas(64) IntakeCounters {  // writer: intake runner
     Counter connections, connections_total, received_bytes, batches, slots_held, filter_ids, producers, keys;
     Counter checkpoints, checkpoint_failures, buffers_free,
         stalls;                                    // stalls: duty cycles that could not take for want of room
+    std::array<Counter, 2> fuse_state;             // FuseState, index: FusedStage
+    std::array<Counter, 2> fuse_blown;             // times, index: FusedStage
+    Counter connections_held;                      // by a fuse
     Counter rung;                                  // wire::Rung, as the edge now stands
     std::array<Counter, 3> rung_changes;           // to each wire::Rung
     std::array<Counter, lanes_max> lane_accepted;  // events, totals of the lineage; index: order of the lanes

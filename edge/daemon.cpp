@@ -44,6 +44,9 @@ void ring_doorbell(void* doorbell) {
     static_cast<Doorbell*>(doorbell)->ring();
 }
 
+constexpr const char* fuse_reset_target = "/v1/fuse/reset";
+constexpr std::array<const char*, fused_stages> stage_names{"decode", "validate"};
+
 std::string hex(std::uint64_t value) {
     char text[17];
     std::snprintf(text, sizeof text, "%016" PRIx64, value);
@@ -119,6 +122,8 @@ struct Told {
     std::uint64_t damaged_records = 0;
     bool is_poisoned = false;
     wire::Rung rung = wire::Rung::healthy;
+    std::array<std::uint64_t, fused_stages> fuse_blown{};
+    std::array<bool, fused_stages> is_fuse_closed{true, true};
     bool is_full = false;
 };
 
@@ -138,9 +143,11 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] Status start();
     [[nodiscard]] Status start_spool();
     [[nodiscard]] Status start_intake();
+    void open_poison_guard();
     [[nodiscard]] int run();
     [[nodiscard]] int drain(control::SignalWatch& signals);
     void tell_changes();
+    void tell_fuses();
     void keep_watchdog();
     void measure_spool();
     void tell_centrals();
@@ -170,6 +177,8 @@ struct EdgeDaemon::Parts {
     std::vector<LaneName> lanes;
     std::vector<LaneState> lane_states;
     JudgementSlot reloads;
+    IntakeControls controls;
+    std::optional<PoisonGuard> poison_guard;
     std::atomic<std::uint64_t> reloads_refused{0};
     ReloadDesk reload_desk;
     TapDesk taps;
@@ -182,7 +191,6 @@ struct EdgeDaemon::Parts {
     std::atomic<bool> is_draining{false};
     // Why the spool has no next file, 0 if it has one: as the control thread last looked.
     std::atomic<int> next_file_errno{0};
-    std::atomic<std::uint32_t> spool_percent{0};
     Told told;
 };
 
@@ -193,6 +201,7 @@ Status EdgeDaemon::Parts::start() {
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
     for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name});
     if (auto status = start_spool(); !status) return status;
+    open_poison_guard();
     if (auto status = start_intake(); !status) return status;
     scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
         .directories = {spool_directory(config.data_dir)},
@@ -251,13 +260,32 @@ Status EdgeDaemon::Parts::start_intake() {
                                               lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
                                               to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
         stage->take_reloads_from(reloads);
-        stage->watch_spool(spool_percent);
         stage->take_taps_from(taps.slot());
+        stage->obey(controls);
+        if (poison_guard) stage->note_in(*poison_guard);
         if (auto started = stage->start(); !started) return started.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
         return stages;
     });
+}
+
+// A disk that takes no note of what is being judged is no reason not to start.
+void EdgeDaemon::Parts::open_poison_guard() {
+    auto opened = PoisonGuard::open(config.data_dir);
+    if (!opened)
+        return control::log_warn("poison_guard_missing", {{"edge", config.edge_id}, {"what", opened.error().what}});
+    poison_guard.emplace(std::move(opened.value()));
+    if (poison_guard->last_deaths() > 0) {
+        control::log_error("died_judging",
+                           {{"edge", config.edge_id}, {"what", "each event is named while it is judged"}});
+    }
+    if (poison_guard->poisons() > 0) {
+        control::log_error("poison",
+                           {{"edge", config.edge_id},
+                            {"events", poison_guard->poisons()},
+                            {"what", "set aside unread until " + poison_path(config.data_dir) + " is removed"}});
+    }
 }
 
 void EdgeDaemon::Parts::keep_watchdog() {
@@ -333,6 +361,7 @@ ReloadOutcome EdgeDaemon::Parts::reload() {
     config.payloads = loaded.config->payloads;
     config.lanes = loaded.config->lanes;
     config.ladder = loaded.config->ladder;
+    config.dead_letters = loaded.config->dead_letters;
     config.digest = loaded.config->digest;
     taps.use_schemas(config);
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
@@ -371,6 +400,23 @@ int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     return 0;
 }
 
+void EdgeDaemon::Parts::tell_fuses() {
+    const IntakeCounters& intake = counters.intake;
+    for (std::size_t stage = 0; stage < fused_stages; ++stage) {
+        const std::uint64_t blown = intake.fuse_blown[stage].get();
+        const bool is_closed = intake.fuse_state[stage].get() == static_cast<std::uint64_t>(FuseState::closed);
+        if (std::exchange(told.fuse_blown[stage], blown) != blown) {
+            control::log_error("fuse_blown", {{"edge", config.edge_id},
+                                              {"stage", stage_names[stage]},
+                                              {"times", blown},
+                                              {"connections_held", intake.connections_held.get()}});
+        }
+        if (std::exchange(told.is_fuse_closed[stage], is_closed) != is_closed && is_closed) {
+            control::log_warn("fuse_closed", {{"edge", config.edge_id}, {"stage", stage_names[stage]}});
+        }
+    }
+}
+
 // For intake's ladder. A disk that cannot be asked counts as one with room.
 void EdgeDaemon::Parts::measure_spool() {
     struct statvfs disk {};
@@ -379,7 +425,7 @@ void EdgeDaemon::Parts::measure_spool() {
     const SpoolCounters& spool = counters.spool;
     const std::uint64_t percent = spool_fill_percent(spool.journal_bytes_needed.get(), spool.journal_bytes_held.get(),
                                                      config.spool.bytes_max, free_bytes);
-    spool_percent.store(static_cast<std::uint32_t>(percent), std::memory_order_relaxed);
+    controls.spool_percent.store(static_cast<std::uint32_t>(percent), std::memory_order_relaxed);
 }
 
 // Which centrals are left alone, and which one is in use instead of which.
@@ -462,6 +508,7 @@ void EdgeDaemon::Parts::tell_changes() {
         control::log(is_worse ? control::LogLevel::warn : control::LogLevel::info, "rung",
                      {{"edge", edge}, {"rung", rung_text()}, {"what", rung_words(told.rung)}});
     }
+    tell_fuses();
     if (is_full() != told.is_full) {
         told.is_full = !told.is_full;
         control::log_warn(told.is_full ? "spool_full" : "spool_has_room",
@@ -480,6 +527,7 @@ std::vector<std::string> EdgeDaemon::Parts::unready_reasons() const {
     return reasons;
 }
 
+// What an operator asks for by POST: one of the targets that the admin server was given.
 control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const {
     target = target.substr(0, target.find('?'));
     if (target == "/healthz") {
@@ -495,6 +543,11 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         // An edge takes events whether a central is there or not.
         if (rung() != wire::Rung::healthy)
             body += "note: " + std::string(rung_text()) + ": " + rung_words(rung()) + '\n';
+        for (std::size_t stage = 0; stage < fused_stages; ++stage) {
+            if (counters.intake.fuse_state[stage].get() == 0) continue;
+            body += std::string("note: the fuse of ") + stage_names[stage] + " has blown; " +
+                    std::to_string(counters.intake.connections_held.get()) + " connections are held\n";
+        }
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }
@@ -512,6 +565,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                                  .to_spool = to_spool_capacity,
                                                  .to_intake = to_intake_capacity},
                                       .quarantined = segments->quarantined(),
+                                      .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed)})};
     }
     if (target == "/api/v1/ledger") {
@@ -524,7 +578,12 @@ control::AdminResponse EdgeDaemon::Parts::act(std::string_view target, std::stri
     const std::string_view path = target.substr(0, target.find('?'));
     if (path == "/v1/reload") return answer_reload();
     if (path == "/v1/tap") return taps.open(target.substr(path.size()), body);
-    return {.status = 404, .body = "not found: /v1/reload /v1/tap\n"};
+    if (path == fuse_reset_target) {
+        controls.fuse_resets.fetch_add(1, std::memory_order_relaxed);
+        intake_runner.doorbell().ring();
+        return {.body = "the fuses are closed\n"};
+    }
+    return {.status = 404, .body = "not found: /v1/reload /v1/tap " + std::string(fuse_reset_target) + "\n"};
 }
 
 // The control thread reads it, as at SIGHUP; the answer waits until intake judges by it.

@@ -215,6 +215,10 @@ std::string_view text(Reason reason) noexcept {
             return "protocol";
         case Reason::replay_holes:
             return "replay_holes";
+        case Reason::letter_quota:
+            return "letter_quota";
+        case Reason::poison:
+            return "poison";
     }
     return unknown;
 }

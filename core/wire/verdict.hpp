@@ -44,6 +44,10 @@ enum class Reason : std::uint8_t {
     number_gap = 33,
     protocol = 34,
     replay_holes = 35,  // a dead letter offered again, and too many not offered lie between those that were
+    letter_quota =
+        40,  // rejected where it would have been a dead letter: its producer made too many of them in this minute
+    // decode
+    poison = 48,  // set aside unread: the process died several times while it judged this very event
 };
 [[nodiscard]] std::string_view text(StageId stage) noexcept;
 [[nodiscard]] std::string_view text(Reason reason) noexcept;

@@ -46,6 +46,7 @@ bool Batcher::fits(const Lane& lane, std::uint64_t bytes, std::uint32_t events) 
 }
 
 bool Batcher::has_room(std::uint64_t bytes, std::uint32_t events) const noexcept {
+    if (in_flight_count_ >= queued_batches_max) return false;
     // Any lane may get it all: each that could not hold it in its open batch may want one more buffer, and one is enough.
     std::size_t needed = 0;
     for (const Lane& lane : lanes_) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/journal/writer.hpp"
 #include "core/pipeline/doorbell.hpp"
 #include "edge/config.hpp"
 #include "edge/counters.hpp"
@@ -20,6 +21,10 @@
 #include "edge/intake/judgement.hpp"
 
 namespace weir::edge {
+
+// Closed and not durable yet: above it nothing is taken. Whatever comes now, from whichever producer, waits behind these, so they are
+// as many as keep the disk busy while intake makes the next ones, and no more: the rest of the buffers is the uplink's.
+inline constexpr std::uint32_t queued_batches_max = 2 * journal::writes_in_flight_max;
 
 struct Placed {
     Sequence sequence = 0;

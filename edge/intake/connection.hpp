@@ -11,6 +11,7 @@
 #include "core/io/io.hpp"
 #include "core/wire/control.hpp"
 #include "core/wire/splitter.hpp"
+#include "edge/intake/fuse.hpp"
 
 namespace weir::edge {
 
@@ -55,6 +56,7 @@ struct Connection {
     bool peer_ended = false;
     bool peer_failed = false;  // and will not read either
     bool is_ready = false;     // in the list of those with bytes to read
+    bool is_held = false;      // by a fuse, as last looked
     bool has_stopped = false;  // a whole frame was put back
     bool in_vector = false;
     bool wants_close = false;
@@ -71,6 +73,9 @@ struct Connection {
     MonotonicNs sending_since{};
     MonotonicNs deadline = never;  // of hello, of lingering
     MonotonicNs carry_since = never;
+
+    std::array<ConnectionRecord, fused_stages> records;
+    LetterQuota::Used letters;  // of an unnumbered producer
 
     wire::FrameSplitter splitter;
 };

@@ -5,7 +5,8 @@
 namespace weir::edge {
 namespace {
 
-constexpr std::uint32_t vectors_per_cycle_max = 64;
+// Between two looks at what has arrived, and two hand-overs to the spool: about half a millisecond's work.
+constexpr std::uint32_t vectors_per_cycle_max = 16;
 constexpr std::uint64_t look_ns = 100 * ns_per_ms;          // between two looks for timeouts
 constexpr std::uint64_t retry_ns = 1 * ns_per_ms;           // after the spool's ring was full
 constexpr std::uint64_t send_ns_max = 30 * ns_per_second;   // a peer that does not read for so long is gone
@@ -41,6 +42,8 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       judgement_(std::make_unique<Judgement>(config, lanes)),
       batcher_({config, identity, lanes, pool, to_spool, spool_doorbell, counters}),
       ladder_(judgement_->ladder()),
+      fuses_{Fuse(judgement_->dead_letters()), Fuse(judgement_->dead_letters())},
+      letters_of_producers_(producers_.slots_max()),
       book_(connections_max_ + spare_connections, lanes, counters.spooled_ack_ns),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, counters),
@@ -112,6 +115,7 @@ void Intake::take_reload() {
     judgement_.reset(next);
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
     ladder_.configure(judgement_->ladder());
+    reset_fuses();
     counters_.reloads.add(1);
     counters_.config_digest.set(judgement_->digest());
 }
@@ -149,7 +153,7 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
     input_is_drained_ = poisoned_;
     for (std::uint32_t i = 0; i < vectors_per_cycle_max && !poisoned_; ++i) {
         // A vector that found no room last time goes first, as it is.
-        if (vector_.count() == 0 && gather(now) == Gathered::nothing) {
+        if (vector_.count() == 0 && gather() == Gathered::nothing) {
             input_is_drained_ = true;
             break;
         }
@@ -173,7 +177,7 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
 
 void Intake::keep_ladder(MonotonicNs now) {
     const std::uint32_t spool_percent =
-        spool_percent_ == nullptr ? 0 : spool_percent_->load(std::memory_order_relaxed);
+        controls_ == nullptr ? 0 : controls_->spool_percent.load(std::memory_order_relaxed);
     const RoomMeasures measures{.spool_percent = spool_percent,
                                 .buffers_free_percent = batcher_.take_buffers_free_percent(),
                                 .stalled_ms = stalled_since_ == never ? 0 : now.since(stalled_since_) / ns_per_ms};
@@ -206,6 +210,7 @@ void Intake::keep_checkpoint(MonotonicNs now) {
 void Intake::keep_time(MonotonicNs now) {
     looked_at_ = now;
     keep_ladder(now);
+    keep_fuses(now);
     // Nothing is in hand here: each event offered has been judged, as one of three.
     const std::uint64_t judged = counters_.accepted.get() + counters_.duplicates.get() + counters_.rejected.get();
     counters_.residue.set(counters_.offered.get() - judged);
@@ -219,7 +224,7 @@ void Intake::keep_time(MonotonicNs now) {
         }
         if (!connection.splitter.is_half_sent() || connection.in_vector) {
             connection.carry_since = never;
-        } else if (connection.carry_since == never || stalled_) {
+        } else if (connection.carry_since == never || stalled_ || connection.is_held) {
             connection.carry_since = now;
         } else if (now.since(connection.carry_since) > carry_ns_max && connection.held_count == 0) {
             refuse(index, wire::RefusalReason::protocol, "a frame was left half sent");

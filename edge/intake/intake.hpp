@@ -11,7 +11,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -27,11 +26,14 @@
 #include "edge/intake/batcher.hpp"
 #include "edge/intake/checkpointing.hpp"
 #include "edge/intake/connection.hpp"
+#include "edge/intake/controls.hpp"
 #include "edge/intake/event_vector.hpp"
+#include "edge/intake/fuse.hpp"
 #include "edge/intake/judgement.hpp"
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/ladder.hpp"
 #include "edge/intake/memory.hpp"
+#include "edge/intake/poison_guard.hpp"
 #include "edge/intake/tap.hpp"
 
 namespace weir::edge {
@@ -44,10 +46,12 @@ class Intake final : public Stage {
            RingReader<ToIntake> from_spool, Doorbell& spool_doorbell, IntakeCounters& counters);
     // New judgements come from there; before start(). It outlives intake.
     void take_reloads_from(JudgementSlot& slot) { reloads_ = &slot; }
-    // How full the spool is, in percent, is looked up there; before start(). It outlives intake.
-    void watch_spool(const std::atomic<std::uint32_t>& percent) { spool_percent_ = &percent; }
     // Taps come from there; before start(). It outlives intake.
     void take_taps_from(TapSlot& slot) { tap_.take_from(slot); }
+    // What it is told while it runs; before start(). It outlives intake.
+    void obey(const IntakeControls& controls) { controls_ = &controls; }
+    // Notes there what it is judging; before start(). It outlives intake.
+    void note_in(PoisonGuard& guard) { poison_guard_ = &guard; }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -83,10 +87,11 @@ class Intake final : public Stage {
     void update_gauges();
 
     // pipeline.cpp: one vector, stage by stage
-    [[nodiscard]] Gathered gather(MonotonicNs now);
+    [[nodiscard]] Gathered gather();
     [[nodiscard]] bool has_room();
     void judge();
-    void decode();
+    void judge_carefully();
+    void decode(EventRef& event);
     void cache();
     void judge_numbered(EventRef& event);
     void judge_replayed(EventRef& event, std::uint32_t seconds);
@@ -95,11 +100,20 @@ class Intake final : public Stage {
     void settle(const EventRef& event);
     void finish_vector();
 
+    // fusing.cpp: dead letters within bounds
+    void limit_letters();
+    void count_failures(MonotonicNs now);
+    void look_at_fuses(MonotonicNs now);
+    void keep_fuses(MonotonicNs now);
+    void reset_fuses();
+    void let_go(std::uint32_t index);
+    [[nodiscard]] bool is_held(const Connection& connection) const noexcept;
+
     // sessions.cpp: connections
     void on_accept(const io::Completion& completion, MonotonicNs now);
     void on_receive(const io::Completion& completion, MonotonicNs now);
     void on_sent(const io::Completion& completion, MonotonicNs now);
-    void read_some(std::uint32_t index, MonotonicNs now);
+    void read_some(std::uint32_t index, std::uint32_t events_max);
     [[nodiscard]] bool take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
     void take_hello(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
     [[nodiscard]] bool take_event(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
@@ -138,6 +152,8 @@ class Intake final : public Stage {
     TapPoint tap_;
     Batcher batcher_;
     Ladder ladder_;
+    std::array<Fuse, fused_stages> fuses_;                 // index: FusedStage
+    std::vector<LetterQuota::Used> letters_of_producers_;  // index: slot of a numbered one
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
@@ -162,7 +178,9 @@ class Intake final : public Stage {
     MonotonicNs looked_at_{};            // when timeouts were last looked for
     MonotonicNs checkpoint_at_{};        // when the last one began
     MonotonicNs stalled_since_ = never;  // nothing was taken since, for want of room
-    const std::atomic<std::uint32_t>* spool_percent_ = nullptr;
+    const IntakeControls* controls_ = nullptr;
+    PoisonGuard* poison_guard_ = nullptr;
+    std::uint32_t fuse_resets_ = 0;  // those obeyed
     Position durable_{};
     bool naming_ = false;  // someone waits for a checkpoint
     bool poisoned_ = false;

@@ -49,6 +49,7 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
       validate_(config, expressions_, forms_),
       route_(config, expressions_, forms_, lanes),
       ladder_(config.ladder),
+      dead_letters_(config.dead_letters),
       digest_(config.digest) {
     if (!expressions_.is_empty()) judge_.emplace(expressions_.set());
     const LaneConfig defaults;

@@ -31,6 +31,7 @@ class Judgement {
     void route(std::span<EventRef> events) noexcept;
     [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by lane index
     [[nodiscard]] const LadderConfig& ladder() const { return ladder_; }
+    [[nodiscard]] const DeadLettersConfig& dead_letters() const { return dead_letters_; }
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
   private:
@@ -43,6 +44,7 @@ class Judgement {
     Route route_;
     std::vector<BatchLimits> batch_limits_;
     LadderConfig ladder_;
+    DeadLettersConfig dead_letters_;
     std::uint64_t digest_;
 };
 

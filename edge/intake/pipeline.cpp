@@ -11,6 +11,10 @@ AckItem item_of(const EventRef& event, wire::AckStatus status, MonotonicNs recei
     return {event.connection, event.ordinal, status, event.reason, received_at};
 }
 
+// Events that one connection gives to a vector while others wait: so many flooding ones hold up a slow one for no more than about
+// a vector altogether.
+constexpr std::uint32_t share_events_min = 8;
+
 bool is_readable(Session session) {
     return session == Session::hello || session == Session::naming || session == Session::open ||
            session == Session::ending;
@@ -18,13 +22,17 @@ bool is_readable(Session session) {
 
 }  // namespace
 
-Intake::Gathered Intake::gather(MonotonicNs now) {
+Intake::Gathered Intake::gather() {
     // Each connection gives what one look at its bytes finds: a frame put together in its carry lasts until the next look.
     bool moved = false;
     std::swap(ready_, reading_);
     ready_.clear();
     std::size_t turn = 0;
     bool is_full = false;
+    const auto waiting = std::count_if(reading_.begin(), reading_.end(),
+                                       [&](std::uint32_t index) { return may_read(connections_[index], index); });
+    const std::uint32_t share =
+        std::max(vector_events_max / std::max(static_cast<std::uint32_t>(waiting), 1U), share_events_min);
     for (; turn < reading_.size() && !is_full; ++turn) {
         const std::uint32_t index = reading_[turn];
         Connection& connection = connections_[index];
@@ -38,7 +46,7 @@ Intake::Gathered Intake::gather(MonotonicNs now) {
         const std::uint32_t held = connection.held_count;
         const std::uint32_t offset = connection.held_offset;
         const Session session = connection.session;
-        read_some(index, now);
+        read_some(index, std::min(share, vector_events_max - vector_.count()));
         moved = moved || vector_.count() != events || connection.held_count != held ||
                 connection.held_offset != offset || connection.session != session;
         is_full = vector_.count() == vector_events_max;
@@ -69,23 +77,41 @@ bool Intake::has_room() {
 }
 
 void Intake::judge() {
-    decode();
-    judgement_->validate(vector_.events(), wall_);
+    if (poison_guard_ != nullptr && poison_guard_->is_careful()) {
+        judge_carefully();
+    } else {
+        if (poison_guard_ != nullptr) poison_guard_->begin_vector();
+        for (EventRef& event : vector_.events()) decode(event);
+        judgement_->validate(vector_.events(), wall_);
+    }
     cache();
     judgement_->route(vector_.events());
+    if (poison_guard_ != nullptr) poison_guard_->end();
+    limit_letters();
     if (tap_.is_on()) tap_.look(vector_.events(), now_);
     batch();
+    count_failures(now_);
 }
 
-void Intake::decode() {
+// After a death while judging: one event at a time, each by its name.
+void Intake::judge_carefully() {
     for (EventRef& event : vector_.events()) {
-        if (event.body_bytes > wire::event_bytes_max) {
-            event.fail(Verdict::rejected, wire::Reason::too_large, wire::StageId::ingress);
-            continue;
-        }
-        const wire::Reason reason = wire::verify_event(event.body(), event.view);
-        if (reason != wire::Reason::none) event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
+        poison_guard_->begin_event(event.body());
+        decode(event);
+        judgement_->validate({&event, 1}, wall_);
+        poison_guard_->end_event();
     }
+}
+
+void Intake::decode(EventRef& event) {
+    if (event.body_bytes > wire::event_bytes_max) {
+        return event.fail(Verdict::rejected, wire::Reason::too_large, wire::StageId::ingress);
+    }
+    if (poison_guard_ != nullptr && poison_guard_->is_poison(event.body())) {
+        return event.fail(Verdict::dead_letter, wire::Reason::poison, wire::StageId::decode);
+    }
+    const wire::Reason reason = wire::verify_event(event.body(), event.view);
+    if (reason != wire::Reason::none) event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
 }
 
 void Intake::cache() {

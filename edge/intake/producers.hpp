@@ -51,6 +51,8 @@ class Producers {
     // A number found in the spool, in any order; unknown slots are left alone. May allocate: recovery only.
     void recover(std::uint32_t slot, std::uint64_t number);
 
+    // No slot will ever be this or above.
+    [[nodiscard]] std::size_t slots_max() const noexcept { return slots_.capacity(); }
     // Appends the table's stored form to `out`, which must have the capacity if nothing may be allocated.
     void encode(std::vector<std::byte>& out) const;
     [[nodiscard]] std::size_t encoded_bytes() const noexcept;

@@ -83,12 +83,12 @@ void Intake::make_ready(std::uint32_t index) {
 
 bool Intake::may_read(const Connection& connection, std::uint32_t index) const {
     // A carried frame that lies in the vector must not move.
-    if (connection.in_vector || connection.session == Session::naming) return false;
+    if (connection.in_vector || connection.session == Session::naming || is_held(connection)) return false;
     if (book_.runs_of(index) > runs_per_connection_max) return false;
     return connection.level != wire::AckLevel::delivered || book_.free_runs() > runs_kept_free;
 }
 
-void Intake::read_some(std::uint32_t index, MonotonicNs) {
+void Intake::read_some(std::uint32_t index, std::uint32_t events_max) {
     Connection& connection = connections_[index];
     const std::uint32_t slot = connection.held_head;
     ConstBytes bytes;
@@ -98,7 +98,7 @@ void Intake::read_some(std::uint32_t index, MonotonicNs) {
     connection.has_stopped = false;
     wire::SplitFault fault = wire::SplitFault::none;
     const std::size_t used = connection.splitter.split(
-        bytes, vector_events_max - vector_.count(),
+        bytes, events_max,
         [&](const wire::FrameHeader& header, ConstBytes frame) {
             const bool is_taken = take_frame(index, header, frame);
             connection.has_stopped = !is_taken;
@@ -342,6 +342,9 @@ void Intake::free_if_done(std::uint32_t index) {
     old.ordinal = old.acked = old.credit = 0;
     old.is_paused = old.peer_ended = old.peer_failed = old.has_stopped = old.wants_close = false;
     old.wants_welcome = old.wants_pong = old.wants_goodbye = old.wants_refusal = false;
+    old.is_held = false;
+    old.records = {};
+    old.letters = {};
     old.rung_told = wire::Rung::healthy;
     old.closes_after_send = false;
     old.deadline = old.carry_since = never;

@@ -146,6 +146,10 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"6:23: validate.allowed_types[1]: must be a string, not a whole number",
           "6:23: validate.allowed_types[1]: must not be empty",
           "6:26: validate.allowed_types[2]: may have '*' only as its last letter"}},
+        {minimal_edge + "[dead_letters]\nfuse_window_events = 500\n",
+         {"5:1: dead_letters.fuse_failures_min: must not be more than dead_letters.fuse_window_events, 500 events"}},
+        {minimal_edge + "[dead_letters]\nfuse_pause_ms = 90000\n",
+         {"5:1: dead_letters.fuse_pause_ms_max: must not be less than dead_letters.fuse_pause_ms, 90000 ms"}},
         {minimal_edge + "[ladder]\ncritical_spool_percent = 60\n",
          {"6:26: ladder.critical_spool_percent: must not be less than ladder.degraded_spool_percent, 70 percent"}},
         {minimal_edge + "[ladder]\ndegraded_stall_ms = 6000\n",
@@ -347,7 +351,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 107U);
+    EXPECT_EQ(edge::known_config_keys().size(), 117U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -381,6 +385,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.spool.batches_max, plain.spool.batches_max);
     EXPECT_EQ(read.spool.checkpoint_ms, plain.spool.checkpoint_ms);
     EXPECT_EQ(read.ladder, plain.ladder);
+    EXPECT_EQ(read.dead_letters, plain.dead_letters);
     EXPECT_EQ(read.runtime.idle, plain.runtime.idle);
     EXPECT_EQ(read.runtime.idle_spin_us, plain.runtime.idle_spin_us);
     EXPECT_EQ(read.runtime.thread_plan, plain.runtime.thread_plan);

@@ -1,0 +1,126 @@
+#include "edge/intake/poison_guard.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+namespace weir::edge {
+namespace {
+
+std::uint64_t hash_of(ConstBytes body) noexcept {
+    return XXH3_64bits(body.data(), body.size());
+}
+
+}  // namespace
+
+Result<PoisonGuard> PoisonGuard::open(const std::string& data_dir) {
+    const std::string path = poison_path(data_dir);
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) return error_from_errno(errno, "open " + path);
+    void* memory = MAP_FAILED;
+    if (::ftruncate(file, page_bytes) == 0) {
+        memory = ::mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    }
+    const int code = errno;
+    ::close(file);
+    if (memory == MAP_FAILED) return error_from_errno(code, "map " + path);
+    PoisonGuard guard(static_cast<Page*>(memory));
+    if (guard.page_->magic != page_magic) *guard.page_ = Page{.magic = page_magic};
+    guard.judge_last_end();
+    return guard;
+}
+
+PoisonGuard::PoisonGuard(PoisonGuard&& other) noexcept
+    : page_(std::exchange(other.page_, nullptr)),
+      careful_left_(other.careful_left_),
+      last_deaths_(other.last_deaths_),
+      poisons_(other.poisons_) {}
+
+PoisonGuard::~PoisonGuard() {
+    if (page_ == nullptr) return;
+    end();
+    ::munmap(page_, page_bytes);
+}
+
+void PoisonGuard::judge_last_end() noexcept {
+    switch (page_->judging) {
+        case Judging::event:
+            note_death(page_->hash, page_->body_bytes);
+            [[fallthrough]];
+        case Judging::vector:
+            last_deaths_ = 1;
+            careful_left_ = careful_events;
+            break;
+        case Judging::nothing:
+            break;
+    }
+    end();
+    const auto is_poison = [](const Suspect& one) { return one.deaths >= named_deaths_max; };
+    poisons_ = static_cast<std::uint32_t>(std::count_if(page_->suspects.begin(), page_->suspects.end(), is_poison));
+}
+
+// With all places taken the one with the fewest deaths makes room: the one that is least like a poison.
+void PoisonGuard::note_death(std::uint64_t hash, std::uint32_t body_bytes) noexcept {
+    auto& suspects = page_->suspects;
+    auto place = std::find_if(suspects.begin(), suspects.end(), [&](const Suspect& one) {
+        return one.deaths > 0 && one.hash == hash && one.body_bytes == body_bytes;
+    });
+    if (place == suspects.end()) {
+        place = std::min_element(suspects.begin(), suspects.end(),
+                                 [](const Suspect& a, const Suspect& b) { return a.deaths < b.deaths; });
+        *place = {.hash = hash, .body_bytes = body_bytes, .deaths = 0};
+    }
+    place->deaths = std::min(place->deaths + 1, named_deaths_max);
+}
+
+// The process may end at the very next instruction: what was stored before it must not be stored after it.
+void PoisonGuard::set(Judging judging) noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    std::atomic_ref(page_->judging).store(judging, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+void PoisonGuard::begin_vector() noexcept {
+    set(Judging::vector);
+}
+
+void PoisonGuard::begin_event(ConstBytes body) noexcept {
+    // Between the two an event would have another's name.
+    set(Judging::vector);
+    page_->hash = hash_of(body);
+    page_->body_bytes = static_cast<std::uint32_t>(body.size());
+    set(Judging::event);
+}
+
+void PoisonGuard::end_event() noexcept {
+    set(Judging::vector);
+    if (careful_left_ > 0) --careful_left_;
+    for (Suspect& one : page_->suspects) {
+        if (one.deaths > 0 && one.hash == page_->hash && one.body_bytes == page_->body_bytes) one = Suspect{};
+    }
+}
+
+void PoisonGuard::end() noexcept {
+    set(Judging::nothing);
+}
+
+bool PoisonGuard::is_poison(ConstBytes body) const noexcept {
+    if (poisons_ == 0) return false;
+    std::uint64_t hash = 0;
+    bool is_hashed = false;
+    for (const Suspect& one : page_->suspects) {
+        // Most events differ in length already.
+        if (one.deaths < named_deaths_max || one.body_bytes != body.size()) continue;
+        if (!std::exchange(is_hashed, true)) hash = hash_of(body);
+        if (one.hash == hash) return true;
+    }
+    return false;
+}
+
+}  // namespace weir::edge

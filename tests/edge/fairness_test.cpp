@@ -1,0 +1,70 @@
+// Fairness between producers, in counts: what of the others lies before a slow one's event.
+#include "tests/edge/intake_bench.hpp"
+
+namespace weir::edge::test {
+namespace {
+
+// Place of the event with this id among all that were spooled, from 1; 0: it is not there.
+std::uint64_t place_of(const IntakeBench& bench, std::string_view id) {
+    std::uint64_t place = 0, found = 0;
+    for (const StoredBatch& batch : bench.stored) {
+        wire::for_each_frame(batch.body(), [&](const wire::FrameView& frame, std::uint32_t) {
+            ++place;
+            wire::EventView view;
+            EXPECT_EQ(wire::verify_event(frame.body, view), wire::Reason::none);
+            if (view.id == id) found = place;
+        });
+    }
+    return found;
+}
+
+TEST(Fairness, ASlowProducersEventWaitsForNoMoreThanAVectorOfThoseWhoFlood) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    // A slow one on either side: whichever way round the connections are looked at, one of them comes after those who flood.
+    TestProducer first(bench);
+    first.hello(wire::AckLevel::spooled);
+    std::vector<std::unique_ptr<TestProducer>> flooders;
+    for (int flooder = 0; flooder < 3; ++flooder) {
+        flooders.push_back(std::make_unique<TestProducer>(bench));
+        flooders.back()->hello(wire::AckLevel::spooled);
+    }
+    TestProducer last(bench);
+    last.hello(wire::AckLevel::spooled);
+    for (int i = 0; i < 5; ++i) bench.step();  // nothing is left over from the hellos
+    // All of it lies in the sockets before intake looks.
+    first.send_event("first");
+    for (std::size_t flooder = 0; flooder < flooders.size(); ++flooder) {
+        for (int n = 0; n < 100; ++n) flooders[flooder]->send_event(std::to_string(flooder) + "-" + std::to_string(n));
+    }
+    last.send_event("last");
+    for (auto& flooder : flooders) ASSERT_TRUE(flooder->wait_acked(100));
+    ASSERT_TRUE(first.wait_acked(1));
+    ASSERT_TRUE(last.wait_acked(1));
+    for (const std::string_view slow : {"first", "last"}) {
+        EXPECT_GE(place_of(bench, slow), 1U);
+        EXPECT_LE(place_of(bench, slow), vector_events_max) << slow;
+    }
+}
+
+TEST(Fairness, NoMoreBatchesWaitForTheDiskThanKeepItBusyHoweverManyBuffersThereAre) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.spool.batches_max = 64;
+    IntakeBench bench(config);
+    bench.is_durable_at_once = false;
+    TestProducer flooder(bench);
+    flooder.hello(wire::AckLevel::spooled);
+    const std::string payload = "{\"pad\":\"" + std::string(60'000, 'x') + "\"}";
+    std::uint64_t sent = 0;
+    for (; bench.counters.stalls.get() == 0 && sent < 1000; ++sent) {
+        flooder.send_event(std::to_string(sent), 0, payload);
+    }
+    EXPECT_EQ(bench.stored.size(), queued_batches_max);
+    EXPECT_GT(bench.counters.buffers_free.get(), 64 - 2 * queued_batches_max);
+    bench.is_durable_at_once = true;
+    ASSERT_TRUE(flooder.wait_acked(sent));
+}
+
+}  // namespace
+}  // namespace weir::edge::test
