@@ -357,6 +357,13 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"4:10: journal.groups: must be a whole number, not a decimal number"}},
         {minimal_central + "journal = 7\n", {"3:11: journal: must be a table, not a whole number"}},
         {minimal_central + "[spool]\n", {"3:2: spool: unknown key"}},
+        {minimal_central + "[limits]\ncredit_bytes_total = 104859200\n",
+         {"4:22: limits.credit_bytes_total: must hold the largest batch of each of listen.connections_max: at least "
+          "1073758208 bytes"}},
+        {minimal_central +
+             "[[lanes]]\nname = \"a\"\ncredit_bytes = 4096\n[[lanes]]\nname = \"a\"\n[[lanes]]\nname = \"A\"\n",
+         {"5:16: lanes[0].credit_bytes: must be 0, or hold the largest batch: at least 1048592 bytes",
+          "7:8: lanes[1].name: is listed twice: \"a\"", "9:8: lanes[2].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
         {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
          {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs listen.allow_plaintext = true"}},
     };
@@ -366,7 +373,7 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 32U);
+    EXPECT_EQ(central::known_config_keys().size(), 40U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -380,6 +387,12 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
     EXPECT_EQ(read.listen.silent_ms_max, plain.listen.silent_ms_max);
     EXPECT_EQ(read.listen.credit_bytes, plain.listen.credit_bytes);
+    EXPECT_EQ(read.listen.frame_ms_max, plain.listen.frame_ms_max);
+    EXPECT_EQ(read.limits.credit_bytes_total, plain.limits.credit_bytes_total);
+    EXPECT_EQ(read.limits.carries_max, plain.limits.carries_max);
+    EXPECT_EQ(read.limits.turn_bytes, plain.limits.turn_bytes);
+    EXPECT_EQ(read.limits.hellos_per_second, plain.limits.hellos_per_second);
+    EXPECT_TRUE(read.lanes.empty());
     EXPECT_EQ(read.journal.segment_bytes, plain.journal.segment_bytes);
     EXPECT_EQ(read.journal.group_bytes, plain.journal.group_bytes);
     EXPECT_EQ(read.journal.groups, plain.journal.groups);
