@@ -21,6 +21,8 @@ namespace {
 constexpr LaneId lane_id = 0;
 constexpr std::string_view lane_name = "default";
 constexpr rlim_t sockets_spare = 32;
+// What a thousand machines would each keep for themselves must not all lie in this one's kernel.
+constexpr int send_buffer_bytes = 64 << 10;
 
 std::uint64_t random_seed() {
     std::random_device device;
@@ -112,6 +114,7 @@ void EdgeSwarm::connect(Edge& edge) {
     if (edge.socket < 0) return lose(edge);
     const int on = 1;
     ::setsockopt(edge.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(edge.socket, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT;
     event.data.u32 = edge.index;
