@@ -5,11 +5,11 @@
 namespace weir::central {
 
 // Bytes of a lane that one connection may have un-durable; LaneCredit::no_bound: the connection's credit alone says.
-std::uint64_t IngestStage::window_of(LaneId lane, const LaneName& name) const {
-    for (const auto& one : config_.lanes) {
+std::uint64_t IngestStage::window_of(const LaneName& name) const {
+    for (const auto& one : shared_.lane_bounds) {
         if (one.name == wire::name_of(name)) return one.credit_bytes;
     }
-    return lane == dead_letter_lane ? letters_window_bytes_ : LaneCredit::no_bound;
+    return LaneCredit::no_bound;
 }
 
 bool IngestStage::is_closed(const LaneCredit& credit) const {

@@ -62,7 +62,6 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
               .connection_max = config.listen.credit_bytes,
               .connections_max = config.listen.connections_max}),
       hello_pace_(config.limits.hellos_per_second),
-      letters_window_bytes_(letters_credit_bytes(config)),
       held_slots_max_(std::max(1U, config.runtime.receive_slots / 4)) {
     const std::uint32_t count = config.listen.connections_max;
     sessions_.reserve(count);
@@ -437,7 +436,7 @@ IngestStage::SessionLane& IngestStage::add_lane(Session& session, LaneId lane, w
     while (credit < session.credit_count && session.lane_credits[credit].lane != lane) ++credit;
     if (credit == session.credit_count) {
         ++session.credit_count;
-        session.lane_credits[credit] = {.lane = lane, .name = name, .window = window_of(lane, name)};
+        session.lane_credits[credit] = {.lane = lane, .name = name, .window = window_of(name)};
     }
     const bool is_letters = lane == dead_letter_lane;
     for (std::uint32_t i = 0; i < session.lane_count; ++i) {

@@ -13,6 +13,7 @@
 //           buffer and gets none waits, in order. Nothing is allocated after start.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -36,9 +37,15 @@ namespace weir::central {
 // What other threads may see of ingest. Outlives it.
 struct IngestShared {
     explicit IngestShared(const CentralConfig& config)
-        : positions(config.limits.positions_max, config.limits.edges_max) {}
+        : positions(config.limits.positions_max, config.limits.edges_max), lane_bounds(config.lanes) {
+        const auto is_letters = [](const auto& bound) { return bound.name == dead_letter_lane_name; };
+        if (std::none_of(lane_bounds.begin(), lane_bounds.end(), is_letters)) {
+            lane_bounds.push_back({std::string(dead_letter_lane_name), letters_credit_bytes(config)});
+        }
+    }
     PositionTable positions;
-    std::array<Counter, 16> refusals;  // by RefusalReason
+    std::vector<CentralConfig::LaneBound> lane_bounds;  // never changed
+    std::array<Counter, 16> refusals;                   // by RefusalReason
     Counter connections, accepted, batches, batch_bytes, groups, written_bytes, ticks;
     Counter checkpoints, checkpoints_skipped, checkpoint_errno;
     Counter poison_errno, paused;
@@ -161,7 +168,7 @@ class IngestStage final : public Stage {
     void free_slots_of_waiters();
 
     // crediting.cpp: who may send how much.
-    [[nodiscard]] std::uint64_t window_of(LaneId lane, const LaneName& name) const;
+    [[nodiscard]] std::uint64_t window_of(const LaneName& name) const;
     [[nodiscard]] GroupJournal& journal_of(LaneId lane) { return lane == dead_letter_lane ? dead_letters_ : journal_; }
     [[nodiscard]] bool is_closed(const LaneCredit& credit) const;
     void open_credit(Session& session);
@@ -209,7 +216,6 @@ class IngestStage final : public Stage {
     HelloPace hello_pace_;
     std::array<Gate, 2> gates_;
     std::uint64_t holds_version_ = 0;
-    std::uint64_t letters_window_bytes_;
     std::uint32_t held_slots_max_;  // of a session that is still received from
     std::uint32_t held_slots_ = 0;
     std::vector<std::unique_ptr<Session>> sessions_;

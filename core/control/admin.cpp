@@ -103,8 +103,8 @@ struct AdminServer::Server {
         std::uint32_t& count;
     };
 
-    Server(std::string listen_address, AdminHandler request_handler)
-        : address(std::move(listen_address)), handler(std::move(request_handler)) {}
+    Server(std::string listen_address, AdminHandler request_handler, AdminActs post_handler)
+        : address(std::move(listen_address)), handler(std::move(request_handler)), acts(std::move(post_handler)) {}
 
     [[nodiscard]] Status listen();
     [[nodiscard]] asio::awaitable<void> accept();
@@ -114,6 +114,7 @@ struct AdminServer::Server {
 
     std::string address;
     AdminHandler handler;
+    AdminActs acts;
     std::string bound_address;
     std::string bound_host;
     std::uint32_t connection_count = 0;
@@ -190,15 +191,21 @@ Response AdminServer::Server::respond(const http::request<http::string_body>& re
     if (host == request.end() || !is_own_host({host->value().data(), host->value().size()})) {
         return refuse(http::status::forbidden, "the Host header must name this machine's loopback");
     }
-    if (request.method() != http::verb::get && request.method() != http::verb::head) {
-        Response response = refuse(http::status::method_not_allowed, "GET and HEAD only");
-        response.set(http::field::allow, "GET, HEAD");
+    const bool is_act = request.method() == http::verb::post && acts;
+    if (!is_act && request.method() != http::verb::get && request.method() != http::verb::head) {
+        Response response =
+            refuse(http::status::method_not_allowed, acts ? "GET, HEAD and POST only" : "GET and HEAD only");
+        response.set(http::field::allow, acts ? "GET, HEAD, POST" : "GET, HEAD");
         return response;
+    }
+    // A browser says with every POST whose page sent it; no page is ours.
+    if (is_act && request.find(http::field::origin) != request.end()) {
+        return refuse(http::status::forbidden, "not from a page in a browser");
     }
     const std::string_view target(request.target().data(), request.target().size());
     if (!target.starts_with('/')) return refuse(http::status::bad_request, "the target must be a path");
     try {
-        AdminResponse answer = handler("GET", target);
+        AdminResponse answer = is_act ? acts(target, request.body()) : handler("GET", target);
         return make_response(answer.status, std::move(answer.content_type), std::move(answer.body));
     } catch (const std::exception& error) {
         return refuse(http::status::internal_server_error, error.what());
@@ -215,8 +222,8 @@ bool AdminServer::Server::is_own_host(std::string_view host) const {
     return !name.starts_with("unix:") && is_loopback(name);  // a Unix path is no host: "unix" is a name like any other
 }
 
-AdminServer::AdminServer(std::string address, AdminHandler handler)
-    : server_(std::make_unique<Server>(std::move(address), std::move(handler))) {}
+AdminServer::AdminServer(std::string address, AdminHandler handler, AdminActs acts)
+    : server_(std::make_unique<Server>(std::move(address), std::move(handler), std::move(acts))) {}
 
 AdminServer::~AdminServer() {
     stop();

@@ -6,8 +6,8 @@
 // Bounds    connections_max at once (more are closed at once), head_bytes_max for a request's line and head,
 // body_bytes_max for its
 //           body (which nothing reads), idle_ms_max for the next request and for each answer to be taken.
-// Law       GET and HEAD only; a Host that names neither loopback nor the bound address is refused, so that a page in a
-//           browser cannot reach it under another name.
+// Law       GET and HEAD, and POST where there are acts; a Host that names neither loopback nor the bound address is refused, so
+//           that a page in a browser cannot reach it under another name. A POST that such a page sends is refused.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ struct AdminResponse {
 };
 // `method` is "GET" (for HEAD too: the body is left out on the way). `target` as sent: path and query.
 using AdminHandler = std::function<AdminResponse(std::string_view method, std::string_view target)>;
+// What a POST does. None: there is nothing to do here, and every POST is refused.
+using AdminActs = std::function<AdminResponse(std::string_view target, std::string_view body)>;
 
 class AdminServer {
   public:
@@ -36,7 +38,7 @@ class AdminServer {
     static constexpr std::uint64_t idle_ms_max = 15'000;
 
     // `address`: "127.0.0.1:7411", "[::1]:7411" or "localhost:0" (0 = any free port).
-    AdminServer(std::string address, AdminHandler handler);
+    AdminServer(std::string address, AdminHandler handler, AdminActs acts = {});
     ~AdminServer();  // stops
     AdminServer(const AdminServer&) = delete;
     AdminServer& operator=(const AdminServer&) = delete;

@@ -105,6 +105,27 @@ TEST_F(AdminServerTest, RefusesOtherMethodsAndSaysWhichItTakes) {
     EXPECT_NE(text.find("Allow: GET, HEAD\r\n"), std::string::npos) << text;
 }
 
+TEST(AdminActs, APostIsDoneUnlessAPageInABrowserSendsIt) {
+    int done = 0;
+    AdminServer server("127.0.0.1:0", answer, [&](std::string_view target, std::string_view) {
+        ++done;
+        return AdminResponse{.body = std::string(target)};
+    });
+    ASSERT_TRUE(server.start().ok());
+    const auto post = [&](const std::string& more) {
+        Client client(server.bound_address());
+        client.send("POST /do HTTP/1.1\r\nHost: localhost\r\n" + more +
+                    "Content-Length: 0\r\nConnection: close\r\n\r\n");
+        return client.receive_all();
+    };
+    const std::string text = post("");
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 200 ")) << text;
+    EXPECT_TRUE(text.ends_with("/do")) << text;
+    EXPECT_TRUE(post("Origin: http://127.0.0.1\r\n").starts_with("HTTP/1.1 403 "));
+    EXPECT_EQ(done, 1);
+    server.stop();
+}
+
 TEST_F(AdminServerTest, RefusesAHeadThatIsTooLong) {
     const std::string text =
         ask("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(AdminServer::head_bytes_max, 'x') + "\r\n\r\n");
