@@ -188,7 +188,7 @@ void EdgeSwarm::take(Edge& edge, const wire::FrameHeader& header, ConstBytes bod
         if (ack.lane == lane_id) note_acked(edge, ack.last_sequence);
     } else if (header.kind == wire::FrameKind::credit) {
         const auto credit = wire::load<wire::Credit>(body);
-        if (credit.lane == 0xfffe) edge.credit = std::max(edge.credit, credit.credit_bytes);
+        if (credit.lane == wire::connection_credit) edge.credit = std::max(edge.credit, credit.credit_bytes);
         if (credit.lane == lane_id) {
             edge.lane_credit =
                 edge.lane_credit == UINT64_MAX ? credit.credit_bytes : std::max(edge.lane_credit, credit.credit_bytes);

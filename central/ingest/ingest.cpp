@@ -106,8 +106,7 @@ Status IngestStage::open(std::uint8_t owner) {
 }
 
 std::size_t IngestStage::do_work(MonotonicNs now) {
-    std::size_t count = 0;
-    serve_carry_waits(now);
+    std::size_t count = serve_carry_waits(now);
     working_.swap(ready_);
     for (const std::uint32_t index : working_) {
         sessions_[index]->is_ready = false;
@@ -305,15 +304,16 @@ void IngestStage::settle_receiving(Session& session, bool is_turn_over) {
 }
 
 // Carry buffers that have come back go to who has waited longest, before anyone else takes a frame.
-void IngestStage::serve_carry_waits(MonotonicNs now) {
-    const std::size_t count = std::min(carries_.free_count(), carry_waiting_.size());
-    for (std::size_t i = 0; i < count; ++i) {
+std::size_t IngestStage::serve_carry_waits(MonotonicNs now) {
+    std::size_t count = 0;
+    for (std::size_t left = std::min(carries_.free_count(), carry_waiting_.size()); left > 0; --left) {
         const std::uint32_t index = carry_waiting_.front();
         carry_waiting_.erase(carry_waiting_.begin());
         sessions_[index]->needs_carry = false;
         sessions_[index]->half_sent_since = now;
-        static_cast<void>(take_frames(index, now));
+        count += take_frames(index, now);
     }
+    return count;
 }
 
 // Every slot is held by sessions that wait for a carry buffer, so that those which have one get no bytes: nobody would ever move.
@@ -487,6 +487,9 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
     GroupJournal& target = journal_of(lane_id);
     const Gate& gate = gates_[lane_id == dead_letter_lane ? Target::letters : Target::events];
     const bool has_room = !target.writer().is_poisoned() && target.has_room(body.size());
+    if (target.writer().is_poisoned() && !session.has_both_journals) {
+        return refused(wire::RefusalReason::storage, "dead letters cannot be written");
+    }
     if (!has_room && !(gate.is_stuck && session.has_both_journals)) {
         session.is_blocked = true;
         return false;

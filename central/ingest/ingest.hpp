@@ -163,7 +163,7 @@ class IngestStage final : public Stage {
     SessionLane& add_lane(Session& session, LaneId lane, wire::Part part, const LaneName& name);
     void release_slot(Session& session);
     void settle_receiving(Session& session, bool is_turn_over);
-    void serve_carry_waits(MonotonicNs now);
+    [[nodiscard]] std::size_t serve_carry_waits(MonotonicNs now);
     void leave_carry_queue(Session& session);
     void free_slots_of_waiters();
 

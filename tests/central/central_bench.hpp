@@ -239,7 +239,7 @@ class ScriptedEdge {
             const auto answer = next(wire::FrameKind::credit);
             if (!answer) return false;
             const auto said = answer->as<wire::Credit>();
-            if (said.lane == 0xfffe) credit = std::max(credit, said.credit_bytes);
+            if (said.lane == wire::connection_credit) credit = std::max(credit, said.credit_bytes);
         }
         send(batch);
         return true;

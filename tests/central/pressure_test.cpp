@@ -74,7 +74,7 @@ TEST_F(PressureTest, WithoutALaneBoundOnlyTheConnectionsCreditIsSaid) {
     int words = 0;
     while (const auto answer = edge.next()) {
         if (answer->header.kind == wire::FrameKind::credit) {
-            EXPECT_EQ(answer->as<wire::Credit>().lane, 0xfffe);
+            EXPECT_EQ(answer->as<wire::Credit>().lane, wire::connection_credit);
             ++words;
         }
         if (answer->header.kind == wire::FrameKind::edge_ack && answer->as<wire::EdgeAck>().lane == 1) break;
@@ -100,7 +100,7 @@ TEST_F(PressureTest, AHeldLaneIsGrantedNoMoreWhatIsOnItsWayIsTakenAndOthersGoOn)
         const auto answer = edge.next();
         ASSERT_TRUE(answer);
         if (answer->header.kind == wire::FrameKind::credit) {
-            EXPECT_EQ(answer->as<wire::Credit>().lane, 0xfffe);
+            EXPECT_EQ(answer->as<wire::Credit>().lane, wire::connection_credit);
         }
         if (answer->header.kind == wire::FrameKind::edge_ack) last = answer->as<wire::EdgeAck>().last_sequence;
     }
@@ -165,7 +165,7 @@ struct StuckTest : PressureTest {
                     if (answer->header.kind == wire::FrameKind::pong) break;
                     if (answer->header.kind != wire::FrameKind::credit) continue;
                     const auto said = answer->as<wire::Credit>();
-                    if (said.lane == 0xfffe) edge.credit = std::max(edge.credit, said.credit_bytes);
+                    if (said.lane == wire::connection_credit) edge.credit = std::max(edge.credit, said.credit_bytes);
                     if (said.lane == stuck.lane) lane_credit = said.credit_bytes;
                 }
                 ::usleep(1000);

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -182,6 +183,29 @@ TEST(EdgeConfig, AllMistakesAreListedAtOnceInTheFilesOrder) {
               }));
 }
 
+TEST(EdgeConfig, WeightedCentralsAreInTheEdgesOwnOrderAndTheirMistakesAreNamed) {
+    const std::string head =
+        "data_dir = \"x\"\n[listen]\nproducers = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:2\"\n[uplink]\ncentrals = "
+        "[\"127.0.0.1:1\", \"127.0.0.1:2\", \"127.0.0.1:3\"]\n";
+    std::set<std::string> preferred;
+    for (int index = 0; index < 60; ++index) {
+        const TemporaryFile file("edge_id = \"e" + std::to_string(index) + "\"\n" + head +
+                                 "choice = \"weighted\"\nweights = [3, 1, 0]\n");
+        const auto loaded = edge::load_config(file.path());
+        ASSERT_TRUE(loaded.config) << loaded.errors.front();
+        const auto& centrals = loaded.config->uplink.centrals;
+        preferred.insert(centrals[0]);
+        EXPECT_EQ(centrals[2], "127.0.0.1:3");
+    }
+    EXPECT_EQ(preferred, (std::set<std::string>{"127.0.0.1:1", "127.0.0.1:2"}));
+    EXPECT_EQ(edge_errors("edge_id = \"a\"\n" + head + "weights = [3, -1]\n"),
+              (std::vector<std::string>{"8:11: uplink.weights: needs uplink.choice = \"weighted\"",
+                                        "8:11: uplink.weights: must be as many as uplink.centrals, 3",
+                                        "8:15: uplink.weights[1]: must be 0 to 1000000, not -1"}));
+    EXPECT_EQ(edge_errors("edge_id = \"a\"\n" + head + "choice = \"weighted\"\nweights = [0, 0, 0]\n"),
+              (std::vector<std::string>{"9:11: uplink.weights: must not all be 0"}));
+}
+
 TEST(EdgeConfig, WhatIsNeededIsMissedInAnEmptyFile) {
     EXPECT_EQ(edge_errors(""), (std::vector<std::string>{
                                    "1:1: edge_id: is missing",
@@ -277,7 +301,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 83U);
+    EXPECT_EQ(edge::known_config_keys().size(), 85U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -292,6 +316,8 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.listen.credit_events, plain.listen.credit_events);
     EXPECT_EQ(read.uplink.allow_plaintext, plain.uplink.allow_plaintext);
     EXPECT_EQ(read.uplink.reconnect_ms_min, plain.uplink.reconnect_ms_min);
+    EXPECT_EQ(read.uplink.choice, plain.uplink.choice);
+    EXPECT_EQ(read.uplink.weights, plain.uplink.weights);
     EXPECT_EQ(read.uplink.reconnect_ms_max, plain.uplink.reconnect_ms_max);
     EXPECT_EQ(read.uplink.ping_ms, plain.uplink.ping_ms);
     EXPECT_EQ(read.uplink.silent_ms_max, plain.uplink.silent_ms_max);
