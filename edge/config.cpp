@@ -97,7 +97,6 @@ void read_weights(ConfigTable& table, EdgeConfig& config) {
     table.choice("choice", uplink.choice, std::vector<std::string>{"ordered", "weighted"});
     table.numbers("weights", uplink.weights, Bounds{0, 1'000'000, ""});
     if (uplink.weights.empty()) return;
-    if (uplink.choice != "weighted") table.fault("weights", "needs uplink.choice = \"weighted\"");
     if (uplink.weights.size() != uplink.centrals.size()) {
         table.fault("weights", "must be as many as uplink.centrals, " + std::to_string(uplink.centrals.size()));
     }

@@ -199,8 +199,7 @@ TEST(EdgeConfig, WeightedCentralsAreInTheEdgesOwnOrderAndTheirMistakesAreNamed) 
     }
     EXPECT_EQ(preferred, (std::set<std::string>{"127.0.0.1:1", "127.0.0.1:2"}));
     EXPECT_EQ(edge_errors("edge_id = \"a\"\n" + head + "weights = [3, -1]\n"),
-              (std::vector<std::string>{"8:11: uplink.weights: needs uplink.choice = \"weighted\"",
-                                        "8:11: uplink.weights: must be as many as uplink.centrals, 3",
+              (std::vector<std::string>{"8:11: uplink.weights: must be as many as uplink.centrals, 3",
                                         "8:15: uplink.weights[1]: must be 0 to 1000000, not -1"}));
     EXPECT_EQ(edge_errors("edge_id = \"a\"\n" + head + "choice = \"weighted\"\nweights = [0, 0, 0]\n"),
               (std::vector<std::string>{"9:11: uplink.weights: must not all be 0"}));
