@@ -71,11 +71,9 @@ TEST_F(PressureTest, WithoutALaneBoundOnlyTheConnectionsCreditIsSaid) {
     ASSERT_EQ(edge.welcomed(), 0U);
     edge.send(main_lane.events(2));
     edge.send(other.events(2));
-    int words = 0;
     while (const auto answer = edge.next()) {
         if (answer->header.kind == wire::FrameKind::credit) {
             EXPECT_EQ(answer->as<wire::Credit>().lane, wire::connection_credit);
-            ++words;
         }
         if (answer->header.kind == wire::FrameKind::edge_ack && answer->as<wire::EdgeAck>().lane == 1) break;
     }
