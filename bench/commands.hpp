@@ -33,4 +33,18 @@ struct LoadOptions {
 };
 [[nodiscard]] int load_command(const LoadOptions& options);
 
+struct EdgesOptions {
+    std::string to;           // HOST:PORT of a central
+    std::uint32_t count = 1;  // edges, each with an id and a lineage of its own
+    std::uint32_t batches = 1;
+    std::uint32_t events = 1;  // of one batch
+    std::uint32_t payload_bytes = 100;
+    std::string prefix = "bench";  // of the edges' ids
+    int pid = 0;                   // of central, on this machine; 0: its memory is not looked at
+    bool as_json = false;
+    std::uint64_t timeout_s = 60;  // without any ack for so long: give up
+};
+// 0: every batch of every edge is acked.
+[[nodiscard]] int edges_command(const EdgesOptions& options);
+
 }  // namespace weir::bench

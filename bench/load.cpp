@@ -4,25 +4,21 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <vector>
 
 #include "bench/commands.hpp"
+#include "bench/event_template.hpp"
 #include "bench/pace.hpp"
 #include "bench/report.hpp"
 #include "core/base/clock.hpp"
 #include "core/client/producer_client.hpp"
-#include "core/wire/event.hpp"
 
 namespace weir::bench {
 namespace {
 
 constexpr int offers_per_pump = 1024;
 constexpr std::uint64_t wait_ns_max = 200 * ns_per_us;
-constexpr std::size_t id_digits = 12;
-constexpr std::uint64_t time_mark = 0x1122334455667788;  // found again in the built event, and patched
-
 constexpr std::array types = {"violation.submitted",
                               "violation.validated",
                               "violation.rejected",
@@ -36,55 +32,6 @@ constexpr std::array types = {"violation.submitted",
                               "ride.started",
                               "sensor.reading"};
 
-// An event built once; each use of it gets its own id and time in place.
-class Template {
-  public:
-    Template(const char* type, std::uint32_t run, const LoadOptions& options);
-    [[nodiscard]] ConstBytes stamp(std::uint64_t index, WallNs time);
-
-  private:
-    std::vector<std::byte> bytes_;
-    char* digits_ = nullptr;
-    std::byte* time_ = nullptr;
-};
-
-Template::Template(const char* type, std::uint32_t run, const LoadOptions& options) {
-    char id[64];
-    std::snprintf(id, sizeof id, "load-%08x-%012u", run, 0U);
-    std::string payload = "{\"pad\":\"\"}";
-    if (options.payload_bytes > payload.size()) payload.insert(8, options.payload_bytes - payload.size(), 'x');
-    wire::EventView event;
-    event.id = id;
-    event.type = type;
-    event.source = options.source;
-    event.key = "load";
-    event.time = WallNs{time_mark};
-    event.payload = payload;
-    event.content_type = "application/json";
-    wire::EventBuilder builder;
-    const ConstBytes built = builder.build(event);
-    bytes_.assign(built.begin(), built.end());
-    wire::EventView check;
-    WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none);
-    digits_ = reinterpret_cast<char*>(bytes_.data()) +
-              (check.id.data() - reinterpret_cast<const char*>(bytes_.data())) + (check.id.size() - id_digits);
-    std::array<std::byte, sizeof time_mark> mark{};
-    std::memcpy(mark.data(), &time_mark, sizeof time_mark);
-    const auto found = std::search(bytes_.begin(), bytes_.end(), mark.begin(), mark.end());
-    WEIR_ASSERT(found != bytes_.end());
-    time_ = &*found;
-    static_cast<void>(stamp(123456789012, WallNs{42}));
-    WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none && check.id.ends_with("123456789012") &&
-                check.time == WallNs{42});
-}
-
-ConstBytes Template::stamp(std::uint64_t index, WallNs time) {
-    for (std::size_t digit = id_digits; digit > 0; --digit, index /= 10)
-        digits_[digit - 1] = static_cast<char>('0' + index % 10);
-    std::memcpy(time_, &time.value, sizeof time.value);
-    return bytes_;
-}
-
 class Load {
   public:
     explicit Load(const LoadOptions& options);
@@ -95,7 +42,7 @@ class Load {
 
     const LoadOptions& options_;
     client::ProducerClient client_;
-    std::vector<Template> templates_;
+    std::vector<EventTemplate> templates_;
     std::optional<Pace> pace_;
     std::uint64_t index_ = 0;
     MonotonicNs steady_since_{};
@@ -106,7 +53,7 @@ Load::Load(const LoadOptions& options)
     : options_(options), client_({options.to, options.level, ""}), all_events_(options.events + options.warmup_events) {
     std::uint32_t run = 0;
     WEIR_ASSERT(::getrandom(&run, sizeof run, 0) == sizeof run);
-    for (const char* type : types) templates_.emplace_back(type, run, options);
+    for (const char* type : types) templates_.emplace_back(type, options.source, run, options.payload_bytes);
 }
 
 void Load::offer_due(MonotonicNs now) {

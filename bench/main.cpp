@@ -1,4 +1,5 @@
-// weir-bench: sends real events (send) or makes load (load) and measures from outside what an edge promises.
+// weir-bench: sends real events (send) or makes load (load) and measures from outside what an edge promises; or is many edges
+// itself (edges), and measures what central does.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <map>
@@ -52,8 +53,23 @@ int main(int argc, char** argv) {
                          "give up after so many seconds without an ack (default: never)");
     load_app->add_flag("--json", load.as_json, "end with one JSON object on stdout");
 
+    weir::bench::EdgesOptions edges;
+    CLI::App* edges_app =
+        app.add_subcommand("edges", "be many edges that come to a central at once with what they hold");
+    edges_app->add_option("--to", edges.to, "HOST:PORT of a central")->required();
+    edges_app->add_option("--count", edges.count, "edges")->required()->check(CLI::Range(1, 60'000));
+    edges_app->add_option("--batches", edges.batches, "batches of each edge")->check(CLI::PositiveNumber);
+    edges_app->add_option("--events", edges.events, "events of each batch")->check(CLI::Range(1, 4096));
+    edges_app->add_option("--payload-bytes", edges.payload_bytes, "size of each payload")
+        ->check(CLI::Range(10, 200'000));
+    edges_app->add_option("--prefix", edges.prefix, "of the edges' ids: [a-z0-9-]");
+    edges_app->add_option("--pid", edges.pid, "of central: its largest resident memory is printed");
+    edges_app->add_option("--timeout-s", edges.timeout_s, "give up after so many seconds without an ack");
+    edges_app->add_flag("--json", edges.as_json, "end with one JSON object on stdout");
+
     CLI11_PARSE(app, argc, argv);
     if (*send_app) return weir::bench::send_command(send);
+    if (*edges_app) return weir::bench::edges_command(edges);
     if (rate != "max") {
         char* end = nullptr;
         load.rate = std::strtoull(rate.c_str(), &end, 10);

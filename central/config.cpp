@@ -20,13 +20,11 @@ constexpr std::uint64_t minute_ms = 60'000;
 
 // The budget's terms, each the worst case of what a part of central holds; whoever changes that part changes its term.
 constexpr std::uint64_t journal_block_bytes = 4096;
-constexpr std::uint64_t runners = 1;              // ingest, with its Io and slots
-constexpr std::uint64_t operation_bytes = 64;     // an Io's submission or completion entry and its note
-constexpr std::uint64_t connection_bytes = 4096;  // an edge's session: hello, lanes, frames to send
-constexpr std::uint64_t carry_bytes =
-    wire::frame_bytes(wire::frame_body_bytes_max);  // a frame cut by the end of a slot
-constexpr std::uint64_t edge_bytes = 512;           // an edge: id, lineage, epoch, totals
-constexpr std::uint64_t position_bytes = 256;       // (edge, lineage, lane, part): sequences, chain, totals
+constexpr std::uint64_t runners = 1;           // ingest, with its Io and slots
+constexpr std::uint64_t operation_bytes = 64;  // an Io's submission or completion entry and its note
+constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::frame_body_bytes_max);
+constexpr std::uint64_t edge_bytes = 512;      // an edge: id, lineage, epoch, totals
+constexpr std::uint64_t position_bytes = 256;  // (edge, lineage, lane, part): sequences, chain, totals
 constexpr std::uint64_t type_bytes = 64 + wire::type_bytes_max;  // a type's name and counts
 constexpr std::uint64_t minute_bytes = 16;                       // one type in one minute
 constexpr std::uint64_t process_bytes = 32ULL << 20;             // code, stacks, libraries, control threads
@@ -39,13 +37,31 @@ void read_listen(ConfigTable& table, CentralConfig& config) {
     table.number("connections_max", listen.connections_max, Bounds{1, 65'536, "connections"});
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("silent_ms_max", listen.silent_ms_max, Bounds{20, 10 * minute_ms, "ms"});
+    table.number("frame_ms_max", listen.frame_ms_max, Bounds{100, 10 * minute_ms, "ms"});
     // An edge must always be granted room for its largest batch.
-    table.number("credit_bytes", listen.credit_bytes, Bounds{1U << 20, 1ULL << 30, "bytes"});
+    table.number("credit_bytes", listen.credit_bytes, Bounds{credit_floor_bytes, 1ULL << 30, "bytes"});
     check_addresses(table, "edges", listen.edges,
                     {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
         if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
     }
+}
+
+void read_lane(ConfigTable& table, CentralConfig& config) {
+    CentralConfig::LaneBound lane;
+    table.needs_text("name", lane.name);
+    table.number("credit_bytes", lane.credit_bytes, Bounds{0, 1ULL << 30, "bytes"});
+    if (!lane.name.empty() && !wire::is_name(lane.name, wire::lane_name_bytes_max)) {
+        table.fault("name", "must be 1 to 16 of a-z, 0-9 and '-'");
+    }
+    for (const auto& other : config.lanes) {
+        if (other.name == lane.name) table.fault("name", "is listed twice: \"" + lane.name + "\"");
+    }
+    if (lane.credit_bytes != 0 && lane.credit_bytes < credit_floor_bytes) {
+        table.fault("credit_bytes",
+                    "must be 0, or hold the largest batch: at least " + std::to_string(credit_floor_bytes) + " bytes");
+    }
+    config.lanes.push_back(std::move(lane));
 }
 
 void read_journal(ConfigTable& table, CentralConfig& config) {
@@ -81,6 +97,15 @@ void read_limits(ConfigTable& table, CentralConfig& config) {
     table.number("positions_max", limits.positions_max, Bounds{1, 1U << 24, "positions"});
     table.number("types_max", limits.types_max, Bounds{1, 1U << 20, "types"});
     table.number("minutes_max", limits.minutes_max, Bounds{1, 44'640, "minutes"});
+    table.number("credit_bytes_total", limits.credit_bytes_total, Bounds{credit_floor_bytes, 1ULL << 40, "bytes"});
+    table.number("carries_max", limits.carries_max, Bounds{2, 4096, "buffers"});
+    table.number("turn_bytes", limits.turn_bytes, Bounds{4096, 64U << 20, "bytes"});
+    table.number("hellos_per_second", limits.hellos_per_second, Bounds{10, 1'000'000, "hellos"});
+    if (const std::uint64_t floors = config.listen.connections_max * credit_floor_bytes;
+        limits.credit_bytes_total < floors) {
+        table.fault("credit_bytes_total", "must hold the largest batch of each of listen.connections_max: at least " +
+                                              std::to_string(floors) + " bytes");
+    }
     if (limits.positions_max < limits.edges_max) {
         table.fault("positions_max",
                     "must not be less than limits.edges_max, " + std::to_string(limits.edges_max) + " edges");
@@ -110,9 +135,15 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     table("dead_letters", read_dead_letters);
     table("limits", read_limits);
     table("runtime", read_runtime);
+    root.tables("lanes", lane_bounds_max, [&](ConfigTable& inner) { read_lane(inner, config); });
 }
 
 }  // namespace
+
+std::uint64_t letters_credit_bytes(const CentralConfig& config) {
+    const std::uint64_t half = std::uint64_t{config.journal.groups} / 2 * config.journal.group_bytes;
+    return std::min(std::max(half, credit_floor_bytes), config.listen.credit_bytes);
+}
 
 LoadedConfig load_config(const std::string& path) {
     LoadedConfig loaded;
@@ -156,8 +187,10 @@ Budget budget_of(const CentralConfig& config) {
     many(runners * config.runtime.receive_slots, "receive slots (runtime.receive_slots)",
          config.runtime.receive_slot_bytes);
     many(runners * io_defaults.operations_max, "I/O operations", operation_bytes);
-    many(config.listen.connections_max, "edge sessions (listen.connections_max)", connection_bytes);
-    many(config.listen.connections_max, "cut frames (listen.connections_max)", carry_bytes);
+    many(config.listen.connections_max, "edge sessions (listen.connections_max)", session_bytes_max);
+    many(config.listen.connections_max, "cut frames up to a slot's size (listen.connections_max)",
+         config.runtime.receive_slot_bytes);
+    many(limits.carries_max, "larger cut frames (limits.carries_max)", carry_bytes);
     many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);
     many(limits.types_max, "event types (limits.types_max)", type_bytes);
@@ -165,6 +198,8 @@ Budget budget_of(const CentralConfig& config) {
          minute_bytes);
     terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("process: code, stacks, control threads", process_bytes);
+    terms.note("network: batches on their way to central, in socket buffers: at most " +
+               control::bytes_text(limits.credit_bytes_total) + " (limits.credit_bytes_total)");
     terms.disk("dead letters (dead_letters.bytes_max)", config.dead_letters.bytes_max);
     terms.disk("dead letters: what is noted as expired, two copies",
                2 * std::uint64_t{journal::checkpoint_content_bytes_max});

@@ -7,8 +7,14 @@
 #include <vector>
 
 #include "core/pipeline/runner.hpp"
+#include "core/wire/control.hpp"
 
 namespace weir::central {
+
+// Every connection may have so much on its way, whoever else is there: one frame with the largest batch.
+inline constexpr std::uint64_t credit_floor_bytes = wire::frame_bytes(wire::frame_body_bytes_max);
+inline constexpr std::uint64_t session_bytes_max = 12U << 10;  // an edge's session: hello, lanes, frames to send
+inline constexpr std::size_t lane_bounds_max = wire::hello_lanes_max;
 
 struct CentralConfig {
     std::string data_dir;
@@ -19,8 +25,15 @@ struct CentralConfig {
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;
         std::uint64_t silent_ms_max = 10'000;
+        std::uint64_t frame_ms_max = 10'000;      // a frame half sent, while others wait for its carry buffer
         std::uint64_t credit_bytes = 8ULL << 20;  // batch bytes that one edge may have unacked
     } listen;
+    struct LaneBound {
+        std::string name;
+        std::uint64_t credit_bytes =
+            0;  // batch bytes that one edge may have unacked in this lane; 0 = no bound of its own
+    };
+    std::vector<LaneBound> lanes;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries
@@ -36,9 +49,13 @@ struct CentralConfig {
     } dead_letters;
     struct {
         std::uint32_t edges_max = 1024;
-        std::uint32_t positions_max = 65'536;  // (edge, lineage, lane, part)
-        std::uint32_t types_max = 4096;        // of the read model; more are counted under "other"
-        std::uint32_t minutes_max = 1440;      // of the per-type minute counts, newest kept
+        std::uint32_t positions_max = 65'536;           // (edge, lineage, lane, part)
+        std::uint32_t types_max = 4096;                 // of the read model; more are counted under "other"
+        std::uint32_t minutes_max = 1440;               // of the per-type minute counts, newest kept
+        std::uint64_t credit_bytes_total = 2ULL << 30;  // batch bytes that all edges together may have unacked
+        std::uint32_t carries_max = 64;         // buffers for frames that do not fit a slot and are cut by its end
+        std::uint32_t turn_bytes = 256U << 10;  // taken from one edge before it is the next one's turn
+        std::uint32_t hellos_per_second = 2000;
     } limits;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;
@@ -50,6 +67,10 @@ struct CentralConfig {
     std::string log_level = "warn";
     std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };
+
+// What a lane of dead letters may have unacked on one connection unless it is configured: half of what their write groups hold, so
+// that no edge alone fills them.
+[[nodiscard]] std::uint64_t letters_credit_bytes(const CentralConfig& config);
 
 struct LoadedConfig {
     std::optional<CentralConfig> config;  // absent if there is any error

@@ -15,6 +15,7 @@
 #include "edge/handover.hpp"
 #include "edge/intake/tap.hpp"
 #include "edge/payload_schemas.hpp"
+#include "edge/spool/endpoint_order.hpp"
 
 namespace weir::edge {
 namespace {
@@ -94,6 +95,19 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     }
 }
 
+void read_weights(ConfigTable& table, EdgeConfig& config) {
+    auto& uplink = config.uplink;
+    table.choice("choice", uplink.choice, std::vector<std::string>{"ordered", "weighted"});
+    table.numbers("weights", uplink.weights, Bounds{0, 1'000'000, ""});
+    if (uplink.weights.empty()) return;
+    if (uplink.weights.size() != uplink.centrals.size()) {
+        table.fault("weights", "must be as many as uplink.centrals, " + std::to_string(uplink.centrals.size()));
+    }
+    if (std::all_of(uplink.weights.begin(), uplink.weights.end(), [](std::uint32_t weight) { return weight == 0; })) {
+        table.fault("weights", "must not all be 0");
+    }
+}
+
 void read_uplink(ConfigTable& table, EdgeConfig& config) {
     auto& uplink = config.uplink;
     table.needs_texts("centrals", uplink.centrals);
@@ -111,6 +125,7 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     if (uplink.centrals.size() > centrals_max) {
         table.fault("centrals", "has more than " + std::to_string(centrals_max) + " entries");
     }
+    read_weights(table, config);
     if (uplink.reconnect_ms_max < uplink.reconnect_ms_min) {
         table.fault("reconnect_ms_max", "must not be less than uplink.reconnect_ms_min, " +
                                             std::to_string(uplink.reconnect_ms_min) + " ms");
@@ -413,6 +428,10 @@ LoadedConfig load_config(const std::string& path) {
         config.digest = control::extend_digest(config.digest, payload.schema_bytes);
     }
     place_default_lane(config.lanes);
+    if (auto& uplink = config.uplink; uplink.choice == "weighted") {
+        if (uplink.weights.empty()) uplink.weights.assign(uplink.centrals.size(), 1);
+        uplink.centrals = endpoint_order(config.edge_id, uplink.centrals, uplink.weights);
+    }
     if (config.listen.allow_plaintext)
         loaded.warnings.push_back("listen.allow_plaintext: producers' events may travel unencrypted");
     if (config.uplink.allow_plaintext)

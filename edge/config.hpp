@@ -124,8 +124,11 @@ struct EdgeConfig {
         std::uint32_t credit_events = 65536;  // unacked events granted to a producer's connection
     } listen;
     struct {
-        std::vector<std::string> centrals;  // in order of preference
-        bool allow_plaintext = false;       // plain TCP beyond loopback
+        // In order of preference; with choice "weighted" put in this edge's own order (edge/spool/endpoint_order.hpp) when read.
+        std::vector<std::string> centrals;
+        std::string choice = "ordered";      // or "weighted"
+        std::vector<std::uint32_t> weights;  // one for each of centrals, in the file's order; empty: all alike
+        bool allow_plaintext = false;        // plain TCP beyond loopback
         std::uint64_t reconnect_ms_min = 100;
         std::uint64_t reconnect_ms_max = 10'000;
         std::uint64_t ping_ms = 1000;        // silence after which a ping is sent

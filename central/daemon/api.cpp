@@ -1,5 +1,6 @@
 #include "central/daemon/api.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <string>
@@ -167,6 +168,26 @@ AdminResponse types(const ApiSources& sources) {
     return json(out + "}\n");
 }
 
+AdminResponse lanes(const IngestShared& shared) {
+    std::string list;
+    const auto add = [&](std::string_view name, std::uint64_t credit_bytes, bool is_held) {
+        std::string one = "{";
+        member(one, "lane", quoted(name));
+        member(one, "credit_bytes", credit_bytes);
+        member(one, "held", is_held ? std::string_view("true") : std::string_view("false"));
+        list += (list.empty() ? "" : ",") + one + "}";
+    };
+    const auto held = shared.holds.held();
+    for (const auto& bound : shared.lane_bounds) {
+        add(bound.name, bound.credit_bytes, std::find(held.begin(), held.end(), bound.name) != held.end());
+    }
+    for (const auto& name : held) {
+        const auto is_it = [&](const auto& bound) { return bound.name == name; };
+        if (std::none_of(shared.lane_bounds.begin(), shared.lane_bounds.end(), is_it)) add(name, 0, true);
+    }
+    return json("{\"lanes\":[" + list + "]}\n");
+}
+
 AdminResponse ready(const ApiSources& sources) {
     std::string reasons;
     const auto add = [&](const std::string& why) { reasons += (reasons.empty() ? "" : ",") + quoted(why); };
@@ -175,6 +196,9 @@ AdminResponse ready(const ApiSources& sources) {
     }
     if (const auto code = sources.shared.full_errno.get(); code != 0) {
         add("storage: no next journal file, errno " + std::to_string(code));
+    }
+    if (const auto code = sources.shared.letters_errno.get(); code != 0) {
+        add("storage: dead letters cannot be written, errno " + std::to_string(code));
     }
     if (sources.is_draining.load(std::memory_order_relaxed)) add("draining");
     if (!sources.is_alive.load(std::memory_order_relaxed)) add("ingest does not move");
@@ -230,6 +254,16 @@ AdminResponse metrics(const ApiSources& sources) {
     out.counter("weir_central_written_bytes_total", "Bytes written to both journals", {}, shared.written_bytes.get());
     out.counter("weir_central_paused_total", "Times that receiving paused for want of a write group", {},
                 shared.paused.get());
+    out.counter("weir_central_carry_waits_total", "Times that a frame waited for one of limits.carries_max buffers", {},
+                shared.carry_waits.get());
+    out.counter("weir_central_turns_total", "Turns of an edge that ended at limits.turn_bytes", {}, shared.turns.get());
+    out.gauge("weir_central_credit_bytes", "Batch bytes that all edges together may have unacked now, at most", {},
+              static_cast<double>(shared.credit_on_the_way_max.get()));
+    out.counter("weir_central_set_aside_total", "Batches not taken because their journal is full or cannot be written",
+                {}, shared.set_aside.get());
+    for (const auto& lane : shared.holds.held()) {
+        out.gauge("weir_central_lane_held", "1: an operator holds the lane", {{"lane", lane}}, 1.0);
+    }
     out.counter("weir_central_ticks_total", "TICK records", {}, shared.ticks.get());
     out.counter("weir_central_checkpoints_total", "Checkpoints stored", {}, shared.checkpoints.get());
     out.counter("weir_central_checkpoints_skipped_total", "Checkpoints too large to store", {},
@@ -241,6 +275,8 @@ AdminResponse metrics(const ApiSources& sources) {
     out.counter("weir_central_scrub_bytes_total", "Bytes read again and found right", {}, sources.scrub.bytes.get());
     out.counter("weir_central_scrub_damaged_segments_total", "Segments in which the scrubber found damage", {},
                 sources.scrub.damaged_segments.get());
+    out.gauge("weir_central_letters_poisoned", "1 when dead letters cannot be written", {},
+              shared.letters_errno.get() != 0 ? 1.0 : 0.0);
     out.gauge("weir_central_poisoned", "1 when the journal cannot be written", {},
               shared.poison_errno.get() != 0 ? 1.0 : 0.0);
     out.gauge("weir_central_durable_position", "Of the journal, bytes", {},
@@ -263,7 +299,22 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     if (path == "/api/v1/ledger") return ledger(sources.shared);
     if (path == "/api/v1/edges") return edges(sources);
     if (path == "/api/v1/types") return types(sources);
+    if (path == "/api/v1/lanes") return lanes(sources.shared);
     return json("{\"error\":\"no such path\"}\n", 404);
+}
+
+AdminResponse act(IngestShared& shared, std::string_view target) {
+    constexpr std::string_view head = "/api/v1/lanes/", hold = "/hold", release = "/release";
+    const bool is_hold = target.ends_with(hold);
+    if (!target.starts_with(head) || !(is_hold || target.ends_with(release))) {
+        return json("{\"error\":\"no such act\"}\n", 404);
+    }
+    target.remove_prefix(head.size());
+    const std::size_t tail_bytes = (is_hold ? hold : release).size();
+    const std::string_view name = target.substr(0, target.size() - std::min(target.size(), tail_bytes));
+    if (!wire::is_name(name, wire::lane_name_bytes_max)) return json("{\"error\":\"not a lane's name\"}\n", 400);
+    if (!shared.holds.set(name, is_hold)) return json("{\"error\":\"too many lanes are named\"}\n", 409);
+    return lanes(shared);
 }
 
 }  // namespace weir::central

@@ -23,5 +23,7 @@ struct ApiSources {
     std::string io_name;  // of the ingest runner: what the kernel allowed
 };
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
+// A POST: /api/v1/lanes/NAME/hold or /release; answers with the lanes as they are then. Who calls wakes the ingest runner.
+[[nodiscard]] control::AdminResponse act(IngestShared& shared, std::string_view target);
 
 }  // namespace weir::central

@@ -69,6 +69,8 @@ struct Logged {
     std::uint64_t poison = 0;
     std::uint64_t full = 0;
     std::uint64_t expired = 0;
+    std::uint64_t letters = 0;
+    std::vector<std::string> held;
 };
 
 void log_changes(const IngestShared& shared, Logged& logged) {
@@ -79,6 +81,16 @@ void log_changes(const IngestShared& shared, Logged& logged) {
     if (const auto now = shared.poison_errno.get(); now != logged.poison) {
         control::log_error("journal_poisoned", {{"error", std::strerror(static_cast<int>(now))}});
         logged.poison = now;
+    }
+    if (const auto now = shared.letters_errno.get(); now != logged.letters) {
+        control::log_error("dead_letters_poisoned", {{"error", std::strerror(static_cast<int>(now))}});
+        logged.letters = now;
+    }
+    if (auto now = shared.holds.held(); now != logged.held) {
+        std::string names;
+        for (const auto& name : now) names += (names.empty() ? "" : ",") + name;
+        control::log_warn("lanes_held", {{"lanes", names}});
+        logged.held = std::move(now);
     }
     if (const auto now = shared.full_errno.get(); now != logged.full) {
         if (now == 0) control::log_warn("journal_has_room");
@@ -165,7 +177,12 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
             config.listen.admin,
-            [&sources](std::string_view, std::string_view target) { return answer(sources, target); });
+            [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
+            [&](std::string_view target, std::string_view) {
+                auto done = act(shared, target);
+                runner.doorbell().ring();
+                return done;
+            });
         if (auto served = admin->start(); !served) {
             halt();
             return fail("admin", served.error());

@@ -24,6 +24,7 @@ struct Touch {
     std::uint32_t row = 0;
     std::uint32_t session = 0;
     std::uint16_t generation = 0;
+    std::uint8_t lane_credit = 0;  // of the session
     std::uint32_t frame_bytes = 0;
     Sequence last_sequence = 0;
 };

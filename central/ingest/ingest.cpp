@@ -55,14 +55,26 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
           io, stores.dead_letters,
           group_options(config, journal::Role::dead_letters, recovered.dead_letters, token(Kind::dead_letters))),
       checkpoint_file_(checkpoint_path(config), recovered.checkpoint_serial),
-      carries_(config.listen.connections_max, wire::frame_body_bytes_max) {
+      carries_(config.limits.carries_max, wire::frame_body_bytes_max,
+               {.count = config.listen.connections_max, .bytes = config.runtime.receive_slot_bytes}),
+      share_({.total = config.limits.credit_bytes_total,
+              .floor = std::min(credit_floor_bytes, config.listen.credit_bytes),
+              .connection_max = config.listen.credit_bytes,
+              .connections_max = config.listen.connections_max}),
+      hello_pace_(config.limits.hellos_per_second),
+      held_slots_max_(std::max(1U, config.runtime.receive_slots / 4)) {
     const std::uint32_t count = config.listen.connections_max;
     sessions_.reserve(count);
-    for (std::uint32_t i = 0; i < count; ++i) sessions_.push_back(std::make_unique<Session>(carries_));
+    for (std::uint32_t i = 0; i < count; ++i) {
+        sessions_.push_back(std::make_unique<Session>(carries_));
+        sessions_.back()->index = i;
+    }
     for (std::uint32_t i = count; i > 0; --i) unused_.push_back(i - 1);
     ready_.reserve(count);
     working_.reserve(count);
+    carry_waiting_.reserve(count);
     outgoing_.reserve(count);
+    speaking_.reserve(count);
     held_.resize(config.runtime.receive_slots);
     packed_.reserve(journal::checkpoint_content_bytes_max);
 }
@@ -94,29 +106,33 @@ Status IngestStage::open(std::uint8_t owner) {
 }
 
 std::size_t IngestStage::do_work(MonotonicNs now) {
-    std::size_t count = 0;
+    std::size_t count = serve_carry_waits(now);
     working_.swap(ready_);
     for (const std::uint32_t index : working_) {
         sessions_[index]->is_ready = false;
         count += take_frames(index, now);
     }
     working_.clear();
+    free_slots_of_waiters();
     count += commit(now);
+    look_at_gates(now);
     if (now >= next_sweep_) sweep(now);
     tick(now);
     checkpoint(now);
-    outgoing_.clear();
-    for (std::uint32_t i = 0; live_sessions_ > 0 && i < sessions_.size(); ++i) {
-        if (sessions_[i]->state != State::unused && !sessions_[i]->is_sending) outgoing_.push_back(i);
+    speaking_.swap(outgoing_);
+    for (const std::uint32_t index : speaking_) {
+        sessions_[index]->is_listed = false;
+        send_pending(index);
     }
-    for (const std::uint32_t index : outgoing_) send_pending(index);
+    speaking_.clear();
     return count;
 }
 
 MonotonicNs IngestStage::next_deadline() const {
     MonotonicNs next = last_append_.plus_ns(config_.journal.tick_ms * ns_per_ms);
     if (live_sessions_ > 0 || is_draining_) next = std::min(next, next_sweep_);
-    if (shared_.poison_errno.get() != 0) return next;  // nothing is written any more
+    if (!ready_.empty()) next = std::min(next, io_.now().plus_ns(retry_ns));
+    if (is_any_poisoned()) return next;  // nothing, or not all, is written any more
     // While a checkpoint is being written its completion wakes us, and so does the group that a packed one waits for.
     if (!is_packed_ && !checkpoint_file_.is_busy()) next = std::min(next, next_checkpoint_);
     if (journal_.is_waiting_for_segment() || dead_letters_.is_waiting_for_segment())
@@ -184,6 +200,8 @@ void IngestStage::on_receive(const io::Completion& completion, MonotonicNs now) 
     session.heard = now;
     WEIR_ASSERT(completion.slot < held_.size());
     held_[completion.slot] = {io::no_slot, {completion.bytes, static_cast<std::size_t>(completion.result)}};
+    ++session.held_count;
+    ++held_slots_;
     if (session.held_head == io::no_slot) {
         session.held_head = completion.slot;
     } else {
@@ -198,7 +216,13 @@ void IngestStage::on_send(const io::Completion& completion) {
     WEIR_ASSERT(session.generation == completion.token.generation && session.is_sending);
     session.is_sending = false;
     if (session.state == State::closing) return free_session(session);
-    if (completion.result < 0) close_session(session);
+    if (completion.result < 0) return close_session(session);
+    speak(session);  // what has come up meanwhile
+}
+
+void IngestStage::speak(Session& session) {
+    if (std::exchange(session.is_listed, true)) return;
+    outgoing_.push_back(session.index);
 }
 
 void IngestStage::make_ready(std::uint32_t index) {
@@ -206,13 +230,16 @@ void IngestStage::make_ready(std::uint32_t index) {
     ready_.push_back(index);
 }
 
+// One turn: until nothing whole is left, a write group or a carry buffer is wanting, or others have waited for limits.turn_bytes.
 std::size_t IngestStage::take_frames(std::uint32_t index, MonotonicNs now) {
     constexpr std::uint32_t frames_max = 1024;
     Session& session = *sessions_[index];
     std::size_t total = 0;
+    std::uint64_t turn_bytes = 0;
+    bool is_turn_over = false;
     session.is_blocked = false;
     const auto is_open = [&] { return session.state == State::hello || session.state == State::live; };
-    while (is_open() && !session.is_blocked) {
+    while (is_open() && !session.is_blocked && !session.needs_carry && !is_turn_over) {
         const std::uint32_t slot = session.held_head;
         if (slot == io::no_slot && session.splitter.carried_bytes() == 0) break;
         const ConstBytes bytes = slot == io::no_slot ? ConstBytes{} : held_[slot].rest;
@@ -221,8 +248,10 @@ std::size_t IngestStage::take_frames(std::uint32_t index, MonotonicNs now) {
         const std::size_t used = session.splitter.split(
             bytes, frames_max,
             [&](const wire::FrameHeader& header, ConstBytes frame) {
-                if (!is_open() || !take_frame(index, header, frame, now)) return false;
+                is_turn_over = turn_bytes >= config_.limits.turn_bytes;
+                if (is_turn_over || !is_open() || !take_frame(index, header, frame, now)) return false;
                 ++taken;
+                turn_bytes += frame.size();
                 return true;
             },
             fault);
@@ -230,32 +259,76 @@ std::size_t IngestStage::take_frames(std::uint32_t index, MonotonicNs now) {
         if (!is_open()) break;
         if (slot != io::no_slot) {
             held_[slot].rest = bytes.subspan(used);
-            if (held_[slot].rest.empty()) {
-                session.held_head = held_[slot].next;
-                io_.release(slot);
-            }
+            if (held_[slot].rest.empty()) release_slot(session);
         }
         if (fault != wire::SplitFault::none) {
             refuse(
                 session,
                 fault == wire::SplitFault::too_large ? wire::RefusalReason::too_large : wire::RefusalReason::protocol,
                 text(fault));
+        } else if (session.splitter.needs_carry()) {
+            session.needs_carry = true;
+            carry_waiting_.push_back(index);
+            shared_.carry_waits.add(1);
         } else if (used == 0 && taken == 0) {
             break;
         }
     }
+    if (total > 0) session.half_sent_since = now;
     if (is_open()) {
-        if (session.is_blocked) make_ready(index);
-        if (session.is_blocked != session.is_paused) {
-            session.is_paused = session.is_blocked;
-            if (session.is_paused) shared_.paused.add(1);
-            io_.pause_receive(session.socket, session.is_paused);
-        }
+        session.splitter.release_taken();
+        if (is_turn_over) shared_.turns.add(1);
+        if (session.is_blocked || is_turn_over) make_ready(index);
+        settle_receiving(session, is_turn_over);
     }
     return total;
 }
 
-bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame, MonotonicNs) {
+void IngestStage::release_slot(Session& session) {
+    const std::uint32_t slot = session.held_head;
+    session.held_head = held_[slot].next;
+    WEIR_ASSERT(session.held_count > 0 && held_slots_ > 0);
+    --session.held_count;
+    --held_slots_;
+    io_.release(slot);
+}
+
+// Who cannot go on is not received from, and neither is who has much left for its next turn: the slots are everyone's.
+void IngestStage::settle_receiving(Session& session, bool is_turn_over) {
+    const bool has_much = is_turn_over && session.held_count >= held_slots_max_;
+    const bool is_to_pause = session.is_blocked || session.needs_carry || has_much;
+    if (is_to_pause == session.is_paused) return;
+    session.is_paused = is_to_pause;
+    if (session.is_blocked) shared_.paused.add(1);
+    io_.pause_receive(session.socket, is_to_pause);
+}
+
+// Carry buffers that have come back go to who has waited longest, before anyone else takes a frame.
+std::size_t IngestStage::serve_carry_waits(MonotonicNs now) {
+    std::size_t count = 0;
+    for (std::size_t left = std::min(carries_.free_count(), carry_waiting_.size()); left > 0; --left) {
+        const std::uint32_t index = carry_waiting_.front();
+        carry_waiting_.erase(carry_waiting_.begin());
+        sessions_[index]->needs_carry = false;
+        sessions_[index]->half_sent_since = now;
+        count += take_frames(index, now);
+    }
+    return count;
+}
+
+// Every slot is held by sessions that wait for a carry buffer, so that those which have one get no bytes: nobody would ever move.
+// The one with the most slots is sent away, and comes back later.
+void IngestStage::free_slots_of_waiters() {
+    if (held_slots_ < held_.size() || carry_waiting_.empty()) return;
+    std::uint32_t sum = 0, most = carry_waiting_.front();
+    for (const std::uint32_t index : carry_waiting_) {
+        sum += sessions_[index]->held_count;
+        if (sessions_[index]->held_count > sessions_[most]->held_count) most = index;
+    }
+    if (sum == held_slots_) refuse(*sessions_[most], wire::RefusalReason::limit, "limits.carries_max are in use");
+}
+
+bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame, MonotonicNs now) {
     Session& session = *sessions_[index];
     const ConstBytes body = frame.subspan(sizeof(wire::FrameHeader), header.body_bytes);
     if (session.state == State::hello) {
@@ -266,11 +339,12 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
             } else {
                 session.wants_pong = true;
                 session.pong_number = header.number;
+                speak(session);
             }
         } else if (header.kind != wire::FrameKind::edge_hello) {
             refuse(session, wire::RefusalReason::protocol, "the first frame must be a hello");
         } else {
-            take_hello(index, body);
+            take_hello(index, body, now);
         }
         return true;
     }
@@ -278,6 +352,7 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
     if (header.kind == wire::FrameKind::ping) {
         session.wants_pong = true;
         session.pong_number = header.number;
+        speak(session);
         return true;
     }
     if (header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye) return true;
@@ -285,7 +360,7 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
     return true;
 }
 
-void IngestStage::take_hello(std::uint32_t index, ConstBytes body) {
+void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs now) {
     Session& session = *sessions_[index];
     const auto refused = [&](wire::RefusalReason reason, std::string_view why) { refuse(session, reason, why); };
     if (body.size() < sizeof(wire::EdgeHello)) return refused(wire::RefusalReason::protocol, "hello is cut");
@@ -304,6 +379,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body) {
         return refused(wire::RefusalReason::name, "edge_id must be [a-z0-9-]{1,32}");
     }
     if (shared_.poison_errno.get() != 0) return refused(wire::RefusalReason::storage, "the journal cannot be written");
+    if (!hello_pace_.admit(now)) return refused(wire::RefusalReason::limit, "more than limits.hellos_per_second");
     const std::uint32_t edge = positions_.claim_edge({hello.edge_id, hello.lineage});
     if (edge == no_row) return refused(wire::RefusalReason::limit, "limits.edges_max edge lineages are known");
     EdgeRow& known = positions_.edge(edge);
@@ -316,7 +392,8 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body) {
         }
         refuse(*other, wire::RefusalReason::fenced, "a newer instance of this edge has connected");
     }
-    session.lane_count = 0;
+    session.lane_count = session.credit_count = 0;
+    session.has_both_journals = false;
     for (std::uint32_t i = 0; i < hello.lanes; ++i) {
         const auto offer = wire::load<wire::LaneOffer>(body.subspan(sizeof hello + i * sizeof(wire::LaneOffer)));
         if (offer.part > wire::Part::backlog ||
@@ -327,18 +404,18 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body) {
             return refused(wire::RefusalReason::protocol, "a lane is offered twice");
         }
         const std::uint32_t row = positions_.find({hello.edge_id, hello.lineage, offer.lane, offer.part});
-        session.lanes[session.lane_count] = {row, offer.lane, offer.part, false};
+        add_lane(session, offer.lane, offer.part, offer.lane_name).row = row;
         if (row != no_row) {
             positions_.row(row).hot.session = index;
-            positions_.row(row).hot.session_lane = session.lane_count;
+            positions_.row(row).hot.session_lane = session.lane_count - 1;
         }
-        ++session.lane_count;
     }
     session.hello = hello;
     session.edge = edge;
     session.state = State::live;
     session.wants_welcome = true;
-    session.credit_bytes = config_.listen.credit_bytes;
+    open_credit(session);
+    speak(session);
     session.splitter.set_body_bytes_max(wire::frame_body_bytes_max);
     known.epoch.set(hello.epoch);
     known.connected.set(1);
@@ -351,6 +428,23 @@ IngestStage::SessionLane* IngestStage::lane_of(Session& session, LaneId lane, wi
         if (session.lanes[i].lane == lane && session.lanes[i].part == part) return &session.lanes[i];
     }
     return nullptr;
+}
+
+IngestStage::SessionLane& IngestStage::add_lane(Session& session, LaneId lane, wire::Part part, const LaneName& name) {
+    WEIR_ASSERT(session.lane_count < lanes_max);
+    std::uint8_t credit = 0;
+    while (credit < session.credit_count && session.lane_credits[credit].lane != lane) ++credit;
+    if (credit == session.credit_count) {
+        ++session.credit_count;
+        session.lane_credits[credit] = {.lane = lane, .name = name, .window = window_of(name)};
+    }
+    const bool is_letters = lane == dead_letter_lane;
+    for (std::uint32_t i = 0; i < session.lane_count; ++i) {
+        if ((session.lanes[i].lane == dead_letter_lane) != is_letters) session.has_both_journals = true;
+    }
+    SessionLane& added = session.lanes[session.lane_count++];
+    added = {.lane = lane, .part = part, .credit = credit};
+    return added;
 }
 
 // An edge may be stolen: nothing behind ingest reads an event that was not verified here.
@@ -387,16 +481,23 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
     if (body.size() > std::min(journal_.batch_bytes_max(), dead_letters_.batch_bytes_max())) {
         return refused(wire::RefusalReason::too_large, "the batch does not fit journal.segment_bytes");
     }
+    if (body.size() < sizeof(wire::BatchHeader)) return refused(wire::RefusalReason::protocol, "the batch is cut");
     // Room is asked for first: a batch that must wait is judged once.
-    if (!journal_.has_room(body.size()) || !dead_letters_.has_room(body.size())) {
+    const LaneId lane_id = wire::load<wire::BatchHeader>(body).lane;
+    GroupJournal& target = journal_of(lane_id);
+    const Gate& gate = gates_[lane_id == dead_letter_lane ? Target::letters : Target::events];
+    const bool has_room = !target.writer().is_poisoned() && target.has_room(body.size());
+    if (target.writer().is_poisoned() && !session.has_both_journals) {
+        return refused(wire::RefusalReason::storage, "dead letters cannot be written");
+    }
+    if (!has_room && !(gate.is_stuck && session.has_both_journals)) {
         session.is_blocked = true;
         return false;
     }
     const std::uint64_t frame_bytes = wire::frame_bytes(static_cast<std::uint32_t>(body.size()));
-    if (session.used_bytes + frame_bytes > session.credit_bytes) {
+    if (!CreditShare::use(session.credit, frame_bytes)) {
         return refused(wire::RefusalReason::protocol, "more was sent than the credit granted");
     }
-    session.used_bytes += frame_bytes;
     wire::BatchHeader header;
     if (const auto fault = wire::check_batch(body, header); fault != wire::BatchFault::none) {
         const bool is_crc = fault == wire::BatchFault::header_crc || fault == wire::BatchFault::body_crc;
@@ -410,8 +511,16 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
     SessionLane* lane = lane_of(session, header.lane, header.part);
     if (lane == nullptr) {
         if (session.lane_count == lanes_max) return refused(wire::RefusalReason::limit, "more lanes than 64");
-        lane = &session.lanes[session.lane_count++];
-        *lane = {no_row, header.lane, header.part, false};
+        lane = &add_lane(session, header.lane, header.part, header.lane_name);
+        judge_lanes(session);
+    }
+    LaneCredit& lane_credit = session.lane_credits[lane->credit];
+    if (!lane_credit.use(frame_bytes)) {
+        return refused(wire::RefusalReason::protocol, "more was sent than the lane's credit granted");
+    }
+    if (!has_room) {
+        set_aside(session, lane_credit, frame_bytes);
+        return true;
     }
     if (lane->row == no_row) {
         lane->row = positions_.claim(key_of(header), header.lane_name);
@@ -427,8 +536,7 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
                 row.received.add(header.count);
                 row.duplicates.add(header.count);
             }
-            session.credit_bytes += frame_bytes;
-            session.wants_credit = true;
+            give_back(session, lane->credit, frame_bytes);
             // Acked again only if it is durable; otherwise its original's ack is still to come.
             if (header.last_sequence() <= row.hot.durable_sequence) {
                 lane->wants_ack = true;
@@ -448,14 +556,17 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
         row.rejected.add(header.count);
         return refused(wire::RefusalReason::protocol, why);
     }
-    GroupJournal& target = header.lane == dead_letter_lane ? dead_letters_ : journal_;
     const bool is_put = target.put(body, {.row = lane->row,
                                           .session = index,
                                           .generation = session.generation,
+                                          .lane_credit = lane->credit,
                                           .frame_bytes = static_cast<std::uint32_t>(frame_bytes),
                                           .last_sequence = header.last_sequence()});
     WEIR_ASSERT(is_put);
-    if (WEIR_PLANTED(central_ack_early)) lane->wants_ack = session.wants_ack = true;
+    if (WEIR_PLANTED(central_ack_early)) {
+        lane->wants_ack = session.wants_ack = true;
+        speak(session);
+    }
     PositionTable::take(row, header);
     WEIR_ASSERT(row.received.get() == row.appended.get() + row.duplicates.get() + row.rejected.get());
     shared_.batches.add(1);
@@ -483,9 +594,13 @@ std::size_t IngestStage::commit(MonotonicNs now) {
         if (one->is_waiting_for_segment()) full_errno = std::max(full_errno, one->writer().prepare_errno());
     }
     shared_.full_errno.set(static_cast<std::uint64_t>(full_errno));
-    for (const GroupJournal* one : {&journal_, &dead_letters_}) {
-        if (!one->writer().is_poisoned() || shared_.poison_errno.get() != 0) continue;
-        shared_.poison_errno.set(static_cast<std::uint64_t>(std::max(1, one->writer().poison_errno())));
+    const auto errno_of = [](const GroupJournal& one) {
+        return one.writer().is_poisoned() ? static_cast<std::uint64_t>(std::max(1, one.writer().poison_errno())) : 0;
+    };
+    shared_.letters_errno.set(errno_of(dead_letters_));
+    if (journal_.writer().is_poisoned() && shared_.poison_errno.get() == 0) {
+        // A central without its journal of events is none: edges go elsewhere, with all their lanes.
+        shared_.poison_errno.set(errno_of(journal_));
         for (const auto& session : sessions_) {
             if (session->state == State::live) {
                 refuse(*session, wire::RefusalReason::storage, "the journal cannot be written");
@@ -516,8 +631,7 @@ void IngestStage::note_durable(const Touch& touch) {
     Session& sender = *sessions_[touch.session];
     const bool leaks = WEIR_PLANTED(credit_leak);
     if (sender.generation == touch.generation && sender.state == State::live && !leaks) {
-        sender.credit_bytes += touch.frame_bytes;
-        sender.wants_credit = true;
+        give_back(sender, touch.lane_credit, touch.frame_bytes);
     }
     if (row.hot.session == no_session) return;
     // The edge may have connected again since: its present session gets the ack.
@@ -525,6 +639,7 @@ void IngestStage::note_durable(const Touch& touch) {
     if (session.state != State::live) return;
     session.lanes[row.hot.session_lane].wants_ack = true;
     session.wants_ack = true;
+    speak(session);
 }
 
 void IngestStage::send_pending(std::uint32_t index) {
@@ -538,7 +653,12 @@ void IngestStage::send_pending(std::uint32_t index) {
 
 // Everything the session has to say, in one send.
 std::size_t IngestStage::fill_out(Session& session) {
-    static_assert(out_bytes_max >= lanes_max * 2 * (sizeof(wire::FrameHeader) + sizeof(wire::EdgeAck)));
+    constexpr std::size_t head = sizeof(wire::FrameHeader);
+    static_assert(out_bytes_max >= lanes_max * (head + sizeof(wire::EdgeAck)) +
+                                       (1 + lanes_max) * (head + sizeof(wire::Credit)) + 3 * head + head +
+                                       sizeof(wire::Refusal));
+    static_assert(out_bytes_max >= head + sizeof(wire::EdgeWelcome) + lanes_max * sizeof(wire::LanePosition) +
+                                       lanes_max * (head + sizeof(wire::Credit)));
     std::size_t at = 0;
     const Bytes out(session.out);
     using wire::FrameKind;
@@ -547,7 +667,7 @@ std::size_t IngestStage::fill_out(Session& session) {
             static_cast<std::uint32_t>(sizeof(wire::EdgeWelcome) + session.lane_count * sizeof(wire::LanePosition));
         wire::store(out, wire::FrameHeader{.body_bytes = body_bytes, .kind = FrameKind::edge_welcome});
         at = sizeof(wire::FrameHeader);
-        wire::store(out.subspan(at), wire::EdgeWelcome{.credit_bytes = session.credit_bytes,
+        wire::store(out.subspan(at), wire::EdgeWelcome{.credit_bytes = session.credit.granted,
                                                        .lanes = session.lane_count,
                                                        .identity = wire::central_identity(journal_id_)});
         at += sizeof(wire::EdgeWelcome);
@@ -558,7 +678,8 @@ std::size_t IngestStage::fill_out(Session& session) {
                         wire::LanePosition{.lane = lane.lane, .part = lane.part, .last_sequence = durable});
             at += sizeof(wire::LanePosition);
         }
-        return at;
+        // With it, so that an edge that reads both before it sends is bound from its first batch on.
+        return at + put_lane_credits(session, out.subspan(at));
     }
     if (std::exchange(session.wants_ack, false)) {
         for (std::uint32_t i = 0; i < session.lane_count; ++i) {
@@ -571,7 +692,11 @@ std::size_t IngestStage::fill_out(Session& session) {
         }
     }
     if (std::exchange(session.wants_credit, false)) {
-        at += put_frame(out.subspan(at), FrameKind::credit, wire::Credit{.credit_bytes = session.credit_bytes});
+        const bool has_more = std::exchange(session.has_more_credit, false);
+        if (share_.grant(session.credit) > 0 || has_more) {
+            at += put_frame(out.subspan(at), FrameKind::credit, wire::Credit{.credit_bytes = session.credit.granted});
+        }
+        at += put_lane_credits(session, out.subspan(at));
     }
     if (std::exchange(session.wants_pong, false)) {
         at += put_empty(out.subspan(at), FrameKind::pong, session.pong_number);
@@ -592,7 +717,10 @@ void IngestStage::refuse(Session& session, wire::RefusalReason reason, std::stri
     std::memcpy(session.refusal.detail.data(), detail.data(),
                 std::min(detail.size(), session.refusal.detail.size() - 1));
     session.wants_refusal = true;
-    session.wants_welcome = false;
+    session.wants_welcome = session.wants_credit = false;
+    speak(session);
+    close_credit(session);
+    leave_carry_queue(session);
     if (session.edge != no_row) positions_.edge(session.edge).connected.set(0);
     session.edge = no_row;
     // The connection stays for a moment and is read to nowhere, so that the refusal is not lost to a reset.
@@ -606,16 +734,14 @@ void IngestStage::refuse(Session& session, wire::RefusalReason reason, std::stri
 }
 
 void IngestStage::release_held(Session& session) {
-    while (session.held_head != io::no_slot) {
-        const std::uint32_t slot = session.held_head;
-        session.held_head = held_[slot].next;
-        io_.release(slot);
-    }
+    while (session.held_head != io::no_slot) release_slot(session);
 }
 
 void IngestStage::close_session(Session& session) {
     if (session.state == State::unused || session.state == State::closing) return;
     release_held(session);
+    close_credit(session);
+    leave_carry_queue(session);
     if (session.edge != no_row) {
         EdgeRow& known = positions_.edge(session.edge);
         known.connected.set(0);
@@ -628,10 +754,7 @@ void IngestStage::close_session(Session& session) {
 }
 
 void IngestStage::free_session(Session& session) {
-    // By address: sessions do not know their index.
-    const auto at =
-        std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& one) { return one.get() == &session; });
-    const auto index = static_cast<std::uint32_t>(at - sessions_.begin());
+    const std::uint32_t index = session.index;
     for (std::uint32_t i = 0; i < session.lane_count; ++i) {
         if (session.lanes[i].row == no_row) continue;
         auto& hot = positions_.row(session.lanes[i].row).hot;
@@ -642,13 +765,16 @@ void IngestStage::free_session(Session& session) {
     ++session.generation;
     session.is_sending = session.is_paused = session.is_blocked = false;
     session.wants_welcome = session.wants_credit = session.wants_pong = session.wants_ping = false;
-    session.wants_refusal = session.wants_goodbye = session.wants_ack = false;
-    session.lane_count = 0;
-    session.credit_bytes = session.used_bytes = 0;
+    session.wants_refusal = session.wants_goodbye = session.wants_ack = session.has_more_credit = false;
+    session.lane_count = session.credit_count = 0;
     session.hello = {};
     unused_.push_back(index);
     --live_sessions_;
     shared_.connections.set(live_sessions_);
+}
+
+void IngestStage::leave_carry_queue(Session& session) {
+    if (std::exchange(session.needs_carry, false)) std::erase(carry_waiting_, session.index);
 }
 
 void IngestStage::sweep(MonotonicNs now) {
@@ -666,12 +792,22 @@ void IngestStage::sweep(MonotonicNs now) {
                 }
                 break;
             case State::live:
+                if (share_.grant(session.credit) > 0) {  // what others have left
+                    session.wants_credit = session.has_more_credit = true;
+                    speak(session);
+                }
                 if (session.is_blocked || session.is_paused) {
                     session.heard = now;  // it is we who do not listen
+                    session.half_sent_since = now;
+                } else if (!carry_waiting_.empty() && session.splitter.is_half_sent() &&
+                           now.since(session.half_sent_since) > config_.listen.frame_ms_max * ns_per_ms) {
+                    refuse(session, wire::RefusalReason::limit, "a frame was left half sent while others wait");
+                    break;
                 } else if (now.since(session.heard) > silent_ns) {
                     close_session(session);
                 } else if (now.since(session.heard) > silent_ns / 2) {
                     session.wants_ping = true;
+                    speak(session);
                 }
                 if (session.edge != no_row && now.since(session.heard) <= sweep_ns) {
                     positions_.edge(session.edge).last_seen_wall_ns.set(io_.wall().value);
@@ -714,7 +850,7 @@ void IngestStage::checkpoint(MonotonicNs now) {
         return;
     }
     // The table must say no more than what has been handed to the disk, so that a place in the journal describes it.
-    if (!journal_.is_submitted() || !dead_letters_.is_submitted() || shared_.poison_errno.get() != 0) {
+    if (!journal_.is_submitted() || !dead_letters_.is_submitted() || is_any_poisoned()) {
         next_checkpoint_ = std::min(next_checkpoint_, now.plus_ns(retry_ns));
         return;
     }
@@ -751,6 +887,7 @@ void IngestStage::drain(MonotonicNs now) {
     for (const auto& session : sessions_) {
         if (session->state == State::live) {
             session->wants_goodbye = true;
+            speak(*session);
         } else if (session->state == State::hello) {
             refuse(*session, wire::RefusalReason::draining, "going down");
         }
@@ -760,14 +897,15 @@ void IngestStage::drain(MonotonicNs now) {
 bool IngestStage::is_drained() const {
     if (!is_draining_) return false;
     if (io_.now() > drain_deadline_) return true;
-    const bool is_kept = shared_.poison_errno.get() != 0 || (journal_.is_empty() && dead_letters_.is_empty());
+    const bool is_kept = shared_.poison_errno.get() != 0 ||
+                         (journal_.is_empty() && (dead_letters_.is_empty() || shared_.letters_errno.get() != 0));
     if (!is_kept) return false;
     for (const auto& session : sessions_) {
         if (session->state == State::unused || session->state == State::closing) continue;
         if (session->is_sending || session->wants_ack || session->wants_goodbye || session->is_blocked) return false;
     }
     if (checkpoint_file_.is_busy()) return false;
-    return is_final_stored_ || shared_.poison_errno.get() != 0;
+    return is_final_stored_ || is_any_poisoned();
 }
 
 }  // namespace weir::central

@@ -4,11 +4,16 @@
 //
 // Thread    The "ingest" runner. IngestShared is read by anyone.
 // Ownership Received slots are held until their last frame has been taken; a batch is copied once, into a write group.
-// Pressure  No free write group: frames stay in their slots and the peer's receiving pauses. Nothing is dropped.
+// Pressure  No free write group: frames stay in their slots and the peer's receiving pauses. Nothing is dropped. A journal that
+//           cannot be written, or has no next file for stuck_ns, no longer holds up a connection that also has lanes of the other
+//           one: its lanes are granted nothing, what arrives of them is set aside unread, and sent again in a new session.
 // Law       An ack names only what is durable. received == appended + duplicates + rejected for every position.
-// Bounds    connections_max sessions, one carry buffer each; lanes_max lanes for each; nothing is allocated after start.
+// Bounds    connections_max sessions, lanes_max lanes for each, limits.turn_bytes of a session before it is another's turn;
+//           carries_max buffers for frames cut by a slot's end, and a stash of a slot's size for each session: who needs a
+//           buffer and gets none waits, in order. Nothing is allocated after start.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -16,7 +21,10 @@
 #include <vector>
 
 #include "central/config.hpp"
+#include "central/ingest/credit.hpp"
 #include "central/ingest/group_journal.hpp"
+#include "central/ingest/hello_pace.hpp"
+#include "central/ingest/lane_holds.hpp"
 #include "central/ingest/positions.hpp"
 #include "central/recovery/recovery.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -29,12 +37,23 @@ namespace weir::central {
 // What other threads may see of ingest. Outlives it.
 struct IngestShared {
     explicit IngestShared(const CentralConfig& config)
-        : positions(config.limits.positions_max, config.limits.edges_max) {}
+        : positions(config.limits.positions_max, config.limits.edges_max), lane_bounds(config.lanes) {
+        const auto is_letters = [](const auto& bound) { return bound.name == dead_letter_lane_name; };
+        if (std::none_of(lane_bounds.begin(), lane_bounds.end(), is_letters)) {
+            lane_bounds.push_back({std::string(dead_letter_lane_name), letters_credit_bytes(config)});
+        }
+    }
     PositionTable positions;
-    std::array<Counter, 16> refusals;  // by RefusalReason
+    std::vector<CentralConfig::LaneBound> lane_bounds;  // never changed
+    std::array<Counter, 16> refusals;                   // by RefusalReason
     Counter connections, accepted, batches, batch_bytes, groups, written_bytes, ticks;
     Counter checkpoints, checkpoints_skipped, checkpoint_errno;
     Counter poison_errno, paused;
+    Counter letters_errno;  // why dead letters cannot be written; 0 when they can
+    Counter carry_waits, credit_on_the_way_max,
+        turns;                             // waits for a carry buffer; bytes; turns that ended at turn_bytes
+    Counter set_aside, stuck_lanes_freed;  // batches; sessions ended so that their lanes go on
+    LaneHolds holds;                       // by the admin port
     Counter full_errno;  // why the next segment cannot be made that a group waits for; 0 when none does
     // Release by ingest after durability, acquire by the reader.
     std::atomic<std::uint64_t> durable_position{0};
@@ -66,7 +85,9 @@ class IngestStage final : public Stage {
 
   private:
     static constexpr std::uint32_t lanes_max = wire::hello_lanes_max;
-    static constexpr std::size_t out_bytes_max = 4096;
+    static constexpr std::size_t out_bytes_max = 5120;
+    // A journal without its next file for so long is stuck: the longest that one lane holds up the others of its connection.
+    static constexpr std::uint64_t stuck_ns = 200 * ns_per_ms;
     static constexpr std::uint64_t linger_ns_max = ns_per_second;
     static constexpr std::uint64_t drain_ns_max = 5 * ns_per_second;
     static constexpr std::uint64_t sweep_ns = 50 * ns_per_ms;
@@ -79,6 +100,7 @@ class IngestStage final : public Stage {
         LaneId lane = 0;
         wire::Part part = wire::Part::live;
         bool wants_ack = false;
+        std::uint8_t credit = 0;  // in Session::lane_credits
     };
     struct Held {
         std::uint32_t next = io::no_slot;
@@ -89,27 +111,44 @@ class IngestStage final : public Stage {
         wire::FrameSplitter splitter;
         io::Socket socket;
         State state = State::unused;
+        std::uint32_t index = 0;  // in sessions_
         std::uint16_t generation = 0;
         bool is_sending = false;
         bool is_paused = false;
-        bool is_ready = false;    // in ready_
-        bool is_blocked = false;  // a frame waits for a write group
+        bool is_ready = false;           // in ready_
+        bool is_listed = false;          // in outgoing_
+        bool is_blocked = false;         // a frame waits for a write group
+        bool needs_carry = false;        // in carry_waiting_
+        bool has_account = false;        // of share_
+        bool has_both_journals = false;  // lanes of events and of dead letters
         bool wants_welcome = false, wants_credit = false, wants_pong = false, wants_ping = false;
         bool wants_refusal = false, wants_goodbye = false, wants_ack = false;
+        bool has_more_credit = false;  // granted and not said
         wire::Refusal refusal;
         std::uint64_t pong_number = 0;
         MonotonicNs since{};  // of this state
         MonotonicNs heard{};
         std::uint32_t held_head = io::no_slot;
         std::uint32_t held_tail = io::no_slot;
+        std::uint32_t held_count = 0;
+        MonotonicNs half_sent_since{};  // of the frame in its carry buffer
         wire::EdgeHello hello;
         std::uint32_t edge = no_row;
-        std::uint64_t credit_bytes = 0;
-        std::uint64_t used_bytes = 0;
+        CreditAccount credit;
         std::uint32_t lane_count = 0;
+        std::uint32_t credit_count = 0;
         std::array<SessionLane, lanes_max> lanes{};
+        std::array<LaneCredit, lanes_max> lane_credits{};  // one for both parts of a lane
         alignas(8) std::array<std::byte, out_bytes_max> out{};
     };
+    static_assert(sizeof(Session) <= session_bytes_max);
+    // A journal, and whether it can take batches now.
+    struct Gate {
+        bool is_stuck = false;
+        MonotonicNs waits_since{};  // for its next file, which could not be made
+        bool is_waiting = false;
+    };
+    enum Target : std::size_t { events = 0, letters = 1 };
 
     void on_accept(const io::Completion& completion, MonotonicNs now);
     void on_receive(const io::Completion& completion, MonotonicNs now);
@@ -118,9 +157,30 @@ class IngestStage final : public Stage {
     std::size_t take_frames(std::uint32_t index, MonotonicNs now);
     [[nodiscard]] bool take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame,
                                   MonotonicNs now);
-    void take_hello(std::uint32_t index, ConstBytes body);
+    void take_hello(std::uint32_t index, ConstBytes body, MonotonicNs now);
     [[nodiscard]] bool take_batch(std::uint32_t index, ConstBytes body);
     [[nodiscard]] SessionLane* lane_of(Session& session, LaneId lane, wire::Part part);
+    SessionLane& add_lane(Session& session, LaneId lane, wire::Part part, const LaneName& name);
+    void release_slot(Session& session);
+    void settle_receiving(Session& session, bool is_turn_over);
+    [[nodiscard]] std::size_t serve_carry_waits(MonotonicNs now);
+    void leave_carry_queue(Session& session);
+    void free_slots_of_waiters();
+
+    // crediting.cpp: who may send how much.
+    [[nodiscard]] std::uint64_t window_of(const LaneName& name) const;
+    [[nodiscard]] GroupJournal& journal_of(LaneId lane) { return lane == dead_letter_lane ? dead_letters_ : journal_; }
+    [[nodiscard]] bool is_closed(const LaneCredit& credit) const;
+    void open_credit(Session& session);
+    void close_credit(Session& session);
+    void set_aside(Session& session, LaneCredit& credit, std::uint64_t frame_bytes);
+    void give_back(Session& session, std::uint8_t lane_credit, std::uint64_t frame_bytes);
+    void look_at_gates(MonotonicNs now);
+    void judge_lanes(Session& session);
+    [[nodiscard]] std::size_t put_lane_credits(Session& session, Bytes out);
+    [[nodiscard]] bool is_any_poisoned() const {
+        return shared_.poison_errno.get() != 0 || shared_.letters_errno.get() != 0;
+    }
     [[nodiscard]] bool verify_events(ConstBytes batch, const wire::BatchHeader& header, const char*& why) const;
 
     void refuse(Session& session, wire::RefusalReason reason, std::string_view detail);
@@ -128,6 +188,7 @@ class IngestStage final : public Stage {
     void free_session(Session& session);
     void release_held(Session& session);
     void make_ready(std::uint32_t index);
+    void speak(Session& session);  // it has something to say
 
     std::size_t commit(MonotonicNs now);
     void release_letters();
@@ -151,12 +212,20 @@ class IngestStage final : public Stage {
     GroupJournal dead_letters_;
     journal::CheckpointFile checkpoint_file_;
     wire::CarryPool carries_;
+    CreditShare share_;
+    HelloPace hello_pace_;
+    std::array<Gate, 2> gates_;
+    std::uint64_t holds_version_ = 0;
+    std::uint32_t held_slots_max_;  // of a session that is still received from
+    std::uint32_t held_slots_ = 0;
     std::vector<std::unique_ptr<Session>> sessions_;
     std::vector<std::uint32_t> unused_;
     std::vector<std::uint32_t> ready_;
     std::vector<std::uint32_t> working_;
-    std::vector<std::uint32_t> outgoing_;  // sessions with something to say
-    std::vector<Held> held_;               // by slot
+    std::vector<std::uint32_t> carry_waiting_;  // sessions, the longest first
+    std::vector<std::uint32_t> outgoing_;       // sessions with something to say
+    std::vector<std::uint32_t> speaking_;
+    std::vector<Held> held_;  // by slot
     std::vector<io::Socket> listeners_;
     std::uint32_t live_sessions_ = 0;
     MonotonicNs next_sweep_{};

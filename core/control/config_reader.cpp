@@ -271,6 +271,26 @@ void ConfigTable::texts(std::string_view key, std::vector<std::string>& into) {
     }
 }
 
+void ConfigTable::numbers(std::string_view key, std::vector<std::uint32_t>& into, const Bounds& bounds) {
+    WEIR_ASSERT(bounds.max <= UINT32_MAX);
+    const ConfigNode* node = find(key);
+    if (node == nullptr) return;
+    if (node->kind != ConfigNode::Kind::list) return wrong_kind(key, *node, "a list of whole numbers");
+    into.clear();
+    for (std::size_t index = 0; index < node->items.size(); ++index) {
+        const ConfigNode& item = node->items[index];
+        const auto value = static_cast<std::uint64_t>(item.integer);
+        if (item.kind != ConfigNode::Kind::integer) {
+            fault(key, index, "must be a whole number, not " + std::string(kind_text(item.kind)));
+        } else if (item.integer < 0 || value < bounds.min || value > bounds.max) {
+            fault(key, index,
+                  "must be " + std::to_string(bounds.min) + " to " + with_unit(bounds.max, bounds.unit) + ", not " +
+                      std::to_string(item.integer));
+        }
+        into.push_back(static_cast<std::uint32_t>(value));
+    }
+}
+
 void ConfigTable::needs_texts(std::string_view key, std::vector<std::string>& into) {
     texts(key, into);
     if (!has(key)) return missing(key);

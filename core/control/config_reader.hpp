@@ -112,6 +112,8 @@ class ConfigTable {
         WEIR_ASSERT(into >= bounds.min && into <= bounds.max && into % bounds.multiple == 0);
         if (const auto value = bounded(key, bounds)) into = static_cast<Integer>(*value);
     }
+    void numbers(std::string_view key, std::vector<std::uint32_t>& into,
+                 const Bounds& bounds);  // a list of whole numbers
     template <class Enum>
     void choice(std::string_view key, Enum& into, std::initializer_list<std::pair<std::string_view, Enum>> choices) {
         std::vector<std::string> names;

@@ -13,6 +13,7 @@
 #include "core/io/address.hpp"
 #include "core/io/file_thread.hpp"
 #include "core/io/open_file.hpp"
+#include "core/io/starved.hpp"
 
 namespace weir::io {
 namespace {
@@ -35,14 +36,15 @@ struct Entry {
     bool is_sending = false;
     bool is_receiving = false;
     bool is_paused = false;
-    bool is_starved = false;  // readable, but no slot was free
+    bool is_starved = false;  // readable, but no slot was free: in starved_, and not watched for more
     bool was_accepted = false;
 };
 
 class EpollIo final : public Io {
   public:
     static Result<std::unique_ptr<Io>> make(const IoOptions& options);
-    explicit EpollIo(const IoOptions& options) : options_(options), entries_(options.sockets_max + own_sockets) {}
+    explicit EpollIo(const IoOptions& options)
+        : options_(options), entries_(options.sockets_max + own_sockets), starved_(options.sockets_max + own_sockets) {}
     ~EpollIo() override;
 
     Result<Socket> listen(const Address& address, Token token) override;
@@ -77,6 +79,7 @@ class EpollIo final : public Io {
     void accept_some(Socket socket);
     void finish_connect(Socket socket);
     void receive_some(Socket socket);
+    void feed_starved();
     void send_some(Socket socket);
     void submit(const FileOperation& operation);
     void collect(MonotonicNs until);
@@ -89,12 +92,12 @@ class EpollIo final : public Io {
     std::vector<std::uint32_t> free_slots_;
     std::vector<bool> slot_leased_;
     std::vector<Entry> entries_;
+    Starved starved_;
     std::vector<std::int32_t> free_handles_;
     std::uint32_t accepted_count_ = 0;
     std::vector<int> files_ = std::vector<int>(files_max, -1);
     std::unique_ptr<FileThread> file_thread_;
     std::uint32_t file_operations_ = 0;
-    bool is_anyone_starved_ = false;
     std::vector<Completion> queued_;    // for the next wait()
     std::vector<Completion> returned_;  // given out by the last one
     IoCounters counters_;
@@ -228,6 +231,7 @@ void EpollIo::close(Socket socket) {
     if (one.is_sending) complete(one.send_token, Op::send, -ECANCELED, socket);
     if (one.is_receiving) complete(one.token, Op::receive, -ECANCELED, socket);
     if (one.was_accepted) --accepted_count_;
+    if (one.is_starved) starved_.remove(socket.handle);
     ::close(one.fd);  // leaves epoll by itself
     one = Entry{};
     free_handles_.push_back(socket.handle);
@@ -237,13 +241,6 @@ void EpollIo::release(std::uint32_t slot) {
     WEIR_ASSERT(slot < options_.slots && slot_leased_[slot]);
     slot_leased_[slot] = false;
     free_slots_.push_back(slot);
-    if (!is_anyone_starved_) return;
-    is_anyone_starved_ = false;
-    for (std::size_t handle = 0; handle < entries_.size(); ++handle) {
-        if (!entries_[handle].is_starved) continue;
-        entries_[handle].is_starved = false;
-        watch(Socket{static_cast<std::int32_t>(handle)});
-    }
 }
 
 Result<File> EpollIo::open(const std::string& path, FileOptions options) {
@@ -302,6 +299,7 @@ std::span<const Completion> EpollIo::wait(MonotonicNs until) {
 void EpollIo::collect(MonotonicNs until) {
     epoll_event events[events_per_wait];
     ++counters_.waits;
+    feed_starved();
     const int count = ::epoll_wait(epoll_fd_, events, static_cast<int>(events_per_wait), timeout_ms(until));
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_key) {
@@ -382,7 +380,8 @@ void EpollIo::receive_some(Socket socket) {
     if (one.is_paused) return;
     if (free_slots_.empty()) {
         ++counters_.slots_exhausted;
-        one.is_starved = is_anyone_starved_ = true;
+        one.is_starved = true;
+        starved_.add(socket.handle);
         watch(socket);
         return;
     }
@@ -400,6 +399,25 @@ void EpollIo::receive_some(Socket socket) {
     const std::int32_t result = count == 0 ? 0 : -errno;
     watch(socket);
     complete(one.token, Op::receive, result, socket);
+}
+
+// Slots that have come back go round among those who wait for one. Who has received stays among them, behind the others, while
+// there are others: so epoll is told of a socket when it begins to starve and when it ends, and not for each receive.
+void EpollIo::feed_starved() {
+    for (std::size_t left = starved_.count(); left > 0 && !free_slots_.empty(); --left) {
+        const Socket socket{starved_.take()};
+        Entry& one = entry(socket);
+        one.is_starved = false;
+        const std::size_t slots_before = free_slots_.size();
+        if (one.is_receiving) receive_some(socket);
+        const bool has_received = free_slots_.size() < slots_before;
+        if (has_received && !starved_.is_empty()) {
+            one.is_starved = true;
+            starved_.add(socket.handle);
+        } else {
+            watch(socket);
+        }
+    }
 }
 
 void EpollIo::send_some(Socket socket) {

@@ -14,6 +14,7 @@
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
 #include "core/io/open_file.hpp"
+#include "core/io/starved.hpp"
 
 namespace weir::io {
 namespace {
@@ -36,7 +37,7 @@ struct Entry {
     bool is_receiving = false;
     bool is_armed = false;  // a multishot receive is in the kernel
     bool is_paused = false;
-    bool is_starved = false;  // the kernel found no slot
+    bool is_starved = false;  // the kernel found no slot: in starved_, and not armed
     bool is_sending = false;
     bool was_accepted = false;
     int fd = -1;
@@ -61,7 +62,8 @@ struct FileOperation {
 class UringIo final : public Io {
   public:
     static Result<std::unique_ptr<Io>> make(const IoOptions& options);
-    explicit UringIo(const IoOptions& options) : options_(options), entries_(options.sockets_max + own_sockets) {}
+    explicit UringIo(const IoOptions& options)
+        : options_(options), entries_(options.sockets_max + own_sockets), starved_(options.sockets_max + own_sockets) {}
     ~UringIo() override;
 
     Result<Socket> listen(const Address& address, Token token) override;
@@ -95,6 +97,7 @@ class UringIo final : public Io {
     void arm_accept(Socket socket);
     void arm_receive(Socket socket);
     void cancel_receive(Socket socket);
+    void feed_starved();
     void submit_send(Socket socket);
     void submit_file(std::uint32_t index);
     void add_file_operation(const FileOperation& operation);
@@ -119,8 +122,9 @@ class UringIo final : public Io {
     std::uint32_t buffer_entries_ = 0;
     std::byte* slots_ = nullptr;
     std::vector<bool> slot_leased_;
-    bool is_anyone_starved_ = false;
+    std::uint32_t leased_count_ = 0;
     std::vector<Entry> entries_;
+    Starved starved_;
     std::vector<std::int32_t> free_handles_;
     std::uint32_t accepted_count_ = 0;
     std::vector<int> files_ = std::vector<int>(files_max, -1);
@@ -356,6 +360,7 @@ void UringIo::close(Socket socket) {
     WEIR_ASSERT(one.is_open && !one.is_closing);
     one.is_closing = true;
     if (one.was_accepted) --accepted_count_;
+    if (std::exchange(one.is_starved, false)) starved_.remove(socket.handle);
     if (one.is_receiving && !one.is_armed) {  // paused or starved: nothing in the kernel will say so
         one.is_receiving = false;
         complete(one.token, Op::receive, -ECANCELED, socket);
@@ -379,15 +384,18 @@ void UringIo::finish_close_if_quiet(Socket socket) {
 void UringIo::release(std::uint32_t slot) {
     WEIR_ASSERT(slot < options_.slots && slot_leased_[slot]);
     slot_leased_[slot] = false;
+    --leased_count_;
     give_slot(slot);
-    if (!is_anyone_starved_) return;
-    is_anyone_starved_ = false;
-    for (std::size_t handle = 0; handle < entries_.size(); ++handle) {
-        Entry& one = entries_[handle];
-        if (!one.is_starved) continue;
+}
+
+// As many as slots are free, the longest first; more would only find none.
+void UringIo::feed_starved() {
+    std::size_t count = options_.slots - leased_count_;
+    for (; count > 0 && !starved_.is_empty(); --count) {
+        const Socket socket{starved_.take()};
+        Entry& one = entry(socket);
         one.is_starved = false;
-        if (one.is_receiving && !one.is_paused && !one.is_closing)
-            arm_receive(Socket{static_cast<std::int32_t>(handle)});
+        if (one.is_receiving && !one.is_paused && !one.is_closing && !one.is_armed) arm_receive(socket);
     }
 }
 
@@ -448,6 +456,7 @@ void UringIo::sync(File file, Token token) {
 
 std::span<const Completion> UringIo::wait(MonotonicNs until) {
     ++counters_.waits;
+    feed_starved();
     enter(until);
     unsigned head = 0;
     unsigned count = 0;
@@ -551,18 +560,17 @@ void UringIo::on_receive(Socket socket, const io_uring_cqe& cqe) {
             give_slot(slot);
         } else {
             slot_leased_[slot] = true;
+            ++leased_count_;
             queued_.push_back(Completion{one.token, Op::receive, cqe.res, socket, slot,
                                          slots_ + std::size_t{slot} * options_.slot_bytes});
         }
         if (is_last && !one.is_closing && !one.is_paused) arm_receive(socket);
     } else if (!one.is_closing && cqe.res == -ENOBUFS) {
         ++counters_.slots_exhausted;
-        // A slot may have come back between the kernel's look and this one.
-        const bool is_slot_free = std::find(slot_leased_.begin(), slot_leased_.end(), false) != slot_leased_.end();
-        if (is_slot_free && !one.is_paused)
-            arm_receive(socket);
-        else
-            one.is_starved = is_anyone_starved_ = true;
+        if (!one.is_paused) {
+            one.is_starved = true;
+            starved_.add(socket.handle);
+        }
     } else if (!one.is_closing && cqe.res == -ECANCELED) {
         if (!one.is_paused) arm_receive(socket);  // paused and gone on again meanwhile
     } else if (is_last && one.is_receiving) {

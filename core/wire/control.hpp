@@ -145,8 +145,9 @@ struct EdgeAck {
 };
 static_assert(sizeof(EdgeAck) == 16);
 
+inline constexpr LaneId connection_credit = 0xfffe;  // no lane has this number
 struct Credit {
-    LaneId lane = 0xfffe;  // 0xfffe = the connection as a whole
+    LaneId lane = connection_credit;  // or one lane, both its parts together
     std::array<std::uint8_t, 6> reserved{};
     std::uint64_t credit_bytes = 0;  // absolute; never shrinks within a connection
 };

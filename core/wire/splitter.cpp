@@ -4,13 +4,22 @@
 
 namespace weir::wire {
 
-CarryPool::CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max)
+CarryPool::CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max, Stashes stashes)
     : body_bytes_max_(body_bytes_max),
+      stash_bytes_(stashes.count > 0 ? stashes.bytes : 0),
       buffers_count_(buffers_count),
+      stashes_count_(stashes.count),
       // Not zeroed: untouched pages cost nothing until a frame needs them.
-      memory_(new std::byte[buffers_count * frame_bytes(body_bytes_max)]) {
+      memory_(new std::byte[buffers_count * frame_bytes(body_bytes_max)]),
+      stash_memory_(new std::byte[stashes.count * stash_bytes_]) {
+    WEIR_ASSERT(stashes.count == 0 || stashes.bytes > FrameSplitter::own_carry_bytes);
     free_.reserve(buffers_count);
     for (std::size_t i = 0; i < buffers_count; ++i) free_.push_back(memory_.get() + i * frame_bytes(body_bytes_max));
+    free_stashes_.reserve(stashes_count_);
+    // The last one given back is the next one lent: few that are in use touch few pages.
+    for (std::size_t i = stashes_count_; i > 0; --i) {
+        free_stashes_.push_back(stash_memory_.get() + (i - 1) * stash_bytes_);
+    }
 }
 
 std::byte* CarryPool::borrow() noexcept {
@@ -23,6 +32,18 @@ std::byte* CarryPool::borrow() noexcept {
 void CarryPool::give_back(std::byte* buffer) noexcept {
     WEIR_ASSERT(free_.size() < buffers_count_);
     free_.push_back(buffer);
+}
+
+std::byte* CarryPool::borrow_stash() noexcept {
+    if (free_stashes_.empty()) return nullptr;
+    std::byte* const stash = free_stashes_.back();
+    free_stashes_.pop_back();
+    return stash;
+}
+
+void CarryPool::give_back_stash(std::byte* stash) noexcept {
+    WEIR_ASSERT(free_stashes_.size() < stashes_count_);
+    free_stashes_.push_back(stash);
 }
 
 FrameSplitter::FrameSplitter(CarryPool& pool, std::uint32_t body_bytes_max)
@@ -63,11 +84,10 @@ std::size_t FrameSplitter::fill_carry(ConstBytes bytes) noexcept {
         if (fault_ != SplitFault::none) return used;
         frame_bytes_ = frame_bytes(carry_header_.body_bytes);
     }
-    if (!has_room()) {
-        needs_carry_ = true;
-        return used;
-    }
-    used += append(bytes.subspan(used), frame_bytes_);
+    find_room();
+    std::uint64_t until_bytes = frame_bytes_;
+    if (needs_carry_) until_bytes = is_stashed_ ? pool_->stash_bytes() : carried_bytes_;
+    used += append(bytes.subspan(used), until_bytes);
     if (is_carry_whole()) check_padding(carry_header_, ConstBytes(carry_, carried_bytes_));
     return used;
 }
@@ -79,17 +99,40 @@ std::size_t FrameSplitter::append(ConstBytes bytes, std::size_t until_bytes) noe
     return count;
 }
 
-bool FrameSplitter::has_room() noexcept {
-    if (frame_bytes_ <= own_carry_bytes || holds_pool_buffer()) return true;
-    std::byte* const buffer = pool_->borrow();
-    if (buffer == nullptr) return false;
-    std::copy_n(carry_, carried_bytes_, buffer);
-    carry_ = buffer;
-    return true;
+// Sees to a carry that holds the whole frame; else says needs_carry_, and a stash may take its beginning.
+void FrameSplitter::find_room() noexcept {
+    needs_carry_ = false;
+    if (frame_bytes_ <= own_carry_bytes || holds_pool_buffer()) return;
+    if (!is_stashed_ && frame_bytes_ <= pool_->stash_bytes()) {
+        if (std::byte* const stash = pool_->borrow_stash()) {
+            move_carry(stash);
+            is_stashed_ = true;
+        }
+    }
+    if (is_stashed_ && frame_bytes_ <= pool_->stash_bytes()) return;
+    if (std::byte* const buffer = pool_->borrow()) return move_carry(buffer);
+    needs_carry_ = true;
+    if (is_stashed_) return;
+    if (std::byte* const stash = pool_->borrow_stash()) {
+        move_carry(stash);
+        is_stashed_ = true;
+    }
+}
+
+void FrameSplitter::move_carry(std::byte* to) noexcept {
+    std::copy_n(carry_, carried_bytes_, to);
+    if (is_stashed_) pool_->give_back_stash(carry_);
+    is_stashed_ = false;
+    carry_ = to;
 }
 
 void FrameSplitter::drop_carry() noexcept {
-    if (holds_pool_buffer()) pool_->give_back(carry_);
+    if (is_stashed_) {
+        pool_->give_back_stash(carry_);
+    } else if (holds_pool_buffer()) {
+        pool_->give_back(carry_);
+    }
+    is_stashed_ = false;
     carry_ = own_.data();
     carried_bytes_ = 0;
     frame_bytes_ = 0;

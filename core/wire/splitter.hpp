@@ -1,7 +1,8 @@
 // FrameSplitter: cuts one connection's received bytes into frames.
 //
 // A frame that lies whole in the given bytes is handed out where it lies. One that straddles two receives is put together in a
-// carry buffer: inside the splitter if it is small, else borrowed from a CarryPool until the frame has been taken.
+// carry buffer: inside the splitter if it is small, else borrowed from a CarryPool until the frame has been taken. A pool may have
+// stashes besides: small buffers, many of them, for frames that fit one and for the beginning of larger ones that wait for a buffer.
 //
 // Thread    Splitter and pool belong to one thread.
 // Ownership A frame's bytes are valid until the next call of split() or reset(), and as long as the bytes given to split().
@@ -19,11 +20,16 @@
 
 namespace weir::wire {
 
-// A fixed number of buffers of one capacity, allocated at construction.
+// A fixed number of buffers of one capacity, and of stashes of another, allocated at construction.
 class CarryPool {
   public:
+    struct Stashes {
+        std::size_t count = 0;
+        std::uint32_t bytes = 0;  // of one; more than the splitter's own carry, else it has none
+    };
     // Frames with a body of up to `body_bytes_max` fit in a buffer.
-    CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max);
+    CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max) : CarryPool(buffers_count, body_bytes_max, {}) {}
+    CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max, Stashes stashes);
     CarryPool(const CarryPool&) = delete;
     CarryPool& operator=(const CarryPool&) = delete;
     [[nodiscard]] std::uint32_t body_bytes_max() const { return body_bytes_max_; }
@@ -31,12 +37,20 @@ class CarryPool {
     // nullptr when none is free.
     [[nodiscard]] std::byte* borrow() noexcept;
     void give_back(std::byte* buffer) noexcept;
+    [[nodiscard]] std::uint32_t stash_bytes() const { return stash_bytes_; }
+    [[nodiscard]] std::size_t free_stash_count() const { return free_stashes_.size(); }
+    [[nodiscard]] std::byte* borrow_stash() noexcept;
+    void give_back_stash(std::byte* stash) noexcept;
 
   private:
     std::uint32_t body_bytes_max_;
+    std::uint32_t stash_bytes_;
     std::size_t buffers_count_;
+    std::size_t stashes_count_;
     std::unique_ptr<std::byte[]> memory_;
+    std::unique_ptr<std::byte[]> stash_memory_;
     std::vector<std::byte*> free_;
+    std::vector<std::byte*> free_stashes_;
 };
 
 enum class SplitFault : std::uint8_t {
@@ -110,7 +124,7 @@ class FrameSplitter {
     [[nodiscard]] bool needs_carry() const { return needs_carry_; }
     // Bytes of a frame begun and not yet taken.
     [[nodiscard]] std::size_t carried_bytes() const { return lent_ ? 0 : carried_bytes_; }
-    [[nodiscard]] bool holds_pool_buffer() const { return carry_ != own_.data(); }
+    [[nodiscard]] bool holds_pool_buffer() const { return carry_ != own_.data() && !is_stashed_; }
     // A frame in a pool buffer whose end has not come.
     [[nodiscard]] bool is_half_sent() const { return holds_pool_buffer() && !is_carry_whole(); }
 
@@ -123,7 +137,8 @@ class FrameSplitter {
     // Takes what the carried frame lacks from the front of `bytes`; returns how much.
     [[nodiscard]] std::size_t fill_carry(ConstBytes bytes) noexcept;
     [[nodiscard]] std::size_t append(ConstBytes bytes, std::size_t until_bytes) noexcept;
-    [[nodiscard]] bool has_room() noexcept;
+    void find_room() noexcept;
+    void move_carry(std::byte* to) noexcept;
     void drop_carry() noexcept;
     void check(const FrameHeader& header) noexcept;
     void check_padding(const FrameHeader& header, ConstBytes frame) noexcept;
@@ -137,7 +152,8 @@ class FrameSplitter {
     std::size_t carried_bytes_ = 0;
     std::uint64_t frame_bytes_ = 0;  // of the carried frame, once its header is whole
     alignas(8) std::array<std::byte, own_carry_bytes> own_{};
-    std::byte* carry_;  // own_ or a pool buffer
+    std::byte* carry_;         // own_, a stash or a pool buffer
+    bool is_stashed_ = false;  // carry_ is a stash
 };
 
 }  // namespace weir::wire

@@ -80,6 +80,8 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"listen.hello_ms_max", now.listen.hello_ms_max != next.listen.hello_ms_max},
         {"listen.credit_events", now.listen.credit_events != next.listen.credit_events},
         {"uplink.centrals", now.uplink.centrals != next.uplink.centrals},
+        {"uplink.choice", now.uplink.choice != next.uplink.choice},
+        {"uplink.weights", now.uplink.weights != next.uplink.weights},
         {"uplink.allow_plaintext", now.uplink.allow_plaintext != next.uplink.allow_plaintext},
         {"uplink.reconnect_ms_min", now.uplink.reconnect_ms_min != next.uplink.reconnect_ms_min},
         {"uplink.reconnect_ms_max", now.uplink.reconnect_ms_max != next.uplink.reconnect_ms_max},

@@ -5,7 +5,8 @@
 // After breaker_failures in a row a central is open: not tried while another one is not. When it is due it is half-open: one
 // failure opens it again. If all are open the one that is due first is next, when it is due but no later than pause_ms_max.
 //
-// Thread    One. Given time; pauses and opening times have jitter.
+// Thread    One. Given time. Pauses have full jitter, so that a crowd of edges that lost a central at one instant comes back spread
+//           over the whole pause; opening times vary by half.
 // Law       A session alone proves nothing: only proved() (an ack, an answered ping) closes a breaker and ends a round.
 #pragma once
 
@@ -54,7 +55,7 @@ class EndpointPlan {
         tried_ = 0;
         count_failure(now);
         if (breakers_[endpoint_].is_open) return choose(now);
-        return jitter_.of(options_.pause_ms_min);
+        return jitter_.full(options_.pause_ms_min);
     }
     // Refused for a reason that does not pass by itself: open at once, for the longest pause.
     [[nodiscard]] std::uint64_t turned_away(MonotonicNs now) {
@@ -96,7 +97,7 @@ class EndpointPlan {
         if (pick(now)) {
             const std::uint64_t pause = pause_ms_;
             pause_ms_ = std::min(pause_ms_ * 2, options_.pause_ms_max);
-            return jitter_.of(pause);
+            return jitter_.full(pause);
         }
         const auto first = breakers_.begin();
         const auto due_first =

@@ -85,6 +85,10 @@ class Central {
         runner_->request_drain();
         runner_->join();
     }
+    void hold(std::string_view lane, bool is_held) {
+        EXPECT_TRUE(shared_.holds.set(lane, is_held));
+        runner_->doorbell().ring();
+    }
     [[nodiscard]] IngestShared& shared() { return shared_; }
     [[nodiscard]] const Recovered& recovered() const { return recovered_; }
     [[nodiscard]] std::uint16_t port() const {
@@ -161,12 +165,12 @@ struct LaneScript {
         }
         return seal(header(count), body);
     }
-    Batch dead_letters(std::uint32_t count) {
+    Batch dead_letters(std::uint32_t count, std::uint32_t original_bytes = 5) {
         Batch body;
         for (std::uint32_t i = 0; i < count; ++i) {
-            Batch letter(sizeof(wire::DeadLetterHead) + 5, std::byte{'z'});
+            Batch letter(sizeof(wire::DeadLetterHead) + original_bytes, std::byte{'z'});
             wire::DeadLetterHead head;
-            head.original_bytes = 5;
+            head.original_bytes = original_bytes;
             wire::store(letter, head);
             add_frame(body, wire::FrameKind::dead_letter, letter);
         }
@@ -228,18 +232,35 @@ class ScriptedEdge {
         send_raw(frame);
     }
     void send(const Batch& batch) { send_frame(wire::FrameKind::batch, batch); }
-    void hello(const LaneScript& lane, std::uint64_t epoch = 1) {
+    // As an edge does: waits until credit allows it. False: it never did.
+    bool send_within_credit(const Batch& batch) {
+        used += wire::frame_bytes(static_cast<std::uint32_t>(batch.size()));
+        while (used > credit) {
+            const auto answer = next(wire::FrameKind::credit);
+            if (!answer) return false;
+            const auto said = answer->as<wire::Credit>();
+            if (said.lane == wire::connection_credit) credit = std::max(credit, said.credit_bytes);
+        }
+        send(batch);
+        return true;
+    }
+    void hello(const LaneScript& lane, std::uint64_t epoch = 1) { hello({&lane}, epoch); }
+    void hello(const std::vector<const LaneScript*>& lanes, std::uint64_t epoch = 1) {
         wire::EdgeHello head;
-        head.lanes = 1;
-        head.edge_id = wire::name_field<wire::edge_id_bytes_max>(lane.edge);
-        head.lineage = lane.lineage;
+        head.lanes = static_cast<std::uint16_t>(lanes.size());
+        head.edge_id = wire::name_field<wire::edge_id_bytes_max>(lanes[0]->edge);
+        head.lineage = lanes[0]->lineage;
         head.epoch = epoch;
-        wire::LaneOffer offer;
-        offer.lane = lane.lane;
-        offer.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane.lane_name);
-        Batch body(sizeof head + sizeof offer);
+        Batch body(sizeof head + lanes.size() * sizeof(wire::LaneOffer));
         wire::store(body, head);
-        wire::store(Bytes(body).subspan(sizeof head), offer);
+        std::size_t at = sizeof head;
+        for (const LaneScript* lane : lanes) {
+            wire::LaneOffer offer;
+            offer.lane = lane->lane;
+            offer.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane->lane_name);
+            wire::store(Bytes(body).subspan(at), offer);
+            at += sizeof offer;
+        }
         send_frame(wire::FrameKind::edge_hello, body);
     }
     std::optional<Answer> next() {
@@ -271,11 +292,20 @@ class ScriptedEdge {
             if (answer->as<wire::EdgeAck>().last_sequence >= sequence) return true;
         }
     }
+    // Of this lane; 0xfffe: of the connection.
+    std::optional<std::uint64_t> next_credit(LaneId lane) {
+        for (;;) {
+            const auto answer = next(wire::FrameKind::credit);
+            if (!answer) return std::nullopt;
+            if (const auto said = answer->as<wire::Credit>(); said.lane == lane) return said.credit_bytes;
+        }
+    }
     wire::RefusalReason refusal() {
         const auto answer = next(wire::FrameKind::refusal);
         return answer ? answer->as<wire::Refusal>().reason : wire::RefusalReason{};
     }
     std::uint64_t credit = 0;
+    std::uint64_t used = 0;
     std::uint32_t identity = 0;
 
   private:

@@ -1,4 +1,5 @@
 #include <random>
+#include <thread>
 
 #include "tests/central/central_bench.hpp"
 
@@ -83,7 +84,8 @@ TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
     ScriptedEdge edge(central.port());
     edge.hello(lane);
     ASSERT_EQ(edge.welcomed(), 0U);
-    for (int i = 0; i < 12; ++i) edge.send(lane.events(5, 200U << 10));  // rolls segments, fills groups, cuts frames
+    // Rolls segments, fills groups, cuts frames.
+    for (int i = 0; i < 12; ++i) ASSERT_TRUE(edge.send_within_credit(lane.events(5, 200U << 10)));
     ASSERT_TRUE(edge.await_ack(60));
     EXPECT_EQ(kept().size(), 12U);
 }
@@ -97,11 +99,14 @@ TEST_F(IngestTest, WithoutRoomForTheNextSegmentItSaysSoAndGoesOnWhenThereIs) {
     edge.hello(lane);
     ASSERT_EQ(edge.welcomed(), 0U);
     // Two segments and a bit: the last group waits.
-    for (int i = 0; i < 10; ++i) edge.send(lane.events(5, 200U << 10));
+    std::thread sending([&] {
+        for (int i = 0; i < 10; ++i) EXPECT_TRUE(edge.send_within_credit(lane.events(5, 200U << 10)));
+    });
     for (int looks = 0; looks < 10'000 && central.shared().full_errno.get() == 0; ++looks) ::usleep(1000);
     EXPECT_EQ(central.shared().full_errno.get(), static_cast<std::uint64_t>(EISDIR));
     EXPECT_EQ(central.shared().poison_errno.get(), 0U);
     std::filesystem::remove(in_the_way);
+    sending.join();
     ASSERT_TRUE(edge.await_ack(50));
     EXPECT_EQ(central.shared().full_errno.get(), 0U);
     EXPECT_EQ(kept().size(), 10U);

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -193,6 +194,28 @@ TEST(EdgeConfig, AllMistakesAreListedAtOnceInTheFilesOrder) {
               }));
 }
 
+TEST(EdgeConfig, WeightedCentralsAreInTheEdgesOwnOrderAndTheirMistakesAreNamed) {
+    const std::string head =
+        "data_dir = \"x\"\n[listen]\nproducers = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:2\"\n[uplink]\ncentrals = "
+        "[\"127.0.0.1:1\", \"127.0.0.1:2\", \"127.0.0.1:3\"]\n";
+    std::set<std::string> preferred;
+    for (int index = 0; index < 60; ++index) {
+        const TemporaryFile file("edge_id = \"e" + std::to_string(index) + "\"\n" + head +
+                                 "choice = \"weighted\"\nweights = [3, 1, 0]\n");
+        const auto loaded = edge::load_config(file.path());
+        ASSERT_TRUE(loaded.config) << loaded.errors.front();
+        const auto& centrals = loaded.config->uplink.centrals;
+        preferred.insert(centrals[0]);
+        EXPECT_EQ(centrals[2], "127.0.0.1:3");
+    }
+    EXPECT_EQ(preferred, (std::set<std::string>{"127.0.0.1:1", "127.0.0.1:2"}));
+    EXPECT_EQ(edge_errors("edge_id = \"a\"\n" + head + "weights = [3, -1]\n"),
+              (std::vector<std::string>{"8:11: uplink.weights: must be as many as uplink.centrals, 3",
+                                        "8:15: uplink.weights[1]: must be 0 to 1000000, not -1"}));
+    EXPECT_EQ(edge_errors("edge_id = \"a\"\n" + head + "choice = \"weighted\"\nweights = [0, 0, 0]\n"),
+              (std::vector<std::string>{"9:11: uplink.weights: must not all be 0"}));
+}
+
 TEST(EdgeConfig, WhatIsNeededIsMissedInAnEmptyFile) {
     EXPECT_EQ(edge_errors(""), (std::vector<std::string>{
                                    "1:1: edge_id: is missing",
@@ -351,7 +374,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 117U);
+    EXPECT_EQ(edge::known_config_keys().size(), 119U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -366,6 +389,8 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.listen.credit_events, plain.listen.credit_events);
     EXPECT_EQ(read.uplink.allow_plaintext, plain.uplink.allow_plaintext);
     EXPECT_EQ(read.uplink.reconnect_ms_min, plain.uplink.reconnect_ms_min);
+    EXPECT_EQ(read.uplink.choice, plain.uplink.choice);
+    EXPECT_EQ(read.uplink.weights, plain.uplink.weights);
     EXPECT_EQ(read.uplink.reconnect_ms_max, plain.uplink.reconnect_ms_max);
     EXPECT_EQ(read.uplink.ping_ms, plain.uplink.ping_ms);
     EXPECT_EQ(read.uplink.silent_ms_max, plain.uplink.silent_ms_max);
@@ -441,6 +466,13 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"4:10: journal.groups: must be a whole number, not a decimal number"}},
         {minimal_central + "journal = 7\n", {"3:11: journal: must be a table, not a whole number"}},
         {minimal_central + "[spool]\n", {"3:2: spool: unknown key"}},
+        {minimal_central + "[limits]\ncredit_bytes_total = 104859200\n",
+         {"4:22: limits.credit_bytes_total: must hold the largest batch of each of listen.connections_max: at least "
+          "1073758208 bytes"}},
+        {minimal_central +
+             "[[lanes]]\nname = \"a\"\ncredit_bytes = 4096\n[[lanes]]\nname = \"a\"\n[[lanes]]\nname = \"A\"\n",
+         {"5:16: lanes[0].credit_bytes: must be 0, or hold the largest batch: at least 1048592 bytes",
+          "7:8: lanes[1].name: is listed twice: \"a\"", "9:8: lanes[2].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
         {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
          {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs listen.allow_plaintext = true"}},
     };
@@ -450,7 +482,7 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 32U);
+    EXPECT_EQ(central::known_config_keys().size(), 40U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -464,6 +496,12 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
     EXPECT_EQ(read.listen.silent_ms_max, plain.listen.silent_ms_max);
     EXPECT_EQ(read.listen.credit_bytes, plain.listen.credit_bytes);
+    EXPECT_EQ(read.listen.frame_ms_max, plain.listen.frame_ms_max);
+    EXPECT_EQ(read.limits.credit_bytes_total, plain.limits.credit_bytes_total);
+    EXPECT_EQ(read.limits.carries_max, plain.limits.carries_max);
+    EXPECT_EQ(read.limits.turn_bytes, plain.limits.turn_bytes);
+    EXPECT_EQ(read.limits.hellos_per_second, plain.limits.hellos_per_second);
+    EXPECT_TRUE(read.lanes.empty());
     EXPECT_EQ(read.journal.segment_bytes, plain.journal.segment_bytes);
     EXPECT_EQ(read.journal.group_bytes, plain.journal.group_bytes);
     EXPECT_EQ(read.journal.groups, plain.journal.groups);

@@ -270,6 +270,7 @@ TEST(ControlFrames, OfEdgesAreTheGoldenBytes) {
                                                      LanePosition{dead_letter_lane, Part::backlog, {}, 1}));
     golden::expect_golden("edge-ack", frame_with(FrameKind::edge_ack, EdgeAck{1, Part::live, {}, 42}));
     golden::expect_golden("credit", frame_with(FrameKind::credit, Credit{0xfffe, {}, 8U << 20}));
+    golden::expect_golden("credit-lane", frame_with(FrameKind::credit, Credit{3, {}, 4U << 20}));
     golden::expect_golden("batch-frame", frame_of(FrameKind::batch, samples::two_event_batch()));
 }
 

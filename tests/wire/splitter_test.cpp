@@ -86,7 +86,9 @@ TEST(FrameSplitter, ConnectionsThatShareTooFewBuffersEachGetTheirOwnFrames) {
     constexpr std::size_t connections = 4, buffers = 2;
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         std::mt19937_64 random(seed);
-        CarryPool pool(buffers, body_max);
+        // With every other seed a stash for each: what waits for a buffer begins there.
+        const CarryPool::Stashes stashes{.count = seed % 2 == 0 ? connections : 0, .bytes = 900};
+        CarryPool pool(buffers, body_max, stashes);
         struct Connection {
             explicit Connection(CarryPool& carries) : splitter(carries, body_max) {}
             FrameSplitter splitter;
@@ -129,6 +131,9 @@ TEST(FrameSplitter, ConnectionsThatShareTooFewBuffersEachGetTheirOwnFrames) {
             EXPECT_EQ(one->got, one->wanted.size()) << "seed " << seed;
         }
         EXPECT_GT(waits, 0U) << "seed " << seed;
+        all.clear();
+        EXPECT_EQ(pool.free_count(), buffers);
+        EXPECT_EQ(pool.free_stash_count(), stashes.count);
     }
 }
 

@@ -1,0 +1,57 @@
+#include "bench/event_template.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "core/base/assert.hpp"
+#include "core/wire/event.hpp"
+
+namespace weir::bench {
+namespace {
+
+constexpr std::size_t id_digits = 12;
+constexpr std::uint64_t time_mark = 0x1122334455667788;  // found again in the built event, and patched
+
+}  // namespace
+
+EventTemplate::EventTemplate(std::string_view type, std::string_view source, std::uint32_t run, std::uint32_t payload_bytes) {
+    char id[64];
+    std::snprintf(id, sizeof id, "load-%08x-%012u", run, 0U);
+    std::string payload = "{\"pad\":\"\"}";
+    if (payload_bytes > payload.size()) payload.insert(8, payload_bytes - payload.size(), 'x');
+    wire::EventView event;
+    event.id = id;
+    event.type = type;
+    event.source = source;
+    event.key = "load";
+    event.time = WallNs{time_mark};
+    event.payload = payload;
+    event.content_type = "application/json";
+    wire::EventBuilder builder;
+    const ConstBytes built = builder.build(event);
+    bytes_.assign(built.begin(), built.end());
+    wire::EventView check;
+    WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none);
+    digits_ = reinterpret_cast<char*>(bytes_.data()) +
+              (check.id.data() - reinterpret_cast<const char*>(bytes_.data())) + (check.id.size() - id_digits);
+    std::array<std::byte, sizeof time_mark> mark{};
+    std::memcpy(mark.data(), &time_mark, sizeof time_mark);
+    const auto found = std::search(bytes_.begin(), bytes_.end(), mark.begin(), mark.end());
+    WEIR_ASSERT(found != bytes_.end());
+    time_ = &*found;
+    static_cast<void>(stamp(123456789012, WallNs{42}));
+    WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none && check.id.ends_with("123456789012") &&
+                check.time == WallNs{42});
+}
+
+ConstBytes EventTemplate::stamp(std::uint64_t index, WallNs time) {
+    for (std::size_t digit = id_digits; digit > 0; --digit, index /= 10)
+        digits_[digit - 1] = static_cast<char>('0' + index % 10);
+    std::memcpy(time_, &time.value, sizeof time.value);
+    return bytes_;
+}
+
+}  // namespace weir::bench

@@ -1,0 +1,38 @@
+// HelloPace: how many hellos are admitted: `per_second`, and a tenth of a second's worth at once.
+//
+// Thread    One. Given time.
+// Source    A token bucket, in nanoseconds of admission time that have not been used.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/base/types.hpp"
+
+namespace weir::central {
+
+class HelloPace {
+  public:
+    static constexpr std::uint64_t at_once_min = 16;
+
+    explicit HelloPace(std::uint32_t per_second)
+        : cost_ns_(ns_per_second / per_second),
+          saved_ns_max_(std::max<std::uint64_t>(ns_per_second / 10, at_once_min * cost_ns_)),
+          saved_ns_(saved_ns_max_) {}
+    // False: too many have come just now.
+    [[nodiscard]] bool admit(MonotonicNs now) {
+        saved_ns_ = std::min(saved_ns_max_, saved_ns_ + now.since(looked_at_));
+        looked_at_ = now;
+        if (saved_ns_ < cost_ns_) return false;
+        saved_ns_ -= cost_ns_;
+        return true;
+    }
+
+  private:
+    std::uint64_t cost_ns_;
+    std::uint64_t saved_ns_max_;
+    std::uint64_t saved_ns_;
+    MonotonicNs looked_at_{};
+};
+
+}  // namespace weir::central
