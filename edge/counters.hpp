@@ -17,7 +17,12 @@ namespace weir::edge {
 inline constexpr std::size_t lanes_max = wire::hello_lanes_max;
 inline constexpr std::size_t centrals_max = 16;  // that one edge may be told of
 
+struct ShedCounters {
+    Counter unsequenced, sequences;             // of the lineage: shed before they got a sequence, and afterwards (by the spool)
+    Counter lane_full, random, critical;        // of `unsequenced` since the start, by reason
+};
 struct alignas(64) IntakeCounters {  // writer: intake runner
+    std::array<ShedCounters, lanes_max> shed;  // index: stream
     Counter offered, accepted, duplicates, rejected;
     Counter reloads, config_digest;  // configurations taken since the start; that of the present one
     Counter residue;                 // offered that was not judged, as intake itself sees it between two duty cycles

@@ -105,6 +105,8 @@ std::string_view text(AckStatus status) noexcept {
             return "dead_lettered";
         case AckStatus::rejected:
             return "rejected";
+        case AckStatus::shed:
+            return "shed";
     }
     return unknown;
 }
@@ -199,6 +201,14 @@ std::string_view text(Reason reason) noexcept {
             return "protocol";
         case Reason::replay_holes:
             return "replay_holes";
+        case Reason::lane_full:
+            return "lane_full";
+        case Reason::shed_random:
+            return "shed_random";
+        case Reason::shed_critical:
+            return "shed_critical";
+        case Reason::shed_oldest:
+            return "shed_oldest";
     }
     return unknown;
 }
