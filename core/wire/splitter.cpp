@@ -88,6 +88,17 @@ bool FrameSplitter::has_room() noexcept {
     return true;
 }
 
+std::size_t FrameSplitter::put_back(ConstBytes bytes, const std::byte* frame) noexcept {
+    if (lent_ && frame == carry_) {
+        lent_ = false;
+        return filled_bytes_;
+    }
+    // What is carried now was cut from the end of the same bytes: it comes again with them.
+    if (!lent_) drop_carry();
+    WEIR_ASSERT(frame >= bytes.data() && frame <= bytes.data() + bytes.size());
+    return static_cast<std::size_t>(frame - bytes.data());
+}
+
 void FrameSplitter::drop_carry() noexcept {
     if (holds_pool_buffer()) pool_->give_back(carry_);
     carry_ = own_.data();

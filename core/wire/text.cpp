@@ -59,6 +59,16 @@ std::string_view text(BatchKind kind) noexcept {
     return unknown;
 }
 
+std::string_view text(Part part) noexcept {
+    switch (part) {
+        case Part::live:
+            return "live";
+        case Part::backlog:
+            return "backlog";
+    }
+    return unknown;
+}
+
 std::string_view text(BatchFault fault) noexcept {
     switch (fault) {
         case BatchFault::none:

@@ -22,6 +22,7 @@ namespace weir::edge {
 
 inline constexpr std::uint32_t runs_max = 65'536;
 inline constexpr std::uint32_t barriers_max = 256;
+inline constexpr std::uint32_t runs_per_stream_max = runs_max / 4;
 
 enum class Wait : std::uint8_t { spooled = 0, delivered = 1 };
 
@@ -46,6 +47,10 @@ class AckBook {
         appended_[lane] = sequence;
         ++stamp_;
     }
+    // The sequences first .. last were shed: whoever waits for central to have them is told so.
+    void shed(std::uint8_t stream, Sequence first, Sequence last) noexcept;
+    // False: so many runs wait for this stream that what else is for it has to wait, so that others find some.
+    [[nodiscard]] bool has_room(std::uint8_t stream) const { return waiting_[stream] < runs_per_stream_max; }
     void reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now) noexcept;
 
     [[nodiscard]] std::uint32_t free_runs() const { return free_count_; }
@@ -106,7 +111,7 @@ class AckBook {
     void push(List& list, std::uint32_t run) noexcept;
     [[nodiscard]] std::uint32_t pop(List& list) noexcept;
     void release(std::uint32_t run) noexcept;
-    void sweep(List& list) noexcept;
+    void sweep(List& list, std::uint32_t& freed) noexcept;
     [[nodiscard]] bool is_open(const Level& at, const std::array<Sequence, lanes_max>& until) const noexcept;
     void open_barriers(Level& at) noexcept;
 
@@ -118,6 +123,7 @@ class AckBook {
     std::vector<Owner> owners_;
     std::array<Level, 2> levels_;
     std::array<Sequence, lanes_max> appended_{};
+    std::array<std::uint32_t, lanes_max> waiting_{};  // runs in the streams' lists, of both levels
     std::uint64_t stamp_ = 0;
     bool forgotten_ = false;
 };

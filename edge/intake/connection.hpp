@@ -15,6 +15,7 @@
 namespace weir::edge {
 
 inline constexpr std::uint32_t no_index = UINT32_MAX;
+inline constexpr std::uint32_t held_slots_max = 4;  // then a connection is paused
 inline constexpr std::size_t send_buffer_bytes = 9 * 1024;
 // An ack frame, and every other frame that may wait beside it.
 static_assert(send_buffer_bytes >=
@@ -58,6 +59,15 @@ struct Connection {
     bool has_stopped = false;  // a whole frame was put back
     bool in_vector = false;
     bool wants_close = false;
+    bool wants_end = false;  // its last bytes lie in the vector: closed with it, unless some are put back
+
+    // Of the last look that put events into the vector: the slot and the place in it, so that they can be put back.
+    std::uint32_t look_slot = no_index;
+    std::uint32_t look_offset = 0;
+    const std::byte* held_back_frame = nullptr;  // of the event that found its lane full
+    bool is_held_back = false;                   // within one vector: there was one, and all behind it is put back too
+    bool is_waiting = false;                     // for room in held_back_by; nothing of it is read
+    std::uint8_t held_back_by = 0;               // lane
 
     bool sending = false;
     bool wants_welcome = false;

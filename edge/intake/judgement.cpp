@@ -22,20 +22,13 @@ Expressions compiled(const EdgeConfig& config) {
 }  // namespace
 
 // One look at each event answers for rules and routes: its payload is read once.
-void Judgement::validate(std::span<EventRef> events, WallNs wall) noexcept {
+void Judgement::judge(std::span<EventRef> events, WallNs wall) noexcept {
     rules::Judge* judge = judge_ ? &*judge_ : nullptr;
     for (EventRef& event : events) {
         if (event.verdict != Verdict::admitted) continue;
         if (judge != nullptr) judge->begin({event.view});
         validate_.judge_one(event, wall, judge);
-        if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge);
-    }
-}
-
-void Judgement::route(std::span<EventRef> events) noexcept {
-    if (expressions_.has_routes()) return;
-    for (EventRef& event : events) {
-        if (event.verdict == Verdict::admitted) route_.judge_one(event, nullptr);
+        if (event.verdict == Verdict::admitted) route_.judge_one(event, judge);
     }
 }
 
@@ -56,6 +49,7 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
         batch_limits_.push_back({.batch_bytes = std::min(limits.batch_bytes, batch_body_capacity),
                                  .batch_events = std::min(limits.batch_events, wire::batch_events_max),
                                  .linger_ns = limits.linger_us * ns_per_us});
+        shed_rules_.push_back({.is_best_effort = limits.lane_class == LaneClass::best_effort, .policy = limits.shed});
     }
 }
 
@@ -75,6 +69,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"listen.connections_max", now.listen.connections_max != next.listen.connections_max},
         {"listen.hello_ms_max", now.listen.hello_ms_max != next.listen.hello_ms_max},
         {"listen.credit_events", now.listen.credit_events != next.listen.credit_events},
+        {"listen.waiting_bytes_max", now.listen.waiting_bytes_max != next.listen.waiting_bytes_max},
         {"uplink.centrals", now.uplink.centrals != next.uplink.centrals},
         {"uplink.allow_plaintext", now.uplink.allow_plaintext != next.uplink.allow_plaintext},
         {"uplink.reconnect_ms_min", now.uplink.reconnect_ms_min != next.uplink.reconnect_ms_min},
