@@ -100,12 +100,36 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
     };
 }
 
+// Of a lane that both have: what the spool's runner was told at its start and cannot be told anew. A lane's batch limits, and which of
+// what arrives it sheds, are intake's alone.
+Differences compare(const LaneConfig& now, const LaneConfig& next) {
+    const bool is_spools = now.shed == ShedPolicy::oldest || next.shed == ShedPolicy::oldest;
+    return {
+        {"class", now.lane_class != next.lane_class},
+        {"shed", now.shed != next.shed && is_spools},
+        {"drain", now.drain != next.drain},
+        {"priority", now.priority != next.priority},
+        {"weight", now.weight != next.weight},
+        {"backlog_weight", now.backlog_weight != next.backlog_weight},
+        {"bytes_max", now.bytes_max != next.bytes_max},
+        {"keep_undelivered_s", now.keep_undelivered_s != next.keep_undelivered_s},
+    };
+}
+
 }  // namespace
 
 std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const EdgeConfig& next) {
     std::vector<std::string> keys;
     for (auto& [key, differs] : compare(now, next)) {
         if (differs) keys.push_back(key);
+    }
+    for (const LaneConfig& lane : now.lanes) {
+        const auto same = std::find_if(next.lanes.begin(), next.lanes.end(),
+                                       [&](const LaneConfig& one) { return one.name == lane.name; });
+        if (same == next.lanes.end()) continue;
+        for (auto& [key, differs] : compare(lane, *same)) {
+            if (differs) keys.push_back("lanes[" + lane.name + "]." + key);
+        }
     }
     if (lane_names(now) != lane_names(next)) keys.emplace_back("lanes (one was added or removed)");
     return keys;

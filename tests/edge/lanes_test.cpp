@@ -332,8 +332,8 @@ TEST(Lanes, ADurableOneNeverSheds) {
     Shedding shedding(streams, 1);
     for (const ShedPolicy policy : {ShedPolicy::oldest, ShedPolicy::newest, ShedPolicy::random}) {
         shedding.configure({ShedRule{.is_best_effort = false, .policy = policy}});
-        for (const std::uint8_t fill : {0, 51, 99, 100}) {
-            shedding.filled(0, fill);
+        for (const int fill : {0, 51, 99, 100}) {
+            shedding.filled(0, static_cast<std::uint8_t>(fill));
             for (const bool is_critical : {false, true}) {
                 shedding.shed_best_effort(is_critical);
                 for (int n = 0; n < 100; ++n) ASSERT_FALSE(shedding.judge(0).has_value());
@@ -353,7 +353,8 @@ TEST(Lanes, RandomShedsEverMoreOfWhatComesAndTheSameForTheSameSeed) {
         for (int n = 0; n < 10'000; ++n) {
             const auto reason = shedding.judge(0);
             shed.push_back(reason.has_value());
-            if (reason) EXPECT_EQ(*reason, fill == 100 ? Reason::lane_full : Reason::shed_random);
+            const Reason expected = fill == 100 ? Reason::lane_full : Reason::shed_random;
+            EXPECT_EQ(reason.value_or(expected), expected);
         }
         return shed;
     };
@@ -387,7 +388,8 @@ TEST(Shed, AFullBestEffortLaneTellsTheProducerAndCountsItInTheLedgerOfItsStream)
         ASSERT_TRUE(producer.wait_acked(52));
         EXPECT_EQ(counts_of(producer)[AckStatus::shed], 50U);
         for (const wire::AckRange& range : producer.ranges) {
-            if (range.status == AckStatus::shed) EXPECT_EQ(range.reason, static_cast<std::uint8_t>(Reason::lane_full));
+            const auto expected = range.status == AckStatus::shed ? Reason::lane_full : Reason::none;
+            EXPECT_EQ(range.reason, static_cast<std::uint8_t>(expected));
         }
         // Its number is taken: it is a duplicate, and no gap.
         producer.send_event("7", 7, "{}", "slow");
@@ -464,7 +466,7 @@ TEST(Shed, WhoWaitsForCentralIsToldWhatTheSpoolGaveUp) {
     for (std::uint64_t n = 1; n <= 10; ++n) {
         producer.send_event(std::to_string(n), n, "{}", "slow");
         ASSERT_TRUE(bench.step_until([&] { return bench.counters.accepted.get() == n; }));
-        if (n % 2 == 0) ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled == n; }));
+        ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled >= n / 2 * 2; }));
     }
     // 1 and 2 are on their way to central; 3 to 6 were not sent.
     bench.say({.kind = ToIntake::Kind::shed, .stream = slow_lane, .last_sequence = 6, .shed_events = 4});
