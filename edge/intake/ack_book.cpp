@@ -75,7 +75,7 @@ void AckBook::wait_for(Wait wait, std::uint8_t lane, Sequence sequence, Sequence
     List& list = level(wait).waiting[lane];
     if (!extend(list, item, batch)) {
         push(list, new_run(item));
-        ++waiting_[lane];
+        if (wait == Wait::delivered) ++for_central_[lane];
     }
     runs_[list.tail].last_sequence = sequence;
     runs_[list.tail].batch = batch;
@@ -141,7 +141,7 @@ void AckBook::reached(Wait wait, std::uint8_t lane, Sequence sequence, Monotonic
     List& list = at.waiting[lane];
     while (list.head != none && runs_[list.head].last_sequence <= sequence) {
         const std::uint32_t run = pop(list);
-        --waiting_[lane];
+        if (wait == Wait::delivered) --for_central_[lane];
         if (wait == Wait::spooled) spooled_ack_ns_.record(now.since(runs_[run].received_at), runs_[run].count);
         release(run);
     }
@@ -161,7 +161,7 @@ void AckBook::shed(std::uint8_t stream, Sequence first, Sequence last) noexcept 
         }
         run.status = wire::AckStatus::shed;
         run.reason = wire::Reason::shed_oldest;
-        --waiting_[stream];
+        --for_central_[stream];
         release(index);
     }
     list = kept;
@@ -208,7 +208,7 @@ void AckBook::sweep() noexcept {
         for (std::size_t lane = 0; lane < lanes_; ++lane) {
             std::uint32_t freed = 0;
             sweep(at.waiting[lane], freed);
-            waiting_[lane] -= freed;
+            if (&at == &level(Wait::delivered)) for_central_[lane] -= freed;
         }
         for (std::uint32_t i = 0, freed = 0; i < at.barrier_count; ++i) {
             sweep(at.barriers[(at.barrier_head + i) % barriers_max].runs, freed);

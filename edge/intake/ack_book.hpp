@@ -22,7 +22,7 @@ namespace weir::edge {
 
 inline constexpr std::uint32_t runs_max = 65'536;
 inline constexpr std::uint32_t barriers_max = 256;
-inline constexpr std::uint32_t runs_per_stream_max = runs_max / 4;
+inline constexpr std::uint32_t runs_for_central_max = runs_max / 4;
 
 enum class Wait : std::uint8_t { spooled = 0, delivered = 1 };
 
@@ -49,8 +49,10 @@ class AckBook {
     }
     // The sequences first .. last were shed: whoever waits for central to have them is told so.
     void shed(std::uint8_t stream, Sequence first, Sequence last) noexcept;
-    // False: so many runs wait for this stream that what else is for it has to wait, so that others find some.
-    [[nodiscard]] bool has_room(std::uint8_t stream) const { return waiting_[stream] < runs_per_stream_max; }
+    // False: so many runs of this stream wait for central that who else would has to wait, so that those of others find some.
+    [[nodiscard]] bool may_wait_for_central(std::uint8_t stream) const {
+        return for_central_[stream] < runs_for_central_max;
+    }
     void reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now) noexcept;
 
     [[nodiscard]] std::uint32_t free_runs() const { return free_count_; }
@@ -123,7 +125,7 @@ class AckBook {
     std::vector<Owner> owners_;
     std::array<Level, 2> levels_;
     std::array<Sequence, lanes_max> appended_{};
-    std::array<std::uint32_t, lanes_max> waiting_{};  // runs in the streams' lists, of both levels
+    std::array<std::uint32_t, lanes_max> for_central_{};  // runs in the streams' lists
     std::uint64_t stamp_ = 0;
     bool forgotten_ = false;
 };

@@ -34,6 +34,11 @@ enum class Session : std::uint8_t {
     closed,
 };
 
+struct RoomAsked {
+    std::uint8_t lane = 0;
+    bool for_central = false;  // and a run that waits for central
+};
+
 struct Connection {
     explicit Connection(wire::CarryPool& pool) : splitter(pool) {}
 
@@ -67,7 +72,7 @@ struct Connection {
     const std::byte* held_back_frame = nullptr;  // of the event that found its lane full
     bool is_held_back = false;                   // within one vector: there was one, and all behind it is put back too
     bool is_waiting = false;                     // for room in held_back_by; nothing of it is read
-    std::uint8_t held_back_by = 0;               // lane
+    RoomAsked held_back_by;
 
     bool sending = false;
     bool wants_welcome = false;

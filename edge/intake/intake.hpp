@@ -70,7 +70,7 @@ class Intake final : public Stage {
     };
     struct Waiting {
         std::uint32_t connection = no_index;
-        std::uint8_t lane = 0;
+        RoomAsked asked;
     };
     enum class Gathered : std::uint8_t { nothing, something };
 
@@ -103,7 +103,8 @@ class Intake final : public Stage {
     // waiting.cpp: connections whose lane has no room
     void hold_back_if_full(EventRef& event, std::uint32_t seconds);
     [[nodiscard]] bool is_known(const EventRef& event, std::uint32_t seconds) const;
-    [[nodiscard]] bool has_room(std::uint8_t lane) const;
+    [[nodiscard]] bool has_runs_for(std::uint8_t lane);
+    [[nodiscard]] bool has_room(const RoomAsked& asked);
     void put_back(const EventRef& event);
     void park(std::uint32_t index);
     [[nodiscard]] bool park_whole(Connection& connection);

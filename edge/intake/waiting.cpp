@@ -17,10 +17,13 @@ constexpr std::size_t wakes_per_cycle_max = 8;
 
 }  // namespace
 
-// Whether an event that is judged now could be placed; on a lane that sheds it there is always room.
-bool Intake::has_room(std::uint8_t lane) const {
-    if (shedding_.sheds_all(lane)) return true;
-    return !shedding_.is_full(lane) && book_.has_room(batcher_.opens_in(lane));
+// Runs of those that are gone count as long as nobody looks.
+bool Intake::has_runs_for(std::uint8_t lane) {
+    const StreamIndex stream = batcher_.opens_in(lane);
+    if (book_.may_wait_for_central(stream)) return true;
+    if (!book_.has_forgotten()) return false;
+    book_.sweep();
+    return book_.may_wait_for_central(stream);
 }
 
 // What it would be told without being placed: it needs no room.
@@ -41,12 +44,13 @@ void Intake::hold_back_if_full(EventRef& event, std::uint32_t seconds) {
     if (event.verdict != Verdict::admitted && !is_letter) return;
     const std::uint8_t lane = is_letter ? batcher_.dead_lane() : event.lane;
     if (shedding_.sheds_all(lane)) return;
-    if (has_room(lane) && batcher_.reserve(lane)) return;
+    const bool for_central = connection.level == wire::AckLevel::delivered && !is_letter;
+    if (!shedding_.is_full(lane) && (!for_central || has_runs_for(lane)) && batcher_.reserve(lane)) return;
     if (is_known(event, seconds)) return;
     event.verdict = Verdict::waiting;
     connection.is_held_back = true;
     connection.held_back_frame = event.frame;
-    connection.held_back_by = lane;
+    connection.held_back_by = {lane, for_central};
     counters_.stalls.add(1);
 }
 
@@ -145,13 +149,18 @@ void Intake::copy_parked(ConstBytes bytes, Connection& connection) {
     }
 }
 
+bool Intake::has_room(const RoomAsked& asked) {
+    if (shedding_.sheds_all(asked.lane)) return true;
+    if (shedding_.is_full(asked.lane) || !batcher_.has_room(asked.lane)) return false;
+    return !asked.for_central || has_runs_for(asked.lane);
+}
+
 // The longest waiting first, as far as their lanes have room.
 std::size_t Intake::wake_waiting() {
     std::size_t woken = 0;
     std::size_t kept = 0;
     for (const Waiting one : waiting_) {
-        const bool goes_on = woken < wakes_per_cycle_max && !poisoned_ && has_room(one.lane) &&
-                             (shedding_.sheds_all(one.lane) || batcher_.has_room(one.lane));
+        const bool goes_on = woken < wakes_per_cycle_max && !poisoned_ && has_room(one.asked);
         if (!goes_on) {
             waiting_[kept++] = one;
             continue;

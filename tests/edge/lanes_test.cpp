@@ -274,6 +274,52 @@ TEST(Lanes, OneWhoseBatchesNeverComeBackLeavesBuffersToTheOthers) {
     EXPECT_EQ(numbers_of(bench, slow_lane), up_to(40));
 }
 
+TEST(Lanes, ThoseWhoWaitForCentralUseUpTheRunsOfTheirOwnLaneAndOfNoOther) {
+    IntakeDirectory directory;
+    IntakeBench bench(two_lanes(directory.path));
+    bench.keeps_batches = false;
+    wire::EventBuilder builder;
+    // A dead letter between any two: none shares a run with the one before it.
+    const auto send_all = [&](TestProducer& producer, std::string_view source) {
+        std::vector<std::byte> own;
+        for (std::uint64_t n = 0; n < 8192; ++n) {
+            const std::string id = std::to_string(n);
+            wire::EventView event;
+            event.id = id;
+            event.type = "slow";
+            event.source = source;
+            TestProducer::append_frame(own, wire::FrameKind::event, std::array<std::byte, 24>{}, 0);
+            TestProducer::append_frame(own, wire::FrameKind::event, builder.build(event), 0);
+        }
+        producer.send_bytes(own);
+        ASSERT_TRUE(producer.wait_acked(8192));  // the dead letters
+    };
+    TestProducer first(bench), second(bench), third(bench), spooled(bench);
+    first.hello(AckLevel::delivered);
+    second.hello(AckLevel::delivered);
+    third.hello(AckLevel::delivered);
+    spooled.hello(AckLevel::spooled);
+    send_all(first, "first");
+    send_all(second, "second");
+    ASSERT_TRUE(bench.step_until([&] { return bench.counters.accepted.get() == 4 * 8192; }));
+    third.send_event("t", 0, "{}", "slow");
+    ASSERT_TRUE(bench.step_until([&] { return bench.counters.waiting.get() == 1; }));
+    spooled.send_event("s", 0, "{}", "slow");
+    ASSERT_TRUE(spooled.wait_acked(1));
+    TestProducer other(bench);
+    other.hello(AckLevel::delivered);
+    other.send_event("o");
+    ASSERT_TRUE(bench.step_until([&] { return bench.counters.accepted.get() == 4 * 8192 + 2; }));
+    bench.deliver(open_lane, 1);
+    ASSERT_TRUE(other.wait_acked(1));
+    EXPECT_EQ(bench.counters.waiting.get(), 1U);
+    bench.deliver(slow_lane, 2 * 8192 + 1);
+    ASSERT_TRUE(first.wait_acked(2 * 8192));
+    ASSERT_TRUE(bench.step_until([&] { return bench.counters.waiting.get() == 0; }));
+    bench.deliver(slow_lane, 2 * 8192 + 2);
+    ASSERT_TRUE(third.wait_acked(1));
+}
+
 TEST(Lanes, BatchesOpenInThePartThatTheSpoolNamedLast) {
     IntakeDirectory directory;
     EdgeConfig config = two_lanes(directory.path);
