@@ -137,7 +137,7 @@ std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const E
 
 std::vector<std::string> fixed_config_keys() {
     std::vector<std::string> keys;
-    for (auto& [key, differs] : compare({}, {})) keys.push_back(key);
+    for (auto& [key, differs] : compare(EdgeConfig{}, EdgeConfig{})) keys.push_back(key);
     return keys;
 }
 
