@@ -57,6 +57,17 @@ std::map<AckStatus, std::uint64_t> counts_of(const TestProducer& producer) {
     return counts;
 }
 
+void expect_each_ordinal_once(const TestProducer& producer, std::uint64_t events) {
+    std::vector<std::uint64_t> acks(events + 1, 0);
+    for (const wire::AckRange& range : producer.ranges) {
+        for (std::uint64_t ordinal = range.first_ordinal; ordinal < range.first_ordinal + range.count; ++ordinal) {
+            ASSERT_LE(ordinal, events);
+            ++acks[ordinal];
+        }
+    }
+    for (std::uint64_t ordinal = 1; ordinal <= events; ++ordinal) ASSERT_EQ(acks[ordinal], 1U) << ordinal;
+}
+
 TEST(Lanes, AFullOneStopsOnlyWhoSendsToIt) {
     IntakeDirectory directory;
     IntakeBench bench(two_lanes(directory.path));
@@ -77,6 +88,7 @@ TEST(Lanes, AFullOneStopsOnlyWhoSendsToIt) {
     bench.fill(slow_lane, 99);
     ASSERT_TRUE(stuck.wait_acked(300));
     EXPECT_EQ(numbers_of(bench, slow_lane), up_to(300));
+    expect_each_ordinal_once(stuck, 300);
     EXPECT_EQ(bench.counters.duplicates.get(), 0U);
     EXPECT_EQ(bench.counters.waiting.get(), 0U);
     EXPECT_EQ(bench.counters.parked_bytes.get(), 0U);
@@ -233,6 +245,7 @@ TEST(Lanes, KeepTheOrderAndLoseNothingWhateverFillsWhen) {
         for (auto& producer : producers) {
             ASSERT_TRUE(producer->wait_acked(events));
             EXPECT_FALSE(producer->refusal.has_value());
+            expect_each_ordinal_once(*producer, events);
         }
         EXPECT_GT(bench.counters.stalls.get(), 5U);
         EXPECT_EQ(bench.counters.accepted.get(), count * events);
@@ -409,6 +422,7 @@ TEST(Lanes, RandomShedsEverMoreOfWhatComesAndTheSameForTheSameSeed) {
         return std::count(shed.begin(), shed.end(), true) / 100;  // percent
     };
     EXPECT_EQ(share_of(0), 0);
+    EXPECT_EQ(share_of(40), 0);
     EXPECT_EQ(share_of(random_shed_above_fill), 0);
     EXPECT_NEAR(static_cast<double>(share_of(60)), 20, 2);
     EXPECT_NEAR(static_cast<double>(share_of(75)), 50, 2);
