@@ -156,7 +156,8 @@ Status EdgeDaemon::Parts::start() {
     if (!found) return found.error();
     recovered.emplace(std::move(found.value()));
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
-    for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name, lane.state.part});
+    for (const SpoolLane& lane : recovered->spool.lanes)
+        lanes.push_back({lane.state.id, lane.state.name, lane.state.part});
     if (auto status = start_spool(); !status) return status;
     if (auto status = start_intake(); !status) return status;
     scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
