@@ -117,7 +117,9 @@ TEST(Intake, AllocatesNothingWhileALaneIsStuckAndAnotherSheds) {
             ++sent;
         }
         free.send_event(id + "f", 0, "{}", n % 2 == 0 ? "lossy" : "other");
-        if (n % 200 == 199) bench.fill(1, n % 400 == 199 ? 20 : 100);
+        if (n % 50 == 49) bench.fill(1, n % 100 == 49 ? 20 : 100);
+        stuck.look();
+        free.look();
     }
     ASSERT_TRUE(free.wait_acked(2001));
     bench.fill(1, 0);
