@@ -17,7 +17,8 @@ constexpr std::uint64_t time_mark = 0x1122334455667788;  // found again in the b
 
 }  // namespace
 
-EventTemplate::EventTemplate(std::string_view type, std::string_view source, std::uint32_t run, std::uint32_t payload_bytes) {
+EventTemplate::EventTemplate(std::string_view type, std::string_view source, std::uint32_t run,
+                             std::uint32_t payload_bytes) {
     char id[64];
     std::snprintf(id, sizeof id, "load-%08x-%012u", run, 0U);
     std::string payload = "{\"pad\":\"\"}";

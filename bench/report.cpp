@@ -24,21 +24,26 @@ void print_report(const Report& report, const Histogram& latency, bool as_json) 
     const double rate = report.seconds > 0 ? static_cast<double>(totals.acked) / report.seconds : 0;
     if (as_json) {
         std::printf(
-            "{\"offered\":%llu,\"accepted\":%llu,\"duplicates\":%llu,\"rejected\":%llu,\"acked\":%llu,\"reconnects\":%"
+            "{\"offered\":%llu,\"accepted\":%llu,\"duplicates\":%llu,\"rejected\":%llu,\"shed\":%llu,\"acked\":%llu,"
+            "\"reconnects\":%"
             "llu,"
             "\"seconds\":%.6f,\"events_per_second\":%.1f,\"latency_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
             "\"p999\":%.1f,\"max\":%.1f}}\n",
             static_cast<unsigned long long>(offered), static_cast<unsigned long long>(totals.accepted),
             static_cast<unsigned long long>(totals.duplicates), static_cast<unsigned long long>(rejected),
-            static_cast<unsigned long long>(totals.acked), static_cast<unsigned long long>(totals.reconnects),
-            report.seconds, rate, in_us(latency.percentile(0.5)), in_us(latency.percentile(0.9)),
-            in_us(latency.percentile(0.99)), in_us(latency.percentile(0.999)), in_us(latency.max()));
+            static_cast<unsigned long long>(totals.shed), static_cast<unsigned long long>(totals.acked),
+            static_cast<unsigned long long>(totals.reconnects), report.seconds, rate, in_us(latency.percentile(0.5)),
+            in_us(latency.percentile(0.9)), in_us(latency.percentile(0.99)), in_us(latency.percentile(0.999)),
+            in_us(latency.max()));
         return;
     }
     std::printf("offered    %12llu\naccepted   %12llu\nduplicates %12llu\nrejected   %12llu\nacked      %12llu\n",
                 static_cast<unsigned long long>(offered), static_cast<unsigned long long>(totals.accepted),
                 static_cast<unsigned long long>(totals.duplicates), static_cast<unsigned long long>(rejected),
                 static_cast<unsigned long long>(totals.acked));
+    if (totals.shed > 0) std::printf("shed       %12llu\n", static_cast<unsigned long long>(totals.shed));
+    for (const auto& [reason, count] : totals.shed_reasons)
+        std::printf("  shed for %s: %llu\n", reason.c_str(), static_cast<unsigned long long>(count));
     for (const auto& [reason, count] : totals.reasons)
         std::printf("  rejected for %s: %llu\n", reason.c_str(), static_cast<unsigned long long>(count));
     std::printf("%.3f s, %.0f events/s; reconnects %llu\n", report.seconds, rate,

@@ -31,6 +31,7 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
             ledger.delivered += lane.delivered.get();
             ledger.gap += lane.gap.get();
         }
+        ledger.shed += intake.shed[index].unsequenced.get() + intake.shed[index].sequences.get();
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         const std::uint64_t spooled = counters.spool.lanes[index].spooled.get();
@@ -68,6 +69,8 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         const std::uint64_t delivered = lane.delivered.get();
         const std::uint64_t gap = lane.gap.get();
         const std::uint64_t spooled = lane.spooled.get();
+        const std::uint64_t shed_sequences = counters.intake.shed[index].sequences.get();
+        const std::uint64_t gone = delivered + gap + shed_sequences;
         if (index > 0) out += ",";
         out += "{\"lane\":";
         json_quote(lanes[index].name, out);
@@ -75,7 +78,8 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         append_field(out, "spooled", spooled);
         append_field(out, "delivered", delivered);
         append_field(out, "gap", gap);
-        append_field(out, "held", spooled > delivered + gap ? spooled - delivered - gap : 0);
+        append_field(out, "shed", counters.intake.shed[index].unsequenced.get() + shed_sequences);
+        append_field(out, "held", spooled > gone ? spooled - gone : 0);
         out += "}";
     }
     out += "]}\n";
@@ -112,7 +116,33 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
           counters.spool.journal_bytes_needed.get());
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_lane_accepted_total", "Events given a sequence on a lane, of the lineage",
-                     {{"lane", lanes[index].name}}, counters.intake.lane_accepted[index].get());
+                     {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
+                     counters.intake.lane_accepted[index].get());
+    }
+}
+
+// What lanes give up and how full they are.
+void append_lanes(control::MetricsText& text, const IntakeCounters& intake, const std::vector<LaneName>& lanes) {
+    for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].id == dead_letter_lane) continue;
+        const ShedCounters& shed = intake.shed[index];
+        const auto part = wire::text(lanes[index].part);
+        const auto one = [&](wire::Reason reason, std::uint64_t count) {
+            if (count == 0) return;
+            text.counter("weir_edge_shed_total",
+                         "Events given up by their lane's policy, by reason; shed_oldest: of the lineage",
+                         {{"lane", lanes[index].name}, {"part", part}, {"reason", wire::text(reason)}}, count);
+        };
+        one(wire::Reason::lane_full, shed.lane_full.get());
+        one(wire::Reason::shed_random, shed.random.get());
+        one(wire::Reason::shed_critical, shed.critical.get());
+        one(wire::Reason::shed_oldest, shed.sequences.get());
+    }
+    for (std::size_t index = 0; index < lanes.size(); ++index) {
+        text.gauge("weir_edge_lane_fill_percent",
+                   "What the lane holds of what it may; at 100 its producers wait, or it sheds",
+                   {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
+                   static_cast<double>(intake.fill[index].get()));
     }
 }
 
@@ -135,7 +165,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_received_bytes_total", "Bytes from producers", intake.received_bytes);
     total("weir_edge_batches_total", "Batches closed", intake.batches);
     total("weir_edge_connections_total", "Producer connections since the start", intake.connections_total);
-    total("weir_edge_stalls_total", "Duty cycles that had no room to take events", intake.stalls);
+    total("weir_edge_stalls_total", "Times that events were put back, or a vector waited, for want of room",
+          intake.stalls);
     total("weir_edge_intake_checkpoints_total", "Checkpoints of intake stored", intake.checkpoints);
     total("weir_edge_intake_checkpoint_failures_total", "Checkpoints of intake that failed",
           intake.checkpoint_failures);
@@ -191,6 +222,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
         text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
                      {{"lane", lanes[index].name}}, spool.lanes[index].delivered.get());
     }
+    append_lanes(text, intake, lanes);
+    gauge("weir_edge_waiting_connections", "Producer connections whose lane has no room", intake.waiting.get());
+    gauge("weir_edge_waiting_bytes", "What was received of them and waits", intake.parked_bytes.get());
     gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);
     gauge("weir_edge_journal_bytes_held", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
     total("weir_edge_journal_written_bytes_total", "Bytes written to the spool", spool.journal_bytes_written);

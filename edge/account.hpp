@@ -17,6 +17,7 @@ namespace weir::edge {
 struct LaneName {
     std::uint16_t id = 0;
     std::string name;
+    wire::Part part = wire::Part::live;
 };
 
 struct Ledger {

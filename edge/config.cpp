@@ -88,6 +88,7 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("connections_max", listen.connections_max, Bounds{1, 65'536, "connections"});
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
+    table.number("waiting_bytes_max", listen.waiting_bytes_max, Bounds{1ULL << 20, 1ULL << 34, "bytes"});
     check_addresses(table, "producers", listen.producers,
                     {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
@@ -471,6 +472,7 @@ Budget budget_of(const EdgeConfig& config) {
     many(config.cache.keys_max, "last value per key (cache.keys_max)", key_bytes);
     many(connections, "producer sessions (listen.connections_max)", connection_bytes);
     many(carry_count, "cut frames", carry_bytes);
+    terms.memory("what waits for a lane that is full (listen.waiting_bytes_max)", config.listen.waiting_bytes_max);
     many(ack_run_count, "runs of unacked events", ack_run_bytes);
     terms.memory("uplink: batches read back to be sent again", resend_bytes);
     terms.memory("checkpoints: two of two copies",

@@ -121,7 +121,8 @@ struct EdgeConfig {
         bool allow_plaintext = false;  // plain TCP beyond loopback
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;
-        std::uint32_t credit_events = 65536;  // unacked events granted to a producer's connection
+        std::uint32_t credit_events = 65536;           // unacked events granted to a producer's connection
+        std::uint64_t waiting_bytes_max = 8ULL << 20;  // received of connections whose lane has no room
     } listen;
     struct {
         // In order of preference; with choice "weighted" put in this edge's own order (edge/spool/endpoint_order.hpp) when read.

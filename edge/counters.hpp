@@ -17,7 +17,12 @@ namespace weir::edge {
 inline constexpr std::size_t lanes_max = wire::hello_lanes_max;
 inline constexpr std::size_t centrals_max = 16;  // that one edge may be told of
 
-struct alignas(64) IntakeCounters {  // writer: intake runner
+struct ShedCounters {
+    Counter unsequenced, sequences;  // of the lineage: shed before they got a sequence, and afterwards (by the spool)
+    Counter lane_full, random, critical;  // of `unsequenced` since the start, by reason
+};
+struct alignas(64) IntakeCounters {            // writer: intake runner
+    std::array<ShedCounters, lanes_max> shed;  // index: stream
     Counter offered, accepted, duplicates, rejected;
     Counter reloads, config_digest;  // configurations taken since the start; that of the present one
     Counter residue;                 // offered that was not judged, as intake itself sees it between two duty cycles
@@ -25,8 +30,10 @@ struct alignas(64) IntakeCounters {  // writer: intake runner
     std::array<Counter, 64> rejected_by_reason;
     std::array<Counter, 16> refusals_by_reason;  // connections ended, index: wire::RefusalReason
     Counter connections, connections_total, received_bytes, batches, slots_held, filter_ids, producers, keys;
+    std::array<Counter, lanes_max> fill;  // percent of what it may hold, index: stream
+    Counter waiting, parked_bytes;        // connections whose lane has no room, and what was received of them
     Counter checkpoints, checkpoint_failures, buffers_free,
-        stalls;                                    // stalls: duty cycles that could not take for want of room
+        stalls;  // stalls: times that a connection's events were put back, or a vector waited, for want of room
     std::array<Counter, 2> fuse_state;             // FuseState, index: FusedStage
     std::array<Counter, 2> fuse_blown;             // times, index: FusedStage
     Counter connections_held;                      // by a fuse

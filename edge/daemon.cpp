@@ -199,7 +199,8 @@ Status EdgeDaemon::Parts::start() {
     if (!found) return found.error();
     recovered.emplace(std::move(found.value()));
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
-    for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name});
+    for (const SpoolLane& lane : recovered->spool.lanes)
+        lanes.push_back({lane.state.id, lane.state.name, lane.state.part});
     if (auto status = start_spool(); !status) return status;
     open_poison_guard();
     if (auto status = start_intake(); !status) return status;

@@ -29,10 +29,7 @@ Result<Expressions> Expressions::compile(const EdgeConfig& config) {
         return static_cast<std::uint32_t>(programs.size() - 1);
     };
     for (const RuleConfig& rule : config.rules) made.rules_.push_back({add(rule.when), add(rule.must)});
-    for (const RouteConfig& route : config.routes) {
-        made.routes_.push_back(add(route.when));
-        made.has_routes_ = made.has_routes_ || made.routes_.back().has_value();
-    }
+    for (const RouteConfig& route : config.routes) made.routes_.push_back(add(route.when));
     if (!fault.empty()) return Error{0, fault};
     if (programs.empty()) return made;
     const auto schemas = flat_schemas_of(config);

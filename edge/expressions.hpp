@@ -29,14 +29,12 @@ class Expressions {
     [[nodiscard]] const rules::RuleSet& set() const { return *set_; }
     [[nodiscard]] const std::vector<OfRule>& rules() const { return rules_; }
     [[nodiscard]] const std::vector<Number>& routes() const { return routes_; }
-    [[nodiscard]] bool has_routes() const { return has_routes_; }
 
   private:
     Expressions() = default;
     std::unique_ptr<rules::RuleSet> set_;  // judges point into it
     std::vector<OfRule> rules_;
     std::vector<Number> routes_;
-    bool has_routes_ = false;
 };
 
 // What is wrong with an expression, as "LINE:COLUMN: what" within its text; empty if nothing is.

@@ -79,7 +79,9 @@ struct ToIntake {
         poisoned,   // the spool's disk failed: nothing more will become durable
         opens_in,  // of a live_first lane: batches that are opened from now on belong to `stream`, the live or the backlog part
         filled,  // `stream` holds `fill` percent of what it may; at 100 intake takes nothing more for its lane (or sheds)
-        shed,  // the spool gave up the oldest of `stream`, up to `last_sequence`; `shed_events` in all since its lineage began
+        // The spool gave up the oldest of `stream` that it had not sent; `shed_events` in all since its lineage began. What this adds to
+        // the note before are whole batches in one row that ends with `last_sequence`: rows apart from each other are said one by one.
+        shed,
     };
     Kind kind = Kind::durable;
     StreamIndex stream = 0;

@@ -42,8 +42,7 @@ RuleTestCounts run_rule_tests(const EdgeConfig& config, std::ostream& out) {
         EventRef event;
         event.view = event_of(test);
         // An event that says its time meets the skew limits as it would at that moment.
-        judgement.validate({&event, 1}, event.view.time.value != 0 ? event.view.time : wall_now());
-        judgement.route({&event, 1});
+        judgement.judge({&event, 1}, event.view.time.value != 0 ? event.view.time : wall_now());
         const bool is_admitted = event.verdict == Verdict::admitted;
         std::string wrong;
         const auto expect = [&](std::string_view what, std::string_view wanted, std::string_view got) {

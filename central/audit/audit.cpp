@@ -47,7 +47,10 @@ std::vector<PlaceFault> split_faults(std::string_view all, const std::string& di
 }
 
 // The edge-wide counts only grow while one process runs; a crash may take back what no batch had carried yet.
-bool has_shrunk(const wire::LedgerTotals& from, const wire::LedgerTotals& to) {
+bool has_shrunk(const wire::BatchHeader& older, const wire::BatchHeader& newer) {
+    const wire::LedgerTotals& from = older.totals;
+    const wire::LedgerTotals& to = newer.totals;
+    if (to.shed_unsequenced(newer.last_sequence()) < from.shed_unsequenced(older.last_sequence())) return true;
     return to.offered < from.offered || to.duplicates < from.duplicates || to.rejected < from.rejected ||
            to.dead_lettered < from.dead_lettered || to.shed < from.shed || to.expired < from.expired ||
            to.gap < from.gap;
@@ -157,16 +160,18 @@ void Audit::check_totals(const StreamKey& key, Stream& stream, const Log& log, c
                          const wire::BatchHeader& batch) {
     if (batch.kind != wire::BatchKind::events) return;  // a gap carries the totals of what the spool last had
     const Range range{mark.first, mark.last()};
-    if (batch.totals.accepted != batch.last_sequence()) {
+    // What was accepted and has no sequence was shed (core/wire/FORMAT.md).
+    const std::uint64_t unsequenced = batch.totals.shed_unsequenced(batch.last_sequence());
+    if (batch.totals.accepted < batch.last_sequence() || unsequenced > batch.totals.shed) {
         fault(FaultKind::totals, key, stream, range, place_of(mark),
               "the edge had accepted " + number(batch.totals.accepted) + " with this batch, its sequences say " +
-                  number(batch.last_sequence()));
+                  number(batch.last_sequence()) + " and " + number(batch.totals.shed) + " were shed");
     }
     if (log.batches == 0 || batch.first_sequence < log.newest.first_sequence) return;
     if (batch.epoch < log.newest.epoch) {
         fault(FaultKind::order, key, stream, range, place_of(mark),
               "of epoch " + number(batch.epoch) + ", behind epoch " + number(log.newest.epoch));
-    } else if (batch.epoch == log.newest.epoch && has_shrunk(log.newest.totals, batch.totals)) {
+    } else if (batch.epoch == log.newest.epoch && has_shrunk(log.newest, batch)) {
         fault(FaultKind::totals, key, stream, range, place_of(mark),
               "the edge's totals are less than in the batch before");
     }

@@ -228,7 +228,7 @@ Status ProducerClient::take_ack(ConstBytes body, MonotonicNs now) {
     for (std::uint32_t i = 0; i < head.ranges; ++i) {
         const auto range = wire::load<wire::AckRange>(body.subspan(sizeof head + i * sizeof(wire::AckRange)));
         if (!is_sent(range)) return Error{EPROTO, "the edge acked what was not sent"};
-        if (range.status < wire::AckStatus::accepted || range.status > wire::AckStatus::rejected)
+        if (range.status < wire::AckStatus::accepted || range.status > wire::AckStatus::shed)
             return Error{EPROTO, "the edge acked with an unknown status"};
         settle(range, now);
     }
@@ -275,6 +275,10 @@ void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {
         case wire::AckStatus::rejected:
             totals_.rejected += fresh;
             totals_.reasons[std::string(wire::text(static_cast<wire::Reason>(range.reason)))] += fresh;
+            break;
+        case wire::AckStatus::shed:
+            totals_.shed += fresh;
+            totals_.shed_reasons[std::string(wire::text(static_cast<wire::Reason>(range.reason)))] += fresh;
             break;
     }
 }

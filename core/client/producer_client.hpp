@@ -40,9 +40,11 @@ struct ClientTotals {
     std::uint64_t accepted = 0;
     std::uint64_t duplicates = 0;
     std::uint64_t rejected = 0;  // rejected or dead-lettered: the edge will not take them, for a reason
+    std::uint64_t shed = 0;      // taken, and given up by the policy of their lane
     std::uint64_t acked = 0;     // all of the above that were answered
     std::uint64_t reconnects = 0;
-    std::map<std::string, std::uint64_t> reasons;
+    std::map<std::string, std::uint64_t> reasons;       // of `rejected`
+    std::map<std::string, std::uint64_t> shed_reasons;  // of `shed`
 };
 
 class ProducerClient {

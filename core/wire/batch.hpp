@@ -30,18 +30,27 @@ inline constexpr std::uint8_t gap_not_kept = 1;   // no longer, or not readably,
 inline constexpr std::uint8_t gap_elsewhere = 2;  // nothing is lost: an independent central has acked them to the edge
 enum class Part : std::uint8_t { live = 0, backlog = 1 };
 [[nodiscard]] std::string_view text(BatchKind kind) noexcept;
+[[nodiscard]] std::string_view text(Part part) noexcept;
 enum class Codec : std::uint8_t { none = 0, zstd = 1, lz4 = 2 };
 
-// Totals of the account as of this batch's close; they only grow (RELIABILITY P6).
+// Totals of the account as of this batch's close; they only grow (RELIABILITY P6). "This stream" is this part of this lane: each
+// part of a lane counts what was meant for it, and the lane's terms are the sums of its parts'.
+//
+// Law       accepted = last sequence + what was shed before it got a sequence
+//           shed     = what was shed before it got a sequence + sequences shed afterwards, for which a gap stands
 struct LedgerTotals {
-    std::uint64_t offered = 0;     // edge-wide: all events that producers sent whole
-    std::uint64_t duplicates = 0;  // edge-wide
-    std::uint64_t rejected = 0;    // edge-wide: refused to the producer and not kept
-    std::uint64_t accepted = 0;  // this lane, this batch included (== last sequence while nothing was shed unsequenced)
+    std::uint64_t offered = 0;        // edge-wide: all events that producers sent whole
+    std::uint64_t duplicates = 0;     // edge-wide
+    std::uint64_t rejected = 0;       // edge-wide: refused to the producer and not kept
+    std::uint64_t accepted = 0;       // this stream, this batch included
     std::uint64_t dead_lettered = 0;  // edge-wide: sequenced on the dead-letter lane
-    std::uint64_t shed = 0;           // this lane
-    std::uint64_t expired = 0;        // this lane
-    std::uint64_t gap = 0;            // this lane
+    std::uint64_t shed = 0;           // this stream
+    std::uint64_t expired = 0;        // this stream
+    std::uint64_t gap = 0;            // this stream
+    // Of `shed`, as of a batch that ends with `last_sequence`: those that never had a sequence.
+    [[nodiscard]] std::uint64_t shed_unsequenced(Sequence last_sequence) const {
+        return accepted > last_sequence ? accepted - last_sequence : 0;
+    }
     bool operator==(const LedgerTotals&) const = default;
 };
 

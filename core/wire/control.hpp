@@ -41,6 +41,7 @@ enum class AckStatus : std::uint8_t {
     duplicate = 2,      // its original has
     dead_lettered = 3,  // kept with a reason as a dead letter, durable: final, do not send again
     rejected = 4,       // not kept, with a reason: final, do not send again
+    shed = 5,           // accepted and given up by its lane's policy, counted, with a reason: final, do not send again
 };
 
 [[nodiscard]] std::string_view text(AckStatus status) noexcept;

@@ -126,6 +126,17 @@ void FrameSplitter::move_carry(std::byte* to) noexcept {
     carry_ = to;
 }
 
+std::size_t FrameSplitter::put_back(ConstBytes bytes, const std::byte* frame) noexcept {
+    if (lent_ && frame == carry_) {
+        lent_ = false;
+        return filled_bytes_;
+    }
+    // What is carried now was cut from the end of the same bytes: it comes again with them.
+    if (!lent_) drop_carry();
+    WEIR_ASSERT(frame >= bytes.data() && frame <= bytes.data() + bytes.size());
+    return static_cast<std::size_t>(frame - bytes.data());
+}
+
 void FrameSplitter::drop_carry() noexcept {
     if (is_stashed_) {
         pool_->give_back_stash(carry_);

@@ -87,11 +87,12 @@ class FrameSplitter {
     template <class Take>
     std::size_t split(ConstBytes bytes, std::uint32_t frames_max, Take&& take, SplitFault& fault) {
         needs_carry_ = false;
+        filled_bytes_ = 0;
         if (lent_) drop_carry();
         std::size_t used = 0;
         std::uint32_t frames = 0;
         if (carried_bytes_ != 0 && fault_ == SplitFault::none) {
-            used = fill_carry(bytes);
+            used = filled_bytes_ = fill_carry(bytes);
             if (is_carry_whole() && frames_max > 0 && take(carry_header_, ConstBytes(carry_, carried_bytes_))) {
                 lent_ = true;
                 ++frames;
@@ -119,6 +120,16 @@ class FrameSplitter {
     void release_taken() noexcept {
         if (lent_) drop_carry();
     }
+
+    // Undoes the last split() from one of its frames on: that and all behind it come again. `bytes` as they were given to it, `frame`
+    // as it was handed out; neither release_taken() nor reset() may have come between. Returns how many of `bytes` stay used up.
+    [[nodiscard]] std::size_t put_back(ConstBytes bytes, const std::byte* frame) noexcept;
+    // A whole frame that waits in a pool buffer, as bytes that may be given to split() again ahead of what was to follow; empty if it
+    // waits nowhere or inside the splitter. They stay valid until drop_waiting().
+    [[nodiscard]] ConstBytes waiting_in_pool() const {
+        return holds_pool_buffer() && !lent_ ? ConstBytes(carry_, carried_bytes_) : ConstBytes{};
+    }
+    void drop_waiting() noexcept { drop_carry(); }
 
     // The last split() stopped because the pool had no free buffer.
     [[nodiscard]] bool needs_carry() const { return needs_carry_; }
@@ -151,6 +162,7 @@ class FrameSplitter {
     FrameHeader carry_header_;
     std::size_t carried_bytes_ = 0;
     std::uint64_t frame_bytes_ = 0;  // of the carried frame, once its header is whole
+    std::size_t filled_bytes_ = 0;   // of the last split()'s bytes: those that the carried frame took
     alignas(8) std::array<std::byte, own_carry_bytes> own_{};
     std::byte* carry_;         // own_, a stash or a pool buffer
     bool is_stashed_ = false;  // carry_ is a stash

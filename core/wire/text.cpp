@@ -59,6 +59,16 @@ std::string_view text(BatchKind kind) noexcept {
     return unknown;
 }
 
+std::string_view text(Part part) noexcept {
+    switch (part) {
+        case Part::live:
+            return "live";
+        case Part::backlog:
+            return "backlog";
+    }
+    return unknown;
+}
+
 std::string_view text(BatchFault fault) noexcept {
     switch (fault) {
         case BatchFault::none:
@@ -105,6 +115,8 @@ std::string_view text(AckStatus status) noexcept {
             return "dead_lettered";
         case AckStatus::rejected:
             return "rejected";
+        case AckStatus::shed:
+            return "shed";
     }
     return unknown;
 }
@@ -215,6 +227,14 @@ std::string_view text(Reason reason) noexcept {
             return "protocol";
         case Reason::replay_holes:
             return "replay_holes";
+        case Reason::lane_full:
+            return "lane_full";
+        case Reason::shed_random:
+            return "shed_random";
+        case Reason::shed_critical:
+            return "shed_critical";
+        case Reason::shed_oldest:
+            return "shed_oldest";
         case Reason::letter_quota:
             return "letter_quota";
         case Reason::poison:

@@ -44,6 +44,11 @@ enum class Reason : std::uint8_t {
     number_gap = 33,
     protocol = 34,
     replay_holes = 35,  // a dead letter offered again, and too many not offered lie between those that were
+    // Why a best_effort lane shed it.
+    lane_full = 36,      // it held all that it may
+    shed_random = 37,    // by chance: it was filling up
+    shed_critical = 38,  // the edge does only what durable lanes need
+    shed_oldest = 39,    // it waited in the spool until newer ones needed its room
     letter_quota =
         40,  // rejected where it would have been a dead letter: its producer made too many of them in this minute
     // decode

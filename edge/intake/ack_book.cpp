@@ -73,7 +73,10 @@ std::uint32_t AckBook::pop(List& list) noexcept {
 
 void AckBook::wait_for(Wait wait, std::uint8_t lane, Sequence sequence, Sequence batch, const AckItem& item) noexcept {
     List& list = level(wait).waiting[lane];
-    if (!extend(list, item, batch)) push(list, new_run(item));
+    if (!extend(list, item, batch)) {
+        push(list, new_run(item));
+        if (wait == Wait::delivered) ++for_central_[lane];
+    }
     runs_[list.tail].last_sequence = sequence;
     runs_[list.tail].batch = batch;
 }
@@ -138,10 +141,30 @@ void AckBook::reached(Wait wait, std::uint8_t lane, Sequence sequence, Monotonic
     List& list = at.waiting[lane];
     while (list.head != none && runs_[list.head].last_sequence <= sequence) {
         const std::uint32_t run = pop(list);
+        if (wait == Wait::delivered) --for_central_[lane];
         if (wait == Wait::spooled) spooled_ack_ns_.record(now.since(runs_[run].received_at), runs_[run].count);
         release(run);
     }
     open_barriers(at);
+}
+
+void AckBook::shed(std::uint8_t stream, Sequence first, Sequence last) noexcept {
+    // Whole batches are shed and no run reaches into a second one, so each is in or out as a whole.
+    List& list = level(Wait::delivered).waiting[stream];
+    List kept;
+    while (list.head != none) {
+        const std::uint32_t index = pop(list);
+        Run& run = runs_[index];
+        if (run.last_sequence < first || run.last_sequence > last) {
+            push(kept, index);
+            continue;
+        }
+        run.status = wire::AckStatus::shed;
+        run.reason = wire::Reason::shed_oldest;
+        --for_central_[stream];
+        release(index);
+    }
+    list = kept;
 }
 
 std::uint32_t AckBook::take_ready(std::uint32_t connection, std::span<wire::AckRange> ranges,
@@ -166,7 +189,7 @@ void AckBook::forget(std::uint32_t connection) noexcept {
     ++owner.generation;
 }
 
-void AckBook::sweep(List& list) noexcept {
+void AckBook::sweep(List& list, std::uint32_t& freed) noexcept {
     List kept;
     while (list.head != none) {
         const std::uint32_t run = pop(list);
@@ -174,6 +197,7 @@ void AckBook::sweep(List& list) noexcept {
             push(kept, run);
         } else {
             free_run(run);
+            ++freed;
         }
     }
     list = kept;
@@ -181,9 +205,13 @@ void AckBook::sweep(List& list) noexcept {
 
 void AckBook::sweep() noexcept {
     for (Level& at : levels_) {
-        for (std::size_t lane = 0; lane < lanes_; ++lane) sweep(at.waiting[lane]);
-        for (std::uint32_t i = 0; i < at.barrier_count; ++i) {
-            sweep(at.barriers[(at.barrier_head + i) % barriers_max].runs);
+        for (std::size_t lane = 0; lane < lanes_; ++lane) {
+            std::uint32_t freed = 0;
+            sweep(at.waiting[lane], freed);
+            if (&at == &level(Wait::delivered)) for_central_[lane] -= freed;
+        }
+        for (std::uint32_t i = 0, freed = 0; i < at.barrier_count; ++i) {
+            sweep(at.barriers[(at.barrier_head + i) % barriers_max].runs, freed);
         }
     }
     forgotten_ = false;

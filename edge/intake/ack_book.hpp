@@ -22,6 +22,7 @@ namespace weir::edge {
 
 inline constexpr std::uint32_t runs_max = 65'536;
 inline constexpr std::uint32_t barriers_max = 256;
+inline constexpr std::uint32_t runs_for_central_max = runs_max / 4;
 
 enum class Wait : std::uint8_t { spooled = 0, delivered = 1 };
 
@@ -45,6 +46,12 @@ class AckBook {
     void appended(std::uint8_t lane, Sequence sequence) noexcept {
         appended_[lane] = sequence;
         ++stamp_;
+    }
+    // The sequences first .. last were shed: whoever waits for central to have them is told so.
+    void shed(std::uint8_t stream, Sequence first, Sequence last) noexcept;
+    // False: so many runs of this stream wait for central that who else would has to wait, so that those of others find some.
+    [[nodiscard]] bool may_wait_for_central(std::uint8_t stream) const {
+        return for_central_[stream] < runs_for_central_max;
     }
     void reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now) noexcept;
 
@@ -106,7 +113,7 @@ class AckBook {
     void push(List& list, std::uint32_t run) noexcept;
     [[nodiscard]] std::uint32_t pop(List& list) noexcept;
     void release(std::uint32_t run) noexcept;
-    void sweep(List& list) noexcept;
+    void sweep(List& list, std::uint32_t& freed) noexcept;
     [[nodiscard]] bool is_open(const Level& at, const std::array<Sequence, lanes_max>& until) const noexcept;
     void open_barriers(Level& at) noexcept;
 
@@ -118,6 +125,7 @@ class AckBook {
     std::vector<Owner> owners_;
     std::array<Level, 2> levels_;
     std::array<Sequence, lanes_max> appended_{};
+    std::array<std::uint32_t, lanes_max> for_central_{};  // runs in the streams' lists
     std::uint64_t stamp_ = 0;
     bool forgotten_ = false;
 };

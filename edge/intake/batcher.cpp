@@ -4,6 +4,18 @@
 #include <cstring>
 
 namespace weir::edge {
+namespace {
+
+std::uint32_t lanes_in_use(const std::vector<LaneState>& streams) {
+    std::uint32_t lanes = 0;
+    for (std::size_t index = 0; index < streams.size(); ++index) {
+        const bool is_first = index == 0 || streams[index].id != streams[index - 1].id;
+        if (is_first && (streams[index].is_configured || streams[index].id == dead_letter_lane)) ++lanes;
+    }
+    return lanes;
+}
+
+}  // namespace
 
 Batcher::Batcher(Parts parts)
     : identity_(parts.identity),
@@ -11,87 +23,124 @@ Batcher::Batcher(Parts parts)
       to_spool_(parts.to_spool),
       doorbell_(parts.spool_doorbell),
       counters_(parts.counters),
+      shares_(parts.pool.count(), lanes_in_use(parts.streams)),
+      lane_of_buffer_(parts.pool.count()),
       closed_(parts.pool.count()),
       in_flight_(parts.pool.count()) {
-    for (const LaneState& from : parts.lanes) {
-        Lane& lane = lanes_.emplace_back();
-        lane.id = from.id;
-        lane.name = wire::name_field<wire::lane_name_bytes_max>(from.name);
-        lane.is_configured = from.is_configured || from.id == dead_letter_lane;
-        lane.last_sequence = lane.durable = from.last_sequence;
-        lane.previous_crc = from.previous_crc;
-        lane.totals = from.totals;
-        if (from.id == dead_letter_lane) dead_lane_ = static_cast<std::uint8_t>(lanes_.size() - 1);
+    WEIR_ASSERT(parts.streams.size() <= lanes_max);
+    for (const LaneState& from : parts.streams) {
+        const auto index = static_cast<std::uint8_t>(streams_.size());
+        const bool is_second = !streams_.empty() && streams_.back().id == from.id;
+        Stream& stream = streams_.emplace_back();
+        stream.id = from.id;
+        stream.part = from.part;
+        stream.lane = is_second ? static_cast<std::uint8_t>(index - 1) : index;
+        stream.opens_in = index;
+        stream.name = wire::name_field<wire::lane_name_bytes_max>(from.name);
+        stream.last_sequence = stream.durable = from.last_sequence;
+        stream.previous_crc = from.previous_crc;
+        stream.totals = from.totals;
+        stream.shed_unsequenced = from.totals.shed_unsequenced(from.last_sequence);
+        stream.shed_sequences = from.totals.shed - std::min(from.totals.shed, stream.shed_unsequenced);
+        if (from.id == dead_letter_lane) dead_lane_ = index;
     }
-    WEIR_ASSERT(!lanes_.empty() && lanes_[dead_lane_].id == dead_letter_lane);
+    WEIR_ASSERT(!streams_.empty() && streams_[dead_lane_].id == dead_letter_lane);
     free_.reserve(pool_.count());
     for (std::uint32_t buffer = pool_.count(); buffer > 0; --buffer) free_.push_back(buffer - 1);
     counters_.buffers_free.set(free_.size());
 }
 
 void Batcher::configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept {
-    WEIR_ASSERT(limits.size() == lanes_.size());
+    WEIR_ASSERT(limits.size() == streams_.size());
     close_all();
-    for (std::size_t index = 0; index < lanes_.size(); ++index) {
-        lanes_[index].batch_bytes = limits[index].batch_bytes;
-        lanes_[index].batch_events = limits[index].batch_events;
-        lanes_[index].linger_ns = limits[index].linger_ns;
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        streams_[index].batch_bytes = limits[index].batch_bytes;
+        streams_[index].batch_events = limits[index].batch_events;
+        streams_[index].linger_ns = limits[index].linger_ns;
     }
     identity_.config_digest = digest;
 }
 
-bool Batcher::fits(const Lane& lane, std::uint64_t bytes, std::uint32_t events) const noexcept {
-    return lane.buffer != none && lane.body_bytes + bytes <= batch_body_capacity &&
-           lane.count + events <= wire::batch_events_max;
+void Batcher::open_in(StreamIndex stream) noexcept {
+    Stream& lane = streams_[streams_[stream].lane];
+    if (lane.opens_in == stream) return;
+    close(lane.opens_in);
+    lane.opens_in = stream;
 }
 
-bool Batcher::has_room(std::uint64_t bytes, std::uint32_t events) const noexcept {
-    if (in_flight_count_ >= queued_batches_max) return false;
-    // Any lane may get it all: each that could not hold it in its open batch may want one more buffer, and one is enough.
-    std::size_t needed = 0;
-    for (const Lane& lane : lanes_) {
-        if (lane.is_configured && !fits(lane, bytes, events)) ++needed;
+bool Batcher::fits(const Stream& stream, std::uint64_t bytes, std::uint32_t events) noexcept {
+    return stream.buffer != none && stream.body_bytes + bytes <= batch_body_capacity &&
+           stream.count + events <= wire::batch_events_max;
+}
+
+void Batcher::begin_vector(std::uint64_t bytes, std::uint32_t events) noexcept {
+    vector_bytes_ = bytes;
+    vector_events_ = events;
+    reserved_lanes_ = refused_lanes_ = 0;
+    reserved_buffers_ = 0;
+}
+
+bool Batcher::reserve(std::uint8_t lane) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << lane;
+    if ((reserved_lanes_ & bit) != 0) return true;
+    if ((refused_lanes_ & bit) != 0) return false;
+    // All of the vector fits the open batch, or an empty one: a lane wants one more buffer at most. Those that others have reserved
+    // are as good as taken.
+    if (!fits(streams_[streams_[lane].opens_in], vector_bytes_, vector_events_)) {
+        const std::uint64_t free = free_.size() - reserved_buffers_;
+        if (!shares_.may_take(lane, free)) {
+            refused_lanes_ |= bit;
+            return false;
+        }
+        ++reserved_buffers_;
     }
-    // Never more lanes than events.
-    return free_.size() >= std::min<std::size_t>(needed, events);
+    reserved_lanes_ |= bit;
+    return true;
 }
 
-Bytes Batcher::claim(Lane& lane, std::uint64_t bytes) noexcept {
-    if (lane.buffer != none && !fits(lane, bytes, 1)) close(static_cast<std::uint8_t>(&lane - lanes_.data()));
-    if (lane.buffer == none) {
+bool Batcher::has_room(std::uint8_t lane) const noexcept {
+    return shares_.may_take(lane, free_.size());
+}
+
+Bytes Batcher::claim(Stream& stream, std::uint64_t bytes) noexcept {
+    if (stream.buffer != none && !fits(stream, bytes, 1)) close(static_cast<StreamIndex>(&stream - streams_.data()));
+    if (stream.buffer == none) {
         WEIR_ASSERT(!free_.empty());
-        lane.buffer = free_.back();
+        stream.buffer = free_.back();
         free_.pop_back();
-        lane.body_bytes = 0;
-        lane.count = 0;
-        lane.opened_at = now_;
+        shares_.take(stream.lane);
+        lane_of_buffer_[stream.buffer] = stream.lane;
+        stream.body_bytes = 0;
+        stream.count = 0;
+        stream.opened_at = now_;
     }
-    return pool_.buffer(lane.buffer).subspan(batch_body_at + lane.body_bytes, bytes);
+    return pool_.buffer(stream.buffer).subspan(batch_body_at + stream.body_bytes, bytes);
 }
 
-Placed Batcher::placed(Lane& lane, std::uint64_t bytes) noexcept {
-    lane.body_bytes += static_cast<std::uint32_t>(bytes);
-    ++lane.count;
-    ++lane.last_sequence;
+Placed Batcher::placed(Stream& stream, std::uint64_t bytes) noexcept {
+    stream.body_bytes += static_cast<std::uint32_t>(bytes);
+    ++stream.count;
+    ++stream.last_sequence;
     copied_bytes_ += bytes;
     counters_.accepted.add(1);
-    return {lane.last_sequence, lane.last_sequence - lane.count + 1};
+    return {static_cast<StreamIndex>(&stream - streams_.data()), stream.last_sequence,
+            stream.last_sequence - stream.count + 1};
 }
 
-Placed Batcher::append(std::uint8_t lane_index, const EventRef& event, std::uint16_t tag) noexcept {
-    Lane& lane = lanes_[lane_index];
+Placed Batcher::append(std::uint8_t lane, const EventRef& event, std::uint16_t tag) noexcept {
+    Stream& stream = streams_[streams_[lane].opens_in];
     const std::uint64_t bytes = wire::frame_bytes(event.body_bytes);
-    const Bytes place = claim(lane, bytes);
+    const Bytes place = claim(stream, bytes);
     std::memcpy(place.data(), event.frame, bytes);
     std::memcpy(place.data() + offsetof(wire::FrameHeader, tag), &tag, sizeof tag);
-    return placed(lane, bytes);
+    return placed(stream, bytes);
 }
 
 Placed Batcher::append_dead_letter(const EventRef& event, std::uint16_t tag, std::string_view producer) noexcept {
-    Lane& lane = lanes_[dead_lane_];
+    Stream& stream = streams_[dead_lane_];
     const auto body_bytes = static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)) + event.body_bytes;
     const std::uint64_t bytes = wire::frame_bytes(body_bytes);
-    const Bytes place = claim(lane, bytes);
+    const Bytes place = claim(stream, bytes);
     wire::store(place, wire::FrameHeader{.body_bytes = body_bytes,
                                          .tag = tag,
                                          .kind = wire::FrameKind::dead_letter,
@@ -109,72 +158,96 @@ Placed Batcher::append_dead_letter(const EventRef& event, std::uint16_t tag, std
     const ConstBytes original = event.body();
     if (!original.empty()) std::memcpy(place.data() + original_at, original.data(), original.size());
     std::fill(place.begin() + static_cast<std::ptrdiff_t>(original_at + original.size()), place.end(), std::byte{0});
-    return placed(lane, bytes);
+    return placed(stream, bytes);
 }
 
-wire::LedgerTotals Batcher::totals_of(const Lane& lane) const noexcept {
-    wire::LedgerTotals totals = lane.totals;
+void Batcher::note_shed(std::uint8_t lane) noexcept {
+    const StreamIndex stream = streams_[lane].opens_in;
+    counters_.accepted.add(1);
+    counters_.shed[stream].unsequenced.set(++streams_[stream].shed_unsequenced);
+}
+
+void Batcher::note_shed_sequences(StreamIndex index, std::uint64_t shed_events) noexcept {
+    Stream& stream = streams_[index];
+    stream.shed_sequences = std::max(stream.shed_sequences, shed_events);
+    counters_.shed[index].sequences.set(stream.shed_sequences);
+}
+
+wire::LedgerTotals Batcher::totals_of(const Stream& stream) const noexcept {
+    wire::LedgerTotals totals = stream.totals;
     totals.offered = counters_.offered.get();
     totals.duplicates = counters_.duplicates.get();
     totals.rejected = counters_.rejected.get();
-    totals.accepted = lane.last_sequence;
-    totals.dead_lettered = lanes_[dead_lane_].last_sequence;
+    totals.accepted = stream.last_sequence + stream.shed_unsequenced;
+    totals.dead_lettered = streams_[dead_lane_].last_sequence;
+    totals.shed = stream.shed_unsequenced + stream.shed_sequences;
     return totals;
 }
 
-void Batcher::close(std::uint8_t lane_index) noexcept {
-    Lane& lane = lanes_[lane_index];
-    if (lane.buffer == none) return;
+void Batcher::close(StreamIndex index) noexcept {
+    Stream& stream = streams_[index];
+    if (stream.buffer == none) return;
     wire::BatchHeader header;
-    header.lane = lane.id;
+    header.part = stream.part;
+    header.lane = stream.id;
     header.edge_id = wire::name_field<wire::edge_id_bytes_max>(identity_.edge_id);
-    header.lane_name = lane.name;
+    header.lane_name = stream.name;
     header.lineage = identity_.lineage;
     header.epoch = identity_.epoch;
-    header.first_sequence = lane.last_sequence - lane.count + 1;
-    header.count = lane.count;
+    header.first_sequence = stream.last_sequence - stream.count + 1;
+    header.count = stream.count;
     header.config_digest = identity_.config_digest;
     header.closed_wall_ns = wall_.value;
-    header.totals = totals_of(lane);
-    header.previous_crc = lane.previous_crc;
-    const Bytes buffer = pool_.buffer(lane.buffer);
-    const Bytes body = buffer.subspan(batch_body_at, lane.body_bytes);
+    header.totals = totals_of(stream);
+    header.previous_crc = stream.previous_crc;
+    const Bytes buffer = pool_.buffer(stream.buffer);
+    const Bytes body = buffer.subspan(batch_body_at, stream.body_bytes);
     wire::seal(header, body);
     wire::store(buffer.subspan(sizeof(journal::RecordHeader)), header);
-    const std::size_t end = batch_body_at + lane.body_bytes;
+    const std::size_t end = batch_body_at + stream.body_bytes;
     std::memset(buffer.data() + end, 0, round_up(end, journal::block_bytes) - end);
-    lane.previous_crc = header.header_crc;
+    stream.previous_crc = header.header_crc;
 
     WEIR_ASSERT(closed_count_ < closed_.size());
     closed_[(closed_head_ + closed_count_++) % closed_.size()] = {
         .kind = ToSpool::Kind::batch,
-        .stream = lane_index,
-        .buffer = lane.buffer,
-        .batch_bytes = static_cast<std::uint32_t>(sizeof header) + lane.body_bytes};
-    WEIR_ASSERT(in_flight_count_ < in_flight_.size());
-    in_flight_[(in_flight_head_ + in_flight_count_++) % in_flight_.size()] = {lane_index, lane.last_sequence};
+        .stream = index,
+        .buffer = stream.buffer,
+        .batch_bytes = static_cast<std::uint32_t>(sizeof header) + stream.body_bytes};
+    note_in_flight(stream);
     counters_.batches.add(1);
-    lane.buffer = none;
-    lane.body_bytes = 0;
-    lane.count = 0;
+    stream.buffer = none;
+    stream.body_bytes = 0;
+    stream.count = 0;
+}
+
+void Batcher::note_in_flight(Stream& stream) noexcept {
+    in_flight_[stream.buffer] = {stream.last_sequence, none};
+    if (stream.in_flight_tail == none) {
+        stream.in_flight_head = stream.buffer;
+    } else {
+        in_flight_[stream.in_flight_tail].next = stream.buffer;
+    }
+    stream.in_flight_tail = stream.buffer;
+    ++stream.in_flight_count;
 }
 
 void Batcher::close_due(bool is_idle) noexcept {
-    constexpr std::uint32_t in_flight_max =
-        2;  // more would only be smaller: what comes meanwhile shares the next write
-    const bool may_close_idle = is_idle && in_flight_count_ < in_flight_max;
-    for (std::size_t index = 0; index < lanes_.size(); ++index) {
-        const Lane& lane = lanes_[index];
-        if (lane.buffer == none) continue;
-        const bool is_full = lane.body_bytes >= lane.batch_bytes || lane.count >= lane.batch_events;
-        const std::uint64_t linger = linger_ns(lane);
-        const bool is_due = linger == 0 ? may_close_idle : now_.since(lane.opened_at) >= linger;
-        if (is_full || is_due) close(static_cast<std::uint8_t>(index));
+    // More would only be smaller: what comes meanwhile shares the next write. Of each stream: one that is stuck holds back no other.
+    constexpr std::uint32_t in_flight_max = 2;
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        const Stream& stream = streams_[index];
+        if (stream.buffer == none) continue;
+        const bool is_full = stream.body_bytes >= stream.batch_bytes || stream.count >= stream.batch_events;
+        const std::uint64_t linger = linger_ns(stream);
+        const bool is_due =
+            linger == 0 ? is_idle && stream.in_flight_count < in_flight_max : now_.since(stream.opened_at) >= linger;
+        if (is_full || is_due) close(static_cast<StreamIndex>(index));
     }
 }
 
 void Batcher::close_all() noexcept {
-    for (std::size_t index = 0; index < lanes_.size(); ++index) close(static_cast<std::uint8_t>(index));
+    for (std::size_t index = 0; index < streams_.size(); ++index) close(static_cast<StreamIndex>(index));
 }
 
 std::size_t Batcher::flush() noexcept {
@@ -204,33 +277,35 @@ std::uint64_t Batcher::take_buffers_free_percent() noexcept {
 void Batcher::give_back(std::uint32_t buffer) noexcept {
     WEIR_ASSERT(buffer < pool_.count());
     WEIR_ASSERT(free_.size() < free_.capacity());
+    shares_.give_back(lane_of_buffer_[buffer]);
     free_.push_back(buffer);
 }
 
-void Batcher::durable(std::uint8_t lane_index, Sequence last_sequence) noexcept {
-    WEIR_ASSERT(last_sequence <= lanes_[lane_index].last_sequence);
-    lanes_[lane_index].durable = std::max(lanes_[lane_index].durable, last_sequence);
-    while (in_flight_count_ > 0) {
-        const InFlight& oldest = in_flight_[in_flight_head_];
-        if (lanes_[oldest.lane].durable < oldest.last_sequence) break;
-        in_flight_head_ = (in_flight_head_ + 1) % static_cast<std::uint32_t>(in_flight_.size());
-        --in_flight_count_;
+void Batcher::durable(StreamIndex index, Sequence last_sequence) noexcept {
+    Stream& stream = streams_[index];
+    WEIR_ASSERT(last_sequence <= stream.last_sequence);
+    stream.durable = std::max(stream.durable, last_sequence);
+    while (stream.in_flight_head != none && in_flight_[stream.in_flight_head].last_sequence <= stream.durable) {
+        stream.in_flight_head = in_flight_[stream.in_flight_head].next;
+        --stream.in_flight_count;
     }
+    if (stream.in_flight_head == none) stream.in_flight_tail = none;
 }
 
 bool Batcher::has_open() const noexcept {
-    return std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.buffer != none; });
+    return std::any_of(streams_.begin(), streams_.end(), [](const Stream& stream) { return stream.buffer != none; });
 }
 
 bool Batcher::is_all_durable() const noexcept {
-    return std::all_of(lanes_.begin(), lanes_.end(),
-                       [](const Lane& lane) { return lane.durable == lane.last_sequence; });
+    return std::all_of(streams_.begin(), streams_.end(),
+                       [](const Stream& stream) { return stream.durable == stream.last_sequence; });
 }
 
 MonotonicNs Batcher::next_deadline() const noexcept {
     MonotonicNs next = never;
-    for (const Lane& lane : lanes_) {
-        if (lane.buffer != none && linger_ns(lane) != 0) next = std::min(next, lane.opened_at.plus_ns(linger_ns(lane)));
+    for (const Stream& stream : streams_) {
+        if (stream.buffer == none || linger_ns(stream) == 0) continue;
+        next = std::min(next, stream.opened_at.plus_ns(linger_ns(stream)));
     }
     return next;
 }

@@ -1,10 +1,12 @@
 // Batcher: one open batch per lane, filled frame by frame, sealed, and handed to the spool.
 //
+// A lane is known by the index of its first stream; its open batch is of the stream that `opens_in` named last, and carries that part.
+//
 // Thread    Intake runner.
 // Ownership Buffers from the pool until they are published; then again when their return note has come.
-// Pressure  has_room() says whether a whole vector can be taken; what the ring does not take now waits here, in order.
+// Pressure  reserve() says of one lane whether a whole vector can be taken into it; what the ring does not take now waits here, in order.
 // Law       A frame is copied once, from where it was received to where it is written from. Sequences have no hole.
-// Bounds    As many batches as the pool has buffers.
+// Bounds    As many batches as the pool has buffers, and of one lane as many as BufferShares leaves it.
 #pragma once
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include "edge/config.hpp"
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
+#include "edge/intake/buffer_shares.hpp"
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/judgement.hpp"
 
@@ -27,6 +30,7 @@ namespace weir::edge {
 inline constexpr std::uint32_t queued_batches_max = 2 * journal::writes_in_flight_max;
 
 struct Placed {
+    StreamIndex stream = 0;
     Sequence sequence = 0;
     Sequence batch = 0;  // first sequence of the batch it lies in
 };
@@ -36,7 +40,7 @@ class Batcher {
     struct Parts {
         const EdgeConfig& config;
         const SpoolIdentity& identity;
-        const std::vector<LaneState>& lanes;
+        const std::vector<LaneState>& streams;
         BatchPool& pool;
         RingWriter<ToSpool> to_spool;
         Doorbell& spool_doorbell;
@@ -49,14 +53,25 @@ class Batcher {
         now_ = now;
         wall_ = wall;
     }
-    [[nodiscard]] bool has_room(std::uint64_t bytes, std::uint32_t events) const noexcept;
+    // A vector begins that needs so much, and fits one empty batch. What the one before had reserved is free again.
+    void begin_vector(std::uint64_t bytes, std::uint32_t events) noexcept;
+    // True: all of the vector may be appended to `lane`, whatever else of it is appended elsewhere.
+    [[nodiscard]] bool reserve(std::uint8_t lane) noexcept;
+    // Whether reserve() of a vector as large as there is would say so now.
+    [[nodiscard]] bool has_room(std::uint8_t lane) const noexcept;
     // `tag`: the numbered producer's slot + 1, or 0.
     [[nodiscard]] Placed append(std::uint8_t lane, const EventRef& event, std::uint16_t tag) noexcept;
     [[nodiscard]] Placed append_dead_letter(const EventRef& event, std::uint16_t tag,
                                             std::string_view producer) noexcept;
+    // An event for `lane` was shed before it got a sequence.
+    void note_shed(std::uint8_t lane) noexcept;
+    // So many of the stream's sequences were shed since its lineage began.
+    void note_shed_sequences(StreamIndex stream, std::uint64_t shed_events) noexcept;
     // Closes the batches that are full or whose linger is over; and if `is_idle` those that linger for nothing.
     void close_due(bool is_idle) noexcept;
     void close_all() noexcept;
+    // Batches that are opened from now on belong to `stream`, which is one of its lane's parts. Closes what is open of the other.
+    void open_in(StreamIndex stream) noexcept;
     // From the next batch on. Closes what is open: each batch carries the digest of the configuration that made it.
     void configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept;
     // No batch is closed for its age alone before it is so old: on top of each lane's own linger.
@@ -68,63 +83,84 @@ class Batcher {
     std::size_t flush() noexcept;
 
     void give_back(std::uint32_t buffer) noexcept;
-    void durable(std::uint8_t lane, Sequence last_sequence) noexcept;
+    void durable(StreamIndex stream, Sequence last_sequence) noexcept;
 
     [[nodiscard]] std::uint8_t dead_lane() const { return dead_lane_; }
-    [[nodiscard]] std::size_t lanes() const { return lanes_.size(); }
-    [[nodiscard]] Sequence last_sequence(std::uint8_t lane) const { return lanes_[lane].last_sequence; }
-    [[nodiscard]] Sequence durable_sequence(std::uint8_t lane) const { return lanes_[lane].durable; }
+    [[nodiscard]] std::size_t lanes() const { return streams_.size(); }  // streams
+    // The lane that a stream is a part of: the index of its first stream.
+    [[nodiscard]] std::uint8_t lane_of(StreamIndex stream) const { return streams_[stream].lane; }
+    [[nodiscard]] StreamIndex opens_in(std::uint8_t lane) const { return streams_[lane].opens_in; }
+    [[nodiscard]] Sequence last_sequence(StreamIndex stream) const { return streams_[stream].last_sequence; }
+    [[nodiscard]] Sequence durable_sequence(StreamIndex stream) const { return streams_[stream].durable; }
+    // Its batches that are closed and not durable.
+    [[nodiscard]] std::uint32_t in_flight(StreamIndex stream) const { return streams_[stream].in_flight_count; }
     [[nodiscard]] bool has_open() const noexcept;
     [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || covered_.value != 0; }
     [[nodiscard]] bool is_all_durable() const noexcept;
-    [[nodiscard]] std::uint32_t in_flight() const { return in_flight_count_; }
     [[nodiscard]] MonotonicNs next_deadline() const noexcept;
     [[nodiscard]] std::uint64_t copied_bytes() const { return copied_bytes_; }
 
   private:
     static constexpr std::uint32_t none = UINT32_MAX;
-    struct Lane {
+    struct Stream {
         LaneId id = 0;
+        wire::Part part = wire::Part::live;
         std::array<char, wire::lane_name_bytes_max> name{};
-        bool is_configured = false;
+        std::uint8_t lane = 0;     // index of the lane's first stream
+        StreamIndex opens_in = 0;  // of a lane's first stream: where its next batch opens
         std::uint32_t batch_bytes = 0;
         std::uint32_t batch_events = 0;
         std::uint64_t linger_ns = 0;
         Sequence last_sequence = 0;  // given out
         Sequence durable = 0;
         std::uint32_t previous_crc = 0;
-        wire::LedgerTotals totals;  // what recovery found; the lane's own terms go on from there
+        wire::LedgerTotals totals;           // what recovery found; the stream's own terms go on from there
+        std::uint64_t shed_unsequenced = 0;  // of its lineage, as far as a crash did not forget them
+        std::uint64_t shed_sequences = 0;
         std::uint32_t buffer = none;
         std::uint32_t body_bytes = 0;
         std::uint32_t count = 0;
         MonotonicNs opened_at{};
+        // Batches closed and not durable, oldest first, by buffer.
+        std::uint32_t in_flight_head = none;
+        std::uint32_t in_flight_tail = none;
+        std::uint32_t in_flight_count = 0;
     };
-    struct InFlight {
-        std::uint8_t lane = 0;
+    struct InFlight {  // index: buffer
         Sequence last_sequence = 0;
+        std::uint32_t next = none;
     };
 
-    [[nodiscard]] bool fits(const Lane& lane, std::uint64_t bytes, std::uint32_t events) const noexcept;
-    [[nodiscard]] Bytes claim(Lane& lane, std::uint64_t bytes) noexcept;
-    [[nodiscard]] Placed placed(Lane& lane, std::uint64_t bytes) noexcept;
-    void close(std::uint8_t lane) noexcept;
-    [[nodiscard]] std::uint64_t linger_ns(const Lane& lane) const { return std::max(lane.linger_ns, linger_ns_min_); }
-    [[nodiscard]] wire::LedgerTotals totals_of(const Lane& lane) const noexcept;
+    [[nodiscard]] static bool fits(const Stream& stream, std::uint64_t bytes, std::uint32_t events) noexcept;
+    [[nodiscard]] Bytes claim(Stream& stream, std::uint64_t bytes) noexcept;
+    [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes) noexcept;
+    void close(StreamIndex stream) noexcept;
+    void note_in_flight(Stream& stream) noexcept;
+    [[nodiscard]] std::uint64_t linger_ns(const Stream& stream) const {
+        return std::max(stream.linger_ns, linger_ns_min_);
+    }
+    [[nodiscard]] wire::LedgerTotals totals_of(const Stream& stream) const noexcept;
 
     SpoolIdentity identity_;
     BatchPool& pool_;
     RingWriter<ToSpool> to_spool_;
     Doorbell& doorbell_;
     IntakeCounters& counters_;
-    std::vector<Lane> lanes_;
+    std::vector<Stream> streams_;
     std::uint8_t dead_lane_ = 0;
     std::vector<std::uint32_t> free_;
-    std::vector<ToSpool> closed_;  // a ring of pool.count(): sealed, not yet published
+    BufferShares shares_;
+    std::vector<std::uint8_t> lane_of_buffer_;
+    // Of the vector under way:
+    std::uint64_t vector_bytes_ = 0;
+    std::uint32_t vector_events_ = 0;
+    std::uint64_t reserved_lanes_ = 0;    // one bit each: asked, and may take it all
+    std::uint64_t refused_lanes_ = 0;     // asked, and may not
+    std::uint32_t reserved_buffers_ = 0;  // of those free
+    std::vector<ToSpool> closed_;         // a ring of pool.count(): sealed, not yet published
     std::uint32_t closed_head_ = 0;
     std::uint32_t closed_count_ = 0;
-    std::vector<InFlight> in_flight_;  // a ring of pool.count(): closed, not yet durable
-    std::uint32_t in_flight_head_ = 0;
-    std::uint32_t in_flight_count_ = 0;
+    std::vector<InFlight> in_flight_;
     Position covered_{};  // 0: nothing to say
     MonotonicNs now_{};
     WallNs wall_{};

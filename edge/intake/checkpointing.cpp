@@ -9,7 +9,7 @@ namespace {
 
 // Grows with everything that a checkpoint stores.
 std::uint64_t changes(const IntakeCounters& counters) {
-    return counters.accepted.get() + counters.rejected.get();
+    return counters.accepted.get() + counters.rejected.get();  // what was shed is accepted, too
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 namespace weir::edge {
 
 inline constexpr std::uint32_t no_index = UINT32_MAX;
+inline constexpr std::uint32_t held_slots_max = 4;  // then a connection is paused
 inline constexpr std::size_t send_buffer_bytes = 9 * 1024;
 // An ack frame, and every other frame that may wait beside it.
 static_assert(send_buffer_bytes >=
@@ -32,6 +33,11 @@ enum class Session : std::uint8_t {
     refused,    // a refusal is being sent
     lingering,  // it was sent: what still comes is thrown away, so that the peer can read it
     closed,
+};
+
+struct RoomAsked {
+    std::uint8_t lane = 0;
+    bool for_central = false;  // and a run that waits for central
 };
 
 struct Connection {
@@ -60,6 +66,15 @@ struct Connection {
     bool has_stopped = false;  // a whole frame was put back
     bool in_vector = false;
     bool wants_close = false;
+    bool wants_end = false;  // its last bytes lie in the vector: closed with it, unless some are put back
+
+    // Of the last look that put events into the vector: the slot and the place in it, so that they can be put back.
+    std::uint32_t look_slot = no_index;
+    std::uint32_t look_offset = 0;
+    const std::byte* held_back_frame = nullptr;  // of the event that found its lane full
+    bool is_held_back = false;                   // within one vector: there was one, and all behind it is put back too
+    bool is_waiting = false;                     // for room in held_back_by; nothing of it is read
+    RoomAsked held_back_by;
 
     bool sending = false;
     bool wants_welcome = false;

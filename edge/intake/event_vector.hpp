@@ -27,6 +27,8 @@ enum class Verdict : std::uint8_t {
     duplicate,
     dead_letter,
     rejected,
+    shed,     // given up by its lane's policy: counted, acked
+    waiting,  // its lane is full: put back with all behind it of its connection, and judged again
     dropped,  // of a connection that was refused on the way: never counted, never acked
 };
 
@@ -39,7 +41,7 @@ struct EventRef {
     Verdict verdict = Verdict::admitted;
     wire::Reason reason = wire::Reason::none;
     wire::StageId stage = wire::StageId::ingress;
-    std::uint8_t lane = 0;       // index
+    std::uint8_t lane = 0;       // index of its first stream
     std::uint16_t rule = 0;      // 1-based
     std::int32_t producer = -1;  // slot of a numbered producer
     Fingerprint fingerprint;

@@ -26,7 +26,11 @@ void Intake::limit_letters() {
 // Counts what is kept as a letter, where it failed; what reached a stage and did not fail there has passed it.
 void Intake::count_failures(MonotonicNs now) {
     for (const EventRef& event : vector_.events()) {
-        if (event.verdict == Verdict::rejected || event.verdict == Verdict::dropped) continue;
+        // What waits is judged again, and counted then.
+        if (event.verdict == Verdict::rejected || event.verdict == Verdict::dropped ||
+            event.verdict == Verdict::waiting) {
+            continue;
+        }
         const bool is_letter = event.verdict == Verdict::dead_letter;
         const bool failed_decode = is_letter && event.stage == wire::StageId::decode;
         auto& records = connections_[event.connection].records;

@@ -14,9 +14,16 @@ constexpr std::uint64_t carry_ns_max = 30 * ns_per_second;  // or that leaves a 
 constexpr std::uint32_t carry_buffers = 32;                 // frames above 512 bytes that lie cut at one time
 constexpr std::uint32_t spare_connections = 8;              // above connections_max: to tell them so
 
-std::uint64_t sum_of_sequences(const std::vector<LaneState>& lanes) {
+// By earlier lives: what got a sequence, and what was shed before it did.
+std::uint64_t accepted_before(const std::vector<LaneState>& streams, IntakeCounters& counters) {
     std::uint64_t sum = 0;
-    for (const LaneState& lane : lanes) sum += lane.last_sequence;
+    for (std::size_t index = 0; index < streams.size(); ++index) {
+        const wire::LedgerTotals& totals = streams[index].totals;
+        const std::uint64_t unsequenced = totals.shed_unsequenced(streams[index].last_sequence);
+        counters.shed[index].unsequenced.set(unsequenced);
+        counters.shed[index].sequences.set(totals.shed - std::min(totals.shed, unsequenced));
+        sum += streams[index].last_sequence + unsequenced;
+    }
     return sum;
 }
 
@@ -44,24 +51,29 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       ladder_(judgement_->ladder()),
       fuses_{Fuse(judgement_->dead_letters()), Fuse(judgement_->dead_letters())},
       letters_of_producers_(producers_.slots_max()),
+      shedding_(lanes, identity.lineage ^ identity.epoch),
       book_(connections_max_ + spare_connections, lanes, counters.spooled_ack_ns),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, counters),
-      carry_(carry_buffers, wire::frame_body_bytes_max) {
+      carry_(carry_buffers, wire::frame_body_bytes_max),
+      receive_slots_(config.runtime.receive_slots),
+      parked_(config.listen.waiting_bytes_max) {
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
+    shedding_.configure(judgement_->shed_rules());
     const std::uint32_t places = connections_max_ + spare_connections;
     for (std::uint32_t index = 0; index < places; ++index) connections_.emplace_back(carry_);
     for (std::uint32_t index = places; index > 0; --index) free_connections_.push_back(index - 1);
     ready_.reserve(places);
     reading_.reserve(places);
     send_buffers_.resize(std::size_t{places} * send_buffer_bytes);
-    held_.resize(config.runtime.receive_slots);
+    held_.resize(std::size_t{receive_slots_} + parked_.count());
     vector_slots_.reserve(held_.size());
+    waiting_.reserve(places);
     for (const LaneState& lane : lanes) {
         counters_.duplicates.set(std::max(counters_.duplicates.get(), lane.totals.duplicates));
         counters_.rejected.set(std::max(counters_.rejected.get(), lane.totals.rejected));
     }
-    counters_.accepted.set(sum_of_sequences(lanes));
+    counters_.accepted.set(accepted_before(lanes, counters_));
     counters_.offered.set(counters_.accepted.get() + counters_.duplicates.get() + counters_.rejected.get());
     now_ = looked_at_ = checkpoint_at_ = io.now();
     wall_ = io.wall();
@@ -95,6 +107,7 @@ std::size_t Intake::do_work(MonotonicNs now) {
     tap_.keep();
     std::size_t work = take_notes(now);
     if (book_.has_forgotten() && book_.free_runs() < runs_max / 2) book_.sweep();
+    work += wake_waiting();
     work += run_vectors(now);
     batcher_.close_due(input_is_drained_ || stalled_);
     keep_checkpoint(now);
@@ -116,6 +129,7 @@ void Intake::take_reload() {
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
     ladder_.configure(judgement_->ladder());
     reset_fuses();
+    shedding_.configure(judgement_->shed_rules());
     counters_.reloads.add(1);
     counters_.config_digest.set(judgement_->digest());
 }
@@ -140,11 +154,37 @@ std::size_t Intake::take_notes(MonotonicNs now) {
                 poisoned_ = true;
                 break;
             case ToIntake::Kind::opens_in:
+                batcher_.open_in(index);
+                break;
             case ToIntake::Kind::filled:
+                shedding_.filled(index, note.fill);
+                counters_.fill[index].set(note.fill);
+                break;
             case ToIntake::Kind::shed:
+                take_shed(note);
                 break;
         }
     });
+}
+
+// The spool shed the oldest that it had not sent. The note names where that ends and how many there are in all, so what it adds are the
+// last of them: whole batches, one behind the other.
+void Intake::take_shed(const ToIntake& note) {
+    const std::uint64_t known = counters_.shed[note.stream].sequences.get();
+    if (note.shed_events <= known) return;
+    const std::uint64_t count = note.shed_events - known;
+    const Sequence first = note.last_sequence >= count ? note.last_sequence - count + 1 : 1;
+    batcher_.note_shed_sequences(note.stream, note.shed_events);
+    book_.shed(note.stream, first, note.last_sequence);
+}
+
+// Closed batches that wait for their turn on the disk. Those of a full lane wait for something else, and hold up nobody.
+std::uint32_t Intake::batches_for_disk() const {
+    std::uint32_t count = 0;
+    for (std::size_t stream = 0; stream < batcher_.lanes(); ++stream) {
+        if (counters_.fill[stream].get() < 100) count += batcher_.in_flight(static_cast<StreamIndex>(stream));
+    }
+    return count;
 }
 
 std::size_t Intake::run_vectors(MonotonicNs now) {
@@ -158,16 +198,18 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
             break;
         }
         if (vector_.count() == 0) continue;
-        if (!has_room()) {
+        if (!has_runs() || batches_for_disk() >= queued_batches_max) {
             stalled_ = true;
             counters_.stalls.add(1);
             break;
         }
-        events += vector_.count();
         judge();
+        events += static_cast<std::size_t>(std::ranges::count_if(
+            vector_.events(), [](const EventRef& event) { return event.verdict != Verdict::waiting; }));
         finish_vector();
     }
-    if (!stalled_ || events > 0) {
+    const bool takes_nothing = stalled_ || !waiting_.empty();
+    if (!takes_nothing || events > 0) {
         stalled_since_ = never;
     } else if (stalled_since_ == never) {
         stalled_since_ = now;
@@ -183,6 +225,7 @@ void Intake::keep_ladder(MonotonicNs now) {
                                 .stalled_ms = stalled_since_ == never ? 0 : now.since(stalled_since_) / ns_per_ms};
     const bool is_new = ladder_.look(measures, now);
     batcher_.linger_at_least(ladder_.effects().linger_us_min * ns_per_us);
+    shed_best_effort(ladder_.effects().sheds_best_effort);
     if (!is_new) return;
     counters_.rung.set(static_cast<std::uint64_t>(ladder_.rung()));
     counters_.rung_changes[static_cast<std::size_t>(ladder_.rung())].add(1);
@@ -307,6 +350,8 @@ MonotonicNs Intake::next_deadline() const {
 void Intake::update_gauges() {
     counters_.connections.set(connected_);
     counters_.slots_held.set(slots_held_);
+    counters_.waiting.set(waiting_.size());
+    counters_.parked_bytes.set(std::uint64_t{parked_.count() - parked_.free_count()} * parked_block_bytes);
     counters_.filter_ids.set(filter_.count());
     counters_.producers.set(producers_.count());
     counters_.keys.set(keys_.count());

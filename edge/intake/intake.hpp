@@ -4,8 +4,9 @@
 //                    acks  ◀─────── ack book ◀────── Ring<ToIntake>
 //
 // Thread    Intake runner; made and started on it.
-// Pressure  A vector is gathered only from what is received, and judged only when every lane it may touch has room; else it
-//           waits whole, its slots stay leased, and the producers' windows fill.
+// Pressure  A vector is gathered only from what is received. An event whose lane has no room is put back with all behind it of its
+//           connection, which is not read until there is room (waiting.cpp); nobody else waits. Only where the runs for acks are used
+//           up does a vector wait whole.
 // Law       offered = accepted + duplicates + rejected. An event is acked once, at the level its producer asked for.
 // Cost      No allocation after start(); one copy of an event's bytes.
 #pragma once
@@ -33,7 +34,9 @@
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/ladder.hpp"
 #include "edge/intake/memory.hpp"
+#include "edge/intake/parked_bytes.hpp"
 #include "edge/intake/poison_guard.hpp"
+#include "edge/intake/shedding.hpp"
 #include "edge/intake/tap.hpp"
 
 namespace weir::edge {
@@ -56,6 +59,8 @@ class Intake final : public Stage {
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
     [[nodiscard]] std::vector<std::string> addresses() const;
+    // Sheds what comes for best_effort lanes, whatever room they have, for as long as this holds. Intake's thread.
+    void shed_best_effort(bool sheds) { shedding_.shed_best_effort(sheds); }
     // Bytes of frames written into batches: one copy per event.
     [[nodiscard]] std::uint64_t copied_bytes() const { return batcher_.copied_bytes(); }
 
@@ -74,12 +79,18 @@ class Intake final : public Stage {
         std::uint32_t count_bytes = 0;
         std::uint32_t next = no_index;
     };
+    struct Waiting {
+        std::uint32_t connection = no_index;
+        RoomAsked asked;
+    };
     enum class Gathered : std::uint8_t { nothing, something };
 
     // intake.cpp: the duty cycle
     void take_reload();
     std::size_t take_notes(MonotonicNs now);
+    void take_shed(const ToIntake& note);
     std::size_t run_vectors(MonotonicNs now);
+    [[nodiscard]] std::uint32_t batches_for_disk() const;
     void keep_checkpoint(MonotonicNs now);
     void keep_time(MonotonicNs now);
     void keep_ladder(MonotonicNs now);
@@ -88,7 +99,7 @@ class Intake final : public Stage {
 
     // pipeline.cpp: one vector, stage by stage
     [[nodiscard]] Gathered gather();
-    [[nodiscard]] bool has_room();
+    [[nodiscard]] bool has_runs();
     void judge();
     void judge_carefully();
     void decode(EventRef& event);
@@ -96,7 +107,10 @@ class Intake final : public Stage {
     void judge_numbered(EventRef& event);
     void judge_replayed(EventRef& event, std::uint32_t seconds);
     void judge_unnumbered(EventRef& event, std::uint32_t seconds);
+    void judge_shedding(EventRef& event);
+    [[nodiscard]] bool is_replay(const EventRef& event) const;
     void batch();
+    void note_shed(const EventRef& event);
     void settle(const EventRef& event);
     void finish_vector();
 
@@ -108,6 +122,18 @@ class Intake final : public Stage {
     void reset_fuses();
     void let_go(std::uint32_t index);
     [[nodiscard]] bool is_held(const Connection& connection) const noexcept;
+
+    // waiting.cpp: connections whose lane has no room
+    void hold_back_if_full(EventRef& event, std::uint32_t seconds);
+    [[nodiscard]] bool is_known(const EventRef& event, std::uint32_t seconds) const;
+    [[nodiscard]] bool has_runs_for(std::uint8_t lane);
+    [[nodiscard]] bool has_room(const RoomAsked& asked);
+    void put_back(const EventRef& event);
+    void park(std::uint32_t index);
+    [[nodiscard]] bool park_whole(Connection& connection);
+    void copy_parked(ConstBytes bytes, Connection& connection);
+    std::size_t wake_waiting();
+    void stop_waiting(Connection& connection);
 
     // sessions.cpp: connections
     void on_accept(const io::Completion& completion, MonotonicNs now);
@@ -123,6 +149,7 @@ class Intake final : public Stage {
     void end_if_done(std::uint32_t index);
     void close(std::uint32_t index);
     void free_if_done(std::uint32_t index);
+    void hold(Connection& connection, std::uint32_t slot);
     void drop_held(Connection& connection);
     void release_slot(std::uint32_t slot);
     void make_ready(std::uint32_t index);
@@ -154,6 +181,7 @@ class Intake final : public Stage {
     Ladder ladder_;
     std::array<Fuse, fused_stages> fuses_;                 // index: FusedStage
     std::vector<LetterQuota::Used> letters_of_producers_;  // index: slot of a numbered one
+    Shedding shedding_;
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
@@ -165,7 +193,10 @@ class Intake final : public Stage {
     std::vector<std::uint32_t> ready_;    // connections with bytes to read
     std::vector<std::uint32_t> reading_;  // the same, of the round under way
     std::vector<std::byte> send_buffers_;
-    std::vector<HeldSlot> held_;               // index: slot
+    std::vector<HeldSlot> held_;  // index: receive slot, and behind those blocks of parked_
+    std::uint32_t receive_slots_;
+    ParkedBytes parked_;
+    std::vector<Waiting> waiting_;             // who waits for room, longest first
     std::vector<std::uint32_t> vector_slots_;  // to be released with the vector
     std::uint32_t connected_ = 0;
     std::uint64_t slots_held_ = 0;
@@ -184,7 +215,7 @@ class Intake final : public Stage {
     Position durable_{};
     bool naming_ = false;  // someone waits for a checkpoint
     bool poisoned_ = false;
-    bool stalled_ = false;
+    bool stalled_ = false;          // the runs for acks are used up
     bool input_is_drained_ = true;  // nothing more can be read now
     bool draining_ = false;
     bool final_cut_ = false;

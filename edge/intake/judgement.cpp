@@ -22,21 +22,14 @@ Expressions compiled(const EdgeConfig& config) {
 }  // namespace
 
 // One look at each event answers for rules and routes: its payload is read once.
-void Judgement::validate(std::span<EventRef> events, WallNs wall) noexcept {
+void Judgement::judge(std::span<EventRef> events, WallNs wall) noexcept {
     rules::Judge* judge = judge_ ? &*judge_ : nullptr;
     for (EventRef& event : events) {
         if (event.verdict != Verdict::admitted) continue;
         if (judge != nullptr) judge->begin({event.view});
         const PayloadForms::Form* const form = forms_.of(event.view);
         validate_.judge_one(event, wall, judge, form);
-        if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge, form);
-    }
-}
-
-void Judgement::route(std::span<EventRef> events) noexcept {
-    if (expressions_.has_routes()) return;
-    for (EventRef& event : events) {
-        if (event.verdict == Verdict::admitted) route_.judge_one(event, nullptr, forms_.of(event.view));
+        if (event.verdict == Verdict::admitted) route_.judge_one(event, judge, form);
     }
 }
 
@@ -60,6 +53,7 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
         batch_limits_.push_back({.batch_bytes = std::min(limits.batch_bytes, batch_body_capacity),
                                  .batch_events = std::min(limits.batch_events, wire::batch_events_max),
                                  .linger_ns = limits.linger_us * ns_per_us});
+        shed_rules_.push_back({.is_best_effort = limits.lane_class == LaneClass::best_effort, .policy = limits.shed});
     }
 }
 
@@ -79,6 +73,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"listen.connections_max", now.listen.connections_max != next.listen.connections_max},
         {"listen.hello_ms_max", now.listen.hello_ms_max != next.listen.hello_ms_max},
         {"listen.credit_events", now.listen.credit_events != next.listen.credit_events},
+        {"listen.waiting_bytes_max", now.listen.waiting_bytes_max != next.listen.waiting_bytes_max},
         {"uplink.centrals", now.uplink.centrals != next.uplink.centrals},
         {"uplink.choice", now.uplink.choice != next.uplink.choice},
         {"uplink.weights", now.uplink.weights != next.uplink.weights},
@@ -111,6 +106,22 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
     };
 }
 
+// Of a lane that both have: what the spool's runner was told at its start and cannot be told anew. A lane's batch limits, and which of
+// what arrives it sheds, are intake's alone.
+Differences compare(const LaneConfig& now, const LaneConfig& next) {
+    const bool is_spools = now.shed == ShedPolicy::oldest || next.shed == ShedPolicy::oldest;
+    return {
+        {"class", now.lane_class != next.lane_class},
+        {"shed", now.shed != next.shed && is_spools},
+        {"drain", now.drain != next.drain},
+        {"priority", now.priority != next.priority},
+        {"weight", now.weight != next.weight},
+        {"backlog_weight", now.backlog_weight != next.backlog_weight},
+        {"bytes_max", now.bytes_max != next.bytes_max},
+        {"keep_undelivered_s", now.keep_undelivered_s != next.keep_undelivered_s},
+    };
+}
+
 }  // namespace
 
 std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const EdgeConfig& next) {
@@ -118,13 +129,21 @@ std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const E
     for (auto& [key, differs] : compare(now, next)) {
         if (differs) keys.push_back(key);
     }
+    for (const LaneConfig& lane : now.lanes) {
+        const auto same = std::find_if(next.lanes.begin(), next.lanes.end(),
+                                       [&](const LaneConfig& one) { return one.name == lane.name; });
+        if (same == next.lanes.end()) continue;
+        for (auto& [key, differs] : compare(lane, *same)) {
+            if (differs) keys.push_back("lanes[" + lane.name + "]." + key);
+        }
+    }
     if (lane_names(now) != lane_names(next)) keys.emplace_back("lanes (one was added or removed)");
     return keys;
 }
 
 std::vector<std::string> fixed_config_keys() {
     std::vector<std::string> keys;
-    for (auto& [key, differs] : compare({}, {})) keys.push_back(key);
+    for (auto& [key, differs] : compare(EdgeConfig{}, EdgeConfig{})) keys.push_back(key);
     return keys;
 }
 

@@ -24,12 +24,19 @@ struct BatchLimits {
     std::uint64_t linger_ns = 0;
 };
 
+// What a lane does when it is full.
+struct ShedRule {
+    bool is_best_effort = false;
+    ShedPolicy policy = ShedPolicy::oldest;
+};
+
 class Judgement {
   public:
     Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes);
-    void validate(std::span<EventRef> events, WallNs wall) noexcept;
-    void route(std::span<EventRef> events) noexcept;
-    [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by lane index
+    // Judges those that are still admitted, and gives each that passes its lane.
+    void judge(std::span<EventRef> events, WallNs wall) noexcept;
+    [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by stream
+    [[nodiscard]] const std::vector<ShedRule>& shed_rules() const { return shed_rules_; }         // by stream
     [[nodiscard]] const LadderConfig& ladder() const { return ladder_; }
     [[nodiscard]] const DeadLettersConfig& dead_letters() const { return dead_letters_; }
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
@@ -45,6 +52,7 @@ class Judgement {
     std::vector<BatchLimits> batch_limits_;
     LadderConfig ladder_;
     DeadLettersConfig dead_letters_;
+    std::vector<ShedRule> shed_rules_;
     std::uint64_t digest_;
 };
 

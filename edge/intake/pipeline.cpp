@@ -37,7 +37,7 @@ Intake::Gathered Intake::gather() {
         const std::uint32_t index = reading_[turn];
         Connection& connection = connections_[index];
         connection.is_ready = false;
-        if (!is_readable(connection.session)) continue;
+        if (connection.is_waiting || !is_readable(connection.session)) continue;
         if (!may_read(connection, index)) {
             make_ready(index);
             continue;
@@ -68,12 +68,10 @@ Intake::Gathered Intake::gather() {
     return moved ? Gathered::something : Gathered::nothing;
 }
 
-bool Intake::has_room() {
-    if (book_.free_runs() < vector_.count()) {
-        if (book_.has_forgotten()) book_.sweep();
-        if (book_.free_runs() < vector_.count()) return false;
-    }
-    return batcher_.has_room(vector_.bytes(), vector_.count());
+bool Intake::has_runs() {
+    if (book_.free_runs() >= vector_.count()) return true;
+    if (book_.has_forgotten()) book_.sweep();
+    return book_.free_runs() >= vector_.count();
 }
 
 void Intake::judge() {
@@ -82,10 +80,9 @@ void Intake::judge() {
     } else {
         if (poison_guard_ != nullptr) poison_guard_->begin_vector();
         for (EventRef& event : vector_.events()) decode(event);
-        judgement_->validate(vector_.events(), wall_);
+        judgement_->judge(vector_.events(), wall_);
     }
     cache();
-    judgement_->route(vector_.events());
     if (poison_guard_ != nullptr) poison_guard_->end();
     limit_letters();
     if (tap_.is_on()) tap_.look(vector_.events(), now_);
@@ -98,7 +95,7 @@ void Intake::judge_carefully() {
     for (EventRef& event : vector_.events()) {
         poison_guard_->begin_event(event.body());
         decode(event);
-        judgement_->validate({&event, 1}, wall_);
+        judgement_->judge({&event, 1}, wall_);
         poison_guard_->end_event();
     }
 }
@@ -114,17 +111,25 @@ void Intake::decode(EventRef& event) {
     if (reason != wire::Reason::none) event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
 }
 
+bool Intake::is_replay(const EventRef& event) const {
+    return event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer));
+}
+
 void Intake::cache() {
     const auto events = vector_.events();
     for (EventRef& event : events) {
         if (event.verdict != Verdict::admitted) continue;
-        if (event.producer >= 0 && !producers_.is_replay(static_cast<std::uint32_t>(event.producer))) continue;
+        if (event.producer >= 0 && !is_replay(event)) continue;
         event.fingerprint = filter_.fingerprint(event.view.source, event.view.id);
         filter_.prefetch(event.fingerprint);
     }
+    batcher_.begin_vector(vector_.bytes(), vector_.count());
     const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
     for (EventRef& event : events) {
-        if (event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer))) {
+        // Before anything is taken of it: what waits is judged again, as if it had not come yet.
+        hold_back_if_full(event, seconds);
+        if (event.verdict == Verdict::waiting) continue;
+        if (is_replay(event)) {
             judge_replayed(event, seconds);
         } else if (event.producer >= 0) {
             judge_numbered(event);
@@ -142,9 +147,16 @@ void Intake::judge_numbered(EventRef& event) {
         event.fail(Verdict::dropped, wire::Reason::number_gap, wire::StageId::cache);
         return;
     }
-    switch (producers_.take(static_cast<std::uint32_t>(event.producer), event.number)) {
+    const auto slot = static_cast<std::uint32_t>(event.producer);
+    NumberVerdict verdict = producers_.take(slot, event.number);
+    if (verdict == NumberVerdict::gap && producers_.may_leave_out(slot)) {
+        producers_.leave_out_before(slot, event.number);
+        verdict = producers_.take(slot, event.number);
+    }
+    switch (verdict) {
         case NumberVerdict::fresh:
-            return;
+            // Shed or not, its number is taken.
+            return judge_shedding(event);
         case NumberVerdict::duplicate:
             event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
             return;
@@ -169,6 +181,10 @@ void Intake::judge_replayed(EventRef& event, std::uint32_t seconds) {
     }
     if (event.verdict == Verdict::dead_letter) event.verdict = Verdict::rejected;
     if (event.verdict != Verdict::admitted) return;
+    // Nothing is shed that a person offers again: it may come once more, and stays the letter it is until then.
+    if (shedding_.sheds_all(event.lane)) {
+        return event.fail(Verdict::rejected, wire::Reason::lane_full, wire::StageId::route);
+    }
     // Another letter of the same event, or its producer's own retry, may have been applied already.
     const bool is_known = filter_.contains(event.fingerprint, seconds);
     if (producers_.take_replayed(slot, event.number) == ReplayVerdict::no_room) {
@@ -188,13 +204,28 @@ void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
         event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
         return;
     }
-    filter_.insert(event.fingerprint, seconds);
+    judge_shedding(event);
+    // One that was shed is not known: it may come again, as another.
+    if (event.verdict == Verdict::admitted) filter_.insert(event.fingerprint, seconds);
+}
+
+void Intake::judge_shedding(EventRef& event) {
+    if (event.verdict != Verdict::admitted) return;
+    if (const auto reason = shedding_.judge(event.lane)) event.fail(Verdict::shed, *reason, wire::StageId::route);
 }
 
 void Intake::batch() {
     for (const EventRef& event : vector_.events()) {
-        if (event.verdict != Verdict::dropped) settle(event);
+        if (event.verdict != Verdict::dropped && event.verdict != Verdict::waiting) settle(event);
     }
+}
+
+void Intake::note_shed(const EventRef& event) {
+    batcher_.note_shed(event.lane);
+    ShedCounters& counters = counters_.shed[batcher_.opens_in(event.lane)];
+    if (event.reason == wire::Reason::lane_full) counters.lane_full.add(1);
+    if (event.reason == wire::Reason::shed_random) counters.random.add(1);
+    if (event.reason == wire::Reason::shed_critical) counters.critical.add(1);
 }
 
 void Intake::settle(const EventRef& event) {
@@ -202,15 +233,13 @@ void Intake::settle(const EventRef& event) {
     const auto reason = static_cast<std::size_t>(event.reason);
     counters_.offered.add(1);
     Placed placed;
-    std::uint8_t lane = event.lane;
     wire::AckStatus status = wire::AckStatus::accepted;
     const auto tag = static_cast<std::uint16_t>(event.producer + 1);
     switch (event.verdict) {
         case Verdict::admitted:
-            placed = batcher_.append(lane, event, tag);
+            placed = batcher_.append(event.lane, event, tag);
             break;
         case Verdict::dead_letter:
-            lane = batcher_.dead_lane();
             status = wire::AckStatus::dead_lettered;
             placed = batcher_.append_dead_letter(event, tag, wire::name_of(connections_[event.connection].label));
             counters_.dead_letters_by_reason[reason].add(1);
@@ -225,25 +254,35 @@ void Intake::settle(const EventRef& event) {
             counters_.rejected.add(1);
             counters_.rejected_by_reason[reason].add(1);
             return book_.ack_now(item_of(event, wire::AckStatus::rejected, now_));
+        case Verdict::shed:
+            note_shed(event);
+            return book_.ack_now(item_of(event, wire::AckStatus::shed, now_));
+        case Verdict::waiting:
         case Verdict::dropped:
             return;
     }
-    book_.appended(lane, placed.sequence);
+    book_.appended(placed.stream, placed.sequence);
     const AckItem item = item_of(event, status, now_);
     if (level == wire::AckLevel::received) return book_.ack_now(item);
     // A dead letter is final where it is durable: nobody waits for central to have it.
     const bool waits_for_central =
         level == wire::AckLevel::delivered && event.verdict == Verdict::admitted && !WEIR_PLANTED(delivered_too_early);
-    book_.wait_for(waits_for_central ? Wait::delivered : Wait::spooled, lane, placed.sequence, placed.batch, item);
+    book_.wait_for(waits_for_central ? Wait::delivered : Wait::spooled, placed.stream, placed.sequence, placed.batch,
+                   item);
 }
 
 void Intake::finish_vector() {
+    for (const EventRef& event : vector_.events()) {
+        if (event.verdict == Verdict::waiting) put_back(event);
+    }
     for (const EventRef& event : vector_.events()) {
         connections_[event.connection].in_vector = false;
         connections_[event.connection].splitter.release_taken();
     }
     for (const EventRef& event : vector_.events()) {
-        if (connections_[event.connection].wants_close) close(event.connection);
+        Connection& connection = connections_[event.connection];
+        if (connection.wants_close || connection.wants_end) close(event.connection);
+        if (connection.is_held_back) park(event.connection);
     }
     vector_.clear();
     for (const std::uint32_t slot : vector_slots_) release_slot(slot);

@@ -62,8 +62,15 @@ NumberVerdict Producers::take(std::uint32_t slot_index, std::uint64_t number) no
     return NumberVerdict::fresh;
 }
 
+void Producers::leave_out_before(std::uint32_t slot_index, std::uint64_t number) noexcept {
+    Slot& slot = slots_[slot_index];
+    slot.last_number = std::max(slot.last_number, number - 1);
+    absorb(slot);
+}
+
 void Producers::recover(std::uint32_t slot_index, std::uint64_t number) {
     if (slot_index >= slots_.size()) return;
+    slots_[slot_index].is_recovered = true;
     (void)insert(slots_[slot_index], number, ranges_above_max);
 }
 
@@ -135,6 +142,7 @@ bool Producers::decode(ConstBytes bytes) {
         slot.name = stored.name;
         slot.last_number = stored.last_number;
         slot.is_replay = wire::is_replay_name(wire::name_of(slot.name));
+        slot.is_recovered = true;
         slot.above.reserve(slot.is_replay ? std::max<std::size_t>(replay_ranges_max, stored.ranges) : 0);
         std::uint64_t below = slot.last_number;
         for (std::uint64_t i = 0; i < stored.ranges; ++i, bytes = bytes.subspan(sizeof(Range))) {

@@ -43,6 +43,12 @@ class Producers {
     // Judges the next number of a producer, and takes it if it is fresh. A number that comes behind a hole which recovery found
     // closes the hole; beyond all that is known it is a gap.
     [[nodiscard]] NumberVerdict take(std::uint32_t slot, std::uint64_t number) noexcept;
+    // A crash may have forgotten numbers of it that were answered and are not in the spool: those that were rejected, shed or only
+    // received. So until it has said goodbye with nothing unanswered, what it leaves out was answered.
+    [[nodiscard]] bool may_leave_out(std::uint32_t slot) const { return slots_[slot].is_recovered; }
+    // Takes all numbers before this one.
+    void leave_out_before(std::uint32_t slot, std::uint64_t number) noexcept;
+    void said_goodbye(std::uint32_t slot) { slots_[slot].is_recovered = false; }
     // Of a slot whose name is a replay name (core/wire/replay.hpp).
     [[nodiscard]] bool is_replay(std::uint32_t slot) const { return slots_[slot].is_replay; }
     [[nodiscard]] bool is_taken(std::uint32_t slot, std::uint64_t number) const noexcept;
@@ -70,6 +76,7 @@ class Producers {
         std::uint64_t last_number = 0;  // every number up to here is taken
         std::int32_t connection = no_connection;
         bool is_replay = false;
+        bool is_recovered = false;   // from an earlier life of the edge, and has not said goodbye since
         std::size_t above_head = 0;  // ranges before it are used up
         std::vector<Range> above;    // sorted, apart, above last_number + 1
     };

@@ -8,7 +8,6 @@
 namespace weir::edge {
 namespace {
 
-constexpr std::uint32_t held_slots_max = 4;              // then a connection is paused
 constexpr std::uint32_t runs_per_connection_max = 8192;  // acks that a peer does not fetch
 constexpr std::uint32_t runs_kept_free = runs_max / 4;   // those who wait for central leave so many to the others
 
@@ -46,6 +45,8 @@ void Intake::on_receive(const io::Completion& completion, MonotonicNs) {
         if (!is_current) return;
         connection.peer_ended = true;
         connection.peer_failed = completion.result < 0;
+        // Nobody is there to be told, and what waits was not taken.
+        if (connection.is_waiting && connection.peer_failed) return close(index);
         if (!is_wanted) {
             if (connection.session == Session::lingering) close(index);
             return;
@@ -58,21 +59,28 @@ void Intake::on_receive(const io::Completion& completion, MonotonicNs) {
         return;
     }
     counters_.received_bytes.add(static_cast<std::uint64_t>(completion.result));
-    WEIR_ASSERT(completion.slot < held_.size());
+    WEIR_ASSERT(completion.slot < receive_slots_);
     held_[completion.slot] = {completion.bytes, static_cast<std::uint32_t>(completion.result), no_index};
-    if (connection.held_tail == no_index) {
-        connection.held_head = completion.slot;
-    } else {
-        held_[connection.held_tail].next = completion.slot;
-    }
-    connection.held_tail = completion.slot;
-    ++connection.held_count;
+    hold(connection, completion.slot);
     ++slots_held_;
     if (connection.held_count >= held_slots_max && !connection.is_paused) {
         connection.is_paused = true;
         io_.pause_receive(connection.socket, true);
     }
     make_ready(index);
+    if (connection.is_waiting) park(index);
+}
+
+// Behind what is held of it already.
+void Intake::hold(Connection& connection, std::uint32_t slot) {
+    held_[slot].next = no_index;
+    if (connection.held_tail == no_index) {
+        connection.held_head = slot;
+    } else {
+        held_[connection.held_tail].next = slot;
+    }
+    connection.held_tail = slot;
+    ++connection.held_count;
 }
 
 void Intake::make_ready(std::uint32_t index) {
@@ -91,6 +99,8 @@ bool Intake::may_read(const Connection& connection, std::uint32_t index) const {
 void Intake::read_some(std::uint32_t index, std::uint32_t events_max) {
     Connection& connection = connections_[index];
     const std::uint32_t slot = connection.held_head;
+    connection.look_slot = slot;
+    connection.look_offset = connection.held_offset;
     ConstBytes bytes;
     if (slot != no_index) {
         bytes = ConstBytes(held_[slot].bytes, held_[slot].count_bytes).subspan(connection.held_offset);
@@ -133,6 +143,8 @@ void Intake::read_some(std::uint32_t index, std::uint32_t events_max) {
         // What it sent is judged; without a goodbye nobody is there to be told.
         if (connection.session == Session::ending && !connection.peer_failed) {
             end_if_done(index);
+        } else if (connection.in_vector && !connection.peer_failed) {
+            connection.wants_end = true;
         } else {
             close(index);
         }
@@ -285,6 +297,7 @@ void Intake::refuse(std::uint32_t index, wire::RefusalReason reason, std::string
 }
 
 void Intake::drop_held(Connection& connection) {
+    if (connection.is_waiting) stop_waiting(connection);
     while (connection.held_head != no_index) {
         const std::uint32_t slot = connection.held_head;
         connection.held_head = held_[slot].next;
@@ -301,6 +314,7 @@ void Intake::drop_held(Connection& connection) {
 }
 
 void Intake::release_slot(std::uint32_t slot) {
+    if (slot >= receive_slots_) return parked_.give_back(slot - receive_slots_);
     --slots_held_;
     io_.release(slot);
 }
@@ -310,6 +324,7 @@ void Intake::end_if_done(std::uint32_t index) {
     if (connection.session != Session::ending || connection.acked != connection.ordinal || connection.in_vector) return;
     if (connection.sending || connection.wants_goodbye || connection.closes_after_send) return;
     connection.wants_goodbye = true;
+    if (connection.producer >= 0) producers_.said_goodbye(static_cast<std::uint32_t>(connection.producer));
 }
 
 void Intake::close(std::uint32_t index) {
@@ -341,6 +356,7 @@ void Intake::free_if_done(std::uint32_t index) {
     old.label = {};
     old.ordinal = old.acked = old.credit = 0;
     old.is_paused = old.peer_ended = old.peer_failed = old.has_stopped = old.wants_close = false;
+    old.wants_end = old.is_held_back = old.is_waiting = false;
     old.wants_welcome = old.wants_pong = old.wants_goodbye = old.wants_refusal = false;
     old.is_held = false;
     old.records = {};

@@ -31,6 +31,10 @@ std::string_view text(Verdict verdict) noexcept {
             return "dead_letter";
         case Verdict::rejected:
             return "rejected";
+        case Verdict::shed:
+            return "shed";
+        case Verdict::waiting:
+            return "waiting";
         case Verdict::dropped:
             return "dropped";
     }
@@ -56,7 +60,7 @@ Tap::Tap(rules::RuleSet set, Options options)
 
 void Tap::look(std::span<const EventRef> events, MonotonicNs now) noexcept {
     for (const EventRef& event : events) {
-        if (event.verdict == Verdict::dropped) continue;
+        if (event.verdict == Verdict::dropped || event.verdict == Verdict::waiting) continue;
         seen.add(1);
         if (!matches(event)) continue;
         matched.add(1);

@@ -307,6 +307,26 @@ TEST_F(AuditOfHeaders, TotalsThatContradictTheSequencesOrShrinkAreNamed) {
     EXPECT_EQ(report.faults.size(), 2U);  // A crash may take back what no batch had carried: epoch 2 may begin lower.
 }
 
+TEST_F(AuditOfHeaders, WhatWasShedBeforeItHadASequenceIsPartOfTheAccountAndNeverShrinks) {
+    at_central(header_of(lane_.events(3)));
+    auto shed = lane_.header(2);
+    shed.totals.accepted += 10;
+    shed.totals.shed = 12;  // 10 without a sequence, and 2 of those that had one
+    at_central(header_of(lane_.seal(shed, 2)));
+    auto fewer = lane_.header(2);
+    fewer.totals.accepted += 9;
+    fewer.totals.shed = 12;
+    at_central(header_of(lane_.seal(fewer, 2)));
+    auto uncounted = lane_.header(2);
+    uncounted.totals.accepted += 14;
+    uncounted.totals.shed = 13;
+    at_central(header_of(lane_.seal(uncounted, 2)));
+    const Report report = audit_.close();
+    expect_named(report, FaultKind::totals, {6, 7});
+    expect_named(report, FaultKind::totals, {8, 9});
+    EXPECT_EQ(report.faults.size(), 2U);
+}
+
 TEST_F(AuditOfHeaders, ABatchThatDoesNotChainToTheOneBeforeIsNamed) {
     at_central(header_of(lane_.events(1)));
     lane_.previous_crc ^= 1;

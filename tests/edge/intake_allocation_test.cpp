@@ -149,5 +149,48 @@ TEST(Intake, AllocatesNothingWhileAReplayLeavesHoles) {
     EXPECT_EQ(allocations, 0U);
 }
 
+TEST(Intake, AllocatesNothingWhileALaneIsStuckAndAnotherSheds) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.lanes.push_back(LaneConfig{.name = "slow"});
+    config.lanes.push_back(
+        LaneConfig{.name = "lossy", .lane_class = LaneClass::best_effort, .shed = ShedPolicy::random});
+    for (const char* name : {"slow", "lossy"}) {
+        RouteConfig route;
+        route.lane = name;
+        route.types = {name};
+        config.routes.push_back(route);
+    }
+    IntakeBench bench(config);
+    bench.keeps_batches = false;
+    TestProducer stuck(bench), free(bench);
+    stuck.hello(wire::AckLevel::spooled);
+    free.hello(wire::AckLevel::spooled);
+    free.send_event("warm");
+    ASSERT_TRUE(free.wait_acked(1));
+    bench.fill(1, 100);
+    bench.fill(2, 75);
+    allocations = 0;
+    const std::string large(9000, 'x');
+    std::uint64_t sent = 0;
+    for (int n = 0; n < 2000; ++n) {
+        const std::string id = std::to_string(n);
+        if (n % 10 == 0) {
+            stuck.send_event(id, 0, n % 50 == 0 ? large : "{}", n % 20 == 0 ? "slow" : "other");
+            ++sent;
+        }
+        free.send_event(id + "f", 0, "{}", n % 2 == 0 ? "lossy" : "other");
+        if (n % 50 == 49) bench.fill(1, n % 100 == 49 ? 20 : 100);
+        stuck.look();
+        free.look();
+    }
+    ASSERT_TRUE(free.wait_acked(2001));
+    bench.fill(1, 0);
+    ASSERT_TRUE(stuck.wait_acked(sent));
+    EXPECT_GT(bench.counters.stalls.get(), 2U);
+    EXPECT_GT(bench.counters.shed[2].random.get(), 300U);
+    EXPECT_EQ(allocations, 0U);
+}
+
 }  // namespace
 }  // namespace weir::edge::test

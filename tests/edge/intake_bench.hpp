@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,15 +59,23 @@ class IntakeBench {
         config.spool.batches_max = 8;
         return config;
     }
+    // The streams: a live_first lane has two.
     static std::vector<LaneState> lanes_of(const EdgeConfig& config) {
-        std::vector<LaneState> lanes(config.lanes.size() + 1);
-        for (std::size_t index = 0; index < lanes.size(); ++index) {
-            const bool is_last = index == config.lanes.size();
-            lanes[index].id = is_last ? dead_letter_lane : static_cast<LaneId>(index);
-            lanes[index].name = is_last ? std::string(dead_letter_lane_name) : config.lanes[index].name;
-            lanes[index].is_configured = true;
+        std::vector<LaneState> streams;
+        const auto add = [&](LaneId id, std::string_view name, wire::Part part) {
+            LaneState& stream = streams.emplace_back();
+            stream.id = id;
+            stream.name = name;
+            stream.part = part;
+            stream.is_configured = true;
+        };
+        for (std::size_t index = 0; index < config.lanes.size(); ++index) {
+            const auto id = static_cast<LaneId>(index);
+            add(id, config.lanes[index].name, wire::Part::live);
+            if (config.lanes[index].drain == Drain::live_first) add(id, config.lanes[index].name, wire::Part::backlog);
         }
-        return lanes;
+        add(dead_letter_lane, dead_letter_lane_name, wire::Part::live);
+        return streams;
     }
 
     explicit IntakeBench(const EdgeConfig& config, std::vector<LaneState> lanes = {},
@@ -111,16 +120,25 @@ class IntakeBench {
         }
         return true;
     }
-    // Says that all batches are durable, and gives their buffers back.
+    // Says that all batches but those of `stuck` are durable, and gives their buffers back.
     void settle() {
+        std::vector<ToSpool> kept;
         for (const ToSpool& note : held_) {
+            if (stuck.contains(note.stream)) {
+                kept.push_back(note);
+                continue;
+            }
             EXPECT_TRUE(notes_->publish(ToIntake{.kind = ToIntake::Kind::durable,
                                                  .stream = note.stream,
                                                  .last_sequence = last_of(note),
                                                  .position = note.position}));
             EXPECT_TRUE(notes_->publish(ToIntake{.kind = ToIntake::Kind::returned, .buffer = note.buffer}));
         }
-        held_.clear();
+        held_.swap(kept);
+    }
+    void say(const ToIntake& note) { EXPECT_TRUE(notes_->publish(note)); }
+    void fill(StreamIndex stream, std::uint8_t percent) {
+        say({.kind = ToIntake::Kind::filled, .stream = stream, .fill = percent});
     }
     void deliver(StreamIndex stream, Sequence last) {
         EXPECT_TRUE(
@@ -135,6 +153,7 @@ class IntakeBench {
     std::uint64_t added_ns = 0;
     bool is_durable_at_once = true;
     bool keeps_batches = true;
+    std::set<StreamIndex> stuck;                           // whose batches never become durable
     inline static thread_local bool is_in_intake = false;  // the stage itself is running, not the bench
     std::vector<StoredBatch> stored;
     std::vector<Position> covered;
@@ -192,6 +211,11 @@ class TestProducer {
             return bytes.empty();
         });
         EXPECT_TRUE(sent);
+    }
+    // As much as the socket takes now.
+    std::size_t try_send(ConstBytes bytes) {
+        const auto count = ::send(handle_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        return count > 0 ? static_cast<std::size_t>(count) : 0;
     }
     static void append_frame(std::vector<std::byte>& out, wire::FrameKind kind, ConstBytes body, std::uint64_t number) {
         const std::size_t at = out.size();

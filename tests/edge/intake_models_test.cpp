@@ -406,7 +406,7 @@ TEST(Route, TheFirstThatMatchesNamesTheLane) {
     const auto lane_of = [&](const wire::EventView& view) {
         EventRef event;
         event.view = view;
-        judgement.route({&event, 1});
+        judgement.judge({&event, 1}, WallNs{});
         return event.lane;
     };
     wire::EventView view;

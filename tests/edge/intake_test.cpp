@@ -423,5 +423,21 @@ TEST(Reload, NamesWhatCannotChangeWhileRunning) {
               (std::vector<std::string>{"spool.bytes_max", "lanes (one was added or removed)"}));
 }
 
+TEST(Reload, TakesOfALaneWhatIsIntakesAloneAndNamesTheRest) {
+    EdgeConfig now, next;
+    now.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "lossy", .shed = ShedPolicy::newest}};
+    next.lanes = {now.lanes[1], now.lanes[0]};  // in another order
+    LaneConfig& lossy = next.lanes[0];
+    lossy.shed = ShedPolicy::random;
+    lossy.batch_bytes = 4096;
+    lossy.batch_events = 7;
+    lossy.linger_us = 9;
+    EXPECT_TRUE(keys_that_need_a_restart(now, next).empty());
+    lossy.shed = ShedPolicy::oldest;
+    lossy.priority = 3;
+    EXPECT_EQ(keys_that_need_a_restart(now, next),
+              (std::vector<std::string>{"lanes[lossy].shed", "lanes[lossy].priority"}));
+}
+
 }  // namespace
 }  // namespace weir::edge::test

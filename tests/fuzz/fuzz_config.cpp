@@ -58,8 +58,7 @@ void look_at(const edge::EdgeConfig& config) {
     event.payload = R"({"fine":51.0,"where":{"zip":"19104"},"nothing":null})";
     edge::EventRef judged;
     judged.view = event;
-    judgement.validate({&judged, 1}, {1'512'086'407'000'000'000});
-    judgement.route({&judged, 1});
+    judgement.judge({&judged, 1}, {1'512'086'407'000'000'000});
     WEIR_ASSERT(judged.lane < lanes.size());
     WEIR_ASSERT(judged.rule <= config.rules.size());
     const auto budget = edge::budget_of(config);

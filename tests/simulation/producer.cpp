@@ -202,6 +202,11 @@ void SimProducer::take_ack(ConstBytes body) {
                     event.fate = Sent::Fate::dead_lettered;
                     if (event.is_valid) complaint = options_.name + ": a good event became a dead letter";
                     break;
+                case wire::AckStatus::shed:
+                    // No lane of the simulation is best_effort yet.
+                    event.fate = Sent::Fate::rejected;
+                    complaint = options_.name + ": a durable lane shed";
+                    break;
                 case wire::AckStatus::rejected:
                     event.fate = Sent::Fate::rejected;
                     complaint = options_.name +

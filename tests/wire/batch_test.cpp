@@ -254,6 +254,20 @@ TEST(ControlFrames, OfProducersAreTheGoldenBytes) {
     golden::expect_golden("pong", frame_of(FrameKind::pong, {}, 0x1122334455667788));
 }
 
+TEST(ControlFrames, AnAckOfShedEventsIsTheGoldenBytes) {
+    ProducerAckHead head;
+    head.credit_events = 9000;
+    head.ranges = 2;
+    golden::expect_golden(
+        "producer-ack-shed",
+        frame_with(FrameKind::producer_ack, head,
+                   AckRange{1, 7, AckStatus::shed, static_cast<std::uint8_t>(Reason::lane_full), 0},
+                   AckRange{8, 1, AckStatus::shed, static_cast<std::uint8_t>(Reason::shed_oldest), 0}));
+    EXPECT_EQ(text(AckStatus::shed), "shed");
+    EXPECT_EQ(text(Reason::shed_critical), "shed_critical");
+    EXPECT_EQ(text(Part::backlog), "backlog");
+}
+
 TEST(ControlFrames, OfEdgesAreTheGoldenBytes) {
     EdgeHello hello;
     hello.lanes = 2;

@@ -27,14 +27,15 @@ std::vector<std::byte> random_stream(std::mt19937_64& random, std::vector<Frame>
     return stream;
 }
 
-TEST(FrameSplitter, GivesTheSameFramesWhereverTheStreamIsCut) {
+TEST(FrameSplitter, GivesTheSameFramesWhereverTheStreamIsCutAndWhateverIsPutBack) {
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
         std::mt19937_64 random(seed);
         std::vector<Frame> wanted;
-        const auto stream = random_stream(random, wanted);
+        auto stream = random_stream(random, wanted);
         CarryPool pool(1, body_max);
         FrameSplitter splitter(pool, body_max);
         std::vector<Frame> got;
+        std::size_t put_back = 0;
         const std::size_t piece_max = 1 + random() % 3000;
         std::size_t offered_more = 0;
         for (std::size_t at = 0; at < stream.size();) {
@@ -46,7 +47,7 @@ TEST(FrameSplitter, GivesTheSameFramesWhereverTheStreamIsCut) {
             const auto frames_max = static_cast<std::uint32_t>(random() % 5);
             std::vector<ConstBytes> lent;
             SplitFault fault{};
-            const std::size_t used = splitter.split(
+            std::size_t used = splitter.split(
                 rest, frames_max,
                 [&](const FrameHeader& header, ConstBytes frame) {
                     if (random() % 8 == 0) return false;
@@ -58,6 +59,22 @@ TEST(FrameSplitter, GivesTheSameFramesWhereverTheStreamIsCut) {
             ASSERT_EQ(fault, SplitFault::none);
             ASSERT_LE(lent.size(), frames_max);
             ASSERT_FALSE(splitter.needs_carry());
+            if (!lent.empty() && random() % 3 == 0) {
+                const std::size_t first = random() % lent.size();
+                used = splitter.put_back(rest, lent[first].data());
+                lent.resize(first);
+                ++put_back;
+                // One that waits whole in the pool may be taken out of it and given again ahead of what follows.
+                const ConstBytes waiting = splitter.waiting_in_pool();
+                if (!waiting.empty() && random() % 2 == 0) {
+                    std::vector<std::byte> again(waiting.begin(), waiting.end());
+                    again.insert(again.end(), stream.begin() + static_cast<std::ptrdiff_t>(at + used), stream.end());
+                    splitter.drop_waiting();
+                    EXPECT_EQ(pool.free_count(), 1U);
+                    stream = std::move(again);
+                    at = used = 0;
+                }
+            }
             for (const ConstBytes frame : lent) got.emplace_back(frame.begin(), frame.end());  // still there
             at += used;
             if (used < rest.size()) ++offered_more;
@@ -75,6 +92,7 @@ TEST(FrameSplitter, GivesTheSameFramesWhereverTheStreamIsCut) {
                       0U);
         }
         EXPECT_GT(offered_more, 0U);
+        EXPECT_GT(put_back, 0U);
         ASSERT_EQ(got, wanted) << "seed " << seed;
         splitter.reset(body_max);
         EXPECT_EQ(pool.free_count(), 1U);
