@@ -10,6 +10,12 @@
 
 namespace weir::central {
 
+// Reference data for edges: its name, and the file it is read from.
+struct TableConfig {
+    std::string name;  // [a-z0-9-]{1,32}
+    std::string file;  // NAME.csv is CSV, anything else NDJSON (central/tables/table_file.hpp)
+};
+
 struct CentralConfig {
     std::string data_dir;
     struct {
@@ -36,9 +42,10 @@ struct CentralConfig {
     } dead_letters;
     struct {
         std::uint32_t edges_max = 1024;
-        std::uint32_t positions_max = 65'536;  // (edge, lineage, lane, part)
-        std::uint32_t types_max = 4096;        // of the read model; more are counted under "other"
-        std::uint32_t minutes_max = 1440;      // of the per-type minute counts, newest kept
+        std::uint32_t positions_max = 65'536;         // (edge, lineage, lane, part)
+        std::uint32_t types_max = 4096;               // of the read model; more are counted under "other"
+        std::uint32_t minutes_max = 1440;             // of the per-type minute counts, newest kept
+        std::uint64_t table_bytes_max = 64ULL << 20;  // of one table's image
     } limits;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;
@@ -47,6 +54,7 @@ struct CentralConfig {
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
     } runtime;
+    std::vector<TableConfig> tables;
     std::string log_level = "warn";
     std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };

@@ -41,6 +41,7 @@ struct DaemonFacts {
     // No default: one that is left out does not compile.
     const std::uint64_t quarantined;
     const std::uint64_t reloads_refused;
+    const TableCounters* const tables;  // null: none are used
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

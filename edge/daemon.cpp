@@ -17,6 +17,7 @@
 #include "edge/intake/intake.hpp"
 #include "edge/recovery.hpp"
 #include "edge/spool/spool_stage.hpp"
+#include "edge/tables/table_keeper.hpp"
 
 namespace weir::edge {
 namespace {
@@ -27,6 +28,7 @@ constexpr std::uint32_t recycled_segments_max = 2;
 constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small and taken at once
 constexpr std::uint32_t uplink_sockets_max = 4;
 constexpr std::uint64_t control_wait_ms = 200;
+constexpr std::uint64_t table_wait_ms = 2;  // while a table is on its way, part by part
 constexpr std::uint64_t drain_wait_ms = 10;
 // A drain that hangs on a dead disk is not waited for longer than an init system would.
 constexpr std::uint64_t drain_ms_max = 60'000;
@@ -120,6 +122,8 @@ struct EdgeDaemon::Parts {
     void tell_changes();
     void tell_centrals();
     void reload();
+    void look_at_tables();
+    void tell_tables();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] bool is_full() const {
@@ -137,6 +141,9 @@ struct EdgeDaemon::Parts {
     std::optional<Recovered> recovered;
     std::vector<LaneName> lanes;
     std::vector<LaneState> lane_states;
+    TableLink table_link;
+    std::optional<TableKeeper> tables;  // only where tables are used; its counts, as the admin port reads them:
+    TableCounters table_numbers;
     JudgementSlot reloads;
     std::atomic<std::uint64_t> reloads_refused{0};
     std::unique_ptr<journal::SegmentStore> segments;
@@ -157,6 +164,11 @@ Status EdgeDaemon::Parts::start() {
     recovered.emplace(std::move(found.value()));
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
     for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name});
+    if (!config.tables.use.empty()) {
+        tables.emplace(config, table_link, [this] { spool_runner.doorbell().ring(); });
+        tables->load();
+        tell_tables();
+    }
     if (auto status = start_spool(); !status) return status;
     if (auto status = start_intake(); !status) return status;
     scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
@@ -196,6 +208,7 @@ Status EdgeDaemon::Parts::start_spool() {
                        .counters = counters.spool,
                        // Edges differ by lineage: they do not come back in step.
                        .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch});
+        if (tables) stage->take_tables_for(table_link);
         if (auto opened = stage->open(); !opened) return opened.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -205,6 +218,8 @@ Status EdgeDaemon::Parts::start_spool() {
 
 Status EdgeDaemon::Parts::start_intake() {
     for (const SpoolLane& lane : recovered->spool.lanes) lane_states.push_back(lane.state);
+    // With what the disk has: intake takes it before its first event.
+    if (tables && tables->share()) reloads.offer(std::make_unique<Judgement>(config, lane_states, tables->share()));
     return intake_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity,
                                               lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
@@ -220,7 +235,8 @@ Status EdgeDaemon::Parts::start_intake() {
 int EdgeDaemon::Parts::run() {
     control::SignalWatch signals;
     for (;;) {
-        const control::Wish wish = signals.wait(control_wait_ms);
+        const control::Wish wish = signals.wait(tables && tables->is_busy() ? table_wait_ms : control_wait_ms);
+        look_at_tables();
         tell_changes();
         control::log_flush();
         switch (wish) {
@@ -241,6 +257,35 @@ int EdgeDaemon::Parts::run() {
     }
 }
 
+// A table that has come is looked up from the next vector on.
+void EdgeDaemon::Parts::look_at_tables() {
+    if (!tables) return;
+    reloads.take_back();
+    if (tables->look(monotonic_now())) {
+        reloads.offer(std::make_unique<Judgement>(config, lane_states, tables->share()));
+        intake_runner.doorbell().ring();
+    }
+    tell_tables();
+}
+
+void EdgeDaemon::Parts::tell_tables() {
+    for (const auto& what : tables->take_faults()) {
+        control::log_error("table_fault", {{"edge", config.edge_id}, {"what", what}});
+    }
+    for (const auto& what : tables->take_notes()) {
+        control::log_info("table_taken", {{"edge", config.edge_id}, {"what", what}});
+    }
+    const TableCounts& now = tables->counts();
+    table_numbers.tables.set(now.tables);
+    table_numbers.rows.set(now.rows);
+    table_numbers.memory_bytes.set(now.memory_bytes);
+    table_numbers.images.set(now.images);
+    table_numbers.changes.set(now.changes);
+    table_numbers.received_bytes.set(now.received_bytes);
+    table_numbers.faults.set(now.faults);
+    table_numbers.dropped.set(table_link.dropped());
+}
+
 // The new configuration is checked whole before anything of it counts; what cannot be changed while running refuses all of it.
 void EdgeDaemon::Parts::reload() {
     reloads.take_back();
@@ -257,11 +302,15 @@ void EdgeDaemon::Parts::reload() {
     const auto fixed = keys_that_need_a_restart(config, *loaded.config);
     if (!fixed.empty()) return refuse("needs a restart: " + joined(fixed));
     for (const auto& line : loaded.warnings) control::log_warn("config", {{"what", line}});
-    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states));
+    const TableShare share = tables ? tables->share() : TableShare{};
+    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states, share));
     intake_runner.doorbell().ring();
     config.validate = loaded.config->validate;
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
+    config.pii = loaded.config->pii;
+    config.payloads = loaded.config->payloads;
+    config.enrichments = loaded.config->enrichments;
     config.lanes = loaded.config->lanes;
     config.digest = loaded.config->digest;
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
@@ -407,7 +456,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .scrub = scrubber->counters(),
                                       .centrals = config.uplink.centrals,
                                       .quarantined = segments->quarantined(),
-                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed)})};
+                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
+                                      .tables = tables ? &table_numbers : nullptr})};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

@@ -19,6 +19,7 @@
 #include "central/ingest/group_journal.hpp"
 #include "central/ingest/positions.hpp"
 #include "central/recovery/recovery.hpp"
+#include "central/tables/table_sender.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
@@ -42,7 +43,9 @@ struct IngestShared {
     std::atomic<std::uint64_t> letters_durable{0};
     std::atomic<std::uint64_t> letters_kept_from{0};           // segments before this position may go
     Counter letters_expired, letters_bytes, letters_failures;  // by the control thread
-    std::vector<std::string> addresses;                        // bound; written before start() returns
+    TableBookSlot tables;
+    TableSendCounters table_counters;
+    std::vector<std::string> addresses;  // bound; written before start() returns
 };
 
 class IngestStage final : public Stage {
@@ -150,6 +153,7 @@ class IngestStage final : public Stage {
     GroupJournal journal_;
     GroupJournal dead_letters_;
     journal::CheckpointFile checkpoint_file_;
+    TableSender tables_;
     wire::CarryPool carries_;
     std::vector<std::unique_ptr<Session>> sessions_;
     std::vector<std::uint32_t> unused_;

@@ -116,10 +116,14 @@ Reason verify_event(ConstBytes bytes, EventView& view) noexcept {
 }
 
 struct EventBuilder::State {
-    flatbuffers::FlatBufferBuilder builder{4096};  // grows to the largest event seen and stays
+    explicit State(std::size_t bytes) : builder(bytes) {}
+    flatbuffers::FlatBufferBuilder builder;  // grows to the largest event seen and stays
 };
 
-EventBuilder::EventBuilder() : state_(new State) {}
+EventBuilder::EventBuilder(std::size_t bytes) : state_(new State(bytes)) {
+    // The builder takes its memory when it is first used.
+    (void)build({.id = "1", .type = "1", .source = "1"});
+}
 EventBuilder::~EventBuilder() {
     delete state_;
 }

@@ -86,6 +86,7 @@ Placed Batcher::placed(Lane& lane, std::uint64_t bytes) noexcept {
 
 Placed Batcher::append(std::uint8_t lane_index, const EventRef& event, std::uint16_t tag) noexcept {
     Lane& lane = lanes_[lane_index];
+    if (event.is_edited) return append_edited(lane, event, tag);
     const std::uint64_t bytes = wire::frame_bytes(event.body_bytes);
     const Bytes place = claim(lane, bytes);
     std::memcpy(place.data(), event.frame, bytes);
@@ -93,9 +94,25 @@ Placed Batcher::append(std::uint8_t lane_index, const EventRef& event, std::uint
     return placed(lane, bytes);
 }
 
+Placed Batcher::append_edited(Lane& lane, const EventRef& event, std::uint16_t tag) noexcept {
+    const auto body_bytes = static_cast<std::uint32_t>(event.edited.size());
+    WEIR_ASSERT(body_bytes > 0);
+    const std::uint64_t bytes = wire::frame_bytes(body_bytes);
+    const Bytes place = claim(lane, bytes);
+    auto header = wire::load<wire::FrameHeader>({event.frame, sizeof(wire::FrameHeader)});
+    header.body_bytes = body_bytes;
+    header.tag = tag;
+    wire::store(place, header);
+    std::memcpy(place.data() + sizeof header, event.edited.data(), body_bytes);
+    std::fill(place.begin() + static_cast<std::ptrdiff_t>(sizeof header + body_bytes), place.end(), std::byte{0});
+    return placed(lane, bytes);
+}
+
 Placed Batcher::append_dead_letter(const EventRef& event, std::uint16_t tag, std::string_view producer) noexcept {
     Lane& lane = lanes_[dead_lane_];
-    const auto body_bytes = static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)) + event.body_bytes;
+    const ConstBytes original = event.stored_body();
+    const auto original_bytes = static_cast<std::uint32_t>(original.size());
+    const auto body_bytes = static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)) + original_bytes;
     const std::uint64_t bytes = wire::frame_bytes(body_bytes);
     const Bytes place = claim(lane, bytes);
     wire::store(place, wire::FrameHeader{.body_bytes = body_bytes,
@@ -107,12 +124,11 @@ Placed Batcher::append_dead_letter(const EventRef& event, std::uint16_t tag, std
     head.reason = event.reason;
     head.stage = event.stage;
     head.rule = event.rule;
-    head.original_bytes = event.body_bytes;
+    head.original_bytes = original_bytes;
     head.received_wall_ns = wall_.value;
     head.producer = wire::name_field<64>(producer);
     wire::store(place.subspan(sizeof(wire::FrameHeader)), head);
     constexpr std::size_t original_at = sizeof(wire::FrameHeader) + sizeof(wire::DeadLetterHead);
-    const ConstBytes original = event.body();
     if (!original.empty()) std::memcpy(place.data() + original_at, original.data(), original.size());
     std::fill(place.begin() + static_cast<std::ptrdiff_t>(original_at + original.size()), place.end(), std::byte{0});
     return placed(lane, bytes);

@@ -97,6 +97,7 @@ class Batcher {
 
     [[nodiscard]] bool fits(const Lane& lane, std::uint64_t bytes, std::uint32_t events) const noexcept;
     [[nodiscard]] Bytes claim(Lane& lane, std::uint64_t bytes) noexcept;
+    [[nodiscard]] Placed append_edited(Lane& lane, const EventRef& event, std::uint16_t tag) noexcept;
     [[nodiscard]] Placed placed(Lane& lane, std::uint64_t bytes) noexcept;
     void close(std::uint8_t lane) noexcept;
     [[nodiscard]] wire::LedgerTotals totals_of(const Lane& lane) const noexcept;

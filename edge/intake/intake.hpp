@@ -79,6 +79,7 @@ class Intake final : public Stage {
     [[nodiscard]] bool has_room();
     void judge();
     void decode();
+    void count_edits();
     void cache();
     void judge_numbered(EventRef& event);
     void judge_replayed(EventRef& event, std::uint32_t seconds);
@@ -126,6 +127,7 @@ class Intake final : public Stage {
     Producers& producers_;
     KeyTable keys_;
     std::unique_ptr<Judgement> judgement_;
+    std::unique_ptr<Judgement> next_judgement_;  // taken, and used once no vector waits
     JudgementSlot* reloads_ = nullptr;
     Batcher batcher_;
     AckBook book_;

@@ -13,8 +13,8 @@ std::vector<std::string> lane_names(const EdgeConfig& config) {
     return names;
 }
 
-Expressions compiled(const EdgeConfig& config) {
-    auto expressions = Expressions::compile(config);
+Expressions compiled(const EdgeConfig& config, const rules::Tables* tables) {
+    auto expressions = Expressions::compile(config, tables);
     WEIR_ASSERT(expressions.ok());  // load_config has compiled them before
     return std::move(expressions.value());
 }
@@ -24,11 +24,15 @@ Expressions compiled(const EdgeConfig& config) {
 // One look at each event answers for rules and routes: its payload is read once.
 void Judgement::validate(std::span<EventRef> events, WallNs wall) noexcept {
     rules::Judge* judge = judge_ ? &*judge_ : nullptr;
+    const bool edits = edit_.is_needed();
+    edit_.begin_vector();
     for (EventRef& event : events) {
-        if (event.verdict != Verdict::admitted) continue;
-        if (judge != nullptr) judge->begin({event.view});
-        validate_.judge_one(event, wall, judge);
-        if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge);
+        if (event.verdict == Verdict::admitted) {
+            if (judge != nullptr) judge->begin({event.view});
+            validate_.judge_one(event, wall, judge);
+            if (expressions_.has_routes() && event.verdict == Verdict::admitted) route_.judge_one(event, judge);
+        }
+        if (edits) edit_.apply(event, judge);
     }
 }
 
@@ -39,13 +43,16 @@ void Judgement::route(std::span<EventRef> events) noexcept {
     }
 }
 
-Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes)
-    : Judgement(config, lanes, compiled(config)) {}
+Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables)
+    : Judgement(config, lanes, tables, compiled(config, tables.get())) {}
 
-Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions)
-    : expressions_(std::move(expressions)),
+Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables,
+                     Expressions expressions)
+    : tables_(std::move(tables)),
+      expressions_(std::move(expressions)),
       validate_(config, expressions_),
       route_(config, expressions_, lanes),
+      edit_(config, expressions_),
       digest_(config.digest) {
     if (!expressions_.is_empty()) judge_.emplace(expressions_.set());
     const LaneConfig defaults;
@@ -97,6 +104,8 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"spool.keep_delivered_bytes", now.spool.keep_delivered_bytes != next.spool.keep_delivered_bytes},
         {"spool.scrub_period_s", now.spool.scrub_period_s != next.spool.scrub_period_s},
         {"spool.scrub_bytes_per_second", now.spool.scrub_bytes_per_second != next.spool.scrub_bytes_per_second},
+        {"tables.bytes_max", now.tables.bytes_max != next.tables.bytes_max},
+        {"tables.use", now.tables.use != next.tables.use},
         {"runtime.idle", now.runtime.idle != next.runtime.idle},
         {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
         {"runtime.thread_plan", now.runtime.thread_plan != next.runtime.thread_plan},

@@ -13,8 +13,10 @@
 
 #include "edge/config.hpp"
 #include "edge/expressions.hpp"
+#include "edge/intake/edit.hpp"
 #include "edge/intake/route.hpp"
 #include "edge/intake/validate.hpp"
+#include "edge/tables/table_set.hpp"
 
 namespace weir::edge {
 
@@ -26,19 +28,25 @@ struct BatchLimits {
 
 class Judgement {
   public:
-    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes);
+    // `tables`: what lookups read; a share of them goes with the judgement.
+    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables = {});
+    // Verdict, lane where routes are expressions, and what is to be stored of each event.
     void validate(std::span<EventRef> events, WallNs wall) noexcept;
     void route(std::span<EventRef> events) noexcept;
+    [[nodiscard]] Edit& edit() { return edit_; }
     [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by lane index
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
   private:
-    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions);
+    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables,
+              Expressions expressions);
 
+    TableShare tables_;  // expressions read them
     Expressions expressions_;
     std::optional<rules::Judge> judge_;
     Validate validate_;
     Route route_;
+    Edit edit_;
     std::vector<BatchLimits> batch_limits_;
     std::uint64_t digest_;
 };

@@ -71,6 +71,7 @@ bool Intake::has_room() {
 void Intake::judge() {
     decode();
     judgement_->validate(vector_.events(), wall_);
+    if (judgement_->edit().is_needed()) count_edits();
     cache();
     judgement_->route(vector_.events());
     batch();
@@ -85,6 +86,15 @@ void Intake::decode() {
         const wire::Reason reason = wire::verify_event(event.body(), event.view);
         if (reason != wire::Reason::none) event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
     }
+}
+
+void Intake::count_edits() {
+    const EditCounts counts = judgement_->edit().take_counts();
+    counters_.edited.add(counts.edited);
+    counters_.enriched.add(counts.enriched);
+    counters_.withheld.add(counts.withheld);
+    counters_.enrich_skipped.add(counts.enrich_skipped);
+    counters_.edits_too_large.add(counts.too_large);
 }
 
 void Intake::cache() {
