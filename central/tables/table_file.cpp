@@ -232,6 +232,7 @@ class TableText {
                 column.name.resize(colon);
             }
             if (column.name == "key") {
+                if (key_at < fields.size()) fault(fields[index].at, "another column has this name");
                 key_at = index;
             } else {
                 if (columns_.contains(column.name)) fault(fields[index].at, "another column has this name");

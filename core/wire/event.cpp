@@ -122,7 +122,9 @@ struct EventBuilder::State {
 
 EventBuilder::EventBuilder(std::size_t bytes) : state_(new State(bytes)) {
     // The builder takes its memory when it is first used.
-    (void)build({.id = "1", .type = "1", .source = "1"});
+    EventView smallest;
+    smallest.id = smallest.type = smallest.source = "1";
+    (void)build(smallest);
 }
 EventBuilder::~EventBuilder() {
     delete state_;

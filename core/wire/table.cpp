@@ -99,10 +99,6 @@ const char* check_columns(ConstBytes image, std::uint16_t columns, TableInfo& in
     return nullptr;
 }
 
-ConstBytes columns_of(ConstBytes image, const TableInfo& info) {
-    return image.subspan(sizeof(TableHead), info.rows_at - sizeof(TableHead));
-}
-
 }  // namespace
 
 std::string_view text(CellType type) noexcept {

@@ -93,7 +93,7 @@ struct Cell {
     CellType type = CellType::null;
     std::int64_t integer = 0;  // also a boolean: 0, 1
     double real = 0;
-    std::string_view text;
+    std::string_view text{};
 };
 [[nodiscard]] std::string_view text(CellType type) noexcept;
 

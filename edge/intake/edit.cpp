@@ -139,7 +139,7 @@ void Edit::gather_members(const EventRef& event, rules::Judge* judge, Wanted& wa
         if (!enrich.types.matches(event.view.type)) continue;
         if (enrich.when && !judge->holds(*enrich.when)) continue;
         for (std::size_t index = 0; index < enrich.names.size() && want.members < members_.size(); ++index) {
-            TextRoom room(std::span(member_room_).subspan(used));
+            TextRoom room{std::span(member_room_).subspan(used)};
             if (!put_value(judge->value(enrich.values[index]), room)) continue;
             // A value that finds no room makes the event larger than it may get.
             members_[want.members++] = {enrich.names[index], room.is_over() ? std::string_view{} : room.text()};

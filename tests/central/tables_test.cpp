@@ -65,6 +65,7 @@ TEST(TableFile, CsvMistakesAreNamedByPlace) {
     EXPECT_EQ(read("a.csv", "key,note\na," + std::string(1025, 'x') + "\n"),
               Lines{"a.csv:2:3: a text has at most 1024 bytes"});
     EXPECT_EQ(read("a.csv", "key,a,a\n"), Lines{"a.csv:1:7: another column has this name"});
+    EXPECT_EQ(read("a.csv", "key,key\n"), Lines{"a.csv:1:5: another column has this name"});
 }
 
 TEST(TableFile, NdjsonRowsAreObjectsWithAKey) {

@@ -192,7 +192,14 @@ struct EditBench {
     }
 };
 wire::EventView violation(std::string_view payload) {
-    return {.id = "1", .type = "violation.parking", .source = "s", .key = "PHL-1234", .payload = payload};
+    wire::EventView event;
+    event.id = "1";
+    event.type = "violation.parking";
+    event.source = "s";
+    event.key = "PHL-1234";
+    event.content_type = "application/json";
+    event.payload = payload;
+    return event;
 }
 
 TEST(Edit, AnEventThatNothingChangesIsStoredAsItCame) {
