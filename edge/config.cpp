@@ -229,12 +229,7 @@ void read_tables(ConfigTable& table, EdgeConfig& config) {
     table.tables("use", wire::tables_max, [&](ConfigTable& inner) { read_table_use(inner, config); });
 }
 
-void read_pii(ConfigTable& table, EdgeConfig& config) {
-    table.text("key_file", config.pii.key_file);
-    table.flag("keep_unverified", config.pii.keep_unverified);
-}
-
-void read_pii_field(ConfigTable& table, const EdgeConfig& config, PayloadConfig& payload) {
+void read_pii_field(ConfigTable& table, const EdgeConfig& config, RemovalConfig& removal) {
     PiiConfig pii;
     std::string how;
     table.needs_text("field", pii.field);
@@ -255,17 +250,30 @@ void read_pii_field(ConfigTable& table, const EdgeConfig& config, PayloadConfig&
     } else if (!how.empty()) {
         table.fault("how", R"(must be "drop", "hash" or "truncate:COUNT", not ")" + how + '"');
     }
-    payload.pii.push_back(std::move(pii));
+    removal.fields.push_back(std::move(pii));
 }
 
-void read_payload(ConfigTable& table, EdgeConfig& config) {
-    PayloadConfig payload;
-    read_patterns(table, "types", payload.types);
-    table.tables("pii", pii_fields_max, [&](ConfigTable& inner) { read_pii_field(inner, config, payload); });
-    config.payloads.push_back(std::move(payload));
+void read_removal(ConfigTable& table, EdgeConfig& config) {
+    RemovalConfig removal;
+    read_patterns(table, "types", removal.types);
+    table.tables("fields", pii_fields_max, [&](ConfigTable& inner) { read_pii_field(inner, config, removal); });
+    config.pii.remove.push_back(std::move(removal));
     std::size_t fields = 0;
-    for (const PayloadConfig& one : config.payloads) fields += one.pii.size();
-    if (fields > pii_fields_max) table.fault("pii", "more than " + std::to_string(pii_fields_max) + " fields in all");
+    for (const RemovalConfig& one : config.pii.remove) fields += one.fields.size();
+    if (fields > pii_fields_max)
+        table.fault("fields", "more than " + std::to_string(pii_fields_max) + " fields in all");
+}
+
+void read_pii(ConfigTable& table, EdgeConfig& config) {
+    table.text("key_file", config.pii.key_file);
+    table.flag("keep_unverified", config.pii.keep_unverified);
+    table.tables("remove", rules_max, [&](ConfigTable& inner) { read_removal(inner, config); });
+    bool hashes = false;
+    for (const RemovalConfig& removal : config.pii.remove) {
+        for (const PiiConfig& field : removal.fields) hashes = hashes || field.how == Removal::hash;
+    }
+    if (!hashes || config.pii.key_file.empty()) return;
+    if (const auto fault = read_sip_key(config.pii.key_file, config.pii.key)) table.fault("key_file", *fault);
 }
 
 void read_set(ConfigTable& table, const EdgeConfig& config, EnrichConfig& enrich) {
@@ -383,18 +391,8 @@ void read_root(ConfigTable& root, EdgeConfig& config) {
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });
     root.tables("routes", rules_max, [&](ConfigTable& inner) { read_route(inner, config); });
     root.tables("rules", rules_max, [&](ConfigTable& inner) { read_rule(inner, config); });
-    root.tables("payloads", rules_max, [&](ConfigTable& inner) { read_payload(inner, config); });
     root.tables("enrich", rules_max, [&](ConfigTable& inner) { read_enrich(inner, config); });
     root.tables("tests", rule_tests_max, [&](ConfigTable& inner) { read_rule_test(inner, config); });
-    const bool hashes = std::any_of(config.payloads.begin(), config.payloads.end(), [](const PayloadConfig& payload) {
-        return std::any_of(payload.pii.begin(), payload.pii.end(),
-                           [](const auto& one) { return one.how == Removal::hash; });
-    });
-    if (hashes && !config.pii.key_file.empty()) {
-        if (const auto fault = read_sip_key(config.pii.key_file, config.pii.key)) {
-            root.table_fault("pii", "key_file", *fault);
-        }
-    }
     // Each lane may hold an open batch, and the dead letters one, while others are on their way to the disk.
     const std::size_t batches_min = config.lanes.size() + 2 + journal::writes_in_flight_max;
     if (config.spool.batches_max < batches_min) {
@@ -478,7 +476,7 @@ Budget budget_of(const EdgeConfig& config) {
         terms.memory("tables: in use, being replaced, coming (tables.bytes_max)", 3 * config.tables.bytes_max);
         terms.disk("tables (tables.bytes_max)", 2 * config.tables.bytes_max);
     }
-    if (!config.payloads.empty() || !config.enrichments.empty()) {
+    if (!config.pii.remove.empty() || !config.enrichments.empty()) {
         terms.memory("edits: of two configurations", 2 * edit_bytes);
     }
     terms.memory("counters and histograms", account_bytes);

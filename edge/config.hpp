@@ -54,9 +54,9 @@ struct PiiConfig {
     Removal how = Removal::drop;
     std::uint32_t characters = 0;  // that truncate leaves
 };
-struct PayloadConfig {
+struct RemovalConfig {
     std::vector<std::string> types;
-    std::vector<PiiConfig> pii;
+    std::vector<PiiConfig> fields;
 };
 // Of events of these types, what is set in their JSON payload.
 struct SetConfig {
@@ -150,13 +150,13 @@ struct EdgeConfig {
         std::string key_file;          // 32 hexadecimal digits, mode 0600; needed where anything is hashed
         SipKey key{};                  // what it holds
         bool keep_unverified = false;  // bytes from which nothing personal can be removed are kept in dead letters
+        std::vector<RemovalConfig> remove;
     } pii;
     struct {
         std::uint64_t bytes_max = 16ULL << 20;  // of all tables in memory
         std::vector<TableUseConfig> use;
     } tables;
     std::string log_level = "warn";
-    std::vector<PayloadConfig> payloads;
     std::vector<EnrichConfig> enrichments;
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"

@@ -309,7 +309,6 @@ void EdgeDaemon::Parts::reload() {
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
     config.pii = loaded.config->pii;
-    config.payloads = loaded.config->payloads;
     config.enrichments = loaded.config->enrichments;
     config.lanes = loaded.config->lanes;
     config.digest = loaded.config->digest;

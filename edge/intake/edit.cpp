@@ -62,10 +62,10 @@ bool put_value(const rules::Value& value, TextRoom& room) {
 Edit::Edit(const EdgeConfig& config, const Expressions& expressions)
     : keeps_unverified_(config.pii.keep_unverified), key_(config.pii.key) {
     std::vector<FieldEdit> edits;
-    for (const PayloadConfig& from : config.payloads) {
+    for (const RemovalConfig& from : config.pii.remove) {
         OfPayload& payload = payloads_.emplace_back();
         payload.types = Patterns(from.types);
-        for (const PiiConfig& pii : from.pii) {
+        for (const PiiConfig& pii : from.fields) {
             declares_pii_ = true;
             if (pii.field == "key") {
                 payload.key = field_edit(pii);

@@ -39,6 +39,7 @@ bool TableKeeper::look(MonotonicNs now) {
     now_ = now;
     link_.take_frames([this](wire::FrameKind kind, ConstBytes body) {
         counts_.received_bytes += body.size();
+        heard_at_ = now;
         kind == wire::FrameKind::table_offers ? take_offers(body) : take_chunk(body);
     });
     if (!coming_) begin_next();

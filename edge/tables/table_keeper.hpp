@@ -39,8 +39,8 @@ class TableKeeper {
     // Takes what came. True: a table has changed, and share() is new.
     [[nodiscard]] bool look(MonotonicNs now);
     [[nodiscard]] TableShare share() const { return share_; }
-    // A table is on its way: look again soon.
-    [[nodiscard]] bool is_busy() const { return coming_.has_value(); }
+    // A table is on its way, and something of it has come lately: look again soon.
+    [[nodiscard]] bool is_busy() const { return coming_ && now_.since(heard_at_) < ns_per_second; }
     // What went wrong since it was last asked, for the log.
     [[nodiscard]] std::vector<std::string> take_faults() { return std::exchange(faults_, {}); }
     [[nodiscard]] std::vector<std::string> take_notes() { return std::exchange(notes_, {}); }
@@ -77,6 +77,7 @@ class TableKeeper {
     std::vector<std::uint64_t> refused_;  // versions that will not do: not asked for again
     std::optional<Coming> coming_;
     MonotonicNs now_{};
+    MonotonicNs heard_at_{};  // from central
     bool has_changed_ = false;
     std::vector<std::string> faults_;
     std::vector<std::string> notes_;

@@ -19,9 +19,9 @@ name = "offence"
 columns = ["class:text", "fine:integer"]
 [pii]
 key_file = "KEY_FILE"
-[[payloads]]
+[[pii.remove]]
 types = ["violation.*"]
-pii = [{ field = "data.plate", how = "hash" }, { field = "data.driver.name", how = "truncate:1" }, { field = "data.phone", how = "drop" },
+fields = [{ field = "data.plate", how = "hash" }, { field = "data.driver.name", how = "truncate:1" }, { field = "data.phone", how = "drop" },
        { field = "key", how = "hash" }]
 [[rules]]
 types = ["violation.*"]
@@ -101,7 +101,7 @@ def run(arguments, outer):
     os.chmod(key, 0o600)
     extra = EDGE.replace("KEY_FILE", str(key))
     if arguments.spoil:
-        extra = extra[:extra.index("[[payloads]]")] + extra[extra.index("[[rules]]"):]
+        extra = extra[:extra.index("[[pii.remove]]")] + extra[extra.index("[[rules]]"):]
     central_extra = f'[[tables]]\nname = "offence"\nfile = "{table}"\n'
     with cluster.Cluster(["north"], io=arguments.io, edge_extra=extra, central_extra=central_extra) as cl:
         edge = cl.edges[0]

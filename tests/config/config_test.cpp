@@ -153,11 +153,11 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
         {minimal_edge + "[[routes]]\nlane = \"fast\"\n", {"6:8: routes[0].lane: no lane has this name: \"fast\""}},
         {minimal_edge + "[[rules]]\nranges = [{ path = \"data.fine\", min = 5, max = 1 }]\n",
          {"6:48: rules[0].ranges[0].max: must not be less than min"}},
-        {minimal_edge + "[[payloads]]\npii = [{ field = \"data.plate\", how = \"hash\" }]\n",
-         {"6:38: payloads[0].pii[0].how: needs a key: pii.key_file"}},
-        {minimal_edge + "[[payloads]]\npii = [{ field = \"source\", how = \"truncate:\" }]\n",
-         {"6:18: payloads[0].pii[0].field: must be \"key\" or \"data.PATH\", not \"source\"",
-          "6:34: payloads[0].pii[0].how: must be \"drop\", \"hash\" or \"truncate:COUNT\", not \"truncate:\""}},
+        {minimal_edge + "[[pii.remove]]\nfields = [{ field = \"data.plate\", how = \"hash\" }]\n",
+         {"6:41: pii.remove[0].fields[0].how: needs a key: pii.key_file"}},
+        {minimal_edge + "[[pii.remove]]\nfields = [{ field = \"source\", how = \"truncate:\" }]\n",
+         {"6:21: pii.remove[0].fields[0].field: must be \"key\" or \"data.PATH\", not \"source\"",
+          "6:37: pii.remove[0].fields[0].how: must be \"drop\", \"hash\" or \"truncate:COUNT\", not \"truncate:\""}},
         {minimal_edge + "[[enrich]]\nset = [{ field = \"data.a.b\", from = 'lookup(\"offence\", key).fine' }]\n",
          {"6:18: enrich[0].set[0].field: must be \"data.NAME\", not \"data.a.b\"",
           "6:37: enrich[0].set[0].from: at 1:1: there is no table offence with a column fine"}},
@@ -174,7 +174,7 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(EdgeConfig, AKeyFileThatOthersMayReadOrThatIsNoKeyIsRefused) {
     const TemporaryFile key("000102030405060708090a0b0c0d0e0f\n");
     const std::string content = minimal_edge + "[pii]\nkey_file = \"" + key.path() +
-                                "\"\n[[payloads]]\npii = [{ field = \"key\", how = \"hash\" }]\n";
+                                "\"\n[[pii.remove]]\nfields = [{ field = \"key\", how = \"hash\" }]\n";
     std::filesystem::permissions(key.path(), std::filesystem::perms(0600));
     EXPECT_EQ(edge_errors(content), std::vector<std::string>{});
     {

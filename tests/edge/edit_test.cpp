@@ -162,7 +162,7 @@ struct EditBench {
         config.lanes = {LaneConfig{.name = "default"}};
     }
     void declare(const std::string& field, Removal how, std::uint32_t characters = 0) {
-        config.payloads.push_back({{"violation.*"}, {{field, how, characters}}});
+        config.pii.remove.push_back({{"violation.*"}, {{field, how, characters}}});
     }
     static std::vector<LaneState> lanes() {
         std::vector<LaneState> lanes(1);
@@ -367,7 +367,7 @@ TEST(Edit, AnEventThatWouldGetTooLargeIsADeadLetterWithoutWhatIsPersonal) {
 TEST(Edit, AConfigurationsOwnTestsSayWhatIsStored) {
     EdgeConfig config;
     config.lanes = {LaneConfig{.name = "default"}};
-    config.payloads = {{{"violation.*"}, {{"data.plate", Removal::truncate, 3}}}};
+    config.pii.remove = {{{"violation.*"}, {{"data.plate", Removal::truncate, 3}}}};
     RuleTestConfig test;
     test.name = "plates are cut";
     test.type = "violation.parking";
