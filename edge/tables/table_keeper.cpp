@@ -37,7 +37,7 @@ void TableKeeper::load() {
 
 bool TableKeeper::look(MonotonicNs now) {
     now_ = now;
-    link_.take_frames([this](wire::FrameKind kind, ConstBytes body) {
+    link_.take_frames([this, now](wire::FrameKind kind, ConstBytes body) {
         counts_.received_bytes += body.size();
         heard_at_ = now;
         kind == wire::FrameKind::table_offers ? take_offers(body) : take_chunk(body);
