@@ -117,7 +117,7 @@ void TableKeeper::take_chunk(ConstBytes body) {
 }
 
 void TableKeeper::finish() {
-    Coming came = std::move(*coming_);
+    ComingTable& came = *coming_;
     wire::TableInfo info;
     std::vector<std::byte> image;
     const ReferenceTable* const here = held(came.name);
@@ -134,8 +134,8 @@ void TableKeeper::finish() {
         if (!changed || wire::table_version(*changed) != came.version) {
             // The image will do where the changes did not.
             fault(came.name + ": changes from central do not give the version that was offered");
-            coming_->bytes.clear();
-            coming_->total_bytes = coming_->from_version = 0;
+            came.bytes.clear();
+            came.total_bytes = came.from_version = 0;
             return ask(now_);
         }
         image = std::move(*changed);
@@ -146,12 +146,12 @@ void TableKeeper::finish() {
     if (ReferenceTable::memory_bytes_of(image.size(), info.rows) > room_for(came.name)) {
         return give_up("it does not fit tables.bytes_max");
     }
-    coming_.reset();
     auto table = std::make_shared<const ReferenceTable>(came.name, std::move(image), std::move(info));
     if (const Status stored = store_.store(*table); !stored) fault("tables: not stored: " + stored.error().what);
     notes_.push_back(TableStore::file_name(table->name(), table->version()) + ": " +
                      std::to_string(table->info().rows) + " rows, " +
                      (came.from_version == 0 ? "taken whole" : "by changes"));
+    coming_.reset();
     install(std::move(table));
 }
 

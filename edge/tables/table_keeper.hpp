@@ -30,6 +30,16 @@ struct TableCounts {
     std::uint64_t faults = 0;
 };
 
+// A table on its way.
+struct ComingTable {
+    std::string name;
+    std::uint64_t version = 0;
+    std::uint64_t from_version = 0;
+    std::uint64_t total_bytes = 0;  // 0: not known yet
+    std::vector<std::byte> bytes;
+    MonotonicNs asked_at{};
+};
+
 class TableKeeper {
   public:
     // `wake`: rings whoever sends pulls.
@@ -47,14 +57,6 @@ class TableKeeper {
     [[nodiscard]] const TableCounts& counts() const { return counts_; }
 
   private:
-    struct Coming {
-        std::string name;
-        std::uint64_t version = 0;
-        std::uint64_t from_version = 0;
-        std::uint64_t total_bytes = 0;  // 0: not known yet
-        std::vector<std::byte> bytes;
-        MonotonicNs asked_at{};
-    };
     void take_offers(ConstBytes body);
     void take_chunk(ConstBytes body);
     void begin_next();
@@ -75,7 +77,7 @@ class TableKeeper {
     TableShare share_;
     std::vector<wire::TableOffer> offers_;
     std::vector<std::uint64_t> refused_;  // versions that will not do: not asked for again
-    std::optional<Coming> coming_;
+    std::optional<ComingTable> coming_;
     MonotonicNs now_{};
     MonotonicNs heard_at_{};  // from central
     bool has_changed_ = false;

@@ -163,7 +163,7 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
           "6:37: enrich[0].set[0].from: at 1:1: there is no table offence with a column fine"}},
         {minimal_edge + "[tables]\nuse = [{ name = \"offence\", columns = [\"fine:integer\", \"x\"] }]\n"
                         "[[rules]]\nmust = 'lookup(\"offence\", key).fine == \"5\"'\n",
-         {"6:56: tables.use[0].columns[1]: must be \"NAME:TYPE\", TYPE one of text, integer, real, boolean",
+         {"6:55: tables.use[0].columns[1]: must be \"NAME:TYPE\", TYPE one of text, integer, real, boolean",
           "8:8: rules[0].must: at 1:29: integer and text are never equal"}},
         {minimal_edge + "[[routes]]\nlane = \"default\"\nequals = [{ path = \"data.x\", value = 51.0 }]\n",
          {"7:38: routes[0].equals[0].value: a decimal number is compared as written: put it in quotes"}},
@@ -311,7 +311,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 83U);
+    EXPECT_EQ(edge::known_config_keys().size(), 103U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -400,7 +400,7 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 32U);
+    EXPECT_EQ(central::known_config_keys().size(), 36U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
