@@ -77,7 +77,7 @@ TEST(TableFile, NdjsonRowsAreObjectsWithAKey) {
         read("a.ndjson", "{\"key\":\"x\"}\n{\"fine\":1}\n[1]\n{\"key\":1.5}\n{\"key\":\"y\",\"a\":[1]}\n{\"key\": }\n"),
         (Lines{"a.ndjson:2:1: a row needs the member \"key\"", "a.ndjson:3:1: a row is an object",
                "a.ndjson:4:8: a key is a text or a whole number",
-               "a.ndjson:5:15: lists and objects are no values of a table", "a.ndjson:6:9: not a value"}));
+               "a.ndjson:5:16: lists and objects are no values of a table", "a.ndjson:6:9: not a value"}));
 }
 
 TEST(TableFile, TheSameRowsAreTheSameVersionWhateverTheFileLooksLike) {
