@@ -68,6 +68,17 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
 
 namespace {
 
+std::vector<std::string> table_names(const EdgeConfig& config) {
+    std::vector<std::string> names;
+    for (const TableUseConfig& use : config.tables.use) names.push_back(use.name);
+    return names;
+}
+std::vector<std::vector<std::string>> table_columns(const EdgeConfig& config) {
+    std::vector<std::vector<std::string>> columns;
+    for (const TableUseConfig& use : config.tables.use) columns.push_back(use.columns);
+    return columns;
+}
+
 using Differences = std::vector<std::pair<std::string, bool>>;
 
 // Every key that is fixed while the edge runs, and whether it differs.
@@ -105,7 +116,9 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"spool.scrub_period_s", now.spool.scrub_period_s != next.spool.scrub_period_s},
         {"spool.scrub_bytes_per_second", now.spool.scrub_bytes_per_second != next.spool.scrub_bytes_per_second},
         {"tables.bytes_max", now.tables.bytes_max != next.tables.bytes_max},
-        {"tables.use", now.tables.use != next.tables.use},
+        {"tables.use", now.tables.use.size() != next.tables.use.size()},
+        {"tables.use[].name", table_names(now) != table_names(next)},
+        {"tables.use[].columns", table_columns(now) != table_columns(next)},
         {"runtime.idle", now.runtime.idle != next.runtime.idle},
         {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
         {"runtime.thread_plan", now.runtime.thread_plan != next.runtime.thread_plan},
