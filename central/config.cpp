@@ -6,8 +6,10 @@
 #include "core/io/io.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/record.hpp"
+#include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
 #include "core/wire/frame.hpp"
+#include "core/wire/table.hpp"
 
 namespace weir::central {
 namespace {
@@ -26,8 +28,10 @@ constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::frame_body_bytes_m
 constexpr std::uint64_t edge_bytes = 512;      // an edge: id, lineage, epoch, totals
 constexpr std::uint64_t position_bytes = 256;  // (edge, lineage, lane, part): sequences, chain, totals
 constexpr std::uint64_t type_bytes = 64 + wire::type_bytes_max;  // a type's name and counts
-constexpr std::uint64_t minute_bytes = 16;                       // one type in one minute
-constexpr std::uint64_t process_bytes = 32ULL << 20;             // code, stacks, libraries, control threads
+// The image, three before it, as many changes, and what is being read (central/tables).
+constexpr std::uint64_t table_copies = 8;
+constexpr std::uint64_t minute_bytes = 16;            // one type in one minute
+constexpr std::uint64_t process_bytes = 32ULL << 20;  // code, stacks, libraries, control threads
 
 void read_listen(ConfigTable& table, CentralConfig& config) {
     auto& listen = config.listen;
@@ -106,6 +110,7 @@ void read_limits(ConfigTable& table, CentralConfig& config) {
         table.fault("credit_bytes_total", "must hold the largest batch of each of listen.connections_max: at least " +
                                               std::to_string(floors) + " bytes");
     }
+    table.number("table_bytes_max", limits.table_bytes_max, Bounds{1U << 16, wire::table_image_bytes_max, "bytes"});
     if (limits.positions_max < limits.edges_max) {
         table.fault("positions_max",
                     "must not be less than limits.edges_max, " + std::to_string(limits.edges_max) + " edges");
@@ -124,6 +129,20 @@ void read_runtime(ConfigTable& table, CentralConfig& config) {
     table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
 }
 
+void read_table(ConfigTable& table, CentralConfig& config) {
+    TableConfig made;
+    table.needs_text("name", made.name);
+    table.needs_text("file", made.file);
+    if (!made.name.empty() && !wire::is_name(made.name, wire::table_name_bytes_max)) {
+        table.fault("name", "must be 1 to 32 of a-z, 0-9 and '-'");
+    }
+    if (std::any_of(config.tables.begin(), config.tables.end(),
+                    [&](const TableConfig& other) { return other.name == made.name; })) {
+        table.fault("name", "another table has this name: \"" + made.name + '"');
+    }
+    config.tables.push_back(std::move(made));
+}
+
 void read_root(ConfigTable& root, CentralConfig& config) {
     root.needs_text("data_dir", config.data_dir);
     root.choice("log_level", config.log_level, {"debug", "info", "warn", "error"});
@@ -136,6 +155,7 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     table("limits", read_limits);
     table("runtime", read_runtime);
     root.tables("lanes", lane_bounds_max, [&](ConfigTable& inner) { read_lane(inner, config); });
+    root.tables("tables", wire::tables_max, [&](ConfigTable& inner) { read_table(inner, config); });
 }
 
 }  // namespace
@@ -194,6 +214,10 @@ Budget budget_of(const CentralConfig& config) {
     many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);
     many(limits.types_max, "event types (limits.types_max)", type_bytes);
+    if (!config.tables.empty()) {
+        many(config.tables.size() * table_copies, "tables, what they were, and changes (limits.table_bytes_max)",
+             limits.table_bytes_max);
+    }
     many(std::uint64_t{limits.types_max} * limits.minutes_max, "minute counts (limits.types_max x minutes_max)",
          minute_bytes);
     terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});

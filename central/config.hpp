@@ -16,6 +16,12 @@ inline constexpr std::uint64_t credit_floor_bytes = wire::frame_bytes(wire::fram
 inline constexpr std::uint64_t session_bytes_max = 12U << 10;  // an edge's session: hello, lanes, frames to send
 inline constexpr std::size_t lane_bounds_max = wire::hello_lanes_max;
 
+// Reference data for edges: its name, and the file it is read from.
+struct TableConfig {
+    std::string name;  // [a-z0-9-]{1,32}
+    std::string file;  // NAME.csv is CSV, anything else NDJSON (central/tables/table_file.hpp)
+};
+
 struct CentralConfig {
     std::string data_dir;
     struct {
@@ -56,6 +62,7 @@ struct CentralConfig {
         std::uint32_t carries_max = 64;         // buffers for frames that do not fit a slot and are cut by its end
         std::uint32_t turn_bytes = 256U << 10;  // taken from one edge before it is the next one's turn
         std::uint32_t hellos_per_second = 2000;
+        std::uint64_t table_bytes_max = 64ULL << 20;  // of one table's image
     } limits;
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;
@@ -64,6 +71,7 @@ struct CentralConfig {
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
     } runtime;
+    std::vector<TableConfig> tables;
     std::string log_level = "warn";
     std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };

@@ -266,6 +266,27 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_reloads_total", "Configurations taken while running", intake.reloads);
     text.counter("weir_edge_reloads_refused_total", "Mistakes and fixed keys for which a configuration was not taken",
                  {}, facts.reloads_refused);
+    total("weir_edge_events_edited_total", "Events of which something was removed or set before they were stored",
+          intake.edited);
+    total("weir_edge_events_enriched_total", "Of them, with something set", intake.enriched);
+    total("weir_edge_enrich_skipped_total", "Events in which nothing could be set: their payload is no JSON object",
+          intake.enrich_skipped);
+    total("weir_edge_edits_too_large_total", "Events that an edit would have made too large: dead letters",
+          intake.edits_too_large);
+    total("weir_edge_bytes_withheld_total", "Dead letters whose bytes were not kept: something personal may be in them",
+          intake.withheld);
+    if (facts.tables != nullptr) {
+        const TableCounters& tables = *facts.tables;
+        gauge("weir_edge_tables", "Tables of reference data in use", tables.tables.get());
+        gauge("weir_edge_table_rows", "Their rows", tables.rows.get());
+        gauge("weir_edge_table_memory_bytes", "Their bytes in memory", tables.memory_bytes.get());
+        total("weir_edge_table_images_total", "Tables taken whole from central", tables.images);
+        total("weir_edge_table_changes_total", "Tables taken from central as changes to what was here", tables.changes);
+        total("weir_edge_table_received_bytes_total", "Bytes of tables from central", tables.received_bytes);
+        total("weir_edge_table_faults_total", "Tables damaged, too large or not what was offered", tables.faults);
+        total("weir_edge_table_frames_dropped_total", "Frames of tables that found no buffer; asked for again",
+              tables.dropped);
+    }
     total("weir_edge_scrub_rounds_total", "Times that everything kept was read again", facts.scrub.rounds);
     total("weir_edge_scrub_bytes_total", "Bytes read again and found right", facts.scrub.bytes);
     total("weir_edge_scrub_damaged_segments_total", "Segments in which the scrubber found damage",

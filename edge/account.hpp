@@ -57,6 +57,7 @@ struct DaemonFacts {
     const std::uint64_t quarantined;
     const std::uint32_t poisons;
     const std::uint64_t reloads_refused;
+    const TableCounters* const tables;  // null: none are used
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

@@ -1,6 +1,7 @@
 #include "edge/config.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/base/base64.hpp"
 #include "core/base/time_text.hpp"
@@ -10,11 +11,14 @@
 #include "core/journal/writer.hpp"
 #include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
+#include "core/wire/table.hpp"
 #include "edge/counters.hpp"
+#include "edge/declared_tables.hpp"
 #include "edge/expressions.hpp"
 #include "edge/handover.hpp"
 #include "edge/intake/tap.hpp"
 #include "edge/payload_schemas.hpp"
+#include "edge/pii_key.hpp"
 #include "edge/spool/endpoint_order.hpp"
 
 namespace weir::edge {
@@ -28,6 +32,8 @@ constexpr std::uint64_t year_s = 31'536'000;
 constexpr std::uint64_t minute_ms = 60'000;
 constexpr std::size_t rules_max = 1024;
 constexpr std::size_t rule_tests_max = 4096;
+constexpr std::size_t pii_fields_max = 64;  // one bit each (edge/intake/json_edit.hpp)
+constexpr std::size_t enrich_fields_max = 64;
 constexpr std::size_t patterns_max = 1024;
 constexpr std::size_t text_bytes_max = 256;
 constexpr std::uint64_t priority_max = 3;
@@ -49,6 +55,8 @@ constexpr std::uint64_t connection_bytes = 2048;  // a producer's session: hello
 constexpr std::uint64_t ack_run_bytes = 64;
 constexpr std::uint64_t resend_bytes =
     8 * std::uint64_t{batch_buffer_bytes};  // uplink: batches read back from the spool
+// Payload, text, event built anew, and the vector's edited events.
+constexpr std::uint64_t edit_bytes = 3 * std::uint64_t{wire::event_bytes_max} + 3 * batch_buffer_bytes / 2;
 constexpr std::uint64_t account_bytes = sizeof(EdgeCounters);
 constexpr std::uint64_t process_bytes = 32ULL << 20;  // code, stacks, libraries, control threads
 constexpr std::uint64_t sidecar_bytes = 32ULL << 20;  // the duplicate filter's side file at its default bound
@@ -262,10 +270,104 @@ void read_equals(ConfigTable& table, RouteConfig& route) {
     route.equals.push_back(std::move(equals));
 }
 
-void read_expression(ConfigTable& table, std::string_view key, std::string& into) {
+void read_expression(ConfigTable& table, std::string_view key, const EdgeConfig& config, std::string& into,
+                     bool gives_condition = true) {
     table.text(key, into);
     if (into.empty()) return;
-    if (const auto fault = expression_fault(into); !fault.empty()) table.fault(key, "at " + fault);
+    const DeclaredTables declared(config.tables.use);
+    const auto fault = expression_fault(into, {.gives_condition = gives_condition, .tables = &declared});
+    if (!fault.empty()) table.fault(key, "at " + fault);
+}
+
+void read_table_use(ConfigTable& table, EdgeConfig& config) {
+    TableUseConfig use;
+    table.needs_text("name", use.name);
+    read_texts(table, "columns", use.columns);
+    if (!use.name.empty() && !wire::is_name(use.name, wire::table_name_bytes_max)) {
+        table.fault("name", "must be 1 to 32 of a-z, 0-9 and '-'");
+    }
+    for (std::size_t index = 0; index < use.columns.size(); ++index) {
+        if (!use.columns[index].empty() && !DeclaredTables::parse(use.columns[index])) {
+            table.fault("columns", index, R"(must be "NAME:TYPE", TYPE one of text, integer, real, boolean)");
+        }
+    }
+    if (std::any_of(config.tables.use.begin(), config.tables.use.end(),
+                    [&](const TableUseConfig& other) { return other.name == use.name; })) {
+        table.fault("name", "another table has this name: \"" + use.name + '"');
+    }
+    config.tables.use.push_back(std::move(use));
+}
+
+void read_tables(ConfigTable& table, EdgeConfig& config) {
+    table.number("bytes_max", config.tables.bytes_max, Bounds{1U << 16, 1U << 30, "bytes"});
+    table.tables("use", wire::tables_max, [&](ConfigTable& inner) { read_table_use(inner, config); });
+}
+
+void read_pii_field(ConfigTable& table, const EdgeConfig& config, RemovalConfig& removal) {
+    PiiConfig pii;
+    std::string how;
+    table.needs_text("field", pii.field);
+    table.needs_text("how", how);
+    if (!pii.field.empty() && !is_path(pii.field, {"key"})) {
+        table.fault("field", R"(must be "key" or "data.PATH", not ")" + pii.field + '"');
+    }
+    constexpr std::string_view truncate = "truncate:";
+    const char* const end = how.data() + how.size();
+    if (how == "drop") {
+        pii.how = Removal::drop;
+    } else if (how == "hash") {
+        pii.how = Removal::hash;
+        if (config.pii.key_file.empty()) table.fault("how", "needs a key: pii.key_file");
+    } else if (how.starts_with(truncate) && how.size() > truncate.size() &&
+               std::from_chars(how.data() + truncate.size(), end, pii.characters).ptr == end) {
+        pii.how = Removal::truncate;
+    } else if (!how.empty()) {
+        table.fault("how", R"(must be "drop", "hash" or "truncate:COUNT", not ")" + how + '"');
+    }
+    removal.fields.push_back(std::move(pii));
+}
+
+void read_removal(ConfigTable& table, EdgeConfig& config) {
+    RemovalConfig removal;
+    read_patterns(table, "types", removal.types);
+    table.tables("fields", pii_fields_max, [&](ConfigTable& inner) { read_pii_field(inner, config, removal); });
+    config.pii.remove.push_back(std::move(removal));
+    std::size_t fields = 0;
+    for (const RemovalConfig& one : config.pii.remove) fields += one.fields.size();
+    if (fields > pii_fields_max)
+        table.fault("fields", "more than " + std::to_string(pii_fields_max) + " fields in all");
+}
+
+void read_pii(ConfigTable& table, EdgeConfig& config) {
+    table.text("key_file", config.pii.key_file);
+    table.flag("keep_unverified", config.pii.keep_unverified);
+    table.tables("remove", rules_max, [&](ConfigTable& inner) { read_removal(inner, config); });
+    bool hashes = false;
+    for (const RemovalConfig& removal : config.pii.remove) {
+        for (const PiiConfig& field : removal.fields) hashes = hashes || field.how == Removal::hash;
+    }
+    if (!hashes || config.pii.key_file.empty()) return;
+    if (const auto fault = read_sip_key(config.pii.key_file, config.pii.key)) table.fault("key_file", *fault);
+}
+
+void read_set(ConfigTable& table, const EdgeConfig& config, EnrichConfig& enrich) {
+    SetConfig set;
+    table.needs_text("field", set.field);
+    read_expression(table, "from", config, set.from, false);
+    if (set.from.empty()) table.fault("from", "is missing or empty");
+    const bool is_member =
+        set.field.starts_with("data.") && is_path(set.field, {}) && set.field.find('.', 5) == set.field.npos;
+    if (!set.field.empty() && !is_member) table.fault("field", R"(must be "data.NAME", not ")" + set.field + '"');
+    enrich.set.push_back(std::move(set));
+}
+
+void read_enrich(ConfigTable& table, EdgeConfig& config) {
+    EnrichConfig enrich;
+    read_patterns(table, "types", enrich.types);
+    read_expression(table, "when", config, enrich.when);
+    table.tables("set", enrich_fields_max, [&](ConfigTable& inner) { read_set(inner, config, enrich); });
+    if (enrich.set.empty()) table.fault("set", "sets nothing");
+    config.enrichments.push_back(std::move(enrich));
 }
 
 void read_route(ConfigTable& table, EdgeConfig& config) {
@@ -276,7 +378,7 @@ void read_route(ConfigTable& table, EdgeConfig& config) {
     read_patterns(table, "sources", route.sources);
     table.number("priority_min", route.priority_min, Bounds{0, priority_max});
     table.tables("equals", patterns_max, [&](ConfigTable& inner) { read_equals(inner, route); });
-    read_expression(table, "when", route.when);
+    read_expression(table, "when", config, route.when);
     const auto is_this = [&](const LaneConfig& lane) { return lane.name == route.lane; };
     if (!route.lane.empty() && route.lane != default_lane &&
         std::none_of(config.lanes.begin(), config.lanes.end(), is_this)) {
@@ -303,8 +405,8 @@ void read_rule(ConfigTable& table, EdgeConfig& config) {
     read_patterns(table, "types", rule.types);
     read_texts(table, "require", rule.require);
     table.tables("ranges", patterns_max, [&](ConfigTable& inner) { read_range(inner, rule); });
-    read_expression(table, "when", rule.when);
-    read_expression(table, "must", rule.must);
+    read_expression(table, "when", config, rule.when);
+    read_expression(table, "must", config, rule.must);
     for (std::size_t index = 0; index < rule.require.size(); ++index) {
         const std::string& path = rule.require[index];
         if (!path.empty() && !is_path(path, {"key", "time", "trace_id"})) {
@@ -356,12 +458,13 @@ void read_rule_test(ConfigTable& table, EdgeConfig& config) {
     table.text("lane", test.lane);
     table.text("reason", test.reason);
     table.number("rule", test.rule, Bounds{0, rules_max});
+    table.text("data_after", test.data_after);
     if (!test.time.empty() && !parse_time(test.time)) table.fault("time", "must be a time as RFC 3339 has it");
     if (!test.verdict.empty() && test.verdict != "admitted" && test.verdict != "dead_letter") {
         table.fault("verdict", R"(must be "admitted" or "dead_letter")");
     }
-    if (test.verdict.empty() && test.lane.empty() && test.reason.empty() && test.rule == 0) {
-        table.fault("verdict", "a test needs something to expect: verdict, lane, reason or rule");
+    if (test.verdict.empty() && test.lane.empty() && test.reason.empty() && test.rule == 0 && test.data_after.empty()) {
+        table.fault("verdict", "a test needs something to expect: verdict, lane, reason, rule or data_after");
     }
     config.tests.push_back(std::move(test));
 }
@@ -384,11 +487,15 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     table("ladder", read_ladder);
     table("dead_letters", read_dead_letters);
     table("runtime", read_runtime);
+    // Before the expressions, which may look something up.
+    table("tables", read_tables);
+    table("pii", read_pii);
     // "default" and the dead letters take one lane each.
     root.tables("lanes", lanes_max - 2, [&](ConfigTable& inner) { read_lane(inner, config); });
     root.tables("routes", rules_max, [&](ConfigTable& inner) { read_route(inner, config); });
     root.tables("rules", rules_max, [&](ConfigTable& inner) { read_rule(inner, config); });
     root.tables("payloads", payloads_max, [&](ConfigTable& inner) { read_payload(inner, config, config_path); });
+    root.tables("enrich", rules_max, [&](ConfigTable& inner) { read_enrich(inner, config); });
     root.tables("tests", rule_tests_max, [&](ConfigTable& inner) { read_rule_test(inner, config); });
     // Each lane may hold an open batch, and the dead letters one, while others are on their way to the disk.
     const std::size_t batches_min = config.lanes.size() + 2 + journal::writes_in_flight_max;
@@ -477,6 +584,13 @@ Budget budget_of(const EdgeConfig& config) {
     terms.memory("uplink: batches read back to be sent again", resend_bytes);
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
+    if (!config.tables.use.empty()) {
+        terms.memory("tables: in use, being replaced, coming (tables.bytes_max)", 3 * config.tables.bytes_max);
+        terms.disk("tables (tables.bytes_max)", 2 * config.tables.bytes_max);
+    }
+    if (!config.pii.remove.empty() || !config.enrichments.empty()) {
+        terms.memory("edits: of two configurations", 2 * edit_bytes);
+    }
     terms.memory("counters and histograms", account_bytes);
     terms.memory("a tap, while one is open", tap_bytes);
     std::uint64_t schema_bytes = 0;

@@ -6,10 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "core/base/siphash.hpp"
 #include "core/io/io.hpp"
 #include "core/pipeline/runner.hpp"
 
 namespace weir::edge {
+
+// How a personal field goes; the strictest first: where several are asked of one field it counts.
+enum class Removal : std::uint8_t { drop, hash, truncate };
 
 // Patterns: exact text, or a text that ends in '*' for a prefix. Empty list = any.
 // What pressure does to a lane: a durable one's goes back to its producers; a best_effort one sheds, counted.
@@ -67,6 +71,32 @@ struct PayloadConfig {
     std::string root{};          // its table that such payloads hold; empty: its root_type
     std::string schema_bytes{};  // what the file held when the configuration was read
 };
+// Of events of these types, what is personal and must not be stored.
+struct PiiConfig {
+    std::string field;  // "data.PATH" in a JSON payload, or "key"
+    Removal how = Removal::drop;
+    std::uint32_t characters = 0;  // that truncate leaves
+};
+struct RemovalConfig {
+    std::vector<std::string> types;
+    std::vector<PiiConfig> fields;
+};
+// Of events of these types, what is set in their JSON payload.
+struct SetConfig {
+    std::string field;  // "data.NAME"
+    std::string from;   // an expression; null: nothing is set
+};
+struct EnrichConfig {
+    std::vector<std::string> types;
+    std::string when{};  // an expression; empty: all of these types
+    std::vector<SetConfig> set;
+};
+// A table of reference data that is taken from central, and what is known of its columns.
+struct TableUseConfig {
+    std::string name;                  // [a-z0-9-]{1,32}
+    std::vector<std::string> columns;  // "NAME:TYPE", TYPE one of text, integer, real, boolean; empty: any
+    bool operator==(const TableUseConfig&) const = default;
+};
 
 struct RuleTestConfig {  // an event, and what must become of it; what is empty is not asked
     std::string name;
@@ -78,10 +108,11 @@ struct RuleTestConfig {  // an event, and what must become of it; what is empty 
     std::string content_type = "application/json";
     std::string data = "{}";  // the payload's bytes, whether they were written as `data` or as `data_base64`
     std::uint8_t priority = 1;
-    std::string verdict{};   // admitted | dead_letter
-    std::string lane{};      // of an admitted one; "dead-letters" of another
-    std::string reason{};    // why it is a dead letter
-    std::uint32_t rule = 0;  // which rule failed, from 1; 0: not asked
+    std::string verdict{};     // admitted | dead_letter
+    std::string lane{};        // of an admitted one; "dead-letters" of another
+    std::string reason{};      // why it is a dead letter
+    std::uint32_t rule = 0;    // which rule failed, from 1; 0: not asked
+    std::string data_after{};  // the payload as it must be stored: the same JSON, blanks apart
 };
 
 // When the edge does less of its work (edge/intake/ladder.hpp). Percent of spool.bytes_max, of spool.batches_max.
@@ -172,7 +203,18 @@ struct EdgeConfig {
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
     } runtime;
+    struct {
+        std::string key_file;          // 32 hexadecimal digits, mode 0600; needed where anything is hashed
+        SipKey key{};                  // what it holds
+        bool keep_unverified = false;  // bytes from which nothing personal can be removed are kept in dead letters
+        std::vector<RemovalConfig> remove;
+    } pii;
+    struct {
+        std::uint64_t bytes_max = 16ULL << 20;  // of all tables in memory
+        std::vector<TableUseConfig> use;
+    } tables;
     std::string log_level = "warn";
+    std::vector<EnrichConfig> enrichments;
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"
     std::vector<RuleConfig> rules;

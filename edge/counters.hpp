@@ -25,7 +25,8 @@ struct alignas(64) IntakeCounters {            // writer: intake runner
     std::array<ShedCounters, lanes_max> shed;  // index: stream
     Counter offered, accepted, duplicates, rejected;
     Counter reloads, config_digest;  // configurations taken since the start; that of the present one
-    Counter residue;                 // offered that was not judged, as intake itself sees it between two duty cycles
+    Counter edited, enriched, withheld, enrich_skipped, edits_too_large;  // edge/intake/edit.hpp, EditCounts
+    Counter residue;  // offered that was not judged, as intake itself sees it between two duty cycles
     std::array<Counter, 64> dead_letters_by_reason;  // index: wire::Reason
     std::array<Counter, 64> rejected_by_reason;
     std::array<Counter, 16> refusals_by_reason;  // connections ended, index: wire::RefusalReason
@@ -64,6 +65,9 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter batches_waiting;  // in the ring from intake, as the spool last saw it
     Histogram append_ns;      // submit to durable
     Histogram delivered_ns;   // batch sent to acked
+};
+struct TableCounters {  // writer: control thread; edge/tables/table_keeper.hpp, TableCounts
+    Counter tables, rows, memory_bytes, images, changes, received_bytes, faults, dropped;
 };
 struct EdgeCounters {
     IntakeCounters intake;

@@ -23,6 +23,7 @@
 #include "edge/recovery.hpp"
 #include "edge/reload_desk.hpp"
 #include "edge/spool/spool_stage.hpp"
+#include "edge/tables/table_keeper.hpp"
 #include "edge/tap_desk.hpp"
 
 namespace weir::edge {
@@ -34,6 +35,7 @@ constexpr std::uint32_t recycled_segments_max = 2;
 constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small and taken at once
 constexpr std::uint32_t uplink_sockets_max = 4;
 constexpr std::uint64_t control_wait_ms = 200;
+constexpr std::uint64_t table_wait_ms = 2;  // while a table is on its way, part by part
 constexpr std::uint64_t drain_wait_ms = 10;
 constexpr std::uint64_t in_force_ms_max =
     2000;  // a new judgement is taken within a duty cycle, or the second that a runner sleeps
@@ -152,6 +154,8 @@ struct EdgeDaemon::Parts {
     void measure_spool();
     void tell_centrals();
     [[nodiscard]] ReloadOutcome reload();
+    void look_at_tables();
+    void tell_tables();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] control::AdminResponse act(std::string_view target, std::string_view body);
     [[nodiscard]] control::AdminResponse answer_reload();
@@ -176,6 +180,9 @@ struct EdgeDaemon::Parts {
     std::optional<Recovered> recovered;
     std::vector<LaneName> lanes;
     std::vector<LaneState> lane_states;
+    TableLink table_link;
+    std::optional<TableKeeper> tables;  // only where tables are used; its counts, as the admin port reads them:
+    TableCounters table_numbers;
     JudgementSlot reloads;
     IntakeControls controls;
     std::optional<PoisonGuard> poison_guard;
@@ -201,6 +208,11 @@ Status EdgeDaemon::Parts::start() {
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
     for (const SpoolLane& lane : recovered->spool.lanes)
         lanes.push_back({lane.state.id, lane.state.name, lane.state.part});
+    if (!config.tables.use.empty()) {
+        tables.emplace(config, table_link, [this] { spool_runner.doorbell().ring(); });
+        tables->load();
+        tell_tables();
+    }
     if (auto status = start_spool(); !status) return status;
     open_poison_guard();
     if (auto status = start_intake(); !status) return status;
@@ -242,6 +254,7 @@ Status EdgeDaemon::Parts::start_spool() {
                        .counters = counters.spool,
                        // Edges differ by lineage: they do not come back in step.
                        .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch});
+        if (tables) stage->take_tables_for(table_link);
         if (auto opened = stage->open(); !opened) return opened.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -256,6 +269,8 @@ Status EdgeDaemon::Parts::start_intake() {
         names.push_back(lane.state.name);
     }
     taps.use_lanes(std::move(names));
+    // With what the disk has: intake takes it before its first event.
+    if (tables && tables->share()) reloads.offer(std::make_unique<Judgement>(config, lane_states, tables->share()));
     return intake_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity,
                                               lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
@@ -308,8 +323,9 @@ int EdgeDaemon::Parts::run() {
     control::SignalWatch signals;
     service.ready();
     for (;;) {
-        const control::Wish wish = signals.wait(control_wait_ms);
+        const control::Wish wish = signals.wait(tables && tables->is_busy() ? table_wait_ms : control_wait_ms);
         measure_spool();
+        look_at_tables();
         tell_changes();
         keep_watchdog();
         control::log_flush();
@@ -330,6 +346,35 @@ int EdgeDaemon::Parts::run() {
             return 1;
         }
     }
+}
+
+// A table that has come is looked up from the next vector on.
+void EdgeDaemon::Parts::look_at_tables() {
+    if (!tables) return;
+    reloads.take_back();
+    if (tables->look(monotonic_now())) {
+        reloads.offer(std::make_unique<Judgement>(config, lane_states, tables->share()));
+        intake_runner.doorbell().ring();
+    }
+    tell_tables();
+}
+
+void EdgeDaemon::Parts::tell_tables() {
+    for (const auto& what : tables->take_faults()) {
+        control::log_error("table_fault", {{"edge", config.edge_id}, {"what", what}});
+    }
+    for (const auto& what : tables->take_notes()) {
+        control::log_info("table_taken", {{"edge", config.edge_id}, {"what", what}});
+    }
+    const TableCounts& now = tables->counts();
+    table_numbers.tables.set(now.tables);
+    table_numbers.rows.set(now.rows);
+    table_numbers.memory_bytes.set(now.memory_bytes);
+    table_numbers.images.set(now.images);
+    table_numbers.changes.set(now.changes);
+    table_numbers.received_bytes.set(now.received_bytes);
+    table_numbers.faults.set(now.faults);
+    table_numbers.dropped.set(table_link.dropped());
 }
 
 // The new configuration is checked whole before anything of it counts; what cannot be changed while running refuses all of it.
@@ -354,12 +399,15 @@ ReloadOutcome EdgeDaemon::Parts::reload() {
         return outcome;
     }
     for (const auto& line : loaded.warnings) control::log_warn("config", {{"what", line}});
-    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states));
+    const TableShare share = tables ? tables->share() : TableShare{};
+    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states, share));
     intake_runner.doorbell().ring();
     config.validate = loaded.config->validate;
     config.rules = loaded.config->rules;
     config.routes = loaded.config->routes;
     config.payloads = loaded.config->payloads;
+    config.pii = loaded.config->pii;
+    config.enrichments = loaded.config->enrichments;
     config.lanes = loaded.config->lanes;
     config.ladder = loaded.config->ladder;
     config.dead_letters = loaded.config->dead_letters;
@@ -567,7 +615,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                                  .to_intake = to_intake_capacity},
                                       .quarantined = segments->quarantined(),
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
-                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed)})};
+                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
+                                      .tables = tables ? &table_numbers : nullptr})};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

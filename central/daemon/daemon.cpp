@@ -10,6 +10,7 @@
 #include "central/letters/retention.hpp"
 #include "central/readmodel/reader.hpp"
 #include "central/recovery/recovery.hpp"
+#include "central/tables/table_keeper.hpp"
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
@@ -23,7 +24,8 @@ namespace weir::central {
 namespace {
 
 constexpr std::uint64_t look_ms = 200;
-constexpr std::uint32_t still_looks_max = 50;  // of look_ms without a heartbeat: not alive
+constexpr std::uint64_t tables_look_ns = ns_per_second;  // between two looks whether a table's file has changed
+constexpr std::uint32_t still_looks_max = 50;            // of look_ms without a heartbeat: not alive
 constexpr std::uint64_t operations_spare = 256;
 
 void ring(void* runner) {
@@ -112,6 +114,16 @@ void keep_letters(LetterRetention& retention, IngestShared& shared, Runner& runn
     }
 }
 
+void look_at_tables(TableKeeper& tables, IngestShared& shared, Runner& runner, bool is_forced) {
+    shared.tables.take_back();
+    if (auto book = tables.look(is_forced)) {
+        shared.tables.offer(std::move(book));
+        runner.doorbell().ring();
+    }
+    for (const auto& line : tables.take_errors()) control::log_error("table_refused", {{"what", line}});
+    for (const auto& line : tables.take_notes()) control::log_info("table_read", {{"what", line}});
+}
+
 }  // namespace
 
 std::string thread_plan_text(const CentralConfig& config) {
@@ -141,6 +153,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     };
     const auto journal_store = store(journal_directory(config));
     const auto letters_store = store(dead_letters_directory(config));
+    TableKeeper tables(config);
+    look_at_tables(tables, shared, runner, true);
     auto started = runner.start([&](io::Io& io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<IngestStage>(io, config, recovered.value(),
                                                    IngestStage::Stores{*journal_store, *letters_store}, shared);
@@ -202,7 +216,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     Logged logged;
     std::uint32_t still_looks = 0;
     bool was_halted = false;
-    MonotonicNs next_retention{};
+    MonotonicNs next_retention{}, next_tables{};
     while (!runner.is_finished()) {
         const auto wish = signals.wait(look_ms);
         if (wish == control::Wish::drain) {
@@ -213,6 +227,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         } else if (wish == control::Wish::halt) {
             was_halted = true;
             runner.request_halt();
+        }
+        if (const MonotonicNs now = monotonic_now(); wish == control::Wish::reload || now >= next_tables) {
+            next_tables = now.plus_ns(tables_look_ns);
+            look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
         log_changes(shared, logged);
         for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});

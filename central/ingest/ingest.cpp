@@ -55,6 +55,7 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
           io, stores.dead_letters,
           group_options(config, journal::Role::dead_letters, recovered.dead_letters, token(Kind::dead_letters))),
       checkpoint_file_(checkpoint_path(config), recovered.checkpoint_serial),
+      tables_(config.listen.connections_max, shared.tables, shared.table_counters),
       carries_(config.limits.carries_max, wire::frame_body_bytes_max,
                {.count = config.listen.connections_max, .bytes = config.runtime.receive_slot_bytes}),
       share_({.total = config.limits.credit_bytes_total,
@@ -119,6 +120,7 @@ std::size_t IngestStage::do_work(MonotonicNs now) {
     if (now >= next_sweep_) sweep(now);
     tick(now);
     checkpoint(now);
+    if (tables_.take_book()) ++count;
     speaking_.swap(outgoing_);
     for (const std::uint32_t index : speaking_) {
         sessions_[index]->is_listed = false;
@@ -215,6 +217,7 @@ void IngestStage::on_send(const io::Completion& completion) {
     Session& session = *sessions_[completion.token.index];
     WEIR_ASSERT(session.generation == completion.token.generation && session.is_sending);
     session.is_sending = false;
+    tables_.sent(completion.token.index);
     if (session.state == State::closing) return free_session(session);
     if (completion.result < 0) return close_session(session);
     speak(session);  // what has come up meanwhile
@@ -356,6 +359,7 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
         return true;
     }
     if (header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye) return true;
+    if (header.kind == wire::FrameKind::table_pull && tables_.take_pull(index, body)) return true;
     refuse(session, wire::RefusalReason::protocol, "a frame of this kind is not for central");
     return true;
 }
@@ -414,6 +418,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     session.edge = edge;
     session.state = State::live;
     session.wants_welcome = true;
+    if ((hello.features & wire::edge_feature_tables) != 0) tables_.begin(index);
     open_credit(session);
     speak(session);
     session.splitter.set_body_bytes_max(wire::frame_body_bytes_max);
@@ -645,10 +650,12 @@ void IngestStage::note_durable(const Touch& touch) {
 void IngestStage::send_pending(std::uint32_t index) {
     Session& session = *sessions_[index];
     if (session.is_sending || session.state == State::unused || session.state == State::closing) return;
-    const std::size_t bytes = fill_out(session);
-    if (bytes == 0) return;
+    ConstBytes frames = ConstBytes(session.out).first(fill_out(session));
+    // Tables only when there is nothing else to say.
+    if (frames.empty() && session.state == State::live) frames = tables_.next(index);
+    if (frames.empty()) return;
     session.is_sending = true;
-    io_.send(session.socket, ConstBytes(session.out).first(bytes), token(Kind::send, index, session.generation));
+    io_.send(session.socket, frames, token(Kind::send, index, session.generation));
 }
 
 // Everything the session has to say, in one send.
@@ -761,6 +768,7 @@ void IngestStage::free_session(Session& session) {
         if (hot.session == index) hot.session = no_session;
     }
     session.splitter.reset();
+    tables_.end(index);
     session.state = State::unused;
     ++session.generation;
     session.is_sending = session.is_paused = session.is_blocked = false;

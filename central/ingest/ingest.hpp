@@ -27,6 +27,7 @@
 #include "central/ingest/lane_holds.hpp"
 #include "central/ingest/positions.hpp"
 #include "central/recovery/recovery.hpp"
+#include "central/tables/table_sender.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
@@ -61,7 +62,9 @@ struct IngestShared {
     std::atomic<std::uint64_t> letters_durable{0};
     std::atomic<std::uint64_t> letters_kept_from{0};           // segments before this position may go
     Counter letters_expired, letters_bytes, letters_failures;  // by the control thread
-    std::vector<std::string> addresses;                        // bound; written before start() returns
+    TableBookSlot tables;
+    TableSendCounters table_counters;
+    std::vector<std::string> addresses;  // bound; written before start() returns
 };
 
 class IngestStage final : public Stage {
@@ -211,6 +214,7 @@ class IngestStage final : public Stage {
     GroupJournal journal_;
     GroupJournal dead_letters_;
     journal::CheckpointFile checkpoint_file_;
+    TableSender tables_;
     wire::CarryPool carries_;
     CreditShare share_;
     HelloPace hello_pace_;

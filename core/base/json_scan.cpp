@@ -407,6 +407,20 @@ std::optional<JsonValue> json_member(std::string_view object, std::string_view n
     return found;
 }
 
+void json_members(std::string_view object, const std::function<void(std::string_view, const JsonValue&)>& each) {
+    AcceptedReader reader(object);
+    if (reader.peek() != '{') return;
+    reader.step();
+    while (reader.peek() == '"') {
+        const std::string_view name = reader.take_string();
+        reader.skip_blanks();
+        reader.step();  // ':'
+        each(name, reader.take_value());
+        reader.skip_blanks();
+        if (reader.peek() == ',') reader.step();
+    }
+}
+
 std::optional<JsonValue> json_path(std::string_view object, std::string_view path) noexcept {
     std::optional<JsonValue> value = JsonValue{JsonKind::object, object};
     for (;;) {

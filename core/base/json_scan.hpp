@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,8 @@ struct JsonFault {
 [[nodiscard]] std::optional<JsonValue> json_parse(std::string_view text, JsonFault& fault) noexcept;
 // The member `name` of an object that json_parse accepted; nullopt if there is none. The last of equal names counts.
 [[nodiscard]] std::optional<JsonValue> json_member(std::string_view object, std::string_view name) noexcept;
+// Each member of such an object, in order: its quoted name and its value.
+void json_members(std::string_view object, const std::function<void(std::string_view, const JsonValue&)>& each);
 // Follows a dotted path ("fine", "driver.age") from an accepted object.
 [[nodiscard]] std::optional<JsonValue> json_path(std::string_view object, std::string_view path) noexcept;
 // The number's value; nullopt if `value` is no number or outside double.

@@ -506,11 +506,17 @@ class Parser {
             }
         }
         if (is("[")) refuse(token_.at, "columns of a table are read by .name");
-        if (options_.tables != nullptr && !options_.tables->find_column(column.table, column.name)) {
-            refuse(at,
-                   "there is no table " + column.table + (column.name.empty() ? "" : " with a column " + column.name));
+        Type type = Type::any;
+        if (options_.tables != nullptr) {
+            const auto number = options_.tables->find_column(column.table, column.name);
+            if (!number) {
+                refuse(at, "there is no table " + column.table +
+                               (column.name.empty() ? "" : " with a column " + column.name));
+            } else {
+                type = options_.tables->type_of(*number);
+            }
         }
-        return {graph_.lookup(key.node, column), at};
+        return {graph_.lookup(key.node, column, type), at};
     }
 
     Lexer lexer_;

@@ -173,10 +173,10 @@ NodeId Graph::path(const Path& path) {
     return intern({Op::path, Type::any, false, 1, path_cost, at->second, 0});
 }
 
-NodeId Graph::lookup(NodeId key, const Column& column) {
+NodeId Graph::lookup(NodeId key, const Column& column, Type type) {
     const auto [at, is_new] = column_numbers_.try_emplace(column, static_cast<std::uint32_t>(columns_.size()));
     if (is_new) columns_.push_back(column);
-    return operation(Op::lookup, Type::any, key, at->second);
+    return operation(Op::lookup, type, key, at->second);
 }
 
 NodeId Graph::negation(NodeId operand) {
@@ -412,7 +412,7 @@ NodeId Graph::copy(const Graph& from, NodeId id, const Known& known, std::map<No
             made = path(Path(from.paths_[node.a]));
             break;
         case Op::lookup:
-            made = lookup(again(node.a), Column(from.columns_[node.b]));
+            made = lookup(again(node.a), Column(from.columns_[node.b]), node.type);
             break;
         case Op::all:
         case Op::any: {

@@ -108,7 +108,7 @@ class Graph {
     [[nodiscard]] NodeId boolean(bool value) { return constant(Value::of_boolean(value)); }
     [[nodiscard]] NodeId field(Field field);
     [[nodiscard]] NodeId path(const Path& path);
-    [[nodiscard]] NodeId lookup(NodeId key, const Column& column);
+    [[nodiscard]] NodeId lookup(NodeId key, const Column& column, Type type = Type::any);
     [[nodiscard]] NodeId all(std::vector<NodeId> operands) { return junction(Op::all, std::move(operands)); }
     [[nodiscard]] NodeId any(std::vector<NodeId> operands) { return junction(Op::any, std::move(operands)); }
     [[nodiscard]] NodeId negation(NodeId operand);

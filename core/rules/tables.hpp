@@ -21,6 +21,11 @@ class Tables {
     // The number of `table`'s `column` ("" for lookup(...) without a member; "a.b" for .a.b); nullopt: no such table or column.
     [[nodiscard]] virtual std::optional<std::uint32_t> find_column(std::string_view table,
                                                                    std::string_view column) const = 0;
+    // What `column` gives, unless null; any: known only at run time.
+    [[nodiscard]] virtual Type type_of(std::uint32_t column) const {
+        (void)column;
+        return Type::any;
+    }
     // The value in the row of `key` (a text or an integer); null: no such row. A text stays until the judge's next event.
     [[nodiscard]] virtual Value read(std::uint32_t column, const Value& key) const noexcept = 0;
 };

@@ -106,10 +106,16 @@ Reason verify_event(ConstBytes bytes, EventView& view) noexcept {
 }
 
 struct EventBuilder::State {
-    flatbuffers::FlatBufferBuilder builder{4096};  // grows to the largest event seen and stays
+    explicit State(std::size_t bytes) : builder(bytes) {}
+    flatbuffers::FlatBufferBuilder builder;  // grows to the largest event seen and stays
 };
 
-EventBuilder::EventBuilder() : state_(new State) {}
+EventBuilder::EventBuilder(std::size_t bytes) : state_(new State(bytes)) {
+    // The builder takes its memory when it is first used.
+    EventView smallest;
+    smallest.id = smallest.type = smallest.source = "1";
+    (void)build(smallest);
+}
 EventBuilder::~EventBuilder() {
     delete state_;
 }

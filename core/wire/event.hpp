@@ -43,7 +43,8 @@ struct EventView {
 // Builds events; one per thread, reused. What it gives is valid until the next build.
 class EventBuilder {
   public:
-    EventBuilder();
+    // Allocates nothing more for events that fit `bytes`, but for the first.
+    explicit EventBuilder(std::size_t bytes = 4096);
     ~EventBuilder();
     EventBuilder(const EventBuilder&) = delete;
     EventBuilder& operator=(const EventBuilder&) = delete;

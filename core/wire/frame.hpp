@@ -38,6 +38,10 @@ enum class FrameKind : std::uint8_t {
     batch = 34,     // edge -> central: body is a batch (batch.hpp)
     edge_ack = 35,  // central -> edge
     credit = 36,    // central -> edge
+    // table.hpp; only on connections whose edge_hello says edge_feature_tables
+    table_offers = 40,  // central -> edge
+    table_pull = 41,    // edge -> central
+    table_chunk = 42,   // central -> edge
 };
 
 // Whether `kind` is one of FrameKind: a byte from outside may hold anything.

@@ -43,6 +43,12 @@ std::string_view text(FrameKind kind) noexcept {
             return "edge_ack";
         case FrameKind::credit:
             return "credit";
+        case FrameKind::table_offers:
+            return "table_offers";
+        case FrameKind::table_pull:
+            return "table_pull";
+        case FrameKind::table_chunk:
+            return "table_chunk";
     }
     return unknown;
 }

@@ -129,6 +129,7 @@ Placed Batcher::placed(Stream& stream, std::uint64_t bytes) noexcept {
 
 Placed Batcher::append(std::uint8_t lane, const EventRef& event, std::uint16_t tag) noexcept {
     Stream& stream = streams_[streams_[lane].opens_in];
+    if (event.is_edited) return append_edited(stream, event, tag);
     const std::uint64_t bytes = wire::frame_bytes(event.body_bytes);
     const Bytes place = claim(stream, bytes);
     std::memcpy(place.data(), event.frame, bytes);
@@ -136,9 +137,25 @@ Placed Batcher::append(std::uint8_t lane, const EventRef& event, std::uint16_t t
     return placed(stream, bytes);
 }
 
+Placed Batcher::append_edited(Stream& stream, const EventRef& event, std::uint16_t tag) noexcept {
+    const auto body_bytes = static_cast<std::uint32_t>(event.edited.size());
+    WEIR_ASSERT(body_bytes > 0);
+    const std::uint64_t bytes = wire::frame_bytes(body_bytes);
+    const Bytes place = claim(stream, bytes);
+    auto header = wire::load<wire::FrameHeader>({event.frame, sizeof(wire::FrameHeader)});
+    header.body_bytes = body_bytes;
+    header.tag = tag;
+    wire::store(place, header);
+    std::memcpy(place.data() + sizeof header, event.edited.data(), body_bytes);
+    std::fill(place.begin() + static_cast<std::ptrdiff_t>(sizeof header + body_bytes), place.end(), std::byte{0});
+    return placed(stream, bytes);
+}
+
 Placed Batcher::append_dead_letter(const EventRef& event, std::uint16_t tag, std::string_view producer) noexcept {
     Stream& stream = streams_[dead_lane_];
-    const auto body_bytes = static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)) + event.body_bytes;
+    const ConstBytes original = event.stored_body();
+    const auto original_bytes = static_cast<std::uint32_t>(original.size());
+    const auto body_bytes = static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)) + original_bytes;
     const std::uint64_t bytes = wire::frame_bytes(body_bytes);
     const Bytes place = claim(stream, bytes);
     wire::store(place, wire::FrameHeader{.body_bytes = body_bytes,
@@ -150,12 +167,11 @@ Placed Batcher::append_dead_letter(const EventRef& event, std::uint16_t tag, std
     head.reason = event.reason;
     head.stage = event.stage;
     head.rule = event.rule;
-    head.original_bytes = event.body_bytes;
+    head.original_bytes = original_bytes;
     head.received_wall_ns = wall_.value;
     head.producer = wire::name_field<64>(producer);
     wire::store(place.subspan(sizeof(wire::FrameHeader)), head);
     constexpr std::size_t original_at = sizeof(wire::FrameHeader) + sizeof(wire::DeadLetterHead);
-    const ConstBytes original = event.body();
     if (!original.empty()) std::memcpy(place.data() + original_at, original.data(), original.size());
     std::fill(place.begin() + static_cast<std::ptrdiff_t>(original_at + original.size()), place.end(), std::byte{0});
     return placed(stream, bytes);

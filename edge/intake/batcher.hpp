@@ -133,6 +133,7 @@ class Batcher {
 
     [[nodiscard]] static bool fits(const Stream& stream, std::uint64_t bytes, std::uint32_t events) noexcept;
     [[nodiscard]] Bytes claim(Stream& stream, std::uint64_t bytes) noexcept;
+    [[nodiscard]] Placed append_edited(Stream& stream, const EventRef& event, std::uint16_t tag) noexcept;
     [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes) noexcept;
     void close(StreamIndex stream) noexcept;
     void note_in_flight(Stream& stream) noexcept;

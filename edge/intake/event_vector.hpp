@@ -4,6 +4,7 @@
 // Bounds    vector_events_max events; what they need in batches fits one empty batch.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -45,8 +46,11 @@ struct EventRef {
     std::uint16_t rule = 0;      // 1-based
     std::int32_t producer = -1;  // slot of a numbered producer
     Fingerprint fingerprint;
+    bool is_edited = false;  // then `edited` is stored in place of body(); empty: nothing of it
+    ConstBytes edited;
     wire::EventView view;
 
+    [[nodiscard]] ConstBytes stored_body() const { return is_edited ? edited : body(); }
     [[nodiscard]] ConstBytes body() const { return {frame + sizeof(wire::FrameHeader), body_bytes}; }
     void fail(Verdict how, wire::Reason why, wire::StageId where) {
         verdict = how;
@@ -57,10 +61,16 @@ struct EventRef {
 
 class EventVector {
   public:
-    // The most that an event of this size can take of a batch: as a dead letter.
-    [[nodiscard]] static std::uint64_t cost_bytes(std::uint32_t body_bytes) {
+    // The most that an event of this size can take of a batch: as a dead letter, and as large as an edit may make it.
+    [[nodiscard]] std::uint64_t cost_bytes(std::uint32_t body_bytes) const {
         if (body_bytes > wire::event_bytes_max) return 0;  // never kept
-        return wire::frame_bytes(body_bytes + static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)));
+        const std::uint32_t stored_bytes = std::min(body_bytes + growth_bytes_, wire::event_bytes_max);
+        return wire::frame_bytes(stored_bytes + static_cast<std::uint32_t>(sizeof(wire::DeadLetterHead)));
+    }
+    // By how much an edit may make an event larger; while it is empty.
+    void set_growth(std::uint32_t bytes) {
+        WEIR_ASSERT(count_ == 0);
+        growth_bytes_ = bytes;
     }
     [[nodiscard]] bool has_room(std::uint32_t body_bytes) const {
         return count_ < vector_events_max && bytes_ + cost_bytes(body_bytes) <= batch_body_capacity;
@@ -83,6 +93,7 @@ class EventVector {
   private:
     std::uint32_t count_ = 0;
     std::uint64_t bytes_ = 0;
+    std::uint32_t growth_bytes_ = 0;
     std::array<EventRef, vector_events_max> events_;
 };
 

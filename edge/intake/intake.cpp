@@ -60,6 +60,7 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       parked_(config.listen.waiting_bytes_max) {
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
     shedding_.configure(judgement_->shed_rules());
+    vector_.set_growth(judgement_->edit().growth_bytes_max());
     const std::uint32_t places = connections_max_ + spare_connections;
     for (std::uint32_t index = 0; index < places; ++index) connections_.emplace_back(carry_);
     for (std::uint32_t index = places; index > 0; --index) free_connections_.push_back(index - 1);
@@ -122,10 +123,14 @@ std::size_t Intake::do_work(MonotonicNs now) {
 // Between two vectors: what was judged before is in batches of the old digest, what comes is judged by the new one.
 void Intake::take_reload() {
     if (reloads_ == nullptr) return;
-    Judgement* next = reloads_->take();
-    if (next == nullptr) return;
+    if (next_judgement_ == nullptr) next_judgement_.reset(reloads_->take());
+    if (next_judgement_ == nullptr) return;
+    // A vector that waits was measured by the edits of before.
+    const std::uint32_t growth = next_judgement_->edit().growth_bytes_max();
+    if (vector_.count() > 0 && growth != judgement_->edit().growth_bytes_max()) return;
+    if (vector_.count() == 0) vector_.set_growth(growth);
     reloads_->give_back(judgement_.release());
-    judgement_.reset(next);
+    judgement_ = std::move(next_judgement_);
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
     ladder_.configure(judgement_->ladder());
     reset_fuses();
@@ -226,6 +231,7 @@ void Intake::keep_ladder(MonotonicNs now) {
     const bool is_new = ladder_.look(measures, now);
     batcher_.linger_at_least(ladder_.effects().linger_us_min * ns_per_us);
     shed_best_effort(ladder_.effects().sheds_best_effort);
+    judgement_->edit().enable_enrichment(ladder_.effects().enrich);
     if (!is_new) return;
     counters_.rung.set(static_cast<std::uint64_t>(ladder_.rung()));
     counters_.rung_changes[static_cast<std::size_t>(ladder_.rung())].add(1);

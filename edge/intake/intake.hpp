@@ -103,6 +103,7 @@ class Intake final : public Stage {
     void judge();
     void judge_carefully();
     void decode(EventRef& event);
+    void count_edits();
     void cache();
     void judge_numbered(EventRef& event);
     void judge_replayed(EventRef& event, std::uint32_t seconds);
@@ -175,6 +176,7 @@ class Intake final : public Stage {
     Producers& producers_;
     KeyTable keys_;
     std::unique_ptr<Judgement> judgement_;
+    std::unique_ptr<Judgement> next_judgement_;  // taken, and used once no vector waits
     JudgementSlot* reloads_ = nullptr;
     TapPoint tap_;
     Batcher batcher_;

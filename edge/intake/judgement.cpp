@@ -13,8 +13,8 @@ std::vector<std::string> lane_names(const EdgeConfig& config) {
     return names;
 }
 
-Expressions compiled(const EdgeConfig& config) {
-    auto expressions = Expressions::compile(config);
+Expressions compiled(const EdgeConfig& config, const rules::Tables* tables) {
+    auto expressions = Expressions::compile(config, tables);
     WEIR_ASSERT(expressions.ok());  // load_config has compiled them before
     return std::move(expressions.value());
 }
@@ -24,23 +24,29 @@ Expressions compiled(const EdgeConfig& config) {
 // One look at each event answers for rules and routes: its payload is read once.
 void Judgement::judge(std::span<EventRef> events, WallNs wall) noexcept {
     rules::Judge* judge = judge_ ? &*judge_ : nullptr;
+    const bool edits = edit_.is_needed();
     for (EventRef& event : events) {
-        if (event.verdict != Verdict::admitted) continue;
-        if (judge != nullptr) judge->begin({event.view});
-        const PayloadForms::Form* const form = forms_.of(event.view);
-        validate_.judge_one(event, wall, judge, form);
-        if (event.verdict == Verdict::admitted) route_.judge_one(event, judge, form);
+        const PayloadForms::Form* const form = event.verdict == Verdict::admitted ? forms_.of(event.view) : nullptr;
+        if (event.verdict == Verdict::admitted) {
+            if (judge != nullptr) judge->begin({event.view});
+            validate_.judge_one(event, wall, judge, form);
+            if (event.verdict == Verdict::admitted) route_.judge_one(event, judge, form);
+        }
+        if (edits) edit_.apply(event, judge);
     }
 }
 
-Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes)
-    : Judgement(config, lanes, compiled(config)) {}
+Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables)
+    : Judgement(config, lanes, tables, compiled(config, tables.get())) {}
 
-Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions)
-    : expressions_(std::move(expressions)),
+Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables,
+                     Expressions expressions)
+    : tables_(std::move(tables)),
+      expressions_(std::move(expressions)),
       forms_(config),
       validate_(config, expressions_, forms_),
       route_(config, expressions_, forms_, lanes),
+      edit_(config, expressions_),
       ladder_(config.ladder),
       dead_letters_(config.dead_letters),
       digest_(config.digest) {
@@ -58,6 +64,17 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
 }
 
 namespace {
+
+std::vector<std::string> table_names(const EdgeConfig& config) {
+    std::vector<std::string> names;
+    for (const TableUseConfig& use : config.tables.use) names.push_back(use.name);
+    return names;
+}
+std::vector<std::vector<std::string>> table_columns(const EdgeConfig& config) {
+    std::vector<std::vector<std::string>> columns;
+    for (const TableUseConfig& use : config.tables.use) columns.push_back(use.columns);
+    return columns;
+}
 
 using Differences = std::vector<std::pair<std::string, bool>>;
 
@@ -98,6 +115,10 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"spool.keep_delivered_bytes", now.spool.keep_delivered_bytes != next.spool.keep_delivered_bytes},
         {"spool.scrub_period_s", now.spool.scrub_period_s != next.spool.scrub_period_s},
         {"spool.scrub_bytes_per_second", now.spool.scrub_bytes_per_second != next.spool.scrub_bytes_per_second},
+        {"tables.bytes_max", now.tables.bytes_max != next.tables.bytes_max},
+        {"tables.use", now.tables.use.size() != next.tables.use.size()},
+        {"tables.use[].name", table_names(now) != table_names(next)},
+        {"tables.use[].columns", table_columns(now) != table_columns(next)},
         {"runtime.idle", now.runtime.idle != next.runtime.idle},
         {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
         {"runtime.thread_plan", now.runtime.thread_plan != next.runtime.thread_plan},

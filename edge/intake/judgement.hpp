@@ -13,8 +13,10 @@
 
 #include "edge/config.hpp"
 #include "edge/expressions.hpp"
+#include "edge/intake/edit.hpp"
 #include "edge/intake/route.hpp"
 #include "edge/intake/validate.hpp"
+#include "edge/tables/table_set.hpp"
 
 namespace weir::edge {
 
@@ -32,23 +34,30 @@ struct ShedRule {
 
 class Judgement {
   public:
-    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes);
-    // Judges those that are still admitted, and gives each that passes its lane.
+    // `tables`: what lookups read; a share of them goes with the judgement.
+    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables = {});
+    // What was to be stored of the events of the vector before is forgotten.
+    void begin_vector() noexcept { edit_.begin_vector(); }
+    // Judges those that are still admitted, gives each that passes its lane, and makes what is to be stored of each.
     void judge(std::span<EventRef> events, WallNs wall) noexcept;
     [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by stream
     [[nodiscard]] const std::vector<ShedRule>& shed_rules() const { return shed_rules_; }         // by stream
     [[nodiscard]] const LadderConfig& ladder() const { return ladder_; }
     [[nodiscard]] const DeadLettersConfig& dead_letters() const { return dead_letters_; }
+    [[nodiscard]] Edit& edit() { return edit_; }
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
   private:
-    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, Expressions expressions);
+    Judgement(const EdgeConfig& config, const std::vector<LaneState>& lanes, TableShare tables,
+              Expressions expressions);
 
+    TableShare tables_;  // expressions read them
     Expressions expressions_;
     PayloadForms forms_;
     std::optional<rules::Judge> judge_;
     Validate validate_;
     Route route_;
+    Edit edit_;
     std::vector<BatchLimits> batch_limits_;
     LadderConfig ladder_;
     DeadLettersConfig dead_letters_;

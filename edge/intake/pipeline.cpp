@@ -75,6 +75,7 @@ bool Intake::has_runs() {
 }
 
 void Intake::judge() {
+    judgement_->begin_vector();
     if (poison_guard_ != nullptr && poison_guard_->is_careful()) {
         judge_carefully();
     } else {
@@ -82,6 +83,7 @@ void Intake::judge() {
         for (EventRef& event : vector_.events()) decode(event);
         judgement_->judge(vector_.events(), wall_);
     }
+    if (judgement_->edit().is_needed()) count_edits();
     cache();
     if (poison_guard_ != nullptr) poison_guard_->end();
     limit_letters();
@@ -109,6 +111,15 @@ void Intake::decode(EventRef& event) {
     }
     const wire::Reason reason = wire::verify_event(event.body(), event.view);
     if (reason != wire::Reason::none) event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
+}
+
+void Intake::count_edits() {
+    const EditCounts counts = judgement_->edit().take_counts();
+    counters_.edited.add(counts.edited);
+    counters_.enriched.add(counts.enriched);
+    counters_.withheld.add(counts.withheld);
+    counters_.enrich_skipped.add(counts.enrich_skipped);
+    counters_.edits_too_large.add(counts.too_large);
 }
 
 bool Intake::is_replay(const EventRef& event) const {

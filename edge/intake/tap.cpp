@@ -13,10 +13,11 @@ bool is_verified(const EventRef& event) {
            (event.stage != wire::StageId::ingress && event.stage != wire::StageId::decode);
 }
 
-// The bytes of the payload that will be stored. Whatever takes personal data out of a payload does so before anything is kept, and a
-// tap shows no other form: an edit of what is stored is made here too.
-std::string_view stored_payload(const EventRef& event) {
-    return event.view.payload;
+// The event as it will be stored: a tap shows no other form, for what is personal is out of that one.
+wire::EventView stored_view(const EventRef& event) {
+    if (!event.is_edited) return event.view;
+    wire::EventView stored;
+    return wire::verify_event(event.edited, stored) == wire::Reason::none ? stored : wire::EventView{};
 }
 
 }  // namespace
@@ -109,8 +110,8 @@ void Tap::copy(const EventRef& event, TapCopy& into) noexcept {
     into.reason = event.reason;
     into.lane = event.lane;
     into.is_verified = is_verified(event);
-    const wire::EventView view = into.is_verified ? event.view : wire::EventView{};
-    const std::string_view payload = into.is_verified ? stored_payload(event) : std::string_view{};
+    const wire::EventView view = into.is_verified ? stored_view(event) : wire::EventView{};
+    const std::string_view payload = view.payload;
     into.priority = view.priority;
     into.time = view.time;
     into.id = keep(view.id);

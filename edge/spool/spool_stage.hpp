@@ -49,6 +49,8 @@ class SpoolStage final : public Stage {
   public:
     SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts);
     // Opens the journal's tail and the checkpoint's files; blocking, before the first duty cycle.
+    // Before the first cycle.
+    void take_tables_for(TableLink& link) { uplink_.take_tables_for(link); }
     [[nodiscard]] Status open();
 
     [[nodiscard]] std::size_t do_work(MonotonicNs now) override;

@@ -10,9 +10,10 @@
 namespace weir::edge {
 namespace {
 
-// Frames from central are small: a welcome with every lane is the largest.
-constexpr std::uint32_t central_frame_body_bytes_max =
-    sizeof(wire::EdgeWelcome) + wire::hello_lanes_max * sizeof(wire::LanePosition);
+// Frames from central are small: a part of a table is the largest.
+constexpr std::uint32_t central_frame_body_bytes_max = wire::table_frame_body_bytes_max;
+static_assert(central_frame_body_bytes_max >=
+              sizeof(wire::EdgeWelcome) + wire::hello_lanes_max * sizeof(wire::LanePosition));
 constexpr std::uint32_t hello_bytes_max =
     wire::frame_bytes(sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer));
 constexpr std::uint32_t control_bytes_max = hello_bytes_max + 4096;
@@ -287,6 +288,10 @@ void Uplink::greet(MonotonicNs now) {
     hello.lineage = identity_.lineage;
     hello.epoch = identity_.epoch;
     hello.config_digest = identity_.config_digest;
+    if (tables_ != nullptr) {
+        hello.features = wire::edge_feature_tables;
+        tables_->begin_session();
+    }
     wire::store(Bytes{body}, hello);
     std::size_t at = sizeof(hello);
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
@@ -349,6 +354,11 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
                 return true;
             }
             break;
+        case wire::FrameKind::table_offers:
+        case wire::FrameKind::table_chunk:
+            if (state_ != UplinkState::live || tables_ == nullptr) break;
+            tables_->take(header.kind, body);
+            return true;
         case wire::FrameKind::refusal:
             if (body.size() != sizeof(wire::Refusal)) break;
             take_refusal(body, now);
@@ -369,6 +379,7 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
         case wire::FrameKind::producer_ack:
         case wire::FrameKind::edge_hello:
         case wire::FrameKind::batch:
+        case wire::FrameKind::table_pull:
             break;
     }
     counters_.refusals.add(1);
@@ -541,6 +552,9 @@ std::size_t Uplink::pump(MonotonicNs now) {
     if (state_ == UplinkState::live && !is_leaving_ && memory_count_ == 0 && reader_.pump(extent_.durable_end, now))
         ++work;
     if (sending_ != Sending::nothing) return work;
+    if (state_ == UplinkState::live && tables_ != nullptr) {
+        if (const auto pull = tables_->next_pull()) queue_control(wire::FrameKind::table_pull, 0, bytes_of(*pull));
+    }
     if (!control_waiting_.empty()) {
         std::swap(control_waiting_, control_sending_);
         control_waiting_.clear();

@@ -33,6 +33,7 @@
 #include "edge/spool/journal_reader.hpp"
 #include "edge/spool/lane_table.hpp"
 #include "edge/spool/return_plan.hpp"
+#include "edge/tables/table_link.hpp"
 
 namespace weir::edge {
 
@@ -85,6 +86,8 @@ class Uplink {
            LaneTable& lanes, JournalReader& reader, BatchPool& pool, IntakeNotes& notes, SpoolCounters& counters,
            SpoolExtent extent);
 
+    // Tables are offered to and taken by it; before the first do_work.
+    void take_tables_for(TableLink& link) { tables_ = &link; }
     // A batch has become durable (in journal order). True: its buffer is the uplink's until it is returned.
     [[nodiscard]] bool offer(const DurableBatch& batch);
     [[nodiscard]] std::size_t do_work(MonotonicNs now);
@@ -154,6 +157,7 @@ class Uplink {
     wire::CarryPool carry_pool_;
     wire::FrameSplitter splitter_;
 
+    TableLink* tables_ = nullptr;
     UplinkState state_ = UplinkState::waiting;
     io::Socket socket_{};
     std::uint16_t generation_ = 0;

@@ -11,6 +11,7 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/base/result.hpp"
+#include "core/base/siphash.hpp"
 #include "core/base/time_text.hpp"
 
 namespace weir {
@@ -331,6 +332,28 @@ TEST(Base64, IsWrittenAsTheStandardHasItAndReadBack) {
     for (const char* wrong :
          {"Z", "Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zm9v\n", "Zm 9", "Zm=v", "Zg==Zm9v"}) {
         EXPECT_EQ(read_base64(wrong), std::nullopt) << wrong;
+    }
+}
+
+// The vectors of the reference implementation for key 00..0f and messages 00.., 128 bits.
+TEST(SipHash, IsThePublishedOne) {
+    const SipKey key{0x0706050403020100U, 0x0f0e0d0c0b0a0908U};
+    const std::pair<std::size_t, const char*> vectors[] = {
+        {0, "a3817f04ba25a8e66df67214c7550293"},  {1, "da87c1d86b99af44347659119b22fc45"},
+        {2, "8177228da4a45dc7fca38bdef60affe4"},  {7, "a1f1ebbed8dbc153c0b84aa61ff08239"},
+        {8, "3b62a9ba6258f5610f83e264f31497b4"},  {15, "5493e99933b0a8117e08ec0f97cfc3d9"},
+        {16, "6ee2a4ca67b054bbfd3315bf85230577"},
+    };
+    for (const auto& [bytes, wanted] : vectors) {
+        std::string message;
+        for (std::size_t byte = 0; byte < bytes; ++byte) message += static_cast<char>(byte);
+        std::string got;
+        for (const unsigned char byte : siphash_128(key, message)) {
+            char digits[3];
+            std::snprintf(digits, sizeof digits, "%02x", byte);
+            got += digits;
+        }
+        EXPECT_EQ(got, wanted) << bytes;
     }
 }
 

@@ -165,10 +165,44 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
         {minimal_edge + "[[routes]]\nlane = \"fast\"\n", {"6:8: routes[0].lane: no lane has this name: \"fast\""}},
         {minimal_edge + "[[rules]]\nranges = [{ path = \"data.fine\", min = 5, max = 1 }]\n",
          {"6:48: rules[0].ranges[0].max: must not be less than min"}},
+        {minimal_edge + "[[pii.remove]]\nfields = [{ field = \"data.plate\", how = \"hash\" }]\n",
+         {"6:41: pii.remove[0].fields[0].how: needs a key: pii.key_file"}},
+        {minimal_edge + "[[pii.remove]]\nfields = [{ field = \"source\", how = \"truncate:\" }]\n",
+         {"6:21: pii.remove[0].fields[0].field: must be \"key\" or \"data.PATH\", not \"source\"",
+          "6:37: pii.remove[0].fields[0].how: must be \"drop\", \"hash\" or \"truncate:COUNT\", not \"truncate:\""}},
+        {minimal_edge + "[[enrich]]\nset = [{ field = \"data.a.b\", from = 'lookup(\"offence\", key).fine' }]\n",
+         {"6:18: enrich[0].set[0].field: must be \"data.NAME\", not \"data.a.b\"",
+          "6:37: enrich[0].set[0].from: at 1:1: there is no table offence with a column fine"}},
+        {minimal_edge + "[tables]\nuse = [{ name = \"offence\", columns = [\"fine:integer\", \"x\"] }]\n"
+                        "[[rules]]\nmust = 'lookup(\"offence\", key).fine == \"5\"'\n",
+         {"6:55: tables.use[0].columns[1]: must be \"NAME:TYPE\", TYPE one of text, integer, real, boolean",
+          "8:8: rules[0].must: at 1:29: integer and text are never equal"}},
         {minimal_edge + "[[routes]]\nlane = \"default\"\nequals = [{ path = \"data.x\", value = 51.0 }]\n",
          {"7:38: routes[0].equals[0].value: a decimal number is compared as written: put it in quotes"}},
     };
     for (const ErrorCase& wrong : cases) EXPECT_EQ(edge_errors(wrong.content), wrong.errors) << wrong.content;
+}
+
+TEST(EdgeConfig, AKeyFileThatOthersMayReadOrThatIsNoKeyIsRefused) {
+    const TemporaryFile key("000102030405060708090a0b0c0d0e0f\n");
+    const std::string content = minimal_edge + "[pii]\nkey_file = \"" + key.path() +
+                                "\"\n[[pii.remove]]\nfields = [{ field = \"key\", how = \"hash\" }]\n";
+    std::filesystem::permissions(key.path(), std::filesystem::perms(0600));
+    EXPECT_EQ(edge_errors(content), std::vector<std::string>{});
+    {
+        const TemporaryFile file(content);
+        const auto loaded = edge::load_config(file.path());
+        ASSERT_TRUE(loaded.config);
+        EXPECT_EQ(loaded.config->pii.key.low, 0x0706050403020100U);
+        EXPECT_EQ(loaded.config->pii.key.high, 0x0f0e0d0c0b0a0908U);
+    }
+    std::filesystem::permissions(key.path(), std::filesystem::perms(0640));
+    EXPECT_EQ(edge_errors(content),
+              std::vector<std::string>{"6:12: pii.key_file: must have mode 0600: others may read it"});
+    std::filesystem::permissions(key.path(), std::filesystem::perms(0600));
+    std::ofstream(key.path()) << "000102030405060708090a0b0c0d0e0g";
+    EXPECT_EQ(edge_errors(content),
+              std::vector<std::string>{"6:12: pii.key_file: must hold 32 hexadecimal digits and nothing else"});
 }
 
 TEST(EdgeConfig, AllMistakesAreListedAtOnceInTheFilesOrder) {
@@ -374,7 +408,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 120U);
+    EXPECT_EQ(edge::known_config_keys().size(), 140U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -483,7 +517,7 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 40U);
+    EXPECT_EQ(central::known_config_keys().size(), 44U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {

@@ -74,6 +74,28 @@ TEST(Intake, AllocatesNothingWhileExpressionsJudge) {
     EXPECT_EQ(allocations, 0U);
 }
 
+TEST(Intake, AllocatesNothingWhileEventsAreEdited) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.pii.remove = {{{}, {{"data.plate", Removal::hash}, {"data.name", Removal::truncate, 1}}}};
+    config.enrichments = {{{}, "", {{"data.twice", "data.n * 2"}, {"data.who", "lower(data.name)"}}}};
+    IntakeBench bench(config);
+    bench.keeps_batches = false;
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("warm");
+    ASSERT_TRUE(producer.wait_acked(1));
+    allocations = 0;
+    for (int n = 0; n < 2000; ++n) {
+        producer.send_event(std::to_string(n), 0,
+                            n % 2 == 0 ? R"({"plate":"PHL-1","name":"A\u0041nn","n":1})" : R"({"plate":)");
+    }
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_EQ(bench.counters.edited.get(), 1001U);  // the first one too
+    EXPECT_EQ(bench.counters.withheld.get(), 1000U);
+    EXPECT_EQ(allocations, 0U);
+}
+
 TEST(Intake, AllocatesNothingWhilePayloadsAreVerifiedAndRead) {
     IntakeDirectory directory;
     EdgeConfig config = IntakeBench::config_at(directory.path);

@@ -72,7 +72,10 @@ void put_wire(Seeds& seeds) {
     const Buffer uncut(2);
     Buffer all = uncut;
     seeds.for_each_golden("tests/wire/golden", "", [&](const std::string& name, const Buffer& content) {
-        if (name.starts_with("event") || name.starts_with("civic") || name == "batch-two-events.bin") return;
+        if (name.starts_with("event") || name.starts_with("civic") || name.starts_with("table") ||
+            name == "batch-two-events.bin") {
+            return;
+        }
         seeds.put("frames", name, joined({uncut, content}));
     });
     for (const char* name : {"producer-hello", "ping", "goodbye"}) {
@@ -82,6 +85,10 @@ void put_wire(Seeds& seeds) {
     all[1] = std::byte{1};
     seeds.put("frames", "session", all);
 
+    seeds.for_each_golden("tests/wire/golden", "table-", [&](const std::string& name, const Buffer& content) {
+        const auto kind = name.starts_with("table-image") ? std::byte{0} : std::byte{1};
+        seeds.put("table", name, joined({Buffer{kind}, content}));
+    });
     seeds.put("batch", "two-events", samples::two_event_batch());
     wire::BatchHeader header = samples::batch_header();
     header.kind = wire::BatchKind::gap;

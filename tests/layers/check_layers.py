@@ -10,6 +10,7 @@ CORE = {
     "ring": {"base"},
     "metrics": {"base"},
     "wire": {"base"},
+    "cache": {"base"},
     "rules": {"base", "wire"},
     "io": {"base", "ring", "metrics", "wire"},
     "client": {"base", "metrics", "wire", "io"},
