@@ -16,6 +16,10 @@ void append_field(std::string& out, const char* name, std::uint64_t value) {
     out += std::to_string(value);
 }
 
+std::string_view part_text(const LaneName& stream) {
+    return stream.part == wire::Part::backlog ? "backlog" : "live";
+}
+
 }  // namespace
 
 Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lanes) {
@@ -72,6 +76,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         out += "{\"lane\":";
         json_quote(lanes[index].name, out);
         append_field(out, "id", lanes[index].id);
+        out += ",\"part\":\"" + std::string(part_text(lanes[index])) + "\"";
         append_field(out, "spooled", spooled);
         append_field(out, "delivered", delivered);
         append_field(out, "gap", gap);
@@ -131,12 +136,14 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_producers", "Numbered producers known", intake.producers.get());
     gauge("weir_edge_keys", "Keys whose last value is known", intake.keys.get());
     for (std::size_t index = 0; index < lanes.size(); ++index) {
-        text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
-                     {{"lane", lanes[index].name}}, spool.lanes[index].spooled.get());
+        text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage", 
+                     {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
+                     spool.lanes[index].spooled.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
-                     {{"lane", lanes[index].name}}, spool.lanes[index].delivered.get());
+                     {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
+                     spool.lanes[index].delivered.get());
     }
     gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);
     gauge("weir_edge_journal_bytes_held", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());

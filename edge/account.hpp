@@ -13,8 +13,10 @@
 
 namespace weir::edge {
 
+// Of a stream.
 struct LaneName {
     std::uint16_t id = 0;
+    wire::Part part = wire::Part::live;
     std::string name;
 };
 

@@ -12,7 +12,8 @@ Batcher::Batcher(Parts parts)
       doorbell_(parts.spool_doorbell),
       counters_(parts.counters),
       closed_(parts.pool.count()),
-      in_flight_(parts.pool.count()) {
+      in_flight_(parts.pool.count()),
+      covered_(parts.lanes.size()) {
     for (const LaneState& from : parts.lanes) {
         Lane& lane = lanes_.emplace_back();
         lane.id = from.id;
@@ -151,7 +152,7 @@ void Batcher::close(std::uint8_t lane_index) noexcept {
         .buffer = lane.buffer,
         .batch_bytes = static_cast<std::uint32_t>(sizeof header) + lane.body_bytes};
     WEIR_ASSERT(in_flight_count_ < in_flight_.size());
-    in_flight_[(in_flight_head_ + in_flight_count_++) % in_flight_.size()] = {lane_index, lane.last_sequence};
+    in_flight_[in_flight_count_++] = {lane_index, lane.last_sequence};
     counters_.batches.add(1);
     lane.buffer = none;
     lane.body_bytes = 0;
@@ -182,14 +183,26 @@ std::size_t Batcher::flush() noexcept {
         --closed_count_;
         ++published;
     }
-    if (covered_.value != 0 && closed_count_ == 0 &&
-        to_spool_.publish(ToSpool{.kind = ToSpool::Kind::covered, .position = covered_})) {
-        covered_ = Position{};
+    for (std::size_t stream = 0; to_cover_ > 0 && closed_count_ == 0 && stream < covered_.size(); ++stream) {
+        if (covered_[stream].value == 0) continue;
+        if (!to_spool_.publish(ToSpool{.kind = ToSpool::Kind::covered,
+                                       .stream = static_cast<StreamIndex>(stream),
+                                       .position = covered_[stream]})) {
+            break;
+        }
+        covered_[stream] = Position{};
+        --to_cover_;
         ++published;
     }
     if (published > 0) doorbell_.ring();
     counters_.buffers_free.set(free_.size());
     return published;
+}
+
+void Batcher::cover(StreamIndex stream, Position position) noexcept {
+    if (position.value == 0) return;
+    if (covered_[stream].value == 0) ++to_cover_;
+    covered_[stream] = position;
 }
 
 void Batcher::give_back(std::uint32_t buffer) noexcept {
@@ -201,12 +214,13 @@ void Batcher::give_back(std::uint32_t buffer) noexcept {
 void Batcher::durable(std::uint8_t lane_index, Sequence last_sequence) noexcept {
     WEIR_ASSERT(last_sequence <= lanes_[lane_index].last_sequence);
     lanes_[lane_index].durable = std::max(lanes_[lane_index].durable, last_sequence);
-    while (in_flight_count_ > 0) {
-        const InFlight& oldest = in_flight_[in_flight_head_];
-        if (lanes_[oldest.lane].durable < oldest.last_sequence) break;
-        in_flight_head_ = (in_flight_head_ + 1) % static_cast<std::uint32_t>(in_flight_.size());
-        --in_flight_count_;
+    // Streams become durable in any order: one that waits holds up no other's place here.
+    std::uint32_t kept = 0;
+    for (std::uint32_t at = 0; at < in_flight_count_; ++at) {
+        const InFlight& one = in_flight_[at];
+        if (lanes_[one.lane].durable < one.last_sequence) in_flight_[kept++] = one;
     }
+    in_flight_count_ = kept;
 }
 
 bool Batcher::has_open() const noexcept {

@@ -53,7 +53,7 @@ class Batcher {
     void close_all() noexcept;
     // From the next batch on. Closes what is open: each batch carries the digest of the configuration that made it.
     void configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept;
-    void cover(Position position) noexcept { covered_ = position; }
+    void cover(StreamIndex stream, Position position) noexcept;
     // Publishes what is closed; returns how many notes went.
     std::size_t flush() noexcept;
 
@@ -65,7 +65,7 @@ class Batcher {
     [[nodiscard]] Sequence last_sequence(std::uint8_t lane) const { return lanes_[lane].last_sequence; }
     [[nodiscard]] Sequence durable_sequence(std::uint8_t lane) const { return lanes_[lane].durable; }
     [[nodiscard]] bool has_open() const noexcept;
-    [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || covered_.value != 0; }
+    [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || to_cover_ > 0; }
     [[nodiscard]] bool is_all_durable() const noexcept;
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_count_; }
     [[nodiscard]] MonotonicNs next_deadline() const noexcept;
@@ -111,10 +111,10 @@ class Batcher {
     std::vector<ToSpool> closed_;  // a ring of pool.count(): sealed, not yet published
     std::uint32_t closed_head_ = 0;
     std::uint32_t closed_count_ = 0;
-    std::vector<InFlight> in_flight_;  // a ring of pool.count(): closed, not yet durable
-    std::uint32_t in_flight_head_ = 0;
+    std::vector<InFlight> in_flight_;  // pool.count() places: closed, not yet durable
     std::uint32_t in_flight_count_ = 0;
-    Position covered_{};  // 0: nothing to say
+    std::vector<Position> covered_;  // of each stream; 0: nothing to say
+    std::size_t to_cover_ = 0;       // streams with something to say
     MonotonicNs now_{};
     WallNs wall_{};
     std::uint64_t copied_bytes_ = 0;

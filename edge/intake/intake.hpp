@@ -151,7 +151,6 @@ class Intake final : public Stage {
     WallNs wall_{};
     MonotonicNs looked_at_{};      // when timeouts were last looked for
     MonotonicNs checkpoint_at_{};  // when the last one began
-    Position durable_{};
     bool naming_ = false;  // someone waits for a checkpoint
     bool poisoned_ = false;
     bool stalled_ = false;

@@ -1,7 +1,8 @@
-// LaneTable: what the spool knows of each lane while it runs: how far it is durable here, and how far at central.
+// LaneTable: what the spool knows of each stream while it runs: how far it is durable here, and how far at central.
 //
 // Thread    Filled at start; afterwards the spool runner alone reads and writes it.
-// Law       delivered_sequence <= last_sequence. The order never changes; the dead-letter lane is last.
+// Law       delivered_sequence <= last_sequence. The order never changes; the dead-letter lane is last, a backlog part right behind
+//           its live part.
 #pragma once
 
 #include <algorithm>
@@ -11,16 +12,34 @@
 #include <utility>
 #include <vector>
 
+#include "core/journal/writer.hpp"
 #include "edge/handover.hpp"
 
 namespace weir::edge {
 
 inline constexpr std::size_t known_centrals_max = 16;
 
+// A stream's own journal, DIR/spool/LANE or DIR/spool/LANE.backlog. All positions are of that journal.
+struct StreamJournal {
+    std::uint64_t segment_bytes = 0;  // of the segments that exist; of the configuration if there are none
+    bool exists = false;              // it has segments; else it is made with its first batch
+    journal::Tail tail;               // where it goes on
+    Position durable_end{};           // of the last record
+    std::uint32_t durable_crc = 0;    // of that record
+    Position delivered{};             // every record before it is on central's disk, or given up
+    Position kept_from{};             // start of the oldest segment
+    Position covered{};               // by intake's checkpoint
+    Position stored_start{};          // where a scan from the stored checkpoint begins
+};
+
+// Of one stream.
 struct SpoolLane {
     LaneState state;
+    StreamJournal journal;
     std::uint64_t gap_events = 0;  // of what central has acked: sequences that only a gap batch stands for
-    Sequence next_sequence = 1;    // of this session: the first that was not sent yet
+    std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began
+    std::uint64_t expired_events = 0;  // given up because of their age
+    Sequence next_sequence = 1;        // of this session: the first that was not sent yet
     // A central had sequences that this spool had not: they mean other events there than here, and ever will.
     bool is_diverged = false;
     // How far each known central has acked; everything before is there, or was named to it. Index: LaneTable::centrals().
@@ -65,7 +84,14 @@ class LaneTable {
     [[nodiscard]] std::size_t count() const { return lanes_.size(); }
     [[nodiscard]] SpoolLane& operator[](std::size_t index) { return lanes_[index]; }
     [[nodiscard]] const SpoolLane& operator[](std::size_t index) const { return lanes_[index]; }
-    [[nodiscard]] std::optional<std::size_t> find(LaneId id) const {
+    [[nodiscard]] std::optional<std::size_t> find(LaneId id, wire::Part part) const {
+        for (std::size_t index = 0; index < lanes_.size(); ++index) {
+            if (lanes_[index].state.id == id && lanes_[index].state.part == part) return index;
+        }
+        return std::nullopt;
+    }
+    // The first stream of that lane, which stands for the lane where its parts share something.
+    [[nodiscard]] std::optional<std::size_t> find_lane(LaneId id) const {
         for (std::size_t index = 0; index < lanes_.size(); ++index) {
             if (lanes_[index].state.id == id) return index;
         }

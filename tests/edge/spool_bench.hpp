@@ -86,7 +86,9 @@ class ScriptedCentral {
     bool answers_ping = true;
     std::optional<wire::RefusalReason> refuses_hello;
     std::optional<wire::RefusalReason> refuses_next_batch;
-    std::map<LaneId, Sequence> positions;  // durable here, per lane
+    std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
+    std::map<LaneId, Sequence> backlog_positions;
+    std::map<LaneId, std::uint64_t> lane_credit;  // what is granted to a lane in each session; none: not said
 
     // What it saw.
     struct Seen {
@@ -95,11 +97,13 @@ class ScriptedCentral {
         std::uint8_t flags = 0;
         Sequence first = 0;
         Sequence last = 0;
+        wire::Part part = wire::Part::live;
     };
     std::vector<Seen> stored;
     std::vector<wire::EdgeHello> hellos;
     std::map<LaneId, wire::LaneOffer> offers;
     std::uint64_t session_bytes = 0;  // batch frames of this connection
+    std::map<LaneId, std::uint64_t> lane_bytes;  // of them, of each lane
     std::uint64_t duplicates = 0;
     std::uint64_t goodbyes = 0;
     std::uint64_t pings = 0;
@@ -123,10 +127,24 @@ class ScriptedCentral {
         credit.credit_bytes = bytes;
         say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));
     }
+    // To one lane, of both parts.
+    void grant_lane(LaneId lane, std::uint64_t bytes) {
+        lane_credit[lane] = bytes;
+        wire::Credit credit;
+        credit.lane = lane;
+        credit.credit_bytes = bytes;
+        say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));
+    }
     void ack_all() {
         for (const auto& [lane, last] : positions) {
-            if (last > 0) ack(lane, last);
+            if (last > 0) ack(lane, wire::Part::live, last);
         }
+        for (const auto& [lane, last] : backlog_positions) {
+            if (last > 0) ack(lane, wire::Part::backlog, last);
+        }
+    }
+    [[nodiscard]] Sequence& position(LaneId lane, wire::Part part) {
+        return part == wire::Part::live ? positions[lane] : backlog_positions[lane];
     }
 
   private:
@@ -140,6 +158,7 @@ class ScriptedCentral {
                 is_connected = true;
                 splitter_.reset(wire::frame_body_bytes_max);
                 session_bytes = 0;
+                lane_bytes.clear();
                 has_refused_ = false;
                 io_->receive(connection_, {.owner = 0, .kind = receiving, .generation = ++generation_, .index = 0});
                 return;
@@ -221,10 +240,12 @@ class ScriptedCentral {
             offers[offer.lane] = offer;
             wire::LanePosition position;
             position.lane = offer.lane;
-            position.last_sequence = positions[offer.lane];
+            position.part = offer.part;
+            position.last_sequence = this->position(offer.lane, offer.part);
             wire::store(Bytes{out}.subspan(sizeof(welcome) + i * sizeof(position)), position);
         }
         say(wire::FrameKind::edge_welcome, out);
+        for (const auto& [lane, bytes] : std::map(lane_credit)) grant_lane(lane, bytes);
     }
     void take_batch(ConstBytes bytes) {
         wire::BatchHeader header;
@@ -234,20 +255,25 @@ class ScriptedCentral {
             refuses_next_batch.reset();
             return;
         }
-        Sequence& last = positions[header.lane];
+        if (const auto granted = lane_credit.find(header.lane); granted != lane_credit.end()) {
+            lane_bytes[header.lane] += wire::frame_bytes(static_cast<std::uint32_t>(bytes.size()));
+            EXPECT_LE(lane_bytes[header.lane], granted->second) << "sent beyond lane " << header.lane << "'s credit";
+        }
+        Sequence& last = position(header.lane, header.part);
         if (header.last_sequence() <= last) {
             ++duplicates;
         } else {
             // The law that everything here is about.
             EXPECT_EQ(header.first_sequence, last + 1) << "lane " << header.lane;
             last = header.last_sequence();
-            stored.push_back({header.lane, header.kind, header.flags, header.first_sequence, last});
+            stored.push_back({header.lane, header.kind, header.flags, header.first_sequence, last, header.part});
         }
-        if (acks) ack(header.lane, last);
+        if (acks) ack(header.lane, header.part, last);
     }
-    void ack(LaneId lane, Sequence last) {
+    void ack(LaneId lane, wire::Part part, Sequence last) {
         wire::EdgeAck body;
         body.lane = lane;
+        body.part = part;
         body.last_sequence = last;
         say(wire::FrameKind::edge_ack, std::as_bytes(std::span(&body, 1)));
     }
@@ -315,7 +341,6 @@ class SpoolBench {
         config.spool.keep_delivered_ms = options.keep_delivered_ms;
         config.spool.keep_delivered_bytes = options.keep_delivered_bytes;
         start.identity = {.edge_id = "north", .lineage = 77, .epoch = 1, .config_digest = 5};
-        start.segment_bytes = options.segment_bytes;
         add_lane(0, "default");
         add_lane(1, "alarms");
         add_lane(dead_letter_lane, std::string(dead_letter_lane_name));
@@ -327,14 +352,18 @@ class SpoolBench {
         ASSERT_TRUE(made.ok());
         io_ = std::move(made.value());
         spool_bell.attach(*io_);
-        segments_ = journal::make_segment_store(
-            spool_directory(config.data_dir), start.segment_bytes, 2,
+        worker_ = std::make_unique<journal::SegmentWorker>(
             [](void* bell) { static_cast<Doorbell*>(bell)->ring(); }, &spool_bell);
+        for (const SpoolLane& lane : start.lanes) {
+            segments_.push_back(journal::make_segment_store(
+                *worker_, stream_directory(config.data_dir, lane.state.name, lane.state.part),
+                lane.journal.segment_bytes, 2));
+        }
         stage = std::make_unique<SpoolStage>(*io_, std::uint8_t{0},
                                              SpoolParts{.config = config,
                                                         .start = start,
                                                         .pool = pool,
-                                                        .segments = *segments_,
+                                                        .segments = segments_,
                                                         .from_intake = to_spool_.take_reader(),
                                                         .to_intake = to_intake_.take_writer(),
                                                         .intake_doorbell = intake_bell,
@@ -347,7 +376,8 @@ class SpoolBench {
         // First what still writes into the stage's memory.
         io_.reset();
         stage.reset();
-        segments_.reset();
+        segments_.clear();
+        worker_.reset();
     }
 
     // Begins where a recovery ended.
@@ -377,9 +407,15 @@ class SpoolBench {
                                                      .batch_bytes = bytes,
                                                      .position = {}}));
     }
-    void cover(Position position) {
-        ASSERT_TRUE(to_spool_writer_.publish(
-            ToSpool{.kind = ToSpool::Kind::covered, .stream = 0, .buffer = 0, .batch_bytes = 0, .position = position}));
+    // Intake's checkpoint knows all that is durable.
+    void cover_durable() {
+        for (const auto& [stream, position] : durable_position) {
+            ASSERT_TRUE(to_spool_writer_.publish(ToSpool{.kind = ToSpool::Kind::covered,
+                                                         .stream = stream,
+                                                         .buffer = 0,
+                                                         .batch_bytes = 0,
+                                                         .position = position}));
+        }
     }
     void step() {
         const auto completions = io_->wait(io_->now().plus_ns(200 * ns_per_us));
@@ -422,7 +458,7 @@ class SpoolBench {
     std::map<LaneId, Sequence> fed;
     std::map<LaneId, Sequence> durable;
     std::map<LaneId, Sequence> delivered;
-    Position durable_position{};
+    std::map<StreamIndex, Position> durable_position;  // each in its stream's journal
     bool poisoned = false;
 
   private:
@@ -437,15 +473,16 @@ class SpoolBench {
         lane.state.id = id;
         lane.state.name = std::move(name);
         lane.state.is_configured = true;
+        lane.journal.segment_bytes = config.spool.segment_bytes;
         start.lanes.push_back(std::move(lane));
     }
     void take(const ToIntake& note) {
         switch (note.kind) {
             case ToIntake::Kind::durable:
                 EXPECT_GT(note.last_sequence, durable[lane_of(note)]);
-                EXPECT_GT(note.position, durable_position);
+                EXPECT_GT(note.position, durable_position[note.stream]);
                 durable[lane_of(note)] = note.last_sequence;
-                durable_position = note.position;
+                durable_position[note.stream] = note.position;
                 return;
             case ToIntake::Kind::delivered:
                 EXPECT_LE(note.last_sequence, durable[lane_of(note)]) << "delivered before it was durable here";
@@ -470,7 +507,8 @@ class SpoolBench {
     RingWriter<ToSpool> to_spool_writer_;
     RingReader<ToIntake> to_intake_reader_;
     std::unique_ptr<io::Io> io_;
-    std::unique_ptr<journal::SegmentStore> segments_;
+    std::unique_ptr<journal::SegmentWorker> worker_;
+    std::vector<std::unique_ptr<journal::SegmentStore>> segments_;
 };
 
 }  // namespace weir::edge::test
