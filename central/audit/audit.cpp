@@ -188,11 +188,11 @@ void Audit::central_released(const StreamKey& key, std::string_view lane_name, S
     stream.released_last = std::max(stream.released_last, last_sequence);
 }
 
-void Audit::edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane) {
+void Audit::edge_knows(std::optional<std::size_t> journal, const StreamKey& key, const EdgeLane& lane) {
     if (lane.last_sequence == 0) return;
     Stream& stream = streams_[key];
     stream.lane_name = lane.lane_name;
-    stream.spool_journal = journal;
+    if (journal) stream.spool_journal = journal;
     stream.edge = lane;
 }
 

@@ -116,7 +116,8 @@ class Audit {
     // Whose journal is audited: of an edge with several centrals, only its acks count. 0: not known.
     void central_is(std::uint64_t journal_id) { central_id_ = journal_id; }
     // What a spool-checkpoint says of a stream; both journals were read after it.
-    void edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane);
+    // Without `journal` its directory was not there.
+    void edge_knows(std::optional<std::size_t> journal, const StreamKey& key, const EdgeLane& lane);
     // A record that lies where no reader finds it: the journal had it once.
     void once_held(std::size_t journal, const wire::BatchHeader& batch);
     // Central's journal was read once, and what comes now of the spools is newer: they must hold all that it had.

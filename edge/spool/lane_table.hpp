@@ -32,6 +32,16 @@ struct StreamJournal {
     Position stored_start{};          // where a scan from the stored checkpoint begins
 };
 
+// Sequences that the spool gave up by the lane's policy; `reason` is wire::gap_shed or wire::gap_expired, 0 where there are none.
+struct GivenUp {
+    Sequence first_sequence = 0;
+    std::uint32_t count = 0;
+    std::uint32_t reason = 0;
+    [[nodiscard]] Sequence last_sequence() const { return first_sequence + count - 1; }
+    bool operator==(const GivenUp&) const = default;
+};
+inline constexpr std::size_t given_up_max = 4;
+
 // Of one stream.
 struct SpoolLane {
     LaneState state;
@@ -39,6 +49,8 @@ struct SpoolLane {
     std::uint64_t gap_events = 0;  // of what central has acked: sequences that only a gap batch stands for
     std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began
     std::uint64_t expired_events = 0;  // given up because of their age
+    // What of it central has not acked the naming of: ascending, apart.
+    std::array<GivenUp, given_up_max> given_up{};
     Sequence next_sequence = 1;        // of this session: the first that was not sent yet
     // A central had sequences that this spool had not: they mean other events there than here, and ever will.
     bool is_diverged = false;

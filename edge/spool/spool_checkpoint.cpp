@@ -35,8 +35,9 @@ struct Row {
     std::uint32_t durable_crc = 0;
     std::uint32_t reserved = 0;
     wire::LedgerTotals totals;
+    std::array<GivenUp, given_up_max> given_up{};
 };
-static_assert(sizeof(Row) == 160);
+static_assert(sizeof(GivenUp) == 16 && sizeof(Row) == 224);
 struct Central {
     std::uint32_t identity = 0;
     std::uint32_t reserved = 0;
@@ -66,6 +67,7 @@ Row row_of(const SpoolLane& from) {
     row.kept_from = from.journal.kept_from.value;
     row.durable_crc = from.journal.durable_crc;
     row.totals = from.state.totals;
+    row.given_up = from.given_up;
     return row;
 }
 
@@ -78,6 +80,7 @@ std::optional<SpoolLane> lane_of(const Row& row) {
     lane.state.delivered_sequence = row.delivered_sequence;
     lane.state.previous_crc = row.previous_crc;
     lane.state.totals = row.totals;
+    lane.given_up = row.given_up;
     lane.gap_events = row.gap_events;
     lane.shed_events = row.shed_events;
     lane.expired_events = row.expired_events;
@@ -91,6 +94,15 @@ std::optional<SpoolLane> lane_of(const Row& row) {
     if (row.part != wire::Part::live && row.part != wire::Part::backlog) return std::nullopt;
     if (row.is_diverged > 1 || row.reserved != 0) return std::nullopt;
     if (row.delivered_sequence > row.last_sequence) return std::nullopt;
+    Sequence below = 0;
+    for (const GivenUp& one : row.given_up) {
+        if (one == GivenUp{}) continue;
+        const bool is_reason = one.reason == wire::gap_shed || one.reason == wire::gap_expired;
+        const bool is_range = one.count > 0 && one.first_sequence > below && one.last_sequence() >= one.first_sequence &&
+                              one.last_sequence() <= row.last_sequence;
+        if (!is_reason || !is_range) return std::nullopt;
+        below = one.last_sequence();
+    }
     return lane;
 }
 

@@ -99,7 +99,7 @@ class AuditBench : public testing::Test {
     }
     // Puts the files where the daemons keep them. What a test does to them afterwards is done by hand.
     void lay_out() {
-        put(spool_, edge_dir + "/spool");
+        put(spool_, spool());
         put(journal_, config.data_dir + "/journal");
         put(letters_, config.data_dir + "/dead-letters");
     }
@@ -121,8 +121,8 @@ class AuditBench : public testing::Test {
         edge::SpoolCheckpoint checkpoint;
         checkpoint.lineage = lineage;
         checkpoint.epoch = 1;
-        checkpoint.durable = end_of(edge_dir + "/spool");
         edge::SpoolLane lane;
+        lane.journal.durable_end = end_of(spool());
         const auto last = header_of(edge_batches_.back());
         lane.state.id = last.lane;
         lane.state.name = wire::name_of(last.lane_name);
@@ -144,7 +144,7 @@ class AuditBench : public testing::Test {
         EXPECT_TRUE(report.ok()) << report.error().what;
         return report.value();
     }
-    [[nodiscard]] std::string spool() const { return edge_dir + "/spool"; }
+    [[nodiscard]] std::string spool() const { return edge_dir + "/spool/main"; }
     [[nodiscard]] std::string central_journal() const { return config.data_dir + "/journal"; }
 
     // Zeros the record that begins with `first`; returns FILE:OFFSET.
