@@ -34,6 +34,8 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
         } else {
             ledger.delivered += lane.delivered.get();
             ledger.gap += lane.gap.get();
+            ledger.shed += lane.shed.get();
+            ledger.expired += lane.expired.get();
         }
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
@@ -71,6 +73,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         const LaneCounters& lane = counters.spool.lanes[index];
         const std::uint64_t delivered = lane.delivered.get();
         const std::uint64_t gap = lane.gap.get();
+        const std::uint64_t given_up = lane.shed.get() + lane.expired.get();
         const std::uint64_t spooled = lane.spooled.get();
         if (index > 0) out += ",";
         out += "{\"lane\":";
@@ -80,7 +83,10 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         append_field(out, "spooled", spooled);
         append_field(out, "delivered", delivered);
         append_field(out, "gap", gap);
-        append_field(out, "held", spooled > delivered + gap ? spooled - delivered - gap : 0);
+        append_field(out, "shed", lane.shed.get());
+        append_field(out, "expired", lane.expired.get());
+        const std::uint64_t gone = delivered + gap + given_up;
+        append_field(out, "held", spooled > gone ? spooled - gone : 0);
         out += "}";
     }
     out += "]}\n";
@@ -136,7 +142,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_producers", "Numbered producers known", intake.producers.get());
     gauge("weir_edge_keys", "Keys whose last value is known", intake.keys.get());
     for (std::size_t index = 0; index < lanes.size(); ++index) {
-        text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage", 
+        text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
                      {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
                      spool.lanes[index].spooled.get());
     }
@@ -145,6 +151,27 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                      {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
                      spool.lanes[index].delivered.get());
     }
+    const auto per_stream = [&](const char* name, const char* help, Counter LaneCounters::*value, bool is_total) {
+        for (std::size_t index = 0; index < lanes.size(); ++index) {
+            const std::uint64_t count = (spool.lanes[index].*value).get();
+            const std::string_view part = part_text(lanes[index]);
+            if (is_total) {
+                text.counter(name, help, {{"lane", lanes[index].name}, {"part", part}}, count);
+            } else {
+                text.gauge(name, help, {{"lane", lanes[index].name}, {"part", part}}, static_cast<double>(count));
+            }
+        }
+    };
+    per_stream("weir_edge_gap_total", "Events that central got a gap for, of the lineage", &LaneCounters::gap, true);
+    per_stream("weir_edge_shed_total", "Events given up for room by the lane's policy, of the lineage",
+               &LaneCounters::shed, true);
+    per_stream("weir_edge_expired_total", "Events given up for their age by the lane's policy, of the lineage",
+               &LaneCounters::expired, true);
+    per_stream("weir_edge_lane_fill_percent", "Share used of what the lane may hold", &LaneCounters::fill, false);
+    per_stream("weir_edge_lane_undelivered_bytes", "Bytes of the stream's journal that are not delivered",
+               &LaneCounters::bytes, false);
+    total("weir_edge_part_changes_total", "Times that a live_first lane went to its backlog part or back",
+          spool.part_changes);
     gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);
     gauge("weir_edge_journal_bytes_held", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
     total("weir_edge_journal_written_bytes_total", "Bytes written to the spool", spool.journal_bytes_written);

@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t to_spool_capacity = 1024;
 constexpr std::size_t to_intake_capacity = 16384;
 constexpr std::uint32_t recycled_segments_max = 1;  // of each stream
-constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small and taken at once
+constexpr std::uint32_t uplink_receive_slots = 4;   // acks and credit are small and taken at once
 constexpr std::uint32_t uplink_sockets_max = 4;
 constexpr std::uint64_t control_wait_ms = 200;
 constexpr std::uint64_t drain_wait_ms = 10;
@@ -123,7 +123,10 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] bool is_full() const {
-        return counters.spool.journal_bytes_needed.get() + batch_buffer_bytes > config.spool.bytes_max;
+        const std::uint64_t needed = counters.spool.journal_bytes_needed.get();
+        const std::uint64_t reserve = std::uint64_t{config.spool.batches_max} * batch_buffer_bytes;
+        // As intake is stopped: the rest is for batches on their way.
+        return needed + std::min(reserve, config.spool.bytes_max / 4) >= config.spool.bytes_max;
     }
 
     // Why a stream has no next file, 0 if all have.
@@ -177,12 +180,13 @@ Status EdgeDaemon::Parts::start() {
     }
     if (auto status = start_spool(); !status) return status;
     if (auto status = start_intake(); !status) return status;
-    scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
-        .directories = stream_directories,
-        .period_s = config.spool.scrub_period_s,
-        .bytes_per_second = config.spool.scrub_bytes_per_second,
-        .on_damage = [this](std::size_t stream,
-                            std::uint64_t segment_index) { segments[stream]->mark_damaged(segment_index); }});
+    scrubber = std::make_unique<journal::Scrubber>(
+        journal::Scrubber::Options{.directories = stream_directories,
+                                   .period_s = config.spool.scrub_period_s,
+                                   .bytes_per_second = config.spool.scrub_bytes_per_second,
+                                   .on_damage = [this](std::size_t stream, std::uint64_t segment_index) {
+                                       segments[stream]->mark_damaged(segment_index);
+                                   }});
     scrubber->start();
     admin = std::make_unique<control::AdminServer>(
         config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); });

@@ -150,10 +150,11 @@ Result<std::vector<StreamFiles>> list_streams(const std::string& data_dir) {
     std::vector<StreamFiles> streams;
     for (const std::string& name : names) {
         if (journal::segment_index_of(name)) {
-            return Error{0, spool + "/" + name +
-                                ": a spool of an older version, with one journal for all lanes; drain it with that version, "
-                                "then remove " +
-                                spool};
+            return Error{
+                0, spool + "/" + name +
+                       ": a spool of an older version, with one journal for all lanes; drain it with that version, "
+                       "then remove " +
+                       spool};
         }
         const std::string directory = spool + "/" + name;
         const auto stream = stream_of(name);
@@ -262,7 +263,8 @@ bool StreamReading::is_of_this_stream(const journal::RecordView& record, SpoolLa
         stream.state.id = batch.lane;
         return true;
     }
-    if (!has_foreign_) found_.faults.push_back(files_.directory + ": holds records of another lane; they are passed over");
+    if (!has_foreign_)
+        found_.faults.push_back(files_.directory + ": holds records of another lane; they are passed over");
     has_foreign_ = true;
     return false;
 }
@@ -328,6 +330,7 @@ Status store_begun(const EdgeConfig& config, SpoolStart& start) {
     begun.epoch = start.identity.epoch;
     begun.lanes = start.lanes;
     begun.centrals = start.centrals;
+    begun.running_ms = start.running_ms;
     journal::CheckpointFile file(spool_checkpoint_path(config.data_dir), start.checkpoint_serial);
     if (auto stored = file.store_now(encode(begun)); !stored) return stored;
     ++start.checkpoint_serial;
@@ -358,8 +361,8 @@ Result<Recovered> recover(const EdgeConfig& config) {
     std::vector<StreamFiles>& files = listed.value();
     std::vector<journal::StartGuard> guards;
     for (StreamFiles& one : files) {
-        auto guard = journal::StartGuard::begin(
-            one.directory, [&](const journal::RecordView& record) { trial.use(record); });
+        auto guard =
+            journal::StartGuard::begin(one.directory, [&](const journal::RecordView& record) { trial.use(record); });
         if (!guard) return guard.error();
         if (!guard.value().fault().empty()) {
             faults.push_back(guard.value().fault());
@@ -400,17 +403,19 @@ Result<Recovered> recover(const EdgeConfig& config) {
         start.identity.epoch = checkpoint->epoch;
         streams = checkpoint->lanes;
         start.centrals = checkpoint->centrals;
+        start.running_ms = checkpoint->running_ms;
     } else if (is_new) {
         auto lineage = random_lineage();
         if (!lineage) return lineage.error();
         start.identity.lineage = lineage.value();
     } else {
-        const auto first = std::find_if(files.begin(), files.end(),
-                                        [](const auto& one) { return !one.list.segments.empty(); });
+        const auto first =
+            std::find_if(files.begin(), files.end(), [](const auto& one) { return !one.list.segments.empty(); });
         start.identity.lineage = first->list.segments.front().header.journal_id;
         start.identity.epoch = epoch_leap;
     }
-    if (auto aside = set_foreign_aside(files, spool, start.identity.lineage, found.faults); !aside) return aside.error();
+    if (auto aside = set_foreign_aside(files, spool, start.identity.lineage, found.faults); !aside)
+        return aside.error();
 
     std::uint64_t epoch_seen = 0;
     StreamFinder finder(streams);
@@ -465,6 +470,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
     for (SpoolLane& lane : start.lanes) {
         const std::uint64_t wanted = stream_segment_bytes(config, lane.state.name);
         if (lane.journal.segment_bytes == 0) lane.journal.segment_bytes = wanted;
+        lane.given_up_stored = lane.state.last_sequence;
         if (lane.journal.segment_bytes == wanted || !lane.state.is_configured) continue;
         found.faults.push_back("spool.segment_bytes: the journal of lane " + lane.state.name + " was made with " +
                                std::to_string(lane.journal.segment_bytes) + " and keeps it");

@@ -14,11 +14,15 @@ struct Head {
     std::uint32_t version = 0;
     std::uint64_t lineage = 0;
     std::uint64_t epoch = 0;
+    std::uint64_t running_ms = 0;
     std::uint16_t streams = 0;
     std::uint16_t centrals = 0;
-    std::uint32_t reserved = 0;
+    std::uint32_t marks = 0;
 };
-static_assert(sizeof(Head) == 32);
+static_assert(sizeof(Head) == 40);
+
+constexpr std::size_t mark_bytes = 24;     // position, last sequence, running time
+constexpr std::uint32_t marks_max = 1024;  // of all streams
 
 struct GivenUp {
     Sequence first_sequence = 0;
@@ -42,7 +46,7 @@ struct Row {
     std::uint64_t delivered = 0;
     std::uint64_t kept_from = 0;
     std::uint32_t durable_crc = 0;
-    std::uint32_t reserved = 0;
+    std::uint32_t marks = 0;
     wire::LedgerTotals totals;
     std::array<GivenUp, 4> given_up{};
 };
@@ -60,8 +64,8 @@ std::optional<EdgeCheckpoint> decode_edge_checkpoint(ConstBytes content) {
     if (content.size() < sizeof(Head)) return std::nullopt;
     const auto head = wire::load<Head>(content);
     if (head.magic != spool_checkpoint_magic || head.version != spool_checkpoint_version) return std::nullopt;
-    if (head.streams > wire::hello_lanes_max ||
-        content.size() != sizeof(Head) + head.streams * sizeof(Row) +
+    if (head.streams > wire::hello_lanes_max || head.marks > marks_max ||
+        content.size() != sizeof(Head) + head.streams * sizeof(Row) + head.marks * mark_bytes +
                               head.centrals * (sizeof(Central) + head.streams * sizeof(Sequence))) {
         return std::nullopt;
     }
@@ -82,7 +86,7 @@ std::optional<EdgeCheckpoint> decode_edge_checkpoint(ConstBytes content) {
             }
         }
     }
-    std::size_t at = sizeof(Head) + head.streams * sizeof(Row);
+    std::size_t at = sizeof(Head) + head.streams * sizeof(Row) + head.marks * mark_bytes;
     for (std::uint32_t central = 0; central < head.centrals; ++central) {
         const auto identity = wire::load<Central>(content.subspan(at)).identity;
         at += sizeof(Central);

@@ -147,9 +147,9 @@ Result<std::vector<std::string>> spool_directories(const std::string& spool) {
     bool is_flat = false;
     for (const std::string& name : names) {
         is_flat = is_flat || journal::segment_index_of(name).has_value();
-        const std::string_view lane =
-            name.ends_with(backlog_suffix) ? std::string_view(name).substr(0, name.size() - backlog_suffix.size())
-                                           : std::string_view(name);
+        const std::string_view lane = name.ends_with(backlog_suffix)
+                                          ? std::string_view(name).substr(0, name.size() - backlog_suffix.size())
+                                          : std::string_view(name);
         if (!wire::is_name(lane, wire::lane_name_bytes_max) || name == "quarantine") continue;
         if (io::files().is_directory(spool + "/" + name)) directories.push_back(spool + "/" + name);
     }

@@ -59,9 +59,7 @@ std::string set_aside_time(const std::string& directory, std::string_view suffix
 }  // namespace
 
 SegmentFiles::SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max)
-    : directory_(std::move(directory)),
-      segment_bytes_(segment_bytes),
-      recycled_max_(recycled_max) {
+    : directory_(std::move(directory)), segment_bytes_(segment_bytes), recycled_max_(recycled_max) {
     clean_leftovers();
 }
 

@@ -168,8 +168,7 @@ void Intake::keep_checkpoint(MonotonicNs now) {
     // After a failure not at once again: the disk may be full.
     const bool may_hurry = !checkpointing_.has_failed() || now.since(checkpoint_at_) >= ns_per_second;
     const bool hurries = naming_ || checkpointing_.ids_since() > filter_.options().ids_max / 4 ||
-                         checkpointing_.uncovered_bytes() > read_back_bytes_max ||
-                         (draining_ && !final_cut_);
+                         checkpointing_.uncovered_bytes() > read_back_bytes_max || (draining_ && !final_cut_);
     if (!(hurries && may_hurry) && now.since(checkpoint_at_) < checkpoint_ns_) return;
     if (draining_) {
         if (vector_.count() > 0 || !input_is_drained_) return;

@@ -151,7 +151,7 @@ class Intake final : public Stage {
     WallNs wall_{};
     MonotonicNs looked_at_{};      // when timeouts were last looked for
     MonotonicNs checkpoint_at_{};  // when the last one began
-    bool naming_ = false;  // someone waits for a checkpoint
+    bool naming_ = false;          // someone waits for a checkpoint
     bool poisoned_ = false;
     bool stalled_ = false;
     bool input_is_drained_ = true;  // nothing more can be read now

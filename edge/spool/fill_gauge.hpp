@@ -18,7 +18,8 @@ inline constexpr std::uint8_t fill_step = 5;
 // `bytes` in hundredths of `bytes_max`, rounded down; 100 at most.
 [[nodiscard]] inline std::uint8_t fill_of(std::uint64_t bytes, std::uint64_t bytes_max) {
     if (bytes >= bytes_max) return fill_full;
-    return static_cast<std::uint8_t>(bytes / (bytes_max / fill_full + 1));
+    const std::uint64_t point = bytes_max / fill_full + (bytes_max % fill_full == 0 ? 0 : 1);
+    return static_cast<std::uint8_t>(bytes / point);
 }
 
 class FillGauge {

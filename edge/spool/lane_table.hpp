@@ -14,6 +14,7 @@
 
 #include "core/journal/writer.hpp"
 #include "edge/handover.hpp"
+#include "edge/spool/marks.hpp"
 
 namespace weir::edge {
 
@@ -46,19 +47,46 @@ inline constexpr std::size_t given_up_max = 4;
 struct SpoolLane {
     LaneState state;
     StreamJournal journal;
-    std::uint64_t gap_events = 0;  // of what central has acked: sequences that only a gap batch stands for
+    std::uint64_t gap_events = 0;      // of what central has acked: sequences that only a gap batch stands for
     std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began
     std::uint64_t expired_events = 0;  // given up because of their age
     // What of it central has not acked the naming of: ascending, apart.
     std::array<GivenUp, given_up_max> given_up{};
-    Sequence next_sequence = 1;        // of this session: the first that was not sent yet
+    // Of it, what a stored checkpoint knows: only that is named, or a crash could take it for delivered.
+    Sequence given_up_stored = 0;
+    Marks marks;                 // of what is not delivered
+    Sequence next_sequence = 1;  // of this session: the first that was not sent yet
     // A central had sequences that this spool had not: they mean other events there than here, and ever will.
     bool is_diverged = false;
     // How far each known central has acked; everything before is there, or was named to it. Index: LaneTable::centrals().
     std::array<Sequence, known_centrals_max> acked_by{};
+    // Of it, what was given up behind batches that are sent and not acked: between these places nothing is sent any more.
+    Position hole_begin{};
+    Position hole_end{};
     // Of this session: what only other centrals have, to be named and not sent; none if first > last.
     Sequence elsewhere_first = 1;
     Sequence elsewhere_last = 0;
+    [[nodiscard]] const GivenUp* given_up_at(Sequence sequence) const {
+        for (const GivenUp& one : given_up) {
+            if (one.count > 0 && one.first_sequence <= sequence && sequence <= one.last_sequence()) return &one;
+        }
+        return nullptr;
+    }
+    // Of the events given up for `reason`, those behind delivered_sequence: not yet settled with central.
+    [[nodiscard]] std::uint64_t unsettled(std::uint32_t reason) const {
+        std::uint64_t events = 0;
+        for (const GivenUp& one : given_up) {
+            if (one.count == 0 || one.reason != reason || one.last_sequence() <= state.delivered_sequence) continue;
+            events += one.last_sequence() - std::max(one.first_sequence - 1, state.delivered_sequence);
+        }
+        return events;
+    }
+    // Events of which central has more than a gap.
+    [[nodiscard]] std::uint64_t delivered_events() const {
+        const std::uint64_t not_there =
+            gap_events + shed_events - unsettled(wire::gap_shed) + expired_events - unsettled(wire::gap_expired);
+        return state.delivered_sequence > not_there ? state.delivered_sequence - not_there : 0;
+    }
     [[nodiscard]] bool is_next_elsewhere() const {
         return elsewhere_first <= next_sequence && next_sequence <= elsewhere_last;
     }

@@ -24,8 +24,8 @@ class PartChoice {
   public:
     explicit PartChoice(MonotonicNs started_at) : live_at_(started_at), changed_at_(started_at) {}
     struct Seen {
-        bool is_live = false;              // a session is
-        bool is_caught_up = false;         // all of the live part was handed to it
+        bool is_live = false;                 // a session is
+        bool is_caught_up = false;            // all of the live part was handed to it
         std::uint64_t undelivered_bytes = 0;  // of the live part
     };
     // True if it has changed.

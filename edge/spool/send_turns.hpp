@@ -18,15 +18,15 @@
 
 namespace weir::edge {
 
-// A lower priority that waits is served at the latest after so many turns of higher ones.
+// A lower priority that waits is served at the latest after so many turns of higher ones, and one of each other that waits as well.
 inline constexpr std::uint32_t starved_turns_max = 16;
 inline constexpr std::uint32_t live_turns = 8;
 inline constexpr std::uint32_t send_priorities = 4;
 
 struct StreamTurns {
-    std::uint32_t lane = 0;      // streams of one lane lie side by side, the live part first
-    std::uint8_t priority = 1;   // 0 low to 3 critical
-    std::uint32_t weight = 1;    // of the lane, at least 1
+    std::uint32_t lane = 0;                  // streams of one lane lie side by side, the live part first
+    std::uint8_t priority = 1;               // 0 low to 3 critical
+    std::uint32_t weight = 1;                // of the lane, at least 1
     std::uint32_t part_weight = live_turns;  // of the part within its lane, at least 1
 };
 

@@ -12,11 +12,12 @@ struct Head {
     std::uint32_t version = spool_checkpoint_version;
     std::uint64_t lineage = 0;
     std::uint64_t epoch = 0;
+    std::uint64_t running_ms = 0;
     std::uint16_t streams = 0;
     std::uint16_t centrals = 0;
-    std::uint32_t reserved = 0;
+    std::uint32_t marks = 0;  // of all streams
 };
-static_assert(sizeof(Head) == 32);
+static_assert(sizeof(Head) == 40);
 
 struct Row {
     std::array<char, wire::lane_name_bytes_max> name{};
@@ -33,21 +34,23 @@ struct Row {
     std::uint64_t delivered = 0;
     std::uint64_t kept_from = 0;
     std::uint32_t durable_crc = 0;
-    std::uint32_t reserved = 0;
+    std::uint32_t marks = 0;
     wire::LedgerTotals totals;
     std::array<GivenUp, given_up_max> given_up{};
 };
-static_assert(sizeof(GivenUp) == 16 && sizeof(Row) == 224);
+static_assert(sizeof(GivenUp) == 16 && sizeof(Mark) == 24 && sizeof(Row) == 224);
 struct Central {
     std::uint32_t identity = 0;
     std::uint32_t reserved = 0;
 };
 static_assert(sizeof(Central) == 8);
 
-constexpr std::size_t checkpoint_bytes(std::size_t streams, std::size_t centrals) {
-    return sizeof(Head) + streams * sizeof(Row) + centrals * (sizeof(Central) + streams * sizeof(Sequence));
+constexpr std::size_t checkpoint_bytes(std::size_t streams, std::size_t marks, std::size_t centrals) {
+    return sizeof(Head) + streams * sizeof(Row) + marks * sizeof(Mark) +
+           centrals * (sizeof(Central) + streams * sizeof(Sequence));
 }
-static_assert(checkpoint_bytes(wire::hello_lanes_max, known_centrals_max) <= spool_checkpoint_bytes_max);
+static_assert(checkpoint_bytes(wire::hello_lanes_max, wire::hello_lanes_max* marks_max, known_centrals_max) <=
+              spool_checkpoint_bytes_max);
 static_assert(spool_checkpoint_bytes_max <= journal::checkpoint_content_bytes_max);
 
 Row row_of(const SpoolLane& from) {
@@ -66,6 +69,7 @@ Row row_of(const SpoolLane& from) {
     row.delivered = from.journal.delivered.value;
     row.kept_from = from.journal.kept_from.value;
     row.durable_crc = from.journal.durable_crc;
+    row.marks = static_cast<std::uint32_t>(from.marks.count());
     row.totals = from.state.totals;
     row.given_up = from.given_up;
     return row;
@@ -92,14 +96,14 @@ std::optional<SpoolLane> lane_of(const Row& row) {
     if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
     if (wire::name_field<wire::lane_name_bytes_max>(lane.state.name) != row.name) return std::nullopt;
     if (row.part != wire::Part::live && row.part != wire::Part::backlog) return std::nullopt;
-    if (row.is_diverged > 1 || row.reserved != 0) return std::nullopt;
+    if (row.is_diverged > 1 || row.marks > marks_max) return std::nullopt;
     if (row.delivered_sequence > row.last_sequence) return std::nullopt;
     Sequence below = 0;
     for (const GivenUp& one : row.given_up) {
         if (one == GivenUp{}) continue;
         const bool is_reason = one.reason == wire::gap_shed || one.reason == wire::gap_expired;
-        const bool is_range = one.count > 0 && one.first_sequence > below && one.last_sequence() >= one.first_sequence &&
-                              one.last_sequence() <= row.last_sequence;
+        const bool is_range = one.count > 0 && one.first_sequence > below &&
+                              one.last_sequence() >= one.first_sequence && one.last_sequence() <= row.last_sequence;
         if (!is_reason || !is_range) return std::nullopt;
         below = one.last_sequence();
     }
@@ -110,11 +114,15 @@ std::optional<SpoolLane> lane_of(const Row& row) {
 
 std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes into) {
     const KnownCentrals& centrals = lanes.centrals();
-    const std::size_t bytes = checkpoint_bytes(lanes.count(), centrals.count);
+    std::size_t marks = 0;
+    for (std::size_t index = 0; index < lanes.count(); ++index) marks += lanes[index].marks.count();
+    const std::size_t bytes = checkpoint_bytes(lanes.count(), marks, centrals.count);
     WEIR_ASSERT(into.size() >= bytes);
     Head out;
     out.lineage = head.lineage;
     out.epoch = head.epoch;
+    out.running_ms = head.running_ms;
+    out.marks = static_cast<std::uint32_t>(marks);
     out.streams = static_cast<std::uint16_t>(lanes.count());
     out.centrals = static_cast<std::uint16_t>(centrals.count);
     wire::store(into, out);
@@ -122,6 +130,11 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
         wire::store(into.subspan(sizeof(Head) + index * sizeof(Row)), row_of(lanes[index]));
     }
     std::size_t at = sizeof(Head) + lanes.count() * sizeof(Row);
+    for (std::size_t index = 0; index < lanes.count(); ++index) {
+        for (std::size_t i = 0; i < lanes[index].marks.count(); ++i, at += sizeof(Mark)) {
+            wire::store(into.subspan(at), lanes[index].marks[i]);
+        }
+    }
     for (std::size_t central = 0; central < centrals.count; ++central) {
         wire::store(into.subspan(at), Central{.identity = centrals.identities[central]});
         at += sizeof(Central);
@@ -142,19 +155,32 @@ std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
     if (content.size() < sizeof(Head)) return std::nullopt;
     const auto head = wire::load<Head>(content);
     if (head.magic != spool_checkpoint_magic || head.version != spool_checkpoint_version) return std::nullopt;
-    if (head.streams > wire::hello_lanes_max || head.centrals > known_centrals_max || head.reserved != 0 ||
-        content.size() != checkpoint_bytes(head.streams, head.centrals)) {
+    if (head.streams > wire::hello_lanes_max || head.centrals > known_centrals_max ||
+        head.marks > wire::hello_lanes_max * marks_max ||
+        content.size() != checkpoint_bytes(head.streams, head.marks, head.centrals)) {
         return std::nullopt;
     }
     SpoolCheckpoint checkpoint;
     checkpoint.lineage = head.lineage;
     checkpoint.epoch = head.epoch;
+    checkpoint.running_ms = head.running_ms;
+    std::vector<std::uint32_t> marks;
+    std::size_t all_marks = 0;
     for (std::uint32_t index = 0; index < head.streams; ++index) {
-        auto lane = lane_of(wire::load<Row>(content.subspan(sizeof(Head) + index * sizeof(Row))));
+        const auto row = wire::load<Row>(content.subspan(sizeof(Head) + index * sizeof(Row)));
+        auto lane = lane_of(row);
         if (!lane) return std::nullopt;
+        marks.push_back(row.marks);
+        all_marks += row.marks;
         checkpoint.lanes.push_back(std::move(*lane));
     }
+    if (all_marks != head.marks) return std::nullopt;
     std::size_t at = sizeof(Head) + head.streams * sizeof(Row);
+    for (std::size_t index = 0; index < marks.size(); ++index) {
+        for (std::uint32_t i = 0; i < marks[index]; ++i, at += sizeof(Mark)) {
+            if (!checkpoint.lanes[index].marks.restore(wire::load<Mark>(content.subspan(at)))) return std::nullopt;
+        }
+    }
     checkpoint.centrals.count = head.centrals;
     for (std::size_t central = 0; central < head.centrals; ++central) {
         const auto known = wire::load<Central>(content.subspan(at));

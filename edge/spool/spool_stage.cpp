@@ -42,9 +42,9 @@ std::vector<CatchUp::Source> sources_of(const EdgeConfig& config, const SpoolPar
     std::vector<CatchUp::Source> sources;
     for (std::size_t index = 0; index < parts.start.lanes.size(); ++index) {
         const SpoolLane& lane = parts.start.lanes[index];
-        sources.push_back({.place = {stream_directory(config.data_dir, lane.state.name, lane.state.part),
-                                     lane.journal.segment_bytes},
-                           .segments = parts.segments[index].get()});
+        sources.push_back(
+            {.place = {stream_directory(config.data_dir, lane.state.name, lane.state.part), lane.journal.segment_bytes},
+             .segments = parts.segments[index].get()});
     }
     return sources;
 }
@@ -69,6 +69,16 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
               uplink_options(parts.config, parts.jitter_seed), parts.start.identity, lanes_,
               turns_of(parts.config, parts.start.lanes), sources_of(parts.config, parts), parts.pool, notes_,
               parts.counters),
+      keeper_({.config = parts.config,
+               .running_ms = parts.start.running_ms,
+               .pool_bytes = std::uint64_t{parts.pool.count()} * batch_buffer_bytes,
+               .lanes = lanes_,
+               .streams = streams_,
+               .segments = parts.segments,
+               .uplink = uplink_,
+               .notes = notes_,
+               .counters = parts.counters},
+              io.now()),
       accepted_(parts.pool.count()) {
     WEIR_ASSERT(parts.segments.size() == lanes_.count());
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
@@ -84,8 +94,9 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
             .keep_ns = parts.config.spool.keep_delivered_ms * ns_per_ms};
         streams_.push_back(std::make_unique<StreamSpool>(io, *parts.segments[index], options, lane));
         counters_.lanes[index].spooled.set(lane.state.last_sequence);
-        const Sequence delivered = lane.state.delivered_sequence;
-        counters_.lanes[index].delivered.set(delivered > lane.gap_events ? delivered - lane.gap_events : 0);
+        counters_.lanes[index].delivered.set(lane.delivered_events());
+        counters_.lanes[index].shed.set(lane.shed_events);
+        counters_.lanes[index].expired.set(lane.expired_events);
         counters_.lanes[index].gap.set(lane.gap_events);
         counters_.gap_events.add(lane.gap_events);
     }
@@ -112,10 +123,22 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     // What is still being written is delivered too before the uplink says goodbye.
     if (draining_ && (is_quiet() || is_poisoned())) uplink_.drain(now);
     work += uplink_.do_work(now);
+    keep_lanes(now);
     if (now >= checkpoint_at_ || checkpoint_hurries() || draining_) keep_checkpoint(now);
     work += notes_.flush();
     notes_.ring_if_published();
     return work;
+}
+
+void SpoolStage::keep_lanes(MonotonicNs now) {
+    const LaneKeeper::Looked looked = keeper_.look(now);
+    // What is given up takes room until a stored checkpoint knows of it.
+    if (looked.has_given_up) checkpoint_at_ = std::min(checkpoint_at_, now);
+    if (looked.has_no_room) {
+        checkpoint_at_ = std::min(checkpoint_at_, now);
+        give_back_kept(UINT64_MAX);
+    }
+    if (looked.has_given_up || looked.has_no_room) count_bytes();
 }
 
 std::size_t SpoolStage::take_input(MonotonicNs now) {
@@ -237,6 +260,7 @@ void SpoolStage::keep_checkpoint(MonotonicNs now) {
     SpoolCheckpoint head;
     head.lineage = lineage_;
     head.epoch = epoch_;
+    head.running_ms = keeper_.running_ms(now);
     const std::size_t bytes = encode(head, lanes_, checkpoint_bytes_);
     for (const auto& stream : streams_) stream->begin_store();
     checkpoint_at_ = now.plus_ns(checkpoint_ns_);
@@ -266,6 +290,9 @@ void SpoolStage::give_back_kept(std::uint64_t bytes_wanted) {
 }
 
 void SpoolStage::count_bytes() {
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        counters_.lanes[index].bytes.set(streams_[index]->needed_bytes());
+    }
     counters_.journal_bytes_held.set(held_bytes());
     counters_.journal_bytes_needed.set(needed_bytes());
 }
@@ -294,7 +321,7 @@ void SpoolStage::on_completion(const io::Completion& completion, MonotonicNs now
 }
 
 MonotonicNs SpoolStage::next_deadline() const {
-    return std::min(checkpoint_at_, uplink_.next_deadline());
+    return std::min({checkpoint_at_, uplink_.next_deadline(), keeper_.next_deadline()});
 }
 
 void SpoolStage::drain(MonotonicNs) {

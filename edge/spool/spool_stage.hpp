@@ -25,6 +25,7 @@
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
 #include "edge/spool/intake_notes.hpp"
+#include "edge/spool/lane_keeper.hpp"
 #include "edge/spool/lane_table.hpp"
 #include "edge/spool/links.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
@@ -68,6 +69,7 @@ class SpoolStage final : public Stage {
     std::size_t settle_durable(MonotonicNs now);
     void settle(std::size_t stream, const StreamSpool::Written& written, MonotonicNs now);
     void note_poison();
+    void keep_lanes(MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
     [[nodiscard]] bool checkpoint_hurries() const;
     void trim(MonotonicNs now);
@@ -104,6 +106,7 @@ class SpoolStage final : public Stage {
     std::vector<std::unique_ptr<StreamSpool>> streams_;
     journal::CheckpointFile checkpoint_;
     Uplink uplink_;
+    LaneKeeper keeper_;
 
     Links<ToSpool> accepted_;  // a place for each buffer
     std::size_t turn_ = 0;     // whose accepted batch is written next

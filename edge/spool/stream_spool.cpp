@@ -71,13 +71,16 @@ std::uint64_t StreamSpool::held_bytes() const {
 
 std::uint64_t StreamSpool::needed_bytes() const {
     if (!is_begun_ || (lane_.journal.delivered >= lane_.journal.durable_end && writing_count_ == 0)) return 0;
-    const std::uint64_t from = std::max(lane_.journal.delivered, lane_.journal.kept_from).value;
-    return journal_.end_position().value - std::min(from, journal_.end_position().value);
+    const Position from = std::max(lane_.journal.delivered, lane_.journal.kept_from);
+    const std::uint64_t hole =
+        lane_.hole_end > from ? lane_.hole_end.value - std::max(lane_.hole_begin, from).value : 0;
+    return journal_.end_position().value - std::min(from, journal_.end_position()).value - hole;
 }
 
 Position StreamSpool::releasable() const {
     const StreamJournal& journal = lane_.journal;
-    const Position sent = WEIR_PLANTED(trim_undelivered) ? journal.durable_end : journal.delivered;
+    const Position delivered = std::min(given_up_floor_.value_or(journal.delivered), journal.delivered);
+    const Position sent = WEIR_PLANTED(trim_undelivered) ? journal.durable_end : delivered;
     const Position last{journal.durable_end.value == 0 ? 0 : journal.durable_end.value - 1};
     return floor_of(std::min({sent, journal.covered, journal.stored_start, last}));
 }

@@ -24,8 +24,8 @@ class StreamSpool {
     struct Options {
         std::string directory;
         std::uint64_t lineage = 0;
-        io::Token token;               // of its writes; the index is the journal's own
-        std::uint64_t keep_ns = 0;     // what is delivered stays so long
+        io::Token token;            // of its writes; the index is the journal's own
+        std::uint64_t keep_ns = 0;  // what is delivered stays so long
     };
     struct Written {
         ToSpool batch;
@@ -50,8 +50,21 @@ class StreamSpool {
 
     void cover(Position position) { lane_.journal.covered = std::max(lane_.journal.covered, position); }
     // The spool's checkpoint is being stored; is stored.
-    void begin_store() { storing_start_ = lane_.journal.durable_end; }
-    void stored() { lane_.journal.stored_start = storing_start_; }
+    void begin_store() {
+        storing_start_ = lane_.journal.durable_end;
+        storing_given_up_ = lane_.state.last_sequence;
+        gave_up_unstored_ = false;
+    }
+    void stored() {
+        lane_.journal.stored_start = storing_start_;
+        if (!gave_up_unstored_) lane_.given_up_stored = storing_given_up_;
+        if (!gave_up_unstored_) given_up_floor_.reset();
+    }
+    // Before the stream gave something up all before `delivered` was delivered: no more than that goes until a checkpoint knows.
+    void gave_up(Position delivered) {
+        given_up_floor_ = std::min(given_up_floor_.value_or(delivered), delivered);
+        gave_up_unstored_ = true;
+    }
     // What a start would read again if it were now.
     [[nodiscard]] std::uint64_t unstored_bytes() const;
 
@@ -89,8 +102,11 @@ class StreamSpool {
     std::array<Written, journal::writes_in_flight_max> writing_;
     std::size_t writing_head_ = 0;
     std::size_t writing_count_ = 0;
-    bool is_begun_ = false;  // it has a segment
+    std::optional<Position> given_up_floor_;
+    bool gave_up_unstored_ = false;  // since the checkpoint under way, or the last one
+    bool is_begun_ = false;          // it has a segment
     Position storing_start_{};
+    Sequence storing_given_up_ = 0;
     std::array<Delivered, delivered_samples> delivered_at_{};
     std::size_t delivered_head_ = 0;
     std::size_t delivered_count_ = 0;

@@ -17,7 +17,6 @@ constexpr std::uint32_t hello_bytes_max =
     wire::frame_bytes(sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer));
 constexpr std::uint32_t control_bytes_max = hello_bytes_max + 4096;
 
-
 template <class T>
 ConstBytes bytes_of(const T& value) {
     return std::as_bytes(std::span(&value, 1));

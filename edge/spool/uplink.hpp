@@ -76,7 +76,7 @@ struct DurableBatch {
     std::uint32_t stream = 0;
     Sequence first_sequence = 0;
     Sequence last_sequence = 0;
-    Position begin{};         // of its record
+    Position begin{};  // of its record
     Position end{};
     Position durable_before{};  // the stream's durable end before it
 };
@@ -98,6 +98,16 @@ class Uplink {
     [[nodiscard]] bool is_drained() const;
 
     [[nodiscard]] UplinkState state() const { return state_; }
+    [[nodiscard]] bool is_live() const { return state_ == UplinkState::live; }
+    // The stream's records from here on were not handed to the session, or to none since the last one was lost.
+    [[nodiscard]] Position unsent_from(std::size_t stream) const;
+    // All of it was handed to the session.
+    [[nodiscard]] bool has_sent_all(std::size_t stream) const { return is_live() && is_caught_up_in_memory(stream); }
+    // Nothing of the stream is being read or sent just now.
+    [[nodiscard]] bool may_give_up(std::size_t stream) const;
+    // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
+    // when its turn comes. The events given up; 0 if nothing could be. Precondition: may_give_up(stream).
+    [[nodiscard]] std::uint64_t give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
 
   private:
     // Token::index of the session's own operations and of the probe's.
@@ -105,6 +115,7 @@ class Uplink {
     static constexpr std::uint32_t probe_index = 1;
     struct Unacked {
         std::uint32_t gap_count = 0;        // > 0: a gap batch of what is lost
+        bool is_given_up = false;           // a gap batch of what the lane's policy gave up
         std::uint32_t elsewhere_count = 0;  // > 0: one of what another central has
         Sequence last_sequence = 0;
         Position end{};
@@ -152,6 +163,9 @@ class Uplink {
     void release_reader(std::size_t stream);
     [[nodiscard]] bool may_release_reader(std::size_t stream, bool others_wait) const;
     [[nodiscard]] bool is_caught_up(std::size_t stream) const;
+    [[nodiscard]] bool is_caught_up_in_memory(std::size_t stream) const;
+    void count_delivered(std::size_t stream);
+    void settle_given_up(std::size_t stream);
     [[nodiscard]] bool is_all_sent() const;
     void pass_known_records(std::size_t stream, MonotonicNs now);
     [[nodiscard]] NextSend next_of(std::size_t stream) const;
@@ -205,9 +219,9 @@ class Uplink {
     std::vector<std::byte> control_sending_;
     std::size_t sending_stream_ = 0;
     std::vector<Stream> streams_;
-    std::vector<std::size_t> lane_of_;   // by stream: its place in lane_credit_, that of the lane's first stream
+    std::vector<std::size_t> lane_of_;  // by stream: its place in lane_credit_, that of the lane's first stream
     std::vector<LaneCredit> lane_credit_;
-    std::vector<NextSend> next_;         // of the present turn
+    std::vector<NextSend> next_;  // of the present turn
     std::size_t reader_turn_ = 0;
     Links<DurableBatch> memory_;
     Links<Unacked> unacked_;

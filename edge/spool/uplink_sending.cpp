@@ -15,8 +15,8 @@ bool Uplink::offer(const DurableBatch& batch) {
     if (state_ != UplinkState::live || is_leaving_) return false;
     Stream& stream = streams_[batch.stream];
     JournalReader* reader = catch_up_.of(batch.stream);
-    const bool has_passed = reader != nullptr ? reader->has_passed(batch.durable_before)
-                                              : stream.cursor >= batch.durable_before;
+    const bool has_passed =
+        reader != nullptr ? reader->has_passed(batch.durable_before) : stream.cursor >= batch.durable_before;
     if (!has_passed) return false;
     if (memory_.is_full()) make_way(batch.stream);
     if (memory_.is_full()) return false;
@@ -134,6 +134,67 @@ bool Uplink::is_caught_up(std::size_t index) const {
     return stream.cursor >= durable_end;
 }
 
+bool Uplink::is_caught_up_in_memory(std::size_t index) const {
+    const Position durable_end = lanes_[index].journal.durable_end;
+    if (const JournalReader* reader = catch_up_.of(index)) {
+        return !reader->is_reading() && reader->peek() == nullptr && reader->next_position() >= durable_end;
+    }
+    return streams_[index].cursor >= durable_end;
+}
+
+Position Uplink::unsent_from(std::size_t index) const {
+    if (!is_live()) return lanes_[index].journal.delivered;
+    if (const JournalReader* reader = catch_up_.of(index)) {
+        if (const ReadRecord* record = reader->peek()) return record->position;
+    }
+    const Stream& stream = streams_[index];
+    if (!stream.memory.is_empty()) return memory_.front(stream.memory).begin;
+    const JournalReader* reader = catch_up_.of(index);
+    return reader != nullptr ? reader->next_position() : stream.cursor;
+}
+
+bool Uplink::may_give_up(std::size_t index) const {
+    const JournalReader* reader = catch_up_.of(index);
+    const bool is_sending = sending_ != Sending::nothing && sending_ != Sending::control && sending_stream_ == index;
+    return !is_sending && (reader == nullptr || !reader->is_reading());
+}
+
+std::uint64_t Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t reason) {
+    SpoolLane& lane = lanes_[index];
+    Stream& stream = streams_[index];
+    const Position from = unsent_from(index);
+    Sequence first = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
+    GivenUp* last = nullptr;
+    for (GivenUp& one : lane.given_up) {
+        if (one.count > 0) last = &one;
+    }
+    if (last != nullptr) first = std::max(first, last->last_sequence() + 1);
+    // A second hole waits until the first one is settled.
+    const bool has_hole = lane.hole_end.value != 0 && from > lane.hole_end;
+    if (mark.position <= from || mark.last_sequence < first || has_hole) return 0;
+    if (mark.last_sequence - first >= UINT32_MAX - (last == nullptr ? 0 : last->count)) return 0;
+    const auto events = static_cast<std::uint32_t>(mark.last_sequence - first + 1);
+    if (last != nullptr && last->reason == reason && last->last_sequence() + 1 == first) {
+        last->count += events;
+    } else {
+        GivenUp* place = last == nullptr ? &lane.given_up.front() : last + 1;
+        if (place == lane.given_up.end()) return 0;
+        *place = {.first_sequence = first, .count = events, .reason = reason};
+    }
+    (reason == wire::gap_shed ? lane.shed_events : lane.expired_events) += events;
+    drop_memory(index);
+    if (catch_up_.of(index) != nullptr) catch_up_.take_back(index);
+    stream.cursor = mark.position;
+    if (stream.unacked.is_empty()) {
+        lane.journal.delivered = std::max(lane.journal.delivered, mark.position);
+    } else {
+        if (lane.hole_end.value == 0) lane.hole_begin = from;
+        lane.hole_end = mark.position;
+    }
+    count_delivered(index);
+    return events;
+}
+
 bool Uplink::is_all_sent() const {
     for (std::size_t index = 0; index < streams_.size(); ++index) {
         if (!is_caught_up(index) || next_of(index).what != Next::nothing) return false;
@@ -146,6 +207,10 @@ void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
     JournalReader* reader = catch_up_.of(index);
     if (reader == nullptr || (sending_ == Sending::read_batch && sending_stream_ == index)) return;
     for (const ReadRecord* record = reader->peek(); record != nullptr; record = reader->peek()) {
+        if (lanes_[index].given_up_at(record->last_sequence) != nullptr) {
+            reader->pop();  // a gap is named in its stead
+            continue;
+        }
         const bool is_known = record->last_sequence < lanes_[index].next_sequence;
         if (!is_known || !has_unacked_room(index)) return;
         unacked_.push(streams_[index].unacked, {.last_sequence = record->last_sequence, .end = record->end});
@@ -157,7 +222,9 @@ void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
 Uplink::NextSend Uplink::next_of(std::size_t index) const {
     const SpoolLane& lane = lanes_[index];
     const Stream& stream = streams_[index];
-    const auto gap_before = [](Sequence first) {
+    const auto gap_before = [&lane](Sequence first) {
+        const GivenUp* given_up = lane.is_next_elsewhere() ? nullptr : lane.given_up_at(lane.next_sequence);
+        if (given_up != nullptr && given_up->last_sequence() > lane.given_up_stored) return NextSend{};
         return NextSend{.what = Next::gap, .bytes = gap_frame_bytes, .before = first};
     };
     const JournalReader* reader = catch_up_.of(index);
@@ -207,7 +274,9 @@ bool Uplink::send_next(MonotonicNs now) {
             return false;
         case Next::gap:
             if (const JournalReader* reader = catch_up_.of(index); reader != nullptr && reader->peek() != nullptr) {
-                if (!lanes_[index].is_next_elsewhere()) catch_up_.confirm_suspect(index, *reader->peek());
+                const SpoolLane& lane = lanes_[index];
+                const bool is_lost = !lane.is_next_elsewhere() && lane.given_up_at(lane.next_sequence) == nullptr;
+                if (is_lost) catch_up_.confirm_suspect(index, *reader->peek());
             }
             send_gap(index, next.before, now);
             return true;
@@ -241,7 +310,17 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
     } else if (lane.next_sequence < lane.elsewhere_first && lane.elsewhere_first <= lane.elsewhere_last) {
         end = std::min(end, lane.elsewhere_first);
     }
-    gap.flags = is_elsewhere ? wire::gap_elsewhere : wire::gap_not_kept;
+    const GivenUp* given_up = is_elsewhere ? nullptr : lane.given_up_at(lane.next_sequence);
+    if (given_up != nullptr) {
+        end = std::min(end, given_up->last_sequence() + 1);
+    } else if (!is_elsewhere) {
+        for (const GivenUp& one : lane.given_up) {
+            if (one.count > 0 && one.first_sequence > lane.next_sequence) end = std::min(end, one.first_sequence);
+        }
+    }
+    gap.flags = is_elsewhere          ? wire::gap_elsewhere
+                : given_up != nullptr ? static_cast<std::uint8_t>(given_up->reason)
+                                      : wire::gap_not_kept;
     gap.lane = lane.state.id;
     gap.part = lane.state.part;
     gap.edge_id = wire::name_field<wire::edge_id_bytes_max>(identity_.edge_id);
@@ -253,14 +332,19 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
     gap.config_digest = identity_.config_digest;
     gap.closed_wall_ns = io_.wall().value;
     gap.totals = lane.state.totals;
-    gap.totals.gap = lane.gap_events + (is_elsewhere ? 0 : gap.count);
+    const bool is_lost = !is_elsewhere && given_up == nullptr;
+    gap.totals.gap = lane.gap_events + (is_lost ? gap.count : 0);
+    gap.totals.shed = lane.shed_events;
+    gap.totals.expired = lane.expired_events;
     wire::seal(gap, {});
     control_sending_.resize(gap_frame_bytes);
     wire::store(Bytes{control_sending_}.subspan(sizeof(wire::FrameHeader)), gap);
     send_batch(index, control_sending_.data() + sizeof(wire::FrameHeader), sizeof(gap),
-               {.gap_count = is_elsewhere ? 0 : gap.count,
+               {.gap_count = is_lost ? gap.count : 0,
+                .is_given_up = given_up != nullptr,
                 .elsewhere_count = is_elsewhere ? gap.count : 0,
-                .last_sequence = gap.last_sequence()},
+                .last_sequence = gap.last_sequence(),
+                .end = given_up != nullptr ? lane.hole_end : Position{}},
                Sending::control, now);
 }
 

@@ -10,6 +10,20 @@ namespace weir::edge {
 namespace {
 // wire::Credit::lane of the connection as a whole.
 constexpr LaneId connection_credit = wire::Credit{}.lane;
+
+// What was given up while it was not known whether it had arrived, and had: it is delivered.
+void keep_what_central_has(SpoolLane& lane, Sequence at_central) {
+    for (GivenUp& one : lane.given_up) {
+        if (one.count == 0 || one.first_sequence > at_central) continue;
+        const auto arrived =
+            static_cast<std::uint32_t>(std::min<Sequence>(at_central - one.first_sequence + 1, one.count));
+        (one.reason == wire::gap_shed ? lane.shed_events : lane.expired_events) -= arrived;
+        one.first_sequence += arrived;
+        one.count -= arrived;
+        if (one.count == 0) one = {};
+    }
+    std::stable_partition(lane.given_up.begin(), lane.given_up.end(), [](const GivenUp& one) { return one.count > 0; });
+}
 }  // namespace
 
 // False ends the session, over_pause_ms_ set.
@@ -122,6 +136,7 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
     }
     // What nobody else is known to have acked, this one has.
     if (lane.state.delivered_sequence > elsewhere) acked = std::max(acked, lane.state.delivered_sequence);
+    keep_what_central_has(lane, at_central);
     lane.next_sequence = at_central + 1;
     lane.elsewhere_first = std::max(at_central, acked) + 1;
     lane.elsewhere_last = elsewhere;
@@ -195,8 +210,26 @@ void Uplink::set_delivered(std::size_t index, Sequence last_sequence) {
     SpoolLane& lane = lanes_[index];
     if (last_sequence > lane.state.delivered_sequence) notes_.delivered(index, last_sequence);
     lane.state.delivered_sequence = last_sequence;
+    settle_given_up(index);
+    count_delivered(index);
+}
+
+void Uplink::count_delivered(std::size_t index) {
+    const SpoolLane& lane = lanes_[index];
     counters_.lanes[index].gap.set(lane.gap_events);
-    counters_.lanes[index].delivered.set(last_sequence > lane.gap_events ? last_sequence - lane.gap_events : 0);
+    counters_.lanes[index].shed.set(lane.shed_events);
+    counters_.lanes[index].expired.set(lane.expired_events);
+    counters_.lanes[index].delivered.set(lane.delivered_events());
+}
+
+// What was given up and central has a gap for is settled.
+void Uplink::settle_given_up(std::size_t index) {
+    SpoolLane& lane = lanes_[index];
+    for (GivenUp& one : lane.given_up) {
+        if (one.count > 0 && one.last_sequence() <= lane.state.delivered_sequence) one = {};
+    }
+    std::stable_partition(lane.given_up.begin(), lane.given_up.end(), [](const GivenUp& one) { return one.count > 0; });
+    if (lane.journal.delivered >= lane.hole_begin) lane.hole_begin = lane.hole_end = {};
 }
 
 // Moves the stream's delivered position over what is acked, in its journal's order.
@@ -208,7 +241,11 @@ void Uplink::retire_acked(std::size_t index, MonotonicNs now) {
         if (oldest.last_sequence > lane.state.delivered_sequence) break;
         unacked_.pop(stream.unacked);
         counters_.elsewhere_events.add(oldest.elsewhere_count);
-        if (oldest.gap_count > 0) {
+        if (oldest.is_given_up) {
+            // Behind it lies what was not given up; all before is settled.
+            lane.journal.delivered = std::max(lane.journal.delivered, oldest.end);
+            set_delivered(index, lane.state.delivered_sequence);
+        } else if (oldest.gap_count > 0) {
             lane.gap_events += oldest.gap_count;
             counters_.gap_events.add(oldest.gap_count);
             set_delivered(index, lane.state.delivered_sequence);

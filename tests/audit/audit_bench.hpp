@@ -64,9 +64,10 @@ struct LaneScript {
         return batch;
     }
     Batch events(std::uint32_t count) { return seal(header(count), count); }
-    Batch gap(std::uint32_t count) {
+    Batch gap(std::uint32_t count, std::uint8_t reason = wire::gap_not_kept) {
         auto head = header(count);
         head.kind = wire::BatchKind::gap;
+        head.flags = reason;
         head.previous_crc = 0;
         return seal(head, 0);
     }
@@ -117,7 +118,8 @@ class AuditBench : public testing::Test {
     }
     // As the edge stores it once all its batches are durable and `delivered` of them acked.
     // With `others`: so far another central has acked, and this one `delivered`.
-    void store_edge_checkpoint(Sequence delivered, Sequence others = 0) {
+    // With `given_up`: what the edge has given up.
+    void store_edge_checkpoint(Sequence delivered, Sequence others = 0, edge::GivenUp given_up = {}) {
         edge::SpoolCheckpoint checkpoint;
         checkpoint.lineage = lineage;
         checkpoint.epoch = 1;
@@ -133,6 +135,7 @@ class AuditBench : public testing::Test {
             lane.acked_by[0] = delivered;
             lane.acked_by[1] = others;
         }
+        lane.given_up[0] = given_up;
         lane.state.previous_crc = last.header_crc;
         lane.state.totals = last.totals;
         checkpoint.lanes.push_back(lane);

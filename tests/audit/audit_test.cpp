@@ -207,6 +207,31 @@ TEST_F(AuditBench, AGapIsAccountedForAlsoWithTheDamageThatItStandsFor) {
     })) << text_of(report);
 }
 
+TEST_F(AuditBench, WhatALanesPolicyGaveUpIsCountedByItsReasonWhetherCentralKnowsItYetOrNot) {
+    LaneScript lane;
+    at_both(lane.events(2));
+    LaneScript shed = lane;
+    at_edge(lane.events(3));
+    at_central(shed.gap(3, wire::gap_shed));
+    at_both(lane.events(1));
+    LaneScript expired = lane;
+    at_edge(lane.events(2));
+    at_central(expired.gap(2, wire::gap_expired));
+    at_edge(lane.events(4));
+    at_edge(lane.events(1));
+    lay_out();
+    store_edge_checkpoint(8, 0, {.first_sequence = 9, .count = 4, .reason = wire::gap_shed});
+    const Report report = audit();
+    EXPECT_TRUE(report.is_accounted()) << text_of(report);
+    const StreamReport& stream = report.streams.at(0);
+    EXPECT_EQ(stream.gaps, Ranges{});
+    EXPECT_EQ(stream.shed, (Ranges{{3, 5}, {9, 12}}));
+    EXPECT_EQ(stream.expired, (Ranges{{7, 8}}));
+    EXPECT_EQ(stream.held, (Ranges{{13, 13}})) << "what is given up is not held, though its bytes are still there";
+    EXPECT_EQ(stream.residue(), 0U);
+    EXPECT_NE(text_of(report).find("shed 7"), std::string::npos) << text_of(report);
+}
+
 TEST_F(AuditBench, ADamagedCheckpointIsNamedAndNoFault) {
     LaneScript lane;
     at_both(lane.events(2));

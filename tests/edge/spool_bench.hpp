@@ -39,7 +39,8 @@ struct TemporaryDirectory {
 
 // Seals a batch of `count` small frames into `buffer`, behind the room for its record header; returns its bytes.
 inline std::uint32_t fill_batch(Bytes buffer, LaneId lane, std::string_view lane_name, Sequence first,
-                                std::uint32_t count, std::uint64_t lineage, std::uint32_t event_bytes = 40) {
+                                std::uint32_t count, std::uint64_t lineage, std::uint32_t event_bytes = 40,
+                                wire::Part part = wire::Part::live) {
     const std::uint32_t frame = static_cast<std::uint32_t>(wire::frame_bytes(event_bytes));
     EXPECT_LE(std::size_t{count} * frame, batch_body_capacity);
     const Bytes body = buffer.subspan(batch_body_at, std::size_t{count} * frame);
@@ -51,6 +52,7 @@ inline std::uint32_t fill_batch(Bytes buffer, LaneId lane, std::string_view lane
     }
     wire::BatchHeader header;
     header.lane = lane;
+    header.part = part;
     header.edge_id = wire::name_field<wire::edge_id_bytes_max>("north");
     header.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane_name);
     header.lineage = lineage;
@@ -102,7 +104,7 @@ class ScriptedCentral {
     std::vector<Seen> stored;
     std::vector<wire::EdgeHello> hellos;
     std::map<LaneId, wire::LaneOffer> offers;
-    std::uint64_t session_bytes = 0;  // batch frames of this connection
+    std::uint64_t session_bytes = 0;             // batch frames of this connection
     std::map<LaneId, std::uint64_t> lane_bytes;  // of them, of each lane
     std::uint64_t duplicates = 0;
     std::uint64_t goodbyes = 0;
@@ -312,6 +314,11 @@ class ScriptedCentral {
     bool has_refused_ = false;
 };
 
+// Where the bench counts a stream: its lane's number, or that beyond all lanes' for a backlog part.
+inline LaneId backlog_of(LaneId lane) {
+    return static_cast<LaneId>(lane + 0x4000);
+}
+
 class SpoolBench {
   public:
     struct Options {
@@ -352,8 +359,8 @@ class SpoolBench {
         ASSERT_TRUE(made.ok());
         io_ = std::move(made.value());
         spool_bell.attach(*io_);
-        worker_ = std::make_unique<journal::SegmentWorker>(
-            [](void* bell) { static_cast<Doorbell*>(bell)->ring(); }, &spool_bell);
+        worker_ = std::make_unique<journal::SegmentWorker>([](void* bell) { static_cast<Doorbell*>(bell)->ring(); },
+                                                           &spool_bell);
         for (const SpoolLane& lane : start.lanes) {
             segments_.push_back(journal::make_segment_store(
                 *worker_, stream_directory(config.data_dir, lane.state.name, lane.state.part),
@@ -384,22 +391,30 @@ class SpoolBench {
     void begin_with(const SpoolStart& recovered) {
         start = recovered;
         for (const SpoolLane& lane : start.lanes) {
-            fed[lane.state.id] = durable[lane.state.id] = lane.state.last_sequence;
-            delivered[lane.state.id] = lane.state.delivered_sequence;
+            fed[place_of(lane)] = durable[place_of(lane)] = lane.state.last_sequence;
+            delivered[place_of(lane)] = lane.state.delivered_sequence;
         }
     }
 
+    // What the configuration says of a lane, its backlog part with it. Before open().
+    LaneConfig& configure(LaneId lane) {
+        config.lanes.push_back({.name = lane == 0 ? "default" : "alarms"});
+        return config.lanes.back();
+    }
+    void add_backlog(LaneId lane) {
+        SpoolLane backlog = start.lanes.at(stream_of(lane));
+        backlog.state.part = wire::Part::backlog;
+        start.lanes.insert(start.lanes.begin() + stream_of(lane) + 1, backlog);
+    }
     // Publishes a batch of `count` events on `lane`. Precondition: a buffer is free.
     void feed(LaneId lane, std::uint32_t count = 3, std::uint32_t event_bytes = 40) {
         ASSERT_FALSE(free_buffers.empty());
         const std::uint32_t buffer = free_buffers.back();
         free_buffers.pop_back();
+        const SpoolLane& stream = start.lanes.at(stream_of(lane));
         Sequence& last = fed[lane];
-        const std::string name = lane == dead_letter_lane ? std::string(dead_letter_lane_name)
-                                 : lane == 0              ? "default"
-                                                          : "alarms";
-        const std::uint32_t bytes =
-            fill_batch(pool.buffer(buffer), lane, name, last + 1, count, start.identity.lineage, event_bytes);
+        const std::uint32_t bytes = fill_batch(pool.buffer(buffer), stream.state.id, stream.state.name, last + 1, count,
+                                               start.identity.lineage, event_bytes, stream.state.part);
         last += count;
         ASSERT_TRUE(to_spool_writer_.publish(ToSpool{.kind = ToSpool::Kind::batch,
                                                      .stream = stream_of(lane),
@@ -416,6 +431,11 @@ class SpoolBench {
                                                          .batch_bytes = 0,
                                                          .position = position}));
         }
+    }
+    [[nodiscard]] StreamIndex stream_of(LaneId lane) const {
+        StreamIndex index = 0;
+        while (place_of(start.lanes.at(index)) != lane) ++index;
+        return index;
     }
     void step() {
         const auto completions = io_->wait(io_->now().plus_ns(200 * ns_per_us));
@@ -460,14 +480,15 @@ class SpoolBench {
     std::map<LaneId, Sequence> delivered;
     std::map<StreamIndex, Position> durable_position;  // each in its stream's journal
     bool poisoned = false;
+    std::vector<StreamIndex> opens_in;         // as it was said
+    std::map<StreamIndex, std::uint8_t> fill;  // the last word
+    std::map<StreamIndex, ToIntake> shed;      // the last word
 
   private:
-    [[nodiscard]] LaneId lane_of(const ToIntake& note) const { return start.lanes[note.stream].state.id; }
-    [[nodiscard]] StreamIndex stream_of(LaneId lane) const {
-        StreamIndex index = 0;
-        while (start.lanes.at(index).state.id != lane) ++index;
-        return index;
+    [[nodiscard]] static LaneId place_of(const SpoolLane& stream) {
+        return stream.state.part == wire::Part::backlog ? backlog_of(stream.state.id) : stream.state.id;
     }
+    [[nodiscard]] LaneId lane_of(const ToIntake& note) const { return place_of(start.lanes[note.stream]); }
     void add_lane(LaneId id, std::string name) {
         SpoolLane lane;
         lane.state.id = id;
@@ -496,8 +517,14 @@ class SpoolBench {
                 poisoned = true;
                 return;
             case ToIntake::Kind::opens_in:
+                opens_in.push_back(note.stream);
+                return;
             case ToIntake::Kind::filled:
+                fill[note.stream] = note.fill;
+                return;
             case ToIntake::Kind::shed:
+                EXPECT_GT(note.last_sequence, shed[note.stream].last_sequence);
+                shed[note.stream] = note;
                 return;
         }
     }

@@ -278,6 +278,7 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     SpoolCheckpoint checkpoint;
     checkpoint.lineage = 7;
     checkpoint.epoch = 3;
+    checkpoint.running_ms = 12345;
     SpoolLane lane;
     lane.state.part = wire::Part::backlog;
     lane.journal.durable_end = {8192};
@@ -286,6 +287,10 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     lane.journal.kept_from = {2048};
     lane.shed_events = 3;
     lane.expired_events = 4;
+    lane.given_up = {GivenUp{.first_sequence = 13, .count = 3, .reason = wire::gap_shed},
+                     GivenUp{.first_sequence = 16, .count = 4, .reason = wire::gap_expired}};
+    ASSERT_TRUE(lane.marks.restore({.position = {5000}, .last_sequence = 14, .running_ms = 70}));
+    ASSERT_TRUE(lane.marks.restore({.position = {6000}, .last_sequence = 18, .running_ms = 80}));
     lane.state.id = 4;
     lane.state.name = "sixteen-letters-";
     lane.state.last_sequence = 20;
@@ -306,6 +311,10 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     EXPECT_EQ(again->lanes[0].journal.kept_from, Position{2048});
     EXPECT_EQ(again->lanes[0].shed_events, 3U);
     EXPECT_EQ(again->lanes[0].expired_events, 4U);
+    EXPECT_EQ(again->running_ms, 12345U);
+    EXPECT_EQ(again->lanes[0].given_up, lane.given_up);
+    ASSERT_EQ(again->lanes[0].marks.count(), 2U);
+    EXPECT_EQ(again->lanes[0].marks[1], lane.marks[1]);
     EXPECT_EQ(again->lanes[0].state.name, "sixteen-letters-");
     EXPECT_EQ(again->lanes[0].state.delivered_sequence, 12U);
     EXPECT_EQ(again->lanes[0].gap_events, 2U);

@@ -67,7 +67,8 @@ Known known_by(edge::IntakeMemory& memory) {
     const edge::DuplicateFilter& filter = memory.filter();
     WEIR_ASSERT(filter.count() <= filter.options().ids_max);
     WEIR_ASSERT(filter.next_index() - filter.oldest_index() <= filter.options().ids_max);
-    return {stored_form(memory.producers()), memory.covered(0, wire::Part::live).value, filter.next_index(), filter.count()};
+    return {stored_form(memory.producers()), memory.covered(0, wire::Part::live).value, filter.next_index(),
+            filter.count()};
 }
 }  // namespace
 

@@ -176,7 +176,8 @@ void Bench::look_at_sent() {
         lane.sent_bytes += wire::frame_bytes(header.body_bytes);
         // What was sent before central granted the lane anything may be more than that.
         if (!lane.credit) lane.sent_uncredited = lane.sent_bytes;
-        WEIR_ASSERT(is_granting_all_ || !lane.credit || lane.sent_bytes <= std::max(*lane.credit, lane.sent_uncredited));
+        WEIR_ASSERT(is_granting_all_ || !lane.credit ||
+                    lane.sent_bytes <= std::max(*lane.credit, lane.sent_uncredited));
     });
 }
 

@@ -22,7 +22,8 @@ class LettersTest : public testing::Test {
         for (const auto& batch : batches) bench_.append_durable({batch});
         bench_.save();
         ASSERT_TRUE(make_directory(data_.path() + "/spool/dead-letters").ok());
-        std::filesystem::copy_file(bench_.segment_path(0), data_.path() + "/spool/dead-letters/" + segment_file_name(0));
+        std::filesystem::copy_file(bench_.segment_path(0),
+                                   data_.path() + "/spool/dead-letters/" + segment_file_name(0));
     }
     // Six letters of north, among events.
     void write_samples() {

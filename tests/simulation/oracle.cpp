@@ -295,7 +295,8 @@ std::string Oracle::check_ledger(const std::vector<StoredBatch>& batches) {
     std::map<std::tuple<std::string, LaneId, wire::Part>, std::uint64_t> stored;
     for (const auto& batch : batches) {
         if (batch.header.kind == wire::BatchKind::gap) continue;
-        stored[{std::string(wire::name_of(batch.header.edge_id)), batch.header.lane, batch.header.part}] += batch.header.count;
+        stored[{std::string(wire::name_of(batch.header.edge_id)), batch.header.lane, batch.header.part}] +=
+            batch.header.count;
     }
     central::PositionTable& positions = central_.shared().positions;
     for (std::uint32_t index = 0; index < positions.row_count(); ++index) {
