@@ -37,10 +37,14 @@ struct StreamJournal {
 struct GivenUp {
     Sequence first_sequence = 0;
     std::uint32_t count = 0;
-    std::uint32_t reason = 0;
+    std::uint32_t reason = 0;  // and given_up_named
     [[nodiscard]] Sequence last_sequence() const { return first_sequence + count - 1; }
+    [[nodiscard]] std::uint8_t why() const { return static_cast<std::uint8_t>(reason); }
+    [[nodiscard]] bool is_named() const { return reason >= 0x100; }
     bool operator==(const GivenUp&) const = default;
 };
+// A gap for it was sent: that central comes to know it need not mean that it has the events.
+inline constexpr std::uint32_t given_up_named = 0x100;
 inline constexpr std::size_t given_up_max = 4;
 
 // Of one stream.
@@ -76,7 +80,7 @@ struct SpoolLane {
     [[nodiscard]] std::uint64_t unsettled(std::uint32_t reason) const {
         std::uint64_t events = 0;
         for (const GivenUp& one : given_up) {
-            if (one.count == 0 || one.reason != reason || one.last_sequence() <= state.delivered_sequence) continue;
+            if (one.count == 0 || one.why() != reason || one.last_sequence() <= state.delivered_sequence) continue;
             events += one.last_sequence() - std::max(one.first_sequence - 1, state.delivered_sequence);
         }
         return events;

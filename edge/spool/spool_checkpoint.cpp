@@ -101,10 +101,10 @@ std::optional<SpoolLane> lane_of(const Row& row) {
     Sequence below = 0;
     for (const GivenUp& one : row.given_up) {
         if (one == GivenUp{}) continue;
-        const bool is_reason = one.reason == wire::gap_shed || one.reason == wire::gap_expired;
+        const bool is_reason = one.why() == wire::gap_shed || one.why() == wire::gap_expired;
         const bool is_range = one.count > 0 && one.first_sequence > below &&
                               one.last_sequence() >= one.first_sequence && one.last_sequence() <= row.last_sequence;
-        if (!is_reason || !is_range) return std::nullopt;
+        if (!is_reason || !is_range || one.reason > (given_up_named | wire::gap_expired)) return std::nullopt;
         below = one.last_sequence();
     }
     return lane;

@@ -300,7 +300,7 @@ bool Uplink::send_next(MonotonicNs now) {
 // Names the sequences before `before` that the spool no longer has; or all of those, if there it begins, that other centrals
 // have.
 void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
-    const SpoolLane& lane = lanes_[index];
+    SpoolLane& lane = lanes_[index];
     wire::BatchHeader gap;
     gap.kind = wire::BatchKind::gap;
     const bool is_elsewhere = lane.is_next_elsewhere();
@@ -318,9 +318,7 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
             if (one.count > 0 && one.first_sequence > lane.next_sequence) end = std::min(end, one.first_sequence);
         }
     }
-    gap.flags = is_elsewhere          ? wire::gap_elsewhere
-                : given_up != nullptr ? static_cast<std::uint8_t>(given_up->reason)
-                                      : wire::gap_not_kept;
+    gap.flags = is_elsewhere ? wire::gap_elsewhere : given_up != nullptr ? given_up->why() : wire::gap_not_kept;
     gap.lane = lane.state.id;
     gap.part = lane.state.part;
     gap.edge_id = wire::name_field<wire::edge_id_bytes_max>(identity_.edge_id);
@@ -332,6 +330,9 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
     gap.config_digest = identity_.config_digest;
     gap.closed_wall_ns = io_.wall().value;
     gap.totals = lane.state.totals;
+    for (GivenUp& one : lane.given_up) {
+        if (&one == given_up) one.reason |= given_up_named;
+    }
     const bool is_lost = !is_elsewhere && given_up == nullptr;
     gap.totals.gap = lane.gap_events + (is_lost ? gap.count : 0);
     gap.totals.shed = lane.shed_events;

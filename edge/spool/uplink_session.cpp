@@ -11,18 +11,17 @@ namespace {
 // wire::Credit::lane of the connection as a whole.
 constexpr LaneId connection_credit = wire::Credit{}.lane;
 
-// What was given up while it was not known whether it had arrived, and had: it is delivered.
+// What was given up while it was not known whether it had arrived, and had: it is delivered. What central knows to its end it knows by
+// our gap.
 void keep_what_central_has(SpoolLane& lane, Sequence at_central) {
     for (GivenUp& one : lane.given_up) {
-        if (one.count == 0 || one.first_sequence > at_central) continue;
-        const auto arrived =
-            static_cast<std::uint32_t>(std::min<Sequence>(at_central - one.first_sequence + 1, one.count));
-        (one.reason == wire::gap_shed ? lane.shed_events : lane.expired_events) -= arrived;
+        const bool is_inside = one.count > 0 && one.first_sequence <= at_central && at_central < one.last_sequence();
+        if (!is_inside || one.is_named()) continue;
+        const auto arrived = static_cast<std::uint32_t>(at_central - one.first_sequence + 1);
+        (one.why() == wire::gap_shed ? lane.shed_events : lane.expired_events) -= arrived;
         one.first_sequence += arrived;
         one.count -= arrived;
-        if (one.count == 0) one = {};
     }
-    std::stable_partition(lane.given_up.begin(), lane.given_up.end(), [](const GivenUp& one) { return one.count > 0; });
 }
 }  // namespace
 

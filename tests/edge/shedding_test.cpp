@@ -165,7 +165,8 @@ TEST(Shedding, ADurableLanesOldestExpireAfterItsTimeAndNotBefore) {
     expect_account_closes(bench, central, 0);
 }
 
-TEST(Shedding, TheAccountClosesAcrossLivesThatEndAnywhere) {
+// In an outage: nothing was sent of which the acks could be missing.
+TEST(Shedding, TheAccountClosesAcrossLivesThatEndAnywhereInAnOutage) {
     for (std::uint32_t seed = 1; seed <= 4; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         std::mt19937 random(seed);
@@ -188,8 +189,7 @@ TEST(Shedding, TheAccountClosesAcrossLivesThatEndAnywhere) {
             bench.config.lanes = config.lanes;
             bench.centrals = {&central};
             bench.begin_with(found.value().spool);
-            central.answers_hello = is_last || random() % 2 == 0;
-            central.acks = is_last || random() % 2 == 0;
+            central.answers_hello = is_last;
             bench.open();
             feed_many(bench, 0, is_last ? 1 : static_cast<int>(random() % 50));
             feed_many(bench, 1, 3);
