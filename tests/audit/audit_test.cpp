@@ -433,8 +433,10 @@ TEST_F(AuditOfHeaders, WhatCentralGotWhileTheAuditReadIsNoFault) {
 TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     edge::SpoolCheckpoint written;
     written.lineage = 77;
-    written.durable = {4096 * 9};
     edge::SpoolLane lane;
+    lane.journal.durable_end = {4096 * 9};
+    ASSERT_TRUE(lane.marks.restore({.position = {4096}, .last_sequence = 45, .running_ms = 1}));
+    lane.given_up[0] = {.first_sequence = 41, .count = 3, .reason = wire::gap_expired};
     lane.state.id = 3;
     lane.state.name = "bulk";
     lane.state.last_sequence = 50;
@@ -442,6 +444,7 @@ TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     lane.state.previous_crc = 0xabc;
     written.lanes = {lane, lane};
     written.lanes[1].state.id = dead_letter_lane;
+    written.lanes[1].state.part = wire::Part::backlog;
     written.centrals = {.identities = {7, 9}, .count = 2};
     written.lanes[0].acked_by = {11, 12};
     written.lanes[1].acked_by = {13, 14};
@@ -449,8 +452,13 @@ TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     const auto read = decode_edge_checkpoint(content);
     ASSERT_TRUE(read.has_value());
     EXPECT_EQ(read->lineage, 77U);
-    EXPECT_EQ(read->durable.value, 4096U * 9);
     ASSERT_EQ(read->lanes.size(), 2U);
+    EXPECT_EQ(read->lanes[0].durable.value, 4096U * 9);
+    EXPECT_EQ(read->lanes[1].part, wire::Part::backlog);
+    ASSERT_EQ(read->lanes[0].given_up.size(), 1U);
+    EXPECT_EQ(read->lanes[0].given_up[0].first_sequence, 41U);
+    EXPECT_EQ(read->lanes[0].given_up[0].count, 3U);
+    EXPECT_EQ(read->lanes[0].given_up[0].reason, wire::gap_expired);
     EXPECT_EQ(read->lanes[0].lane, 3);
     EXPECT_EQ(read->lanes[0].lane_name, "bulk");
     EXPECT_EQ(read->lanes[0].last_sequence, 50U);
