@@ -16,6 +16,10 @@ void append_field(std::string& out, const char* name, std::uint64_t value) {
     out += std::to_string(value);
 }
 
+std::string_view part_text(const LaneName& stream) {
+    return stream.part == wire::Part::backlog ? "backlog" : "live";
+}
+
 }  // namespace
 
 Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lanes) {
@@ -30,6 +34,8 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
         } else {
             ledger.delivered += lane.delivered.get();
             ledger.gap += lane.gap.get();
+            ledger.shed += lane.shed.get();
+            ledger.expired += lane.expired.get();
         }
         ledger.shed += intake.shed[index].unsequenced.get() + intake.shed[index].sequences.get();
     }
@@ -68,17 +74,19 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         const LaneCounters& lane = counters.spool.lanes[index];
         const std::uint64_t delivered = lane.delivered.get();
         const std::uint64_t gap = lane.gap.get();
+        const std::uint64_t given_up = lane.shed.get() + lane.expired.get();
         const std::uint64_t spooled = lane.spooled.get();
-        const std::uint64_t shed_sequences = counters.intake.shed[index].sequences.get();
-        const std::uint64_t gone = delivered + gap + shed_sequences;
         if (index > 0) out += ",";
         out += "{\"lane\":";
         json_quote(lanes[index].name, out);
         append_field(out, "id", lanes[index].id);
+        out += ",\"part\":\"" + std::string(part_text(lanes[index])) + "\"";
         append_field(out, "spooled", spooled);
         append_field(out, "delivered", delivered);
         append_field(out, "gap", gap);
-        append_field(out, "shed", counters.intake.shed[index].unsequenced.get() + shed_sequences);
+        append_field(out, "shed", counters.intake.shed[index].unsequenced.get() + lane.shed.get());
+        append_field(out, "expired", lane.expired.get());
+        const std::uint64_t gone = delivered + gap + given_up;
         append_field(out, "held", spooled > gone ? spooled - gone : 0);
         out += "}";
     }
@@ -216,15 +224,35 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
-                     {{"lane", lanes[index].name}}, spool.lanes[index].spooled.get());
+                     {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
+                     spool.lanes[index].spooled.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
-                     {{"lane", lanes[index].name}}, spool.lanes[index].delivered.get());
+                     {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
+                     spool.lanes[index].delivered.get());
     }
     append_lanes(text, intake, lanes);
     gauge("weir_edge_waiting_connections", "Producer connections whose lane has no room", intake.waiting.get());
     gauge("weir_edge_waiting_bytes", "What was received of them and waits", intake.parked_bytes.get());
+    const auto per_stream = [&](const char* name, const char* help, Counter LaneCounters::*value, bool is_total) {
+        for (std::size_t index = 0; index < lanes.size(); ++index) {
+            const std::uint64_t count = (spool.lanes[index].*value).get();
+            const std::string_view part = part_text(lanes[index]);
+            if (is_total) {
+                text.counter(name, help, {{"lane", lanes[index].name}, {"part", part}}, count);
+            } else {
+                text.gauge(name, help, {{"lane", lanes[index].name}, {"part", part}}, static_cast<double>(count));
+            }
+        }
+    };
+    per_stream("weir_edge_gap_total", "Events that central got a gap for, of the lineage", &LaneCounters::gap, true);
+    per_stream("weir_edge_expired_total", "Events given up for their age by the lane's policy, of the lineage",
+               &LaneCounters::expired, true);
+    per_stream("weir_edge_lane_undelivered_bytes", "Bytes of the stream's journal that are not delivered",
+               &LaneCounters::bytes, false);
+    total("weir_edge_part_changes_total", "Times that a live_first lane went to its backlog part or back",
+          spool.part_changes);
     gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);
     gauge("weir_edge_journal_bytes_held", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
     total("weir_edge_journal_written_bytes_total", "Bytes written to the spool", spool.journal_bytes_written);

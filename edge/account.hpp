@@ -14,10 +14,11 @@
 
 namespace weir::edge {
 
+// Of a stream.
 struct LaneName {
     std::uint16_t id = 0;
-    std::string name;
     wire::Part part = wire::Part::live;
+    std::string name;
 };
 
 struct Ledger {

@@ -20,6 +20,7 @@
 #include "edge/payload_schemas.hpp"
 #include "edge/pii_key.hpp"
 #include "edge/spool/endpoint_order.hpp"
+#include "edge/spool/spool_start.hpp"
 
 namespace weir::edge {
 namespace {
@@ -53,8 +54,11 @@ constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::frame_body_bytes_m
 constexpr std::uint64_t ack_run_count = 65'536;
 constexpr std::uint64_t connection_bytes = 2048;  // a producer's session: hello, counters, frames to send
 constexpr std::uint64_t ack_run_bytes = 64;
-constexpr std::uint64_t resend_bytes =
-    8 * std::uint64_t{batch_buffer_bytes};  // uplink: batches read back from the spool
+// Uplink: the readers that are lent to streams with something to be read back (edge/spool/catch_up.hpp), two buffers each.
+constexpr std::uint64_t reader_count = 4;
+constexpr std::uint64_t reader_bytes = 2ULL << 20;
+// A stream's journal: the open segment, the one made ready ahead, and one kept to be used again.
+constexpr std::uint64_t segments_of_stream = 3;
 // Payload, text, event built anew, and the vector's edited events.
 constexpr std::uint64_t edit_bytes = 3 * std::uint64_t{wire::event_bytes_max} + 3 * batch_buffer_bytes / 2;
 constexpr std::uint64_t account_bytes = sizeof(EdgeCounters);
@@ -497,6 +501,15 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     root.tables("payloads", payloads_max, [&](ConfigTable& inner) { read_payload(inner, config, config_path); });
     root.tables("enrich", rules_max, [&](ConfigTable& inner) { read_enrich(inner, config); });
     root.tables("tests", rule_tests_max, [&](ConfigTable& inner) { read_rule_test(inner, config); });
+    std::size_t streams = 2;  // of "default" and the dead letters
+    for (const LaneConfig& lane : config.lanes) {
+        streams += lane.name == default_lane ? 0 : 1;
+        streams += lane.drain == Drain::live_first ? 1 : 0;
+    }
+    if (streams > lanes_max) {
+        root.fault("lanes", "make " + std::to_string(streams) + " streams, a live_first lane two; at most " +
+                                std::to_string(lanes_max));
+    }
     // Each lane may hold an open batch, and the dead letters one, while others are on their way to the disk.
     const std::size_t batches_min = config.lanes.size() + 2 + journal::writes_in_flight_max;
     if (config.spool.batches_max < batches_min) {
@@ -559,6 +572,18 @@ std::vector<std::string> known_config_keys() {
     return {file.known_keys.begin(), file.known_keys.end()};
 }
 
+namespace {
+// Calls visit(bytes of a segment) for each stream that the configuration makes.
+template <class Visit>
+void for_each_stream(const EdgeConfig& config, Visit&& visit) {
+    for (const LaneConfig& lane : config.lanes) {
+        visit(stream_segment_bytes(config, lane.name));
+        if (lane.drain == Drain::live_first) visit(stream_segment_bytes(config, lane.name));
+    }
+    visit(stream_segment_bytes(config, dead_letter_lane_name));
+}
+}  // namespace
+
 Budget budget_of(const EdgeConfig& config) {
     control::BudgetText terms;
     const auto count = [](std::uint64_t number, std::string_view what, std::uint64_t bytes) {
@@ -581,7 +606,7 @@ Budget budget_of(const EdgeConfig& config) {
     many(carry_count, "cut frames", carry_bytes);
     terms.memory("what waits for a lane that is full (listen.waiting_bytes_max)", config.listen.waiting_bytes_max);
     many(ack_run_count, "runs of unacked events", ack_run_bytes);
-    terms.memory("uplink: batches read back to be sent again", resend_bytes);
+    many(reader_count, "uplink: readers of what is sent again", reader_bytes);
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     if (!config.tables.use.empty()) {
@@ -599,9 +624,16 @@ Budget budget_of(const EdgeConfig& config) {
     terms.memory("process: code, stacks, control threads", process_bytes);
 
     terms.disk("spool (spool.bytes_max)", config.spool.bytes_max);
-    terms.disk("spool: the segment made ready ahead", config.spool.segment_bytes);
-    terms.disk("spool/quarantine: " + std::to_string(journal::quarantine_files_max) + " damaged segments at most",
-               journal::quarantine_files_max * config.spool.segment_bytes);
+    std::uint64_t streams = 0, segments = 0;
+    for_each_stream(config, [&](std::uint64_t segment_bytes) {
+        ++streams;
+        segments += segment_bytes;
+    });
+    terms.disk("spool: of " + std::to_string(streams) + " streams the segment in use, one made ready, one to use again",
+               segments_of_stream * segments);
+    terms.disk("spool/*/quarantine: " + std::to_string(journal::quarantine_files_max) +
+                   " damaged segments of a stream at most",
+               journal::quarantine_files_max * segments);
     terms.disk("duplicate filter's side file",
                std::max(sidecar_bytes, std::uint64_t{config.cache.ids_max} * filter_ring_bytes));
     terms.disk("checkpoints: two of two copies",

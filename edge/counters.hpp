@@ -44,8 +44,11 @@ struct alignas(64) IntakeCounters {            // writer: intake runner
     Counter notes_waiting;                         // in the ring from the spool, as intake last saw it
     Histogram spooled_ack_ns;                      // from the vector's receive to the sending of its spooled ack
 };
-struct alignas(64) LaneCounters {     // writer: spool runner
+struct alignas(64) LaneCounters {     // of a stream; writer: spool runner
     Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead
+    Counter shed, expired;            // events given up by the lane's policy, of the lineage
+    Counter fill;                     // 0 to 100, of what the lane may hold
+    Counter bytes;                    // of its journal that are not delivered
 };
 struct alignas(64) SpoolCounters {              // writer: spool runner
     std::array<LaneCounters, lanes_max> lanes;  // index: order of EdgeParts::lanes
@@ -53,6 +56,7 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter journal_bytes_held, journal_bytes_written, appends, checkpoint_failures, checkpoints;
     Counter is_connected, sessions, sent_batches, resent_batches, acked_batches, refusals, endpoint, poisoned_errno;
     std::array<Counter, centrals_max> breakers;  // BreakerState, index: order of uplink.centrals
+    Counter part_changes;                        // of live_first lanes: live to backlog or back
     Counter switch_overs;                        // sessions agreed with another central than the one before
     Counter returns;                             // of them, those to a more preferred one that answered probes
     Counter probes, probes_answered;

@@ -31,8 +31,8 @@ namespace {
 
 constexpr std::size_t to_spool_capacity = 1024;
 constexpr std::size_t to_intake_capacity = 16384;
-constexpr std::uint32_t recycled_segments_max = 2;
-constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small and taken at once
+constexpr std::uint32_t recycled_segments_max = 1;  // of each stream
+constexpr std::uint32_t uplink_receive_slots = 4;   // acks and credit are small and taken at once
 constexpr std::uint32_t uplink_sockets_max = 4;
 constexpr std::uint64_t control_wait_ms = 200;
 constexpr std::uint64_t table_wait_ms = 2;  // while a table is on its way, part by part
@@ -163,7 +163,23 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] wire::Rung rung() const { return static_cast<wire::Rung>(counters.intake.rung.get()); }
     [[nodiscard]] std::string_view rung_text() const { return wire::text(rung()); }
     [[nodiscard]] bool is_full() const {
-        return counters.spool.journal_bytes_needed.get() + batch_buffer_bytes > config.spool.bytes_max;
+        const std::uint64_t needed = counters.spool.journal_bytes_needed.get();
+        const std::uint64_t reserve = std::uint64_t{config.spool.batches_max} * batch_buffer_bytes;
+        // As intake is stopped: the rest is for batches on their way.
+        return needed + std::min(reserve, config.spool.bytes_max / 4) >= config.spool.bytes_max;
+    }
+
+    // Why a stream has no next file, 0 if all have.
+    [[nodiscard]] int prepare_errno() const {
+        for (const auto& one : segments) {
+            if (const int code = one->prepare_errno(); code != 0) return code;
+        }
+        return 0;
+    }
+    [[nodiscard]] std::uint64_t quarantined() const {
+        std::uint64_t count = 0;
+        for (const auto& one : segments) count += one->quarantined();
+        return count;
     }
 
     EdgeConfig config;
@@ -189,7 +205,9 @@ struct EdgeDaemon::Parts {
     std::atomic<std::uint64_t> reloads_refused{0};
     ReloadDesk reload_desk;
     TapDesk taps;
-    std::unique_ptr<journal::SegmentStore> segments;
+    std::vector<std::string> stream_directories;  // index by index the streams
+    std::unique_ptr<journal::SegmentWorker> segment_worker;
+    std::vector<std::unique_ptr<journal::SegmentStore>> segments;
     std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
     // The runners end before what their stages use.
     Runner intake_runner;
@@ -206,8 +224,10 @@ Status EdgeDaemon::Parts::start() {
     if (!found) return found.error();
     recovered.emplace(std::move(found.value()));
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
-    for (const SpoolLane& lane : recovered->spool.lanes)
-        lanes.push_back({lane.state.id, lane.state.name, lane.state.part});
+    for (const SpoolLane& lane : recovered->spool.lanes) {
+        lanes.push_back({.id = lane.state.id, .part = lane.state.part, .name = lane.state.name});
+        stream_directories.push_back(stream_directory(config.data_dir, lane.state.name, lane.state.part));
+    }
     if (!config.tables.use.empty()) {
         tables.emplace(config, table_link, [this] { spool_runner.doorbell().ring(); });
         tables->load();
@@ -216,11 +236,13 @@ Status EdgeDaemon::Parts::start() {
     if (auto status = start_spool(); !status) return status;
     open_poison_guard();
     if (auto status = start_intake(); !status) return status;
-    scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
-        .directories = {spool_directory(config.data_dir)},
-        .period_s = config.spool.scrub_period_s,
-        .bytes_per_second = config.spool.scrub_bytes_per_second,
-        .on_damage = [this](std::size_t, std::uint64_t segment_index) { segments->mark_damaged(segment_index); }});
+    scrubber = std::make_unique<journal::Scrubber>(
+        journal::Scrubber::Options{.directories = stream_directories,
+                                   .period_s = config.spool.scrub_period_s,
+                                   .bytes_per_second = config.spool.scrub_bytes_per_second,
+                                   .on_damage = [this](std::size_t stream, std::uint64_t segment_index) {
+                                       segments[stream]->mark_damaged(segment_index);
+                                   }});
     scrubber->start();
     admin = std::make_unique<control::AdminServer>(
         config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); },
@@ -239,15 +261,19 @@ Status EdgeDaemon::Parts::start() {
 }
 
 Status EdgeDaemon::Parts::start_spool() {
-    segments = journal::make_segment_store(spool_directory(config.data_dir), recovered->spool.segment_bytes,
-                                           recycled_segments_max, &ring_doorbell, &spool_runner.doorbell());
+    segment_worker = std::make_unique<journal::SegmentWorker>(&ring_doorbell, &spool_runner.doorbell());
+    for (std::size_t index = 0; index < stream_directories.size(); ++index) {
+        segments.push_back(journal::make_segment_store(*segment_worker, stream_directories[index],
+                                                       recovered->spool.lanes[index].journal.segment_bytes,
+                                                       recycled_segments_max));
+    }
     return spool_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<SpoolStage>(
             runner_io, std::uint8_t{0},
             SpoolParts{.config = config,
                        .start = recovered->spool,
                        .pool = pool,
-                       .segments = *segments,
+                       .segments = segments,
                        .from_intake = to_spool.take_reader(),
                        .to_intake = to_intake.take_writer(),
                        .intake_doorbell = intake_runner.doorbell(),
@@ -546,7 +572,7 @@ void EdgeDaemon::Parts::tell_changes() {
         told.is_poisoned = true;
         control::log_error("spool_poisoned", {{"edge", edge}, {"errno", spool.poisoned_errno.get()}});
     }
-    if (const int now = segments->prepare_errno(); now != next_file_errno.load(std::memory_order_relaxed)) {
+    if (const int now = prepare_errno(); now != next_file_errno.load(std::memory_order_relaxed)) {
         next_file_errno.store(now, std::memory_order_relaxed);
         if (now == 0) control::log_warn("spool_has_next_file", {{"edge", edge}});
         if (now != 0) control::log_error("spool_without_next_file", {{"edge", edge}, {"error", std::strerror(now)}});
@@ -613,7 +639,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                                  .spool_bytes = config.spool.bytes_max,
                                                  .to_spool = to_spool_capacity,
                                                  .to_intake = to_intake_capacity},
-                                      .quarantined = segments->quarantined(),
+                                      .quarantined = quarantined(),
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
                                       .tables = tables ? &table_numbers : nullptr})};
@@ -659,7 +685,8 @@ EdgeDaemon::~EdgeDaemon() {
     }
     // No stage is left that uses them, and they ring a runner's doorbell until they are gone.
     parts_->scrubber.reset();
-    parts_->segments.reset();
+    parts_->segments.clear();
+    parts_->segment_worker.reset();
 }
 Status EdgeDaemon::start() {
     return parts_->start();

@@ -58,6 +58,8 @@ class BatchPool {
 };
 
 using StreamIndex = std::uint8_t;
+// ToIntake::fill of a stream that holds all it may.
+inline constexpr std::uint8_t fill_full = 100;
 
 struct ToSpool {
     enum class Kind : std::uint8_t {

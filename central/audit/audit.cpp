@@ -12,6 +12,18 @@ std::string number(std::uint64_t value) {
     return std::to_string(value);
 }
 
+// Of what lies in the spool, that which is not given up: its bytes may still be there.
+std::vector<Range> held_of(const std::vector<Range>& kept, const StreamReport& report) {
+    RangeSet given_up;
+    for (const Range& one : report.shed) given_up.add(one);
+    for (const Range& one : report.expired) given_up.add(one);
+    std::vector<Range> held;
+    for (const Range& one : kept) {
+        for (const Range& part : given_up.missing(one)) held.push_back(part);
+    }
+    return held;
+}
+
 std::string range_text(Range range) {
     return number(range.first) + ".." + number(range.last);
 }
@@ -46,14 +58,14 @@ std::vector<PlaceFault> split_faults(std::string_view all, const std::string& di
     return faults;
 }
 
-// The edge-wide counts only grow while one process runs; a crash may take back what no batch had carried yet.
+// The edge-wide counts only grow while one process runs; a crash may take back what no batch had carried yet. (What was shed or
+// expired of sequences may shrink: events that central turned out to have were not.)
 bool has_shrunk(const wire::BatchHeader& older, const wire::BatchHeader& newer) {
     const wire::LedgerTotals& from = older.totals;
     const wire::LedgerTotals& to = newer.totals;
     if (to.shed_unsequenced(newer.last_sequence()) < from.shed_unsequenced(older.last_sequence())) return true;
     return to.offered < from.offered || to.duplicates < from.duplicates || to.rejected < from.rejected ||
-           to.dead_lettered < from.dead_lettered || to.shed < from.shed || to.expired < from.expired ||
-           to.gap < from.gap;
+           to.dead_lettered < from.dead_lettered || to.gap < from.gap;
 }
 
 }  // namespace
@@ -130,7 +142,11 @@ void Audit::take(std::size_t journal, const wire::BatchHeader& batch, std::uint3
         log.newest = batch;
         ++log.batches;
     } else {
-        (batch.flags == wire::gap_elsewhere ? log.elsewhere : log.gaps).add(range);
+        RangeSet& of_reason = batch.flags == wire::gap_elsewhere ? log.elsewhere
+                              : batch.flags == wire::gap_shed    ? log.shed
+                              : batch.flags == wire::gap_expired ? log.expired
+                                                                 : log.gaps;
+        of_reason.add(range);
     }
 }
 
@@ -193,11 +209,11 @@ void Audit::central_released(const StreamKey& key, std::string_view lane_name, S
     stream.released_last = std::max(stream.released_last, last_sequence);
 }
 
-void Audit::edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane) {
+void Audit::edge_knows(std::optional<std::size_t> journal, const StreamKey& key, const EdgeLane& lane) {
     if (lane.last_sequence == 0) return;
     Stream& stream = streams_[key];
     stream.lane_name = lane.lane_name;
-    stream.spool_journal = journal;
+    if (journal) stream.spool_journal = journal;
     stream.edge = lane;
 }
 
@@ -290,16 +306,27 @@ void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
         }
         report.missing.push_back(hole);
     }
-    for (const Range& hole : stream.spool.all.missing({settled + 1, known})) {
+    // What the edge has given up and not named yet.
+    RangeSet accounted = stream.spool.all;
+    for (const GivenUpRange& one : stream.edge ? stream.edge->given_up : std::vector<GivenUpRange>()) {
+        const Range range{std::max(one.first_sequence, settled + 1), one.first_sequence + one.count - 1};
+        if (range.last < range.first) continue;
+        accounted.add(range);
+        (one.reason == wire::gap_expired ? report.expired : report.shed).push_back(range);
+    }
+    for (const Range& hole : accounted.missing({settled + 1, known})) {
         fault(FaultKind::lost, key, stream, hole, place_before(stream.spool, hole.first),
               "neither at central nor in the spool");
         report.missing.push_back(hole);
     }
-    report.held = stream.spool.all.common({settled + 1, known});
+    report.held = held_of(stream.spool.all.common({settled + 1, known}), report);
     report.batches = central.batches;
     report.events = central.events.count();
     report.duplicates = central.duplicates;
     report.gaps = central.gaps.all();
+    const auto shed = central.shed.all(), expired = central.expired.all();
+    report.shed.insert(report.shed.begin(), shed.begin(), shed.end());
+    report.expired.insert(report.expired.begin(), expired.begin(), expired.end());
     report.elsewhere = central.elsewhere.all();
     if (settled > at_central) report.elsewhere.push_back({at_central + 1, settled});
     report.last_sequence = central.all.last();
@@ -331,8 +358,11 @@ void Audit::judge_spool(const StreamKey& key, Stream& stream) {
                   "central has them; the spool, which must still keep them, has not");
         }
         // What a gap at central stands for is accounted: the edge itself has said that it is gone.
-        const std::uint64_t named =
-            count_of(stream.central.gaps.common(hole)) + count_of(stream.central.elsewhere.common(hole));
+        std::uint64_t named = 0;
+        for (const RangeSet* of_reason :
+             {&stream.central.gaps, &stream.central.shed, &stream.central.expired, &stream.central.elsewhere}) {
+            named += count_of(of_reason->common(hole));
+        }
         if (named > 0) state.has_gap = true;
         if (named != hole.count()) state.has_fault = true;
     }

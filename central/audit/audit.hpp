@@ -1,7 +1,7 @@
 // Audit: recomputes the account from records as they were seen on disk: is every event that was ever numbered in
 // central's journal, in a GAP, or still held by its edge? Pure: no file, no clock.
 //
-//   sequences of a stream = events + gap + elsewhere + expired + held + residue          residue 0 = accounted
+//   sequences of a stream = events + gap + shed + expired + elsewhere + held + residue          residue 0 = accounted
 //
 // A stream is one (edge, lineage, lane, part). What numbers exist is known from central's records, its checkpoint, and,
 // where an edge's directory is given, from its spool and its spool-checkpoint.
@@ -67,7 +67,8 @@ struct StreamReport {
     std::uint64_t events = 0;      // in central's journal, each number once
     std::uint64_t duplicates = 0;  // numbers seen again there
     std::vector<Range> gaps;
-    std::vector<Range> expired;  // released by central's retention
+    std::vector<Range> shed;     // given up by the lane's policy at the edge, named here or in its checkpoint
+    std::vector<Range> expired;  // the same for their age; of dead letters, released by central's retention
     std::vector<Range>
         elsewhere;  // delivered to another central, as the edge has named them here or its checkpoint knows
     std::vector<Range> missing;                                  // at central, or lost
@@ -116,7 +117,8 @@ class Audit {
     // Whose journal is audited: of an edge with several centrals, only its acks count. 0: not known.
     void central_is(std::uint64_t journal_id) { central_id_ = journal_id; }
     // What a spool-checkpoint says of a stream; both journals were read after it.
-    void edge_knows(std::size_t journal, const StreamKey& key, const EdgeLane& lane);
+    // Without `journal` its directory was not there.
+    void edge_knows(std::optional<std::size_t> journal, const StreamKey& key, const EdgeLane& lane);
     // A record that lies where no reader finds it: the journal had it once.
     void once_held(std::size_t journal, const wire::BatchHeader& batch);
     // Central's journal was read once, and what comes now of the spools is newer: they must hold all that it had.
@@ -138,7 +140,7 @@ class Audit {
     };
     static_assert(sizeof(Mark) == 32);
     struct Log {  // one side's records of a stream
-        RangeSet all, events, gaps, elsewhere;
+        RangeSet all, events, gaps, shed, expired, elsewhere;
         std::vector<Mark> marks;
         std::uint64_t batches = 0;
         std::uint64_t duplicates = 0;

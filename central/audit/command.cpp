@@ -87,6 +87,7 @@ std::string stream_line(const StreamReport& one, bool json) {
         line.number("events", is_dead_lane(one) ? 0 : one.events)
             .number("dead_letters", is_dead_lane(one) ? one.events : 0);
         line.number("batches", one.batches).number("gap", count_of(one.gaps)).ranges("gap_ranges", one.gaps);
+        line.number("shed", count_of(one.shed)).ranges("shed_ranges", one.shed);
         line.number("expired", count_of(one.expired));
         line.number("elsewhere", count_of(one.elsewhere)).ranges("elsewhere_ranges", one.elsewhere);
         line.number("duplicates", one.duplicates);
@@ -107,6 +108,7 @@ std::string stream_line(const StreamReport& one, bool json) {
     std::string text = stream_text(one.key, one.lane_name);
     text += plain(is_dead_lane(one) ? "dead letters" : "events", one.events) + plain("batches", one.batches);
     text += "  gap " + ranges_text(one.gaps);
+    if (!one.shed.empty()) text += "  shed " + ranges_text(one.shed);
     if (!one.expired.empty()) text += "  expired " + ranges_text(one.expired);
     text += plain("duplicates", one.duplicates);
     if (!one.elsewhere.empty()) text += "  elsewhere " + ranges_text(one.elsewhere);
@@ -145,7 +147,8 @@ std::string fault_line(const Fault& fault, bool json) {
 }
 
 std::string sum_line(const Report& report, bool json) {
-    std::uint64_t events = 0, letters = 0, gap = 0, elsewhere = 0, duplicates = 0, missing = 0, held = 0, expired = 0;
+    std::uint64_t events = 0, letters = 0, gap = 0, elsewhere = 0, duplicates = 0, missing = 0, held = 0, expired = 0,
+                  shed = 0;
     for (const StreamReport& one : report.streams) {
         (is_dead_lane(one) ? letters : events) += one.events;
         gap += count_of(one.gaps);
@@ -154,12 +157,13 @@ std::string sum_line(const Report& report, bool json) {
         missing += count_of(one.missing);
         held += count_of(one.held);
         expired += count_of(one.expired);
+        shed += count_of(one.shed);
     }
     if (json) {
         JsonLine line;
         line.text("kind", "sum").flag("accounted", report.is_accounted()).number("records", report.records);
         line.number("events", events).number("dead_letters", letters).number("gap", gap).number("held", held);
-        line.number("expired", expired).number("elsewhere", elsewhere);
+        line.number("shed", shed).number("expired", expired).number("elsewhere", elsewhere);
         line.number("duplicates", duplicates).number("missing", missing).number("faults", report.faults.size());
         return line.number("residue", missing).end();
     }
@@ -168,8 +172,9 @@ std::string sum_line(const Report& report, bool json) {
     };
     return std::string(report.is_accounted() ? "accounted:" : "NOT ACCOUNTED:") + plain("events", events) +
            plain("dead letters", letters) + plain("gap", gap) + (elsewhere > 0 ? plain("elsewhere", elsewhere) : "") +
-           (expired > 0 ? plain("expired", expired) : "") + plain("held", held) + plain("duplicates", duplicates) +
-           plain("missing", missing) + plain("faults", report.faults.size()) + plain("residue", missing) + "\n";
+           (shed > 0 ? plain("shed", shed) : "") + (expired > 0 ? plain("expired", expired) : "") +
+           plain("held", held) + plain("duplicates", duplicates) + plain("missing", missing) +
+           plain("faults", report.faults.size()) + plain("residue", missing) + "\n";
 }
 
 }  // namespace

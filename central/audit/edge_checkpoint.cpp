@@ -7,33 +7,50 @@ namespace weir::central::audit {
 namespace {
 
 constexpr std::uint32_t spool_checkpoint_magic = 0x31505357;  // "WSP1"
-constexpr std::uint32_t spool_checkpoint_version = 1;
+constexpr std::uint32_t spool_checkpoint_version = 2;
 
 struct Head {
     std::uint32_t magic = 0;
     std::uint32_t version = 0;
     std::uint64_t lineage = 0;
     std::uint64_t epoch = 0;
-    std::uint64_t durable = 0;
-    std::uint64_t delivered = 0;
-    std::uint64_t trimmed = 0;
-    std::uint32_t durable_crc = 0;
-    std::uint16_t lanes = 0;
+    std::uint64_t running_ms = 0;
+    std::uint16_t streams = 0;
     std::uint16_t centrals = 0;
+    std::uint32_t marks = 0;
 };
-static_assert(sizeof(Head) == 56);
+static_assert(sizeof(Head) == 40);
 
-struct Lane {
+constexpr std::size_t mark_bytes = 24;     // position, last sequence, running time
+constexpr std::uint32_t marks_max = 1024;  // of all streams
+
+struct GivenUp {
+    Sequence first_sequence = 0;
+    std::uint32_t count = 0;
+    std::uint32_t reason = 0;
+};
+static_assert(sizeof(GivenUp) == 16);
+
+struct Row {
     std::array<char, wire::lane_name_bytes_max> name{};
     LaneId id = 0;
-    std::uint16_t is_diverged = 0;
+    wire::Part part = wire::Part::live;
+    std::uint8_t is_diverged = 0;
     std::uint32_t previous_crc = 0;
     Sequence last_sequence = 0;
     Sequence delivered_sequence = 0;
     std::uint64_t gap_events = 0;
+    std::uint64_t shed_events = 0;
+    std::uint64_t expired_events = 0;
+    std::uint64_t durable = 0;
+    std::uint64_t delivered = 0;
+    std::uint64_t kept_from = 0;
+    std::uint32_t durable_crc = 0;
+    std::uint32_t marks = 0;
     wire::LedgerTotals totals;
+    std::array<GivenUp, 4> given_up{};
 };
-static_assert(sizeof(Lane) == 112);
+static_assert(sizeof(Row) == 224);
 
 struct Central {
     std::uint32_t identity = 0;
@@ -47,22 +64,29 @@ std::optional<EdgeCheckpoint> decode_edge_checkpoint(ConstBytes content) {
     if (content.size() < sizeof(Head)) return std::nullopt;
     const auto head = wire::load<Head>(content);
     if (head.magic != spool_checkpoint_magic || head.version != spool_checkpoint_version) return std::nullopt;
-    if (head.lanes > wire::hello_lanes_max ||
-        content.size() != sizeof(Head) + head.lanes * sizeof(Lane) +
-                              head.centrals * (sizeof(Central) + head.lanes * sizeof(Sequence))) {
+    if (head.streams > wire::hello_lanes_max || head.marks > marks_max ||
+        content.size() != sizeof(Head) + head.streams * sizeof(Row) + head.marks * mark_bytes +
+                              head.centrals * (sizeof(Central) + head.streams * sizeof(Sequence))) {
         return std::nullopt;
     }
-    EdgeCheckpoint checkpoint{.lineage = head.lineage, .durable = {head.durable}, .lanes = {}};
-    for (std::uint32_t index = 0; index < head.lanes; ++index) {
-        const auto lane = wire::load<Lane>(content.subspan(sizeof(Head) + index * sizeof(Lane)));
-        checkpoint.lanes.push_back({.lane = lane.id,
-                                    .lane_name = std::string(wire::name_of(lane.name)),
-                                    .last_sequence = lane.last_sequence,
-                                    .delivered_sequence = lane.delivered_sequence,
-                                    .header_crc = lane.previous_crc,
-                                    .acks = {}});
+    EdgeCheckpoint checkpoint{.lineage = head.lineage, .lanes = {}};
+    for (std::uint32_t index = 0; index < head.streams; ++index) {
+        const auto row = wire::load<Row>(content.subspan(sizeof(Head) + index * sizeof(Row)));
+        EdgeLane& lane = checkpoint.lanes.emplace_back();
+        lane.lane = row.id;
+        lane.part = row.part;
+        lane.lane_name = wire::name_of(row.name);
+        lane.last_sequence = row.last_sequence;
+        lane.delivered_sequence = row.delivered_sequence;
+        lane.header_crc = row.previous_crc;
+        lane.durable = {row.durable};
+        for (const GivenUp& one : row.given_up) {
+            if (one.count > 0) {
+                lane.given_up.push_back({one.first_sequence, one.count, static_cast<std::uint8_t>(one.reason)});
+            }
+        }
     }
-    std::size_t at = sizeof(Head) + head.lanes * sizeof(Lane);
+    std::size_t at = sizeof(Head) + head.streams * sizeof(Row) + head.marks * mark_bytes;
     for (std::uint32_t central = 0; central < head.centrals; ++central) {
         const auto identity = wire::load<Central>(content.subspan(at)).identity;
         at += sizeof(Central);

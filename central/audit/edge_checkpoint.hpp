@@ -2,7 +2,7 @@
 //
 // Central shares no code with the edge: the layout stands here a second time, and tests/audit holds the two together.
 //
-// Format    edge/spool/spool_checkpoint.hpp, version 1; little-endian, fixed layout.
+// Format    edge/spool/spool_checkpoint.hpp, version 2; little-endian, fixed layout.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/types.hpp"
+#include "core/wire/batch.hpp"
 
 namespace weir::central::audit {
 
@@ -19,18 +20,27 @@ struct CentralAck {
     std::uint32_t identity = 0;
     Sequence last_sequence = 0;
 };
+// What the edge has given up of its own accord and not named yet, or not been acked for; `reason` as wire::gap_shed.
+struct GivenUpRange {
+    Sequence first_sequence = 0;
+    std::uint32_t count = 0;
+    std::uint8_t reason = 0;
+};
+// Of one stream.
 struct EdgeLane {
     LaneId lane = 0;
+    wire::Part part = wire::Part::live;
     std::string lane_name;
     Sequence last_sequence = 0;       // durable in the spool
     Sequence delivered_sequence = 0;  // acked by central
     std::uint32_t header_crc = 0;     // of the batch that ends with last_sequence
+    Position durable{};               // the end of the last record that it knows, in the stream's journal
     std::vector<CentralAck> acks{};
+    std::vector<GivenUpRange> given_up{};
 };
 
 struct EdgeCheckpoint {
     std::uint64_t lineage = 0;
-    Position durable{};  // the end of the last record that it knows
     std::vector<EdgeLane> lanes;
 };
 

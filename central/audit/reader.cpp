@@ -1,14 +1,20 @@
 #include "central/audit/reader.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <optional>
 
 #include "central/audit/tail.hpp"
 #include "central/recovery/recovery.hpp"
+#include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
 
 namespace weir::central::audit {
 namespace {
+
+// Behind a lane's name, its backlog part's directory.
+constexpr std::string_view backlog_suffix = ".backlog";
 
 std::uint32_t frames_of(const journal::RecordView& record) {
     const wire::BatchHeader& batch = record.batch_header;
@@ -109,11 +115,47 @@ void take_central_checkpoint(Audit& audit, const std::string& path, ConstBytes c
     }
 }
 
+// One edge's spool: a journal for each of its streams.
 struct EdgeReading {
-    std::string directory;
     std::optional<EdgeCheckpoint> checkpoint;
-    JournalReading spool;
+    std::vector<JournalReading> spool;
+
+    void read(Audit& audit) {
+        for (JournalReading& one : spool) one.read(audit);
+    }
+    // Of its records; empty without any.
+    [[nodiscard]] std::string edge() const {
+        for (const JournalReading& one : spool) {
+            if (!one.edge().empty()) return one.edge();
+        }
+        return {};
+    }
+    // The journal in DIR/spool/`name`; null if there is none.
+    [[nodiscard]] const JournalReading* journal_of(Audit& audit, const std::string& name) const {
+        for (const JournalReading& one : spool) {
+            if (audit.journal(one.index()).directory.ends_with("/" + name)) return &one;
+        }
+        return nullptr;
+    }
 };
+
+// Every directory of DIR/spool that is a stream's; DIR/spool itself where an older version left segments in it.
+Result<std::vector<std::string>> spool_directories(const std::string& spool) {
+    std::vector<std::string> names, directories;
+    if (io::files().list(spool, names) != 0) return error_from_errno(errno, "open " + spool);
+    std::sort(names.begin(), names.end());
+    bool is_flat = false;
+    for (const std::string& name : names) {
+        is_flat = is_flat || journal::segment_index_of(name).has_value();
+        const std::string_view lane = name.ends_with(backlog_suffix)
+                                          ? std::string_view(name).substr(0, name.size() - backlog_suffix.size())
+                                          : std::string_view(name);
+        if (!wire::is_name(lane, wire::lane_name_bytes_max) || name == "quarantine") continue;
+        if (io::files().is_directory(spool + "/" + name)) directories.push_back(spool + "/" + name);
+    }
+    if (is_flat) directories.push_back(spool);
+    return directories;
+}
 
 Result<EdgeReading> open_edge(Audit& audit, const std::string& directory) {
     const std::string path = directory + "/spool-checkpoint";
@@ -122,13 +164,36 @@ Result<EdgeReading> open_edge(Audit& audit, const std::string& directory) {
         checkpoint = decode_edge_checkpoint(*content);
         if (!checkpoint) audit.note(path + ": not of a form that this version knows; not compared");
     }
-    auto spool = JournalReading::open(audit, directory + "/spool", true);
-    if (!spool) return spool.error();
-    if (checkpoint && spool.value().journal_id() != 0 && spool.value().journal_id() != checkpoint->lineage) {
-        audit.note(path + ": of another lineage than the spool; not compared");
-        checkpoint.reset();
+    auto directories = spool_directories(directory + "/spool");
+    if (!directories) return directories.error();
+    EdgeReading edge;
+    for (const std::string& one : directories.value()) {
+        auto spool = JournalReading::open(audit, one, true);
+        if (!spool) return spool.error();
+        const std::uint64_t id = spool.value().journal_id();
+        if (checkpoint && id != 0 && id != checkpoint->lineage) {
+            audit.note(path + ": of another lineage than the spool; not compared");
+            checkpoint.reset();
+        }
+        edge.spool.push_back(std::move(spool.value()));
     }
-    return EdgeReading{directory, std::move(checkpoint), std::move(spool.value())};
+    edge.checkpoint = std::move(checkpoint);
+    return edge;
+}
+
+// What an edge's checkpoint says of each of its streams.
+void take_edge_checkpoint(Audit& audit, const EdgeReading& edge) {
+    if (!edge.checkpoint) return;
+    // A spool-checkpoint does not name its edge: its records do; one without records is found by its lineage.
+    const std::string name = edge.edge().empty() ? audit.edge_of(edge.checkpoint->lineage) : edge.edge();
+    for (const EdgeLane& lane : edge.checkpoint->lanes) {
+        const std::string suffix(lane.part == wire::Part::backlog ? backlog_suffix : std::string_view());
+        const JournalReading* journal = edge.journal_of(audit, lane.lane_name + suffix);
+        if (journal != nullptr) audit.journal(journal->index()).checkpoint_end = lane.durable;
+        std::optional<std::size_t> index;
+        if (journal != nullptr) index = journal->index();
+        audit.edge_knows(index, {name, edge.checkpoint->lineage, lane.lane, lane.part}, lane);
+    }
 }
 
 }  // namespace
@@ -143,7 +208,7 @@ Result<Report> read_and_audit(const CentralConfig& config, const std::vector<std
     }
     const auto content = load_checkpoint(audit, checkpoint_path(config));
     for (EdgeReading& edge : edges) {
-        edge.spool.read(audit);
+        edge.read(audit);
     }
     auto journal = JournalReading::open(audit, journal_directory(config), false);
     if (!journal) return journal.error();
@@ -156,7 +221,7 @@ Result<Report> read_and_audit(const CentralConfig& config, const std::vector<std
     journal.value().read(audit);
     letters.value().read(audit);
     audit.central_was_read();
-    for (EdgeReading& edge : edges) edge.spool.read(audit);
+    for (EdgeReading& edge : edges) edge.read(audit);
     journal.value().read(audit);
     letters.value().read(audit);
     // Read behind the letters: what was released meanwhile is in it.
@@ -170,19 +235,12 @@ Result<Report> read_and_audit(const CentralConfig& config, const std::vector<std
                                    wire::name_of(row.lane_name), row.last_sequence);
         }
     }
-    for (const EdgeReading& edge : edges) edge.spool.finish(audit);
+    for (const EdgeReading& edge : edges) {
+        for (const JournalReading& one : edge.spool) one.finish(audit);
+    }
     journal.value().finish(audit);
     letters.value().finish(audit);
-    for (const EdgeReading& edge : edges) {
-        if (!edge.checkpoint) continue;
-        audit.journal(edge.spool.index()).checkpoint_end = edge.checkpoint->durable;
-        // A spool-checkpoint does not name its edge: its records do; one without records is found by its lineage.
-        for (const EdgeLane& lane : edge.checkpoint->lanes) {
-            const std::string name =
-                edge.spool.edge().empty() ? audit.edge_of(edge.checkpoint->lineage) : edge.spool.edge();
-            audit.edge_knows(edge.spool.index(), {name, edge.checkpoint->lineage, lane.lane, wire::Part::live}, lane);
-        }
-    }
+    for (const EdgeReading& edge : edges) take_edge_checkpoint(audit, edge);
     return audit.close();
 }
 

@@ -265,8 +265,9 @@ int dead_letters_command(const DeadLetterArguments& arguments, std::ostream& out
         err << "dead-letters: " << filter.error().what << "\n";
         return exit_usage;
     }
-    auto paths = journals_of(arguments.directory, {"spool", "dead-letters"});
-    if (paths.empty()) {
+    // An edge keeps them in a stream of their own.
+    auto paths = journals_of(arguments.directory, {"spool/dead-letters", "dead-letters"});
+    if (!holds_any(arguments.directory, {"spool", "dead-letters"})) {
         err << arguments.directory << ": holds no dead letters (no spool or dead-letters directory)\n";
         return 2;
     }

@@ -1,7 +1,7 @@
 // Dead letters to work with: `dead-letters ls|show|replay|purge DIR` of both daemons.
 //
-// DIR is a daemon's data_dir: an edge keeps its letters in DIR/spool until central has them, central in DIR/dead-letters. A daemon
-// that runs is not disturbed; the journals are never written.
+// DIR is a daemon's data_dir: an edge keeps its letters in DIR/spool/dead-letters until central has them, central in DIR/dead-letters. A
+// daemon that runs is not disturbed; the journals are never written.
 //
 //   ls, show   each letter that the filters let pass, with reason and stage; show: and its bytes; ls ends with counts by reason
 //   replay     offers the original bytes to the edge that set them aside, under a name and numbers by which it knows each letter

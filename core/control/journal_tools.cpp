@@ -239,7 +239,7 @@ int journal_command(std::string_view verb, const std::string& directory, bool js
         err << "journal: unknown verb '" << verb << "' (ls, cat, verify)\n";
         return 2;
     }
-    if (paths.empty()) {
+    if (!holds_any(directory, {"spool", "journal", "dead-letters"})) {
         err << directory << ": holds no journal (no spool, journal or dead-letters directory)\n";
         return 2;
     }

@@ -1,6 +1,6 @@
 // Journal tools: `journal ls|cat|verify DIR` of both daemons. Dead letters: dead_letters.hpp.
 //
-// DIR is a daemon's data_dir: an edge keeps DIR/spool (events and dead letters), central DIR/journal and
+// DIR is a daemon's data_dir: an edge keeps DIR/spool with a journal for each stream (events and dead letters), central DIR/journal and
 // DIR/dead-letters. What exists is read; a daemon that runs is not disturbed.
 //
 // Thread    Blocking; for command lines only.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/types.hpp"
+#include "core/io/files.hpp"
 #include "core/journal/scan.hpp"
 
 namespace weir::control {
@@ -50,12 +51,29 @@ inline bool is_directory(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+// Of the journals called `names` in a data_dir those that are there; of an edge's spool each stream's.
 inline std::vector<std::string> journals_of(const std::string& directory, std::initializer_list<const char*> names) {
     std::vector<std::string> found;
     for (const char* name : names) {
-        if (is_directory(directory + "/" + name)) found.push_back(directory + "/" + name);
+        const std::string path = directory + "/" + name;
+        if (!is_directory(path)) continue;
+        if (std::string_view(name) != "spool") {
+            found.push_back(path);
+            continue;
+        }
+        std::vector<std::string> streams;
+        static_cast<void>(io::files().list(path, streams));
+        std::sort(streams.begin(), streams.end());
+        for (const std::string& stream : streams) {
+            if (stream != "quarantine" && is_directory(path + "/" + stream)) found.push_back(path + "/" + stream);
+        }
     }
     return found;
+}
+
+inline bool holds_any(const std::string& directory, std::initializer_list<const char*> names) {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const char* name) { return is_directory(directory + "/" + name); });
 }
 
 inline std::string number(std::uint64_t value) {

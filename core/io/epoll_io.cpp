@@ -19,7 +19,7 @@ namespace weir::io {
 namespace {
 
 constexpr std::uint32_t own_sockets = 64;  // listeners and connections we begin, beside those accepted
-constexpr std::uint32_t files_max = 64;
+constexpr std::uint32_t files_max = 256;
 constexpr std::size_t events_per_wait = 256;
 constexpr std::uint64_t wake_key = UINT64_MAX;
 

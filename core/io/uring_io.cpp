@@ -20,7 +20,7 @@ namespace weir::io {
 namespace {
 
 constexpr std::uint32_t own_sockets = 64;  // listeners and connections we begin, beside those accepted
-constexpr std::uint32_t files_max = 64;
+constexpr std::uint32_t files_max = 256;
 constexpr unsigned submission_entries = 512;
 constexpr unsigned completion_entries = 8192;
 constexpr int receive_group = 0;

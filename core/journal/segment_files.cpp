@@ -17,6 +17,12 @@ constexpr std::uint64_t look_ahead_bytes = 16U << 20;
 constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
 constexpr std::string_view damaged_suffix = ".damaged";
 
+// One for all journals: what a segment is filled with.
+const std::byte* zeros() {
+    static const AlignedBytes bytes = make_aligned(fill_bytes);
+    return bytes.get();
+}
+
 std::vector<std::string> names_ending(const std::string& directory, std::string_view suffix) {
     std::vector<std::string> names;
     static_cast<void>(io::files().list(directory, names));
@@ -53,10 +59,7 @@ std::string set_aside_time(const std::string& directory, std::string_view suffix
 }  // namespace
 
 SegmentFiles::SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max)
-    : directory_(std::move(directory)),
-      segment_bytes_(segment_bytes),
-      recycled_max_(recycled_max),
-      zeros_(make_aligned(std::min<std::uint64_t>(fill_bytes, segment_bytes))) {
+    : directory_(std::move(directory)), segment_bytes_(segment_bytes), recycled_max_(recycled_max) {
     clean_leftovers();
 }
 
@@ -222,6 +225,10 @@ int SegmentFiles::make(const SegmentHeader& header) {
         }
     }
     PosixFile file(made, O_RDWR | O_CREAT | O_DIRECT);
+    if (!file.is_open() && errno == ENOENT) {
+        if (const auto directory = make_directory(directory_); !directory) return directory.error().code;
+        file = PosixFile(made, O_RDWR | O_CREAT | O_DIRECT);
+    }
     if (!file.is_open() && errno == EINVAL) file = PosixFile(made, O_RDWR | O_CREAT);
     int code = file.is_open() ? 0 : errno;
     if (code == 0 && !is_recycled) code = fill(file);
@@ -243,7 +250,7 @@ int SegmentFiles::fill(const PosixFile& file) const {
     for (std::uint64_t at = 0; at < segment_bytes_; at += fill_bytes) {
         if (stopping_.load(std::memory_order_relaxed)) return ECANCELED;
         const std::uint64_t part = std::min<std::uint64_t>(fill_bytes, segment_bytes_ - at);
-        if (const int code = file.write({zeros_.get(), part}, at); code != 0) return code;
+        if (const int code = file.write({zeros(), part}, at); code != 0) return code;
     }
     return 0;
 }

@@ -3,6 +3,8 @@
 // A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1).
 //
+// The directory is made with the first segment, where it is not there.
+//
 // Thread    Any, blocking. A SegmentStore decides on which and when.
 #pragma once
 
@@ -51,7 +53,6 @@ class SegmentFiles {
     const std::string directory_;
     const std::uint64_t segment_bytes_;
     const std::uint32_t recycled_max_;
-    const AlignedBytes zeros_;
     std::uint64_t first_index_ = 0;
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;                 // held while files are made: create() beside another thread's make()

@@ -51,7 +51,27 @@ class SegmentStore {
     [[nodiscard]] virtual std::uint64_t first_index() const { return 0; }
 };
 
-// The real one. `wake` is called from its thread when a segment became ready (to ring the runner's doorbell).
+// The thread that makes, recycles and deletes for one or more real stores, in turns: one whose disk is full holds up no other.
+//
+// Thread    Made and ended by the control thread, after the last of its stores.
+class SegmentWorker {
+  public:
+    // `wake` is called from its thread when a segment became ready (to ring the runner's doorbell).
+    SegmentWorker(void (*wake)(void*), void* wake_context);
+    ~SegmentWorker();
+    SegmentWorker(const SegmentWorker&) = delete;
+    SegmentWorker& operator=(const SegmentWorker&) = delete;
+
+    struct State;
+    [[nodiscard]] State& state() { return *state_; }
+
+  private:
+    std::unique_ptr<State> state_;
+};
+// A real store for one directory, which is made with its first segment. `worker` outlives it.
+[[nodiscard]] std::unique_ptr<SegmentStore> make_segment_store(SegmentWorker& worker, std::string directory,
+                                                               std::uint64_t segment_bytes, std::uint32_t recycled_max);
+// One with a thread of its own.
 [[nodiscard]] std::unique_ptr<SegmentStore> make_segment_store(std::string directory, std::uint64_t segment_bytes,
                                                                std::uint32_t recycled_max, void (*wake)(void*),
                                                                void* wake_context);

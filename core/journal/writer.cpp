@@ -28,25 +28,47 @@ Status JournalWriter::open() {
     if (!file) return file.error();
     file_ = file.value();
     released_segments_ = segments_.first_index();
-    segments_.prepare(header_of(open_segment_ + 1));
+    look_ahead();
     return Done{};
+}
+
+bool JournalWriter::open_first() {
+    const auto path = segments_.ready(open_segment_);
+    if (!path) return false;
+    auto file = io_.open(*path, {.direct = true, .durable = is_durable()});
+    if (!file) {
+        poison(file.error().code == 0 ? EIO : file.error().code);
+        return false;
+    }
+    file_ = file.value();
+    return true;
+}
+
+void JournalWriter::look_ahead() {
+    if (has_looked_ahead_ || end_.value < open_segment_ * options_.segment_bytes + options_.ahead_after_bytes) return;
+    has_looked_ahead_ = true;
+    segments_.prepare(header_of(open_segment_ + 1));
 }
 
 bool JournalWriter::can_append(std::size_t group_bytes) {
     WEIR_ASSERT(group_bytes <= options_.segment_bytes - segment_header_bytes);
+    waits_for_segment_ = false;
     if (poisoned_ || window_count_ == writes_in_flight_max) return false;
-    if (fits_open_segment(group_bytes)) return true;
+    const bool is_open = file_.is_valid();
+    if (is_open && fits_open_segment(group_bytes)) return true;
     if (retiring_.is_valid()) return false;
-    if (segments_.ready(open_segment_ + 1)) return true;
-    segments_.prepare(header_of(open_segment_ + 1));
+    const std::uint64_t wanted = is_open ? open_segment_ + 1 : open_segment_;
+    if (segments_.ready(wanted)) return true;
+    segments_.prepare(header_of(wanted));
+    waits_for_segment_ = true;
     return false;
 }
 
 std::optional<Position> JournalWriter::append(Bytes group, std::span<const RecordSlot> records, WallNs arrival) {
     WEIR_ASSERT(!group.empty() && group.size() % block_bytes == 0);
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(group.data()) % block_bytes == 0);
-    WEIR_ASSERT(file_.is_valid());
     if (!can_append(group.size())) return std::nullopt;
+    if (!file_.is_valid() && !open_first()) return std::nullopt;
     if (!fits_open_segment(group.size()) && !roll()) return std::nullopt;
 
     const Position begin = end_;
@@ -62,6 +84,7 @@ std::optional<Position> JournalWriter::append(Bytes group, std::span<const Recor
     io::Token token = token_;
     token.index = index;
     io_.write(file_, group, begin.value - open_segment_ * options_.segment_bytes, token);
+    look_ahead();
     return begin;
 }
 
@@ -140,7 +163,8 @@ bool JournalWriter::roll() {
     file_ = file.value();
     ++open_segment_;
     end_ = {open_segment_ * options_.segment_bytes + segment_header_bytes};
-    segments_.prepare(header_of(open_segment_ + 1));
+    has_looked_ahead_ = false;
+    look_ahead();
     return true;
 }
 

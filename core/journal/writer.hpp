@@ -34,6 +34,7 @@ struct JournalOptions {
     std::uint64_t journal_id = 0;
     std::uint64_t segment_bytes = 64ULL << 20;  // multiple of block_bytes, at least 2 blocks
     bool durable = true;                        // false only for tests of speed
+    std::uint64_t ahead_after_bytes = 0;        // the next segment is made once so much of the open one is used
 };
 
 // Where a record of a group begins within the group's bytes (a multiple of 8, the first at 0), and its batch's length.
@@ -56,12 +57,17 @@ class JournalWriter {
 
     // Opens or creates the tail's segment; blocking, before the runner's first cycle.
     [[nodiscard]] Status open();
+    // Instead of open(), where the directory holds no segment at or beyond the tail: nothing is made before the first append
+    // is asked for, and then beside the runner.
+    void open_with_first_append() { released_segments_ = open_segment_; }
 
     // Appends `group`: 4096-aligned, a multiple of 4096 long, each slot with sizeof(RecordHeader) bytes of room and
     // then a sealed batch; everything else in it zero. Fills in the record headers. Returns the group's position; its
     // records' positions are that + slot.at. nullopt: no room now, ask again after a completion. Precondition:
     // group.size() <= segment_bytes - segment_header_bytes.
     [[nodiscard]] std::optional<Position> append(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
+    // The segment that the next append goes to is being waited for.
+    [[nodiscard]] bool waits_for_segment() const { return waits_for_segment_; }
     // True if an append of so many bytes would be taken now; also asks for the next segment in good time.
     [[nodiscard]] bool can_append(std::size_t group_bytes);
 
@@ -89,6 +95,8 @@ class JournalWriter {
     [[nodiscard]] bool is_durable() const;
     [[nodiscard]] bool fits_open_segment(std::size_t group_bytes) const;
     [[nodiscard]] bool roll();
+    [[nodiscard]] bool open_first();
+    void look_ahead();
     void chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
     void poison(int code);
 
@@ -100,6 +108,7 @@ class JournalWriter {
     io::File retiring_{};  // the segment before, until its writes are done
     std::uint64_t open_segment_ = 0;
     std::uint64_t retiring_in_flight_ = 0;
+    bool has_looked_ahead_ = false;
     Position end_{};
     Position durable_{};
     std::uint32_t previous_crc_ = 0;
@@ -107,6 +116,7 @@ class JournalWriter {
     std::uint32_t write_head_ = 0;       // oldest unfinished
     std::uint32_t window_count_ = 0;     // writes from write_head_ on, done or not
     std::uint32_t in_flight_count_ = 0;  // of these, not completed
+    bool waits_for_segment_ = false;
     bool poisoned_ = false;
     int poison_errno_ = 0;
     std::uint64_t written_bytes_ = 0;

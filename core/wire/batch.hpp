@@ -28,6 +28,8 @@ enum class BatchKind : std::uint8_t {
 // Why the sequences of a gap are not here, in its `flags`.
 inline constexpr std::uint8_t gap_not_kept = 1;   // no longer, or not readably, in the spool
 inline constexpr std::uint8_t gap_elsewhere = 2;  // nothing is lost: an independent central has acked them to the edge
+inline constexpr std::uint8_t gap_shed = 3;       // the lane's policy gave them up for room
+inline constexpr std::uint8_t gap_expired = 4;    // the lane's policy gave them up for their age
 enum class Part : std::uint8_t { live = 0, backlog = 1 };
 [[nodiscard]] std::string_view text(BatchKind kind) noexcept;
 [[nodiscard]] std::string_view text(Part part) noexcept;

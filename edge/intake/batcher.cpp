@@ -26,7 +26,8 @@ Batcher::Batcher(Parts parts)
       shares_(parts.pool.count(), lanes_in_use(parts.streams)),
       lane_of_buffer_(parts.pool.count()),
       closed_(parts.pool.count()),
-      in_flight_(parts.pool.count()) {
+      in_flight_(parts.pool.count()),
+      covered_(parts.streams.size()) {
     WEIR_ASSERT(parts.streams.size() <= lanes_max);
     for (const LaneState& from : parts.streams) {
         const auto index = static_cast<std::uint8_t>(streams_.size());
@@ -273,9 +274,15 @@ std::size_t Batcher::flush() noexcept {
         --closed_count_;
         ++published;
     }
-    if (covered_.value != 0 && closed_count_ == 0 &&
-        to_spool_.publish(ToSpool{.kind = ToSpool::Kind::covered, .position = covered_})) {
-        covered_ = Position{};
+    for (std::size_t stream = 0; to_cover_ > 0 && closed_count_ == 0 && stream < covered_.size(); ++stream) {
+        if (covered_[stream].value == 0) continue;
+        if (!to_spool_.publish(ToSpool{.kind = ToSpool::Kind::covered,
+                                       .stream = static_cast<StreamIndex>(stream),
+                                       .position = covered_[stream]})) {
+            break;
+        }
+        covered_[stream] = Position{};
+        --to_cover_;
         ++published;
     }
     if (published > 0) doorbell_.ring();
@@ -288,6 +295,12 @@ std::uint64_t Batcher::take_buffers_free_percent() noexcept {
     const std::size_t most = std::max(free_most_, free_.size());
     free_most_ = 0;
     return most * 100 / pool_.count();
+}
+
+void Batcher::cover(StreamIndex stream, Position position) noexcept {
+    if (position.value == 0) return;
+    if (covered_[stream].value == 0) ++to_cover_;
+    covered_[stream] = position;
 }
 
 void Batcher::give_back(std::uint32_t buffer) noexcept {

@@ -78,7 +78,7 @@ class Batcher {
     void linger_at_least(std::uint64_t ns) noexcept { linger_ns_min_ = ns; }
     // The most batch buffers that were free at one time since the last call, in percent of all.
     [[nodiscard]] std::uint64_t take_buffers_free_percent() noexcept;
-    void cover(Position position) noexcept { covered_ = position; }
+    void cover(StreamIndex stream, Position position) noexcept;
     // Publishes what is closed; returns how many notes went.
     std::size_t flush() noexcept;
 
@@ -95,7 +95,7 @@ class Batcher {
     // Its batches that are closed and not durable.
     [[nodiscard]] std::uint32_t in_flight(StreamIndex stream) const { return streams_[stream].in_flight_count; }
     [[nodiscard]] bool has_open() const noexcept;
-    [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || covered_.value != 0; }
+    [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || to_cover_ > 0; }
     [[nodiscard]] bool is_all_durable() const noexcept;
     [[nodiscard]] MonotonicNs next_deadline() const noexcept;
     [[nodiscard]] std::uint64_t copied_bytes() const { return copied_bytes_; }
@@ -162,7 +162,8 @@ class Batcher {
     std::uint32_t closed_head_ = 0;
     std::uint32_t closed_count_ = 0;
     std::vector<InFlight> in_flight_;
-    Position covered_{};  // 0: nothing to say
+    std::vector<Position> covered_;  // of each stream; 0: nothing to say
+    std::size_t to_cover_ = 0;       // streams with something to say
     MonotonicNs now_{};
     WallNs wall_{};
     std::uint64_t linger_ns_min_ = 0;

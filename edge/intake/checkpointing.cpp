@@ -15,7 +15,7 @@ std::uint64_t changes(const IntakeCounters& counters) {
 }  // namespace
 
 Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpoint_token, IntakeMemory& memory,
-                             IntakeCounters& counters)
+                             const std::vector<LaneState>& streams, IntakeCounters& counters)
     : io_(io),
       ring_token_(ring_token),
       checkpoint_token_(checkpoint_token),
@@ -26,8 +26,12 @@ Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpo
       // What recovery put in from the spool is in the file only after the first cut: write it all once.
       stored_next_(memory.filter().oldest_index()),
       stored_producers_(memory.producers().count()),
-      stored_changes_(changes(counters)),
-      stored_(memory.covered()) {
+      stored_changes_(changes(counters)) {
+    for (const LaneState& stream : streams) {
+        const Position covered = memory.covered(stream.id, stream.part);
+        streams_.push_back(
+            {.lane = stream.id, .part = stream.part, .durable = covered, .cut = covered, .stored = covered});
+    }
     content_.reserve(journal::checkpoint_content_bytes_max);
 }
 
@@ -38,28 +42,42 @@ Status Checkpointing::open() {
     return checkpoint_.open(io_, checkpoint_token_);
 }
 
-bool Checkpointing::is_due(Position durable) const noexcept {
+bool Checkpointing::is_due() const noexcept {
     return stored_changes_ != changes(counters_) || stored_producers_ != memory_.producers().count() ||
-           stored_ < durable;
+           uncovered_bytes() > 0;
 }
 
-void Checkpointing::cut(const Batcher& batcher, Position durable) noexcept {
+std::uint64_t Checkpointing::uncovered_bytes() const noexcept {
+    std::uint64_t bytes = 0;
+    for (const Stream& stream : streams_) bytes += stream.durable.value - stream.stored.value;
+    return bytes;
+}
+
+void Checkpointing::cut(const Batcher& batcher) noexcept {
     WEIR_ASSERT(step_ == Step::idle);
+    WEIR_ASSERT(batcher.lanes() == streams_.size());
     const Producers& producers = memory_.producers();
-    if (sizeof(IntakeCheckpointHead) + producers.encoded_bytes() > journal::checkpoint_content_bytes_max) return fail();
-    for (std::size_t lane = 0; lane < batcher.lanes(); ++lane) {
-        cut_until_[lane] = batcher.last_sequence(static_cast<std::uint8_t>(lane));
+    const std::size_t fixed = sizeof(IntakeCheckpointHead) + streams_.size() * sizeof(CoveredStream);
+    if (fixed + producers.encoded_bytes() > journal::checkpoint_content_bytes_max) return fail();
+    for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
+        streams_[stream].cut_until = batcher.last_sequence(static_cast<StreamIndex>(stream));
+        streams_[stream].cut = streams_[stream].durable;
     }
-    cut_position_ = std::max(durable, stored_);
     cut_next_ = memory_.filter().next_index();
     cut_producers_ = producers.count();
     cut_changes_ = changes(counters_);
     IntakeCheckpointHead head;
     head.seed = memory_.filter().options().seed;
-    head.covered = cut_position_;
     head.filter_next = cut_next_;
-    content_.resize(sizeof head);
+    head.streams = static_cast<std::uint32_t>(streams_.size());
+    content_.resize(fixed);
     wire::store(Bytes(content_), head);
+    std::size_t at = sizeof head;
+    for (const Stream& stream : streams_) {
+        wire::store(Bytes(content_).subspan(at),
+                    CoveredStream{.lane = stream.lane, .part = stream.part, .position = stream.cut});
+        at += sizeof(CoveredStream);
+    }
     producers.encode(content_);
     write_next_ = std::max(stored_next_, memory_.filter().oldest_index());
     step_ = Step::waiting;
@@ -68,8 +86,9 @@ void Checkpointing::cut(const Batcher& batcher, Position durable) noexcept {
 
 void Checkpointing::advance(const Batcher& batcher) noexcept {
     if (step_ != Step::waiting) return;
-    for (std::size_t lane = 0; lane < batcher.lanes(); ++lane) {
-        const bool is_durable = batcher.durable_sequence(static_cast<std::uint8_t>(lane)) >= cut_until_[lane];
+    for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
+        const bool is_durable =
+            batcher.durable_sequence(static_cast<StreamIndex>(stream)) >= streams_[stream].cut_until;
         if (!is_durable && !WEIR_PLANTED(checkpoint_before_data)) return;
     }
     write_some();
@@ -120,7 +139,7 @@ bool Checkpointing::on_completion(const io::Completion& completion) noexcept {
     }
     step_ = Step::idle;
     failed_ = false;
-    stored_ = cut_position_;
+    for (Stream& stream : streams_) stream.stored = stream.cut;
     stored_next_ = cut_next_;
     stored_producers_ = cut_producers_;
     stored_changes_ = cut_changes_;

@@ -4,11 +4,12 @@
 // synced, then the checkpoint. So it never knows an event that a crash could still lose.
 //
 // Thread    Intake runner.
-// Law       covered() is a position known durable when the cut was made: every record before it is in the cut.
+// Law       covered() is, for each stream, a place in its journal known durable when the cut was made: every record before it is
+//           in the cut.
 // Bounds    One cut at a time; staging_entries of the filter in one write; content of checkpoint_content_bytes_max.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -22,21 +23,28 @@ namespace weir::edge {
 class Checkpointing {
   public:
     Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpoint_token, IntakeMemory& memory,
-                  IntakeCounters& counters);
+                  const std::vector<LaneState>& streams, IntakeCounters& counters);
     [[nodiscard]] Status open();
 
+    // The stream's journal is durable up to here.
+    void durable(std::size_t stream, Position position) noexcept {
+        streams_[stream].durable = std::max(streams_[stream].durable, position);
+    }
     // Whether there is anything that the last one stored does not have.
-    [[nodiscard]] bool is_due(Position durable) const noexcept;
+    [[nodiscard]] bool is_due() const noexcept;
+    // What is durable and not covered, of all streams.
+    [[nodiscard]] std::uint64_t uncovered_bytes() const noexcept;
     [[nodiscard]] std::uint64_t ids_since() const { return memory_.filter().next_index() - stored_next_; }
     [[nodiscard]] bool is_busy() const { return step_ != Step::idle; }
     [[nodiscard]] bool is_writing() const { return is_busy() && step_ != Step::waiting; }
     // The caller has just closed all open batches.
-    void cut(const Batcher& batcher, Position durable) noexcept;
+    void cut(const Batcher& batcher) noexcept;
     // Goes on when the cut is durable.
     void advance(const Batcher& batcher) noexcept;
     // True when a checkpoint has just become durable.
     [[nodiscard]] bool on_completion(const io::Completion& completion) noexcept;
-    [[nodiscard]] Position covered() const { return stored_; }
+    [[nodiscard]] std::size_t streams() const { return streams_.size(); }
+    [[nodiscard]] Position covered(std::size_t stream) const { return streams_[stream].stored; }
     // Producers with a slot below this survive a crash.
     [[nodiscard]] std::uint32_t producers_stored() const { return stored_producers_; }
     [[nodiscard]] bool has_failed() const { return failed_; }
@@ -58,8 +66,15 @@ class Checkpointing {
     io::File ring_;
     Step step_ = Step::idle;
     bool failed_ = false;
-    std::array<Sequence, lanes_max> cut_until_{};
-    Position cut_position_{};
+    struct Stream {
+        LaneId lane = 0;
+        wire::Part part = wire::Part::live;
+        Sequence cut_until = 0;
+        Position durable{};
+        Position cut{};
+        Position stored{};
+    };
+    std::vector<Stream> streams_;
     std::uint64_t cut_next_ = 0;
     std::uint32_t cut_producers_ = 0;
     std::uint64_t cut_changes_ = 0;
@@ -70,7 +85,6 @@ class Checkpointing {
     std::uint64_t stored_next_ = 0;
     std::uint32_t stored_producers_ = 0;
     std::uint64_t stored_changes_ = 0;
-    Position stored_{};
 };
 
 }  // namespace weir::edge

@@ -54,7 +54,7 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       shedding_(lanes, identity.lineage ^ identity.epoch),
       book_(connections_max_ + spare_connections, lanes, counters.spooled_ack_ns),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
-                     io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, counters),
+                     io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, lanes, counters),
       carry_(carry_buffers, wire::frame_body_bytes_max),
       receive_slots_(config.runtime.receive_slots),
       parked_(config.listen.waiting_bytes_max) {
@@ -78,7 +78,6 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
     counters_.offered.set(counters_.accepted.get() + counters_.duplicates.get() + counters_.rejected.get());
     now_ = looked_at_ = checkpoint_at_ = io.now();
     wall_ = io.wall();
-    durable_ = memory_.covered();
     update_gauges();
 }
 
@@ -145,7 +144,7 @@ std::size_t Intake::take_notes(MonotonicNs now) {
         const StreamIndex index = note.stream;
         switch (note.kind) {
             case ToIntake::Kind::durable:
-                durable_ = std::max(durable_, note.position);
+                checkpointing_.durable(index, note.position);
                 batcher_.durable(index, note.last_sequence);
                 book_.reached(Wait::spooled, index, note.last_sequence, now);
                 break;
@@ -187,7 +186,7 @@ void Intake::take_shed(const ToIntake& note) {
 std::uint32_t Intake::batches_for_disk() const {
     std::uint32_t count = 0;
     for (std::size_t stream = 0; stream < batcher_.lanes(); ++stream) {
-        if (counters_.fill[stream].get() < 100) count += batcher_.in_flight(static_cast<StreamIndex>(stream));
+        if (counters_.fill[stream].get() < fill_full) count += batcher_.in_flight(static_cast<StreamIndex>(stream));
     }
     return count;
 }
@@ -243,17 +242,16 @@ void Intake::keep_checkpoint(MonotonicNs now) {
     // After a failure not at once again: the disk may be full.
     const bool may_hurry = !checkpointing_.has_failed() || now.since(checkpoint_at_) >= ns_per_second;
     const bool hurries = naming_ || checkpointing_.ids_since() > filter_.options().ids_max / 4 ||
-                         durable_.value > checkpointing_.covered().value + read_back_bytes_max ||
-                         (draining_ && !final_cut_);
+                         checkpointing_.uncovered_bytes() > read_back_bytes_max || (draining_ && !final_cut_);
     if (!(hurries && may_hurry) && now.since(checkpoint_at_) < checkpoint_ns_) return;
     if (draining_) {
         if (vector_.count() > 0 || !input_is_drained_) return;
         final_cut_ = true;
     }
     checkpoint_at_ = now;
-    if (!checkpointing_.is_due(durable_)) return;
+    if (!checkpointing_.is_due()) return;
     batcher_.close_all();
-    checkpointing_.cut(batcher_, durable_);
+    checkpointing_.cut(batcher_);
 }
 
 void Intake::keep_time(MonotonicNs now) {
@@ -348,7 +346,7 @@ MonotonicNs Intake::next_deadline() const {
     if (looks) next = std::min(next, looked_at_.plus_ns(look_ns));
     if (!poisoned_ && !stalled_ && !checkpointing_.is_busy()) {
         if (naming_) next = std::min(next, checkpoint_at_.plus_ns(ns_per_second));
-        if (checkpointing_.is_due(durable_)) next = std::min(next, checkpoint_at_.plus_ns(checkpoint_ns_));
+        if (checkpointing_.is_due()) next = std::min(next, checkpoint_at_.plus_ns(checkpoint_ns_));
     }
     return next;
 }
@@ -378,7 +376,9 @@ void Intake::on_completion(const io::Completion& completion, MonotonicNs now) {
         case ring_kind:
         case checkpoint_kind:
             if (checkpointing_.on_completion(completion)) {
-                batcher_.cover(checkpointing_.covered());
+                for (std::size_t stream = 0; stream < checkpointing_.streams(); ++stream) {
+                    batcher_.cover(static_cast<StreamIndex>(stream), checkpointing_.covered(stream));
+                }
                 welcome_named();
             }
             return;

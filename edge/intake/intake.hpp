@@ -214,8 +214,7 @@ class Intake final : public Stage {
     const IntakeControls* controls_ = nullptr;
     PoisonGuard* poison_guard_ = nullptr;
     std::uint32_t fuse_resets_ = 0;  // those obeyed
-    Position durable_{};
-    bool naming_ = false;  // someone waits for a checkpoint
+    bool naming_ = false;            // someone waits for a checkpoint
     bool poisoned_ = false;
     bool stalled_ = false;          // the runs for acks are used up
     bool input_is_drained_ = true;  // nothing more can be read now

@@ -22,7 +22,9 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
     IntakeCheckpointHead head;
     bool is_known = content.size() >= sizeof head;
     if (is_known) head = wire::load<IntakeCheckpointHead>(content);
-    is_known = is_known && head.magic == intake_checkpoint_magic && head.version == 1;
+    is_known = is_known && head.magic == intake_checkpoint_magic && head.version == intake_checkpoint_version &&
+               head.streams <= wire::hello_lanes_max &&
+               content.size() >= sizeof head + head.streams * sizeof(CoveredStream);
     // A new directory, or nothing left to go on from: another seed, and the whole spool is read.
     if (!is_known) {
         head = IntakeCheckpointHead{};
@@ -33,10 +35,13 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
     IntakeMemory memory(config, head.seed, data_dir);
     memory.faults_ = loaded.value().faults;
     memory.serial_ = loaded.value().serial;
-    memory.covered_ = head.covered;
-    if (is_known && !memory.producers_.decode(ConstBytes(content).subspan(sizeof head))) {
+    ConstBytes rest = ConstBytes(content).subspan(std::min(content.size(), sizeof head));
+    for (std::uint32_t i = 0; i < head.streams; ++i, rest = rest.subspan(sizeof(CoveredStream))) {
+        memory.covered_.push_back(wire::load<CoveredStream>(rest));
+    }
+    if (is_known && !memory.producers_.decode(rest)) {
         memory.faults_.push_back(path + ": its producers cannot be read");
-        memory.covered_ = Position{};
+        memory.covered_.clear();
     }
     if (auto read = memory.load_filter(); !read) return read.error();
     if (!is_known) {
@@ -62,6 +67,13 @@ Result<bool> IntakeMemory::remove(const std::string& data_dir) {
         if (auto synced = journal::sync_directory(data_dir); !synced) return synced.error();
     }
     return is_found;
+}
+
+Position IntakeMemory::covered(LaneId lane, wire::Part part) const {
+    for (const CoveredStream& one : covered_) {
+        if (one.lane == lane && one.part == part) return one.position;
+    }
+    return {};
 }
 
 Status IntakeMemory::load_filter() {

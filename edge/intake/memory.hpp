@@ -3,9 +3,10 @@
 // Files: DATA_DIR/intake.0 and .1 (checkpoint), DATA_DIR/filter.ring (the filter's entries, entry of index i at i mod ids_max).
 //
 // Thread    Control thread, at start; blocking. Intake's runner takes it over.
-// Law       After replay of every record at or after covered(), an event that is in the spool is known, and none that is not.
+// Law       After replay of every record of each stream at or after its covered(), in any order of streams, an event that is in the spool is known, and none that is not.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,14 +23,25 @@ inline constexpr std::uint32_t intake_checkpoint_magic = 0x31494857;
 // Slots that a checkpoint can hold beside ranges above holes; a larger cache.producers_max counts as this.
 inline constexpr std::uint32_t producer_slots_max = 8192;
 
+inline constexpr std::uint32_t intake_checkpoint_version = 2;
+
+// Then `streams` CoveredStream, then the producers' table.
 struct IntakeCheckpointHead {
     std::uint32_t magic = intake_checkpoint_magic;
-    std::uint32_t version = 1;
+    std::uint32_t version = intake_checkpoint_version;
     std::uint64_t seed = 0;
-    Position covered{};
     std::uint64_t filter_next = 0;
+    std::uint32_t streams = 0;
+    std::uint32_t reserved = 0;
 };
 static_assert(sizeof(IntakeCheckpointHead) == 32);
+struct CoveredStream {
+    LaneId lane = 0;
+    wire::Part part = wire::Part::live;
+    std::array<std::uint8_t, 5> reserved{};
+    Position position{};  // in the stream's own journal: what lies before it is in the checkpoint
+};
+static_assert(sizeof(CoveredStream) == 16);
 
 [[nodiscard]] inline std::string intake_checkpoint_path(const std::string& data_dir) {
     return data_dir + "/intake";
@@ -44,7 +56,7 @@ class IntakeMemory {
     [[nodiscard]] static Result<IntakeMemory> load(const EdgeConfig& config, const std::string& data_dir);
     // Forgets all, for a spool that begins anew. True if there was something; blocking.
     [[nodiscard]] static Result<bool> remove(const std::string& data_dir);
-    [[nodiscard]] Position covered() const { return covered_; }
+    [[nodiscard]] Position covered(LaneId lane, wire::Part part) const;
     void replay(const wire::BatchHeader& header, ConstBytes body);
     [[nodiscard]] const std::vector<std::string>& faults() const { return faults_; }
 
@@ -63,7 +75,7 @@ class IntakeMemory {
     std::string data_dir_;
     DuplicateFilter filter_;
     Producers producers_;
-    Position covered_{};
+    std::vector<CoveredStream> covered_;
     std::uint64_t serial_ = 0;
     std::vector<std::string> faults_;
 };

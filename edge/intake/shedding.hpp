@@ -18,7 +18,6 @@
 
 namespace weir::edge {
 
-inline constexpr std::uint8_t fill_full = 100;  // percent
 // A lane that sheds at random begins above this, and sheds everything at fill_full; between them the chance grows evenly.
 inline constexpr std::uint8_t random_shed_above_fill = 50;
 

@@ -1,7 +1,7 @@
 // IntakeNotes: the spool's side of Ring<ToIntake>: what does not fit now is kept, newest word per lane, and goes out later.
 //
 // Thread    Spool runner.
-// Bounds    One durable and one delivered word per lane, one return per buffer: nothing grows.
+// Bounds    One word of each kind per stream, one return per buffer: nothing grows.
 // Law       A buffer's return is never lost and never said twice; words about a lane only move forward.
 #pragma once
 
@@ -17,7 +17,13 @@ namespace weir::edge {
 class IntakeNotes {
   public:
     IntakeNotes(RingWriter<ToIntake> ring, Doorbell& intake_doorbell, std::size_t lanes, std::size_t buffers)
-        : ring_(ring), doorbell_(intake_doorbell), durable_(lanes), delivered_(lanes) {
+        : ring_(ring),
+          doorbell_(intake_doorbell),
+          durable_(lanes),
+          delivered_(lanes),
+          opens_in_(lanes),
+          filled_(lanes),
+          shed_(lanes) {
         returned_.reserve(buffers);
     }
 
@@ -34,6 +40,21 @@ class IntakeNotes {
               .last_sequence = last_sequence},
              delivered_[stream]);
     }
+    // `lane` is the lane's first stream, `stream` the part that its batches belong to from now on.
+    void opens_in(std::size_t lane, std::size_t stream) {
+        send({.kind = ToIntake::Kind::opens_in, .stream = static_cast<StreamIndex>(stream)}, opens_in_[lane]);
+    }
+    void filled(std::size_t stream, std::uint8_t fill) {
+        send({.kind = ToIntake::Kind::filled, .stream = static_cast<StreamIndex>(stream), .fill = fill},
+             filled_[stream]);
+    }
+    void shed(std::size_t stream, Sequence last_sequence, std::uint64_t shed_events) {
+        send({.kind = ToIntake::Kind::shed,
+              .stream = static_cast<StreamIndex>(stream),
+              .last_sequence = last_sequence,
+              .shed_events = shed_events},
+             shed_[stream]);
+    }
     void returned(std::uint32_t buffer) {
         const ToIntake note{.kind = ToIntake::Kind::returned, .buffer = buffer};
         if (waiting_ == 0 && publish(note)) return;
@@ -48,6 +69,9 @@ class IntakeNotes {
         const std::size_t before = waiting_;
         for (auto& note : durable_) flush_one(note);
         for (auto& note : delivered_) flush_one(note);
+        for (auto& note : opens_in_) flush_one(note);
+        for (auto& note : filled_) flush_one(note);
+        for (auto& note : shed_) flush_one(note);
         while (!returned_.empty() && publish(returned_.back())) {
             returned_.pop_back();
             --waiting_;
@@ -86,6 +110,9 @@ class IntakeNotes {
     Doorbell& doorbell_;
     std::vector<Slot> durable_;
     std::vector<Slot> delivered_;
+    std::vector<Slot> opens_in_;
+    std::vector<Slot> filled_;
+    std::vector<Slot> shed_;
     std::vector<ToIntake> returned_;
     Slot poisoned_;
     std::size_t waiting_ = 0;

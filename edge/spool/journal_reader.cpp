@@ -20,9 +20,8 @@ bool is_lack(int code) {
 static_assert(read_buffer_bytes >= batch_buffer_bytes + journal::block_bytes);
 }  // namespace
 
-JournalReader::JournalReader(io::Io& io, std::string directory, std::uint64_t segment_bytes, std::uint8_t owner,
-                             std::uint8_t kind)
-    : io_(io), directory_(std::move(directory)), segment_bytes_(segment_bytes), owner_(owner), kind_(kind) {
+JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index)
+    : io_(io), owner_(owner), kind_(kind), first_index_(first_index) {
     for (Buffer& buffer : buffers_) {
         buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, read_buffer_bytes));
         WEIR_ASSERT(buffer.bytes != nullptr);
@@ -34,8 +33,14 @@ JournalReader::~JournalReader() {
     for (Buffer& buffer : buffers_) std::free(buffer.bytes);
 }
 
-void JournalReader::restart(Position from) {
+void JournalReader::restart(const JournalPlace& journal, Position from) {
     WEIR_ASSERT(!reading_);
+    if (journal_ != &journal) {
+        if (file_.is_valid()) io_.close(file_);
+        file_ = {};
+        journal_ = &journal;
+        segment_bytes_ = journal.segment_bytes;
+    }
     for (Buffer& buffer : buffers_) buffer.count = buffer.cursor = 0;
     next_ = from;
     failures_ = 0;
@@ -84,7 +89,7 @@ bool JournalReader::pump(Position durable_end, MonotonicNs now) {
     const std::uint64_t wanted = std::min<std::uint64_t>(read_buffer_bytes, end - base_.value);
     reading_ = true;
     io_.read(file_, Bytes{buffers_[loading_].bytes, wanted}, base_.value % segment_bytes_,
-             {.owner = owner_, .kind = kind_, .generation = 0, .index = loading_});
+             {.owner = owner_, .kind = kind_, .generation = 0, .index = first_index_ + loading_});
     return true;
 }
 
@@ -93,7 +98,7 @@ int JournalReader::open_segment(std::uint64_t segment_index) {
     if (open_segment_ == segment_index && file_.is_valid()) return 0;
     if (file_.is_valid()) io_.close(file_);
     file_ = {};
-    const std::string path = directory_ + "/" + journal::segment_file_name(segment_index);
+    const std::string path = journal_->directory + "/" + journal::segment_file_name(segment_index);
     auto opened = io_.open(path, {.direct = true, .read_only = true});
     if (!opened) return opened.error().code == 0 ? EIO : opened.error().code;
     file_ = opened.value();

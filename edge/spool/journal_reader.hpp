@@ -1,4 +1,4 @@
-// JournalReader: reads durable records back from the spool's segments, in order, for an uplink that has to catch up.
+// JournalReader: reads durable records back from one journal's segments, in order, for a stream that has to catch up.
 //
 // Two buffers: while the records of one are being sent, the other is filled. The 16 bytes before a batch (the second half of
 // its record header) may be overwritten by the reader's user: a frame header goes there, so that one send takes both.
@@ -28,6 +28,12 @@ inline constexpr std::uint64_t read_retry_ns = ns_per_second;
 inline constexpr std::uint32_t read_records_max =
     256;  // per buffer; a group is at least one block, so 256 is all of it
 
+// The journal that is read; it outlives the reading.
+struct JournalPlace {
+    std::string directory;
+    std::uint64_t segment_bytes = 0;
+};
+
 struct ReadRecord {
     Position position{};
     Position end{};
@@ -42,14 +48,14 @@ struct ReadRecord {
 
 class JournalReader {
   public:
-    JournalReader(io::Io& io, std::string directory, std::uint64_t segment_bytes, std::uint8_t owner,
-                  std::uint8_t kind);
+    // Its reads have Token::index `first_index` and `first_index` + 1.
+    JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index);
     ~JournalReader();
     JournalReader(const JournalReader&) = delete;
     JournalReader& operator=(const JournalReader&) = delete;
 
-    // Forgets what it holds and goes on from `from`. Precondition: !is_reading().
-    void restart(Position from);
+    // Forgets what it holds and goes on from `from` of `journal`. Precondition: !is_reading().
+    void restart(const JournalPlace& journal, Position from);
     // Starts a read if there is a free buffer and something durable to read; true if it did.
     bool pump(Position durable_end, MonotonicNs now);
     // When a read that failed is tried again; in the past if none did.
@@ -62,6 +68,8 @@ class JournalReader {
     [[nodiscard]] bool is_caught_up(Position durable_end) const {
         return !reading_ && peek() == nullptr && next_ >= durable_end;
     }
+    // The first byte that was not loaded yet.
+    [[nodiscard]] Position next_position() const { return next_; }
     // Everything before `place` was handed out or is loaded: what begins there need not be read.
     [[nodiscard]] bool has_passed(Position place) const { return !reading_ && next_ >= place; }
     // The user got the record that ends at `end` another way. Precondition: has_passed(its start).
@@ -92,10 +100,11 @@ class JournalReader {
     void parse(Buffer& buffer, std::uint32_t filled_bytes);
 
     io::Io& io_;
-    std::string directory_;
-    std::uint64_t segment_bytes_;
+    const JournalPlace* journal_ = nullptr;
+    std::uint64_t segment_bytes_ = 0;
     std::uint8_t owner_;
     std::uint8_t kind_;
+    std::uint32_t first_index_;
     std::array<Buffer, 2> buffers_;
     std::uint32_t front_ = 0;
     std::uint32_t loading_ = 0;

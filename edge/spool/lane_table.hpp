@@ -1,7 +1,8 @@
-// LaneTable: what the spool knows of each lane while it runs: how far it is durable here, and how far at central.
+// LaneTable: what the spool knows of each stream while it runs: how far it is durable here, and how far at central.
 //
 // Thread    Filled at start; afterwards the spool runner alone reads and writes it.
-// Law       delivered_sequence <= last_sequence. The order never changes; the dead-letter lane is last.
+// Law       delivered_sequence <= last_sequence. The order never changes; the dead-letter lane is last, a backlog part right behind
+//           its live part.
 #pragma once
 
 #include <algorithm>
@@ -11,23 +12,85 @@
 #include <utility>
 #include <vector>
 
+#include "core/journal/writer.hpp"
 #include "edge/handover.hpp"
+#include "edge/spool/marks.hpp"
 
 namespace weir::edge {
 
 inline constexpr std::size_t known_centrals_max = 16;
 
+// A stream's own journal, DIR/spool/LANE or DIR/spool/LANE.backlog. All positions are of that journal.
+struct StreamJournal {
+    std::uint64_t segment_bytes = 0;  // of the segments that exist; of the configuration if there are none
+    bool exists = false;              // it has segments; else it is made with its first batch
+    journal::Tail tail;               // where it goes on
+    Position durable_end{};           // of the last record
+    std::uint32_t durable_crc = 0;    // of that record
+    Position delivered{};             // every record before it is on central's disk, or given up
+    Position kept_from{};             // start of the oldest segment
+    Position covered{};               // by intake's checkpoint
+    Position stored_start{};          // where a scan from the stored checkpoint begins
+};
+
+// Sequences that the spool gave up by the lane's policy; `reason` is wire::gap_shed or wire::gap_expired, 0 where there are none.
+struct GivenUp {
+    Sequence first_sequence = 0;
+    std::uint32_t count = 0;
+    std::uint32_t reason = 0;  // and given_up_named
+    [[nodiscard]] Sequence last_sequence() const { return first_sequence + count - 1; }
+    [[nodiscard]] std::uint8_t why() const { return static_cast<std::uint8_t>(reason); }
+    [[nodiscard]] bool is_named() const { return reason >= 0x100; }
+    bool operator==(const GivenUp&) const = default;
+};
+// A gap for it was sent: that central comes to know it need not mean that it has the events.
+inline constexpr std::uint32_t given_up_named = 0x100;
+inline constexpr std::size_t given_up_max = 4;
+
+// Of one stream.
 struct SpoolLane {
     LaneState state;
-    std::uint64_t gap_events = 0;  // of what central has acked: sequences that only a gap batch stands for
-    Sequence next_sequence = 1;    // of this session: the first that was not sent yet
+    StreamJournal journal;
+    std::uint64_t gap_events = 0;      // of what central has acked: sequences that only a gap batch stands for
+    std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began
+    std::uint64_t expired_events = 0;  // given up because of their age
+    // What of it central has not acked the naming of: ascending, apart.
+    std::array<GivenUp, given_up_max> given_up{};
+    // Of it, what a stored checkpoint knows: only that is named, or a crash could take it for delivered.
+    Sequence given_up_stored = 0;
+    Marks marks;                 // of what is not delivered
+    Sequence next_sequence = 1;  // of this session: the first that was not sent yet
     // A central had sequences that this spool had not: they mean other events there than here, and ever will.
     bool is_diverged = false;
     // How far each known central has acked; everything before is there, or was named to it. Index: LaneTable::centrals().
     std::array<Sequence, known_centrals_max> acked_by{};
+    // Of it, what was given up behind batches that are sent and not acked: between these places nothing is sent any more.
+    Position hole_begin{};
+    Position hole_end{};
     // Of this session: what only other centrals have, to be named and not sent; none if first > last.
     Sequence elsewhere_first = 1;
     Sequence elsewhere_last = 0;
+    [[nodiscard]] const GivenUp* given_up_at(Sequence sequence) const {
+        for (const GivenUp& one : given_up) {
+            if (one.count > 0 && one.first_sequence <= sequence && sequence <= one.last_sequence()) return &one;
+        }
+        return nullptr;
+    }
+    // Of the events given up for `reason`, those behind delivered_sequence: not yet settled with central.
+    [[nodiscard]] std::uint64_t unsettled(std::uint32_t reason) const {
+        std::uint64_t events = 0;
+        for (const GivenUp& one : given_up) {
+            if (one.count == 0 || one.why() != reason || one.last_sequence() <= state.delivered_sequence) continue;
+            events += one.last_sequence() - std::max(one.first_sequence - 1, state.delivered_sequence);
+        }
+        return events;
+    }
+    // Events of which central has more than a gap.
+    [[nodiscard]] std::uint64_t delivered_events() const {
+        const std::uint64_t not_there =
+            gap_events + shed_events - unsettled(wire::gap_shed) + expired_events - unsettled(wire::gap_expired);
+        return state.delivered_sequence > not_there ? state.delivered_sequence - not_there : 0;
+    }
     [[nodiscard]] bool is_next_elsewhere() const {
         return elsewhere_first <= next_sequence && next_sequence <= elsewhere_last;
     }
@@ -65,7 +128,14 @@ class LaneTable {
     [[nodiscard]] std::size_t count() const { return lanes_.size(); }
     [[nodiscard]] SpoolLane& operator[](std::size_t index) { return lanes_[index]; }
     [[nodiscard]] const SpoolLane& operator[](std::size_t index) const { return lanes_[index]; }
-    [[nodiscard]] std::optional<std::size_t> find(LaneId id) const {
+    [[nodiscard]] std::optional<std::size_t> find(LaneId id, wire::Part part) const {
+        for (std::size_t index = 0; index < lanes_.size(); ++index) {
+            if (lanes_[index].state.id == id && lanes_[index].state.part == part) return index;
+        }
+        return std::nullopt;
+    }
+    // The first stream of that lane, which stands for the lane where its parts share something.
+    [[nodiscard]] std::optional<std::size_t> find_lane(LaneId id) const {
         for (std::size_t index = 0; index < lanes_.size(); ++index) {
             if (lanes_[index].state.id == id) return index;
         }

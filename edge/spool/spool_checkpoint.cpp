@@ -1,6 +1,7 @@
 #include "edge/spool/spool_checkpoint.hpp"
 
 #include "core/base/assert.hpp"
+#include "core/journal/checkpoint.hpp"
 #include "core/wire/control.hpp"
 
 namespace weir::edge {
@@ -11,67 +12,129 @@ struct Head {
     std::uint32_t version = spool_checkpoint_version;
     std::uint64_t lineage = 0;
     std::uint64_t epoch = 0;
-    std::uint64_t durable = 0;
-    std::uint64_t delivered = 0;
-    std::uint64_t trimmed = 0;
-    std::uint32_t durable_crc = 0;
-    std::uint16_t lanes = 0;
+    std::uint64_t running_ms = 0;
+    std::uint16_t streams = 0;
     std::uint16_t centrals = 0;
+    std::uint32_t marks = 0;  // of all streams
 };
-static_assert(sizeof(Head) == 56);
+static_assert(sizeof(Head) == 40);
 
-struct Lane {
+struct Row {
     std::array<char, wire::lane_name_bytes_max> name{};
     LaneId id = 0;
-    std::uint16_t is_diverged = 0;  // 0 or 1
+    wire::Part part = wire::Part::live;
+    std::uint8_t is_diverged = 0;  // 0 or 1
     std::uint32_t previous_crc = 0;
     Sequence last_sequence = 0;
     Sequence delivered_sequence = 0;
     std::uint64_t gap_events = 0;
+    std::uint64_t shed_events = 0;
+    std::uint64_t expired_events = 0;
+    std::uint64_t durable = 0;  // places in the stream's journal
+    std::uint64_t delivered = 0;
+    std::uint64_t kept_from = 0;
+    std::uint32_t durable_crc = 0;
+    std::uint32_t marks = 0;
     wire::LedgerTotals totals;
+    std::array<GivenUp, given_up_max> given_up{};
 };
-static_assert(sizeof(Lane) == 112);
+static_assert(sizeof(GivenUp) == 16 && sizeof(Mark) == 24 && sizeof(Row) == 224);
 struct Central {
     std::uint32_t identity = 0;
     std::uint32_t reserved = 0;
 };
 static_assert(sizeof(Central) == 8);
 
-constexpr std::size_t checkpoint_bytes(std::size_t lanes, std::size_t centrals) {
-    return sizeof(Head) + lanes * sizeof(Lane) + centrals * (sizeof(Central) + lanes * sizeof(Sequence));
+constexpr std::size_t checkpoint_bytes(std::size_t streams, std::size_t marks, std::size_t centrals) {
+    return sizeof(Head) + streams * sizeof(Row) + marks * sizeof(Mark) +
+           centrals * (sizeof(Central) + streams * sizeof(Sequence));
 }
-static_assert(checkpoint_bytes(wire::hello_lanes_max, known_centrals_max) <= spool_checkpoint_bytes_max);
+static_assert(checkpoint_bytes(wire::hello_lanes_max, wire::hello_lanes_max* marks_max, known_centrals_max) <=
+              spool_checkpoint_bytes_max);
+static_assert(spool_checkpoint_bytes_max <= journal::checkpoint_content_bytes_max);
+
+Row row_of(const SpoolLane& from) {
+    Row row;
+    row.name = wire::name_field<wire::lane_name_bytes_max>(from.state.name);
+    row.id = from.state.id;
+    row.part = from.state.part;
+    row.is_diverged = from.is_diverged ? 1 : 0;
+    row.previous_crc = from.state.previous_crc;
+    row.last_sequence = from.state.last_sequence;
+    row.delivered_sequence = from.state.delivered_sequence;
+    row.gap_events = from.gap_events;
+    row.shed_events = from.shed_events;
+    row.expired_events = from.expired_events;
+    row.durable = from.journal.durable_end.value;
+    row.delivered = from.journal.delivered.value;
+    row.kept_from = from.journal.kept_from.value;
+    row.durable_crc = from.journal.durable_crc;
+    row.marks = static_cast<std::uint32_t>(from.marks.count());
+    row.totals = from.state.totals;
+    row.given_up = from.given_up;
+    return row;
+}
+
+std::optional<SpoolLane> lane_of(const Row& row) {
+    SpoolLane lane;
+    lane.state.id = row.id;
+    lane.state.part = row.part;
+    lane.state.name = wire::name_of(row.name);
+    lane.state.last_sequence = row.last_sequence;
+    lane.state.delivered_sequence = row.delivered_sequence;
+    lane.state.previous_crc = row.previous_crc;
+    lane.state.totals = row.totals;
+    lane.given_up = row.given_up;
+    lane.gap_events = row.gap_events;
+    lane.shed_events = row.shed_events;
+    lane.expired_events = row.expired_events;
+    lane.is_diverged = row.is_diverged != 0;
+    lane.journal.durable_end = {row.durable};
+    lane.journal.durable_crc = row.durable_crc;
+    lane.journal.delivered = {row.delivered};
+    lane.journal.kept_from = {row.kept_from};
+    if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
+    if (wire::name_field<wire::lane_name_bytes_max>(lane.state.name) != row.name) return std::nullopt;
+    if (row.part != wire::Part::live && row.part != wire::Part::backlog) return std::nullopt;
+    if (row.is_diverged > 1 || row.marks > marks_max) return std::nullopt;
+    if (row.delivered_sequence > row.last_sequence) return std::nullopt;
+    Sequence below = 0;
+    for (const GivenUp& one : row.given_up) {
+        if (one == GivenUp{}) continue;
+        const bool is_reason = one.why() == wire::gap_shed || one.why() == wire::gap_expired;
+        const bool is_range = one.count > 0 && one.first_sequence > below &&
+                              one.last_sequence() >= one.first_sequence && one.last_sequence() <= row.last_sequence;
+        if (!is_reason || !is_range || one.reason > (given_up_named | wire::gap_expired)) return std::nullopt;
+        below = one.last_sequence();
+    }
+    return lane;
+}
 
 }  // namespace
 
 std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes into) {
     const KnownCentrals& centrals = lanes.centrals();
-    const std::size_t bytes = checkpoint_bytes(lanes.count(), centrals.count);
+    std::size_t marks = 0;
+    for (std::size_t index = 0; index < lanes.count(); ++index) marks += lanes[index].marks.count();
+    const std::size_t bytes = checkpoint_bytes(lanes.count(), marks, centrals.count);
     WEIR_ASSERT(into.size() >= bytes);
     Head out;
     out.lineage = head.lineage;
     out.epoch = head.epoch;
-    out.durable = head.durable.value;
-    out.delivered = head.delivered.value;
-    out.trimmed = head.trimmed.value;
-    out.durable_crc = head.durable_crc;
-    out.lanes = static_cast<std::uint16_t>(lanes.count());
+    out.running_ms = head.running_ms;
+    out.marks = static_cast<std::uint32_t>(marks);
+    out.streams = static_cast<std::uint16_t>(lanes.count());
     out.centrals = static_cast<std::uint16_t>(centrals.count);
     wire::store(into, out);
     for (std::size_t index = 0; index < lanes.count(); ++index) {
-        const SpoolLane& from = lanes[index];
-        Lane lane;
-        lane.name = wire::name_field<wire::lane_name_bytes_max>(from.state.name);
-        lane.id = from.state.id;
-        lane.previous_crc = from.state.previous_crc;
-        lane.last_sequence = from.state.last_sequence;
-        lane.delivered_sequence = from.state.delivered_sequence;
-        lane.gap_events = from.gap_events;
-        lane.is_diverged = from.is_diverged ? 1 : 0;
-        lane.totals = from.state.totals;
-        wire::store(into.subspan(sizeof(Head) + index * sizeof(Lane)), lane);
+        wire::store(into.subspan(sizeof(Head) + index * sizeof(Row)), row_of(lanes[index]));
     }
-    std::size_t at = sizeof(Head) + lanes.count() * sizeof(Lane);
+    std::size_t at = sizeof(Head) + lanes.count() * sizeof(Row);
+    for (std::size_t index = 0; index < lanes.count(); ++index) {
+        for (std::size_t i = 0; i < lanes[index].marks.count(); ++i, at += sizeof(Mark)) {
+            wire::store(into.subspan(at), lanes[index].marks[i]);
+        }
+    }
     for (std::size_t central = 0; central < centrals.count; ++central) {
         wire::store(into.subspan(at), Central{.identity = centrals.identities[central]});
         at += sizeof(Central);
@@ -92,39 +155,37 @@ std::optional<SpoolCheckpoint> decode_spool_checkpoint(ConstBytes content) {
     if (content.size() < sizeof(Head)) return std::nullopt;
     const auto head = wire::load<Head>(content);
     if (head.magic != spool_checkpoint_magic || head.version != spool_checkpoint_version) return std::nullopt;
-    if (head.lanes > wire::hello_lanes_max || head.centrals > known_centrals_max ||
-        content.size() != checkpoint_bytes(head.lanes, head.centrals)) {
+    if (head.streams > wire::hello_lanes_max || head.centrals > known_centrals_max ||
+        head.marks > wire::hello_lanes_max * marks_max ||
+        content.size() != checkpoint_bytes(head.streams, head.marks, head.centrals)) {
         return std::nullopt;
     }
     SpoolCheckpoint checkpoint;
     checkpoint.lineage = head.lineage;
     checkpoint.epoch = head.epoch;
-    checkpoint.durable = {head.durable};
-    checkpoint.durable_crc = head.durable_crc;
-    checkpoint.delivered = {head.delivered};
-    checkpoint.trimmed = {head.trimmed};
-    for (std::uint32_t index = 0; index < head.lanes; ++index) {
-        const auto from = wire::load<Lane>(content.subspan(sizeof(Head) + index * sizeof(Lane)));
-        SpoolLane lane;
-        lane.state.id = from.id;
-        lane.state.name = wire::name_of(from.name);
-        lane.state.last_sequence = from.last_sequence;
-        lane.state.delivered_sequence = from.delivered_sequence;
-        lane.state.previous_crc = from.previous_crc;
-        lane.state.totals = from.totals;
-        lane.gap_events = from.gap_events;
-        lane.is_diverged = from.is_diverged != 0;
-        if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
-        if (wire::name_field<wire::lane_name_bytes_max>(lane.state.name) != from.name) return std::nullopt;
-        if (from.is_diverged > 1) return std::nullopt;
-        if (from.delivered_sequence > from.last_sequence) return std::nullopt;
-        checkpoint.lanes.push_back(std::move(lane));
+    checkpoint.running_ms = head.running_ms;
+    std::vector<std::uint32_t> marks;
+    std::size_t all_marks = 0;
+    for (std::uint32_t index = 0; index < head.streams; ++index) {
+        const auto row = wire::load<Row>(content.subspan(sizeof(Head) + index * sizeof(Row)));
+        auto lane = lane_of(row);
+        if (!lane) return std::nullopt;
+        marks.push_back(row.marks);
+        all_marks += row.marks;
+        checkpoint.lanes.push_back(std::move(*lane));
     }
-    std::size_t at = sizeof(Head) + head.lanes * sizeof(Lane);
+    if (all_marks != head.marks) return std::nullopt;
+    std::size_t at = sizeof(Head) + head.streams * sizeof(Row);
+    for (std::size_t index = 0; index < marks.size(); ++index) {
+        for (std::uint32_t i = 0; i < marks[index]; ++i, at += sizeof(Mark)) {
+            if (!checkpoint.lanes[index].marks.restore(wire::load<Mark>(content.subspan(at)))) return std::nullopt;
+        }
+    }
     checkpoint.centrals.count = head.centrals;
     for (std::size_t central = 0; central < head.centrals; ++central) {
-        checkpoint.centrals.identities[central] = wire::load<Central>(content.subspan(at)).identity;
-        if (checkpoint.centrals.identities[central] == 0) return std::nullopt;
+        const auto known = wire::load<Central>(content.subspan(at));
+        if (known.identity == 0 || known.reserved != 0) return std::nullopt;
+        checkpoint.centrals.identities[central] = known.identity;
         at += sizeof(Central);
         for (SpoolLane& lane : checkpoint.lanes) {
             lane.acked_by[central] = wire::load<Sequence>(content.subspan(at));

@@ -7,13 +7,17 @@
 // sends nothing new, waits for its acks (drain_ms_max at most) and says goodbye. What was not acked is safe: the next
 // central's welcome says where to go on.
 //
-// A batch comes from memory when everything before it has been handed to the session already; else it is read back from the
-// journal. So the order is the journal's, whatever the session's fortune.
+// Each stream is sent on its own: a batch comes from memory when everything of its stream before it has been handed to the session
+// already; else it is read back from the stream's journal, by one of the few readers, in turns. So the order of a stream is its
+// journal's, whatever the session's fortune, and a stream that may not be sent holds up no other: its lane's credit is its own, and
+// what it has in memory makes way when others need the room. Whose turn it is says SendTurns.
 //
 // Thread    Spool runner.
-// Ownership A buffer taken by offer() is given back through IntakeNotes::returned when its send is done or the session ends.
-// Pressure  Stops at central's credit, at unacked_max batches, and at one send under way.
-// Law       Only durable batches leave. Per lane, sequences are sent without a hole: what the journal no longer has is named
+// Ownership A buffer taken by offer() is given back through IntakeNotes::returned when its send is done, when its stream may not send
+//           and others need the room, or when the session ends.
+// Pressure  Stops at central's credit, for the connection and for each lane that central grants credit to, at unacked_max batches
+//           in all and unacked_of_stream_max of a stream, and at one send under way.
+// Law       Only durable batches leave. Per stream, sequences are sent without a hole: what the journal no longer has is named
 //           by a gap batch first, and so is what only other, independent centrals have: that is not sent again (elsewhere).
 #pragma once
 
@@ -27,17 +31,20 @@
 #include "core/wire/splitter.hpp"
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
+#include "edge/spool/catch_up.hpp"
 #include "edge/spool/central_probe.hpp"
 #include "edge/spool/endpoint_plan.hpp"
 #include "edge/spool/intake_notes.hpp"
-#include "edge/spool/journal_reader.hpp"
 #include "edge/spool/lane_table.hpp"
+#include "edge/spool/links.hpp"
 #include "edge/spool/return_plan.hpp"
+#include "edge/spool/send_turns.hpp"
 #include "edge/tables/table_link.hpp"
 
 namespace weir::edge {
 
 inline constexpr std::uint32_t unacked_max = 1024;
+inline constexpr std::uint32_t unacked_of_stream_max = 512;
 
 enum class UplinkState : std::uint8_t { waiting = 0, connecting = 1, greeting = 2, live = 3, closing = 4 };
 
@@ -64,31 +71,27 @@ struct UplinkKinds {
     std::uint8_t read = 0;
 };
 
-// Where the spool is when the uplink begins.
-struct SpoolExtent {
-    Position kept_from{};    // records from here on can be read back
-    Position delivered{};    // every record before is on central's disk
-    Position durable_end{};  // of the last record
-};
-
 struct DurableBatch {
     std::uint32_t buffer = 0;
     std::uint32_t batch_bytes = 0;
-    std::uint32_t lane_index = 0;
+    std::uint32_t stream = 0;
     Sequence first_sequence = 0;
     Sequence last_sequence = 0;
+    Position begin{};  // of its record
     Position end{};
+    Position durable_before{};  // the stream's durable end before it
 };
 
 class Uplink {
   public:
+    // `lanes` has each stream's places and sequences; `turns` is index by index the same streams.
     Uplink(io::Io& io, std::uint8_t owner, UplinkKinds kinds, UplinkOptions options, const SpoolIdentity& identity,
-           LaneTable& lanes, JournalReader& reader, BatchPool& pool, IntakeNotes& notes, SpoolCounters& counters,
-           SpoolExtent extent);
+           LaneTable& lanes, std::vector<StreamTurns> turns, std::vector<CatchUp::Source> sources, BatchPool& pool,
+           IntakeNotes& notes, SpoolCounters& counters);
 
     // Tables are offered to and taken by it; before the first do_work.
     void take_tables_for(TableLink& link) { tables_ = &link; }
-    // A batch has become durable (in journal order). True: its buffer is the uplink's until it is returned.
+    // A batch has become durable (in its journal's order). True: its buffer is the uplink's until it is returned.
     [[nodiscard]] bool offer(const DurableBatch& batch);
     [[nodiscard]] std::size_t do_work(MonotonicNs now);
     // True if the completion was one of the uplink's kinds.
@@ -97,20 +100,45 @@ class Uplink {
     void drain(MonotonicNs now);
     [[nodiscard]] bool is_drained() const;
 
-    // Every record before it is on central's disk.
-    [[nodiscard]] Position delivered_position() const { return extent_.delivered; }
-    // Records before it are about to be deleted.
-    void set_kept_from(Position position) { extent_.kept_from = position; }
     [[nodiscard]] UplinkState state() const { return state_; }
+    [[nodiscard]] bool is_live() const { return state_ == UplinkState::live; }
+    // The stream's records from here on were not handed to the session, or to none since the last one was lost.
+    [[nodiscard]] Position unsent_from(std::size_t stream) const;
+    // All of it was handed to the session.
+    [[nodiscard]] bool has_sent_all(std::size_t stream) const { return is_live() && is_caught_up_in_memory(stream); }
+    // Nothing of the stream is being read or sent just now.
+    [[nodiscard]] bool may_give_up(std::size_t stream) const;
+    // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
+    // when its turn comes. The events given up; 0 if nothing could be. Precondition: may_give_up(stream).
+    [[nodiscard]] std::uint64_t give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
 
   private:
+    // Token::index of the session's own operations and of the probe's.
+    static constexpr std::uint32_t session_index = 0;
+    static constexpr std::uint32_t probe_index = 1;
     struct Unacked {
-        std::uint32_t lane_index = 0;
         std::uint32_t gap_count = 0;        // > 0: a gap batch of what is lost
+        bool is_given_up = false;           // a gap batch of what the lane's policy gave up
         std::uint32_t elsewhere_count = 0;  // > 0: one of what another central has
         Sequence last_sequence = 0;
         Position end{};
         MonotonicNs sent_at{};
+    };
+    struct Stream {
+        Position cursor{};  // without a reader: everything before it was handed to the session
+        Links<DurableBatch>::Queue memory;
+        Links<Unacked>::Queue unacked;
+    };
+    // Of a lane, both parts: frame bytes on this connection. Central may leave it at the connection's credit.
+    struct LaneCredit {
+        std::optional<std::uint64_t> credit_bytes;
+        std::uint64_t sent_bytes = 0;
+    };
+    enum class Next : std::uint8_t { nothing, record, memory, gap };
+    struct NextSend {
+        Next what = Next::nothing;
+        std::uint64_t bytes = 0;  // of its frame
+        Sequence before = 0;      // of a gap: the first sequence behind it
     };
     enum class Sending : std::uint8_t { nothing, control, memory_batch, read_batch };
 
@@ -125,20 +153,38 @@ class Uplink {
     [[nodiscard]] bool take_welcome(ConstBytes body, MonotonicNs now);
     [[nodiscard]] bool take_ack(ConstBytes body, MonotonicNs now);
     void take_refusal(ConstBytes body, MonotonicNs now);
-    void set_delivered(std::size_t lane_index, Sequence last_sequence);
-    void retire_acked(MonotonicNs now);
+    [[nodiscard]] bool take_credit(ConstBytes body);
+    void set_delivered(std::size_t stream, Sequence last_sequence);
+    void retire_acked(std::size_t stream, MonotonicNs now);
+    [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
+
+    // uplink_sending.cpp: what is sent next, and from where
     std::size_t pump(MonotonicNs now);
-    [[nodiscard]] bool send_next_batch(MonotonicNs now);
-    [[nodiscard]] bool may_send(std::uint64_t frame_bytes) const;
-    [[nodiscard]] bool compare_with_central(std::size_t lane_index, Sequence at_central);
-    [[nodiscard]] bool send_gap_before(std::size_t lane_index, Sequence first_sequence, MonotonicNs now);
-    [[nodiscard]] bool send_tail_gaps(MonotonicNs now);
-    void send_batch(std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what, MonotonicNs now);
+    [[nodiscard]] std::size_t pump_readers(MonotonicNs now);
+    void lend_readers();
+    [[nodiscard]] bool needs_reader(std::size_t stream) const;
+    void release_reader(std::size_t stream);
+    [[nodiscard]] bool may_release_reader(std::size_t stream, bool others_wait) const;
+    [[nodiscard]] bool is_caught_up(std::size_t stream) const;
+    [[nodiscard]] bool is_caught_up_in_memory(std::size_t stream) const;
+    void count_delivered(std::size_t stream);
+    void settle_given_up(std::size_t stream);
+    [[nodiscard]] bool is_all_sent() const;
+    void pass_known_records(std::size_t stream, MonotonicNs now);
+    [[nodiscard]] NextSend next_of(std::size_t stream) const;
+    [[nodiscard]] bool has_lane_credit(std::size_t stream, std::uint64_t frame_bytes) const;
+    [[nodiscard]] bool has_unacked_room(std::size_t stream) const;
+    [[nodiscard]] bool send_next(MonotonicNs now);
+    void send_gap(std::size_t stream, Sequence before, MonotonicNs now);
+    void send_batch(std::size_t stream, std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what,
+                    MonotonicNs now);
+    void make_way(std::size_t for_stream);
+    void drop_memory(std::size_t stream);
     void queue_control(wire::FrameKind kind, std::uint64_t number, ConstBytes body);
-    void sent(MonotonicNs now);
+    void sent();
     void lose(MonotonicNs now, std::uint64_t pause_ms);
     void finish_closing(MonotonicNs now);
-    void return_waiting();
+    void forget_session();
 
     io::Io& io_;
     std::uint8_t owner_;
@@ -146,11 +192,11 @@ class Uplink {
     UplinkOptions options_;
     SpoolIdentity identity_;
     LaneTable& lanes_;
-    JournalReader& reader_;
+    SendTurns turns_;
+    CatchUp catch_up_;
     BatchPool& pool_;
     IntakeNotes& notes_;
     SpoolCounters& counters_;
-    SpoolExtent extent_;
     EndpointPlan endpoints_;
     ReturnPlan return_;
     CentralProbe probe_;
@@ -175,13 +221,14 @@ class Uplink {
     std::uint64_t sent_bytes_ = 0;
     std::vector<std::byte> control_waiting_;
     std::vector<std::byte> control_sending_;
-    std::vector<DurableBatch> memory_;  // a ring of memory_max
-    std::size_t memory_head_ = 0;
-    std::size_t memory_count_ = 0;
-    std::vector<Unacked> unacked_;  // a ring of unacked_max
-    std::size_t unacked_head_ = 0;
-    std::size_t unacked_count_ = 0;
-    bool tail_gaps_sent_ = false;
+    std::size_t sending_stream_ = 0;
+    std::vector<Stream> streams_;
+    std::vector<std::size_t> lane_of_;  // by stream: its place in lane_credit_, that of the lane's first stream
+    std::vector<LaneCredit> lane_credit_;
+    std::vector<NextSend> next_;  // of the present turn
+    std::size_t reader_turn_ = 0;
+    Links<DurableBatch> memory_;
+    Links<Unacked> unacked_;
     std::optional<std::size_t> central_;  // of this session, in LaneTable::centrals(); none: it says no identity
 
     std::optional<std::size_t> last_endpoint_;  // of the last session that was agreed

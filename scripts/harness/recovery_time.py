@@ -86,7 +86,7 @@ class Backlog:
 
     def report(self):
         held = self.edge.ledger()["held"]
-        spool = sum(path.stat().st_blocks * 512 for path in (self.edge.data_dir / "spool").iterdir())
+        spool = sum(path.stat().st_blocks * 512 for path in (self.edge.data_dir / "spool").rglob("*") if path.is_file())
         median = statistics.median(self.times)
         print(f"  backlog {self.backlog_bytes >> 20:>6} MiB ({held} events, {spool >> 20} MiB of files): " +
               ", ".join(f"{one:.3f}" for one in self.times) + f" s; median {median:.3f} s; records read back "

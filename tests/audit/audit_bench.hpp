@@ -64,9 +64,10 @@ struct LaneScript {
         return batch;
     }
     Batch events(std::uint32_t count) { return seal(header(count), count); }
-    Batch gap(std::uint32_t count) {
+    Batch gap(std::uint32_t count, std::uint8_t reason = wire::gap_not_kept) {
         auto head = header(count);
         head.kind = wire::BatchKind::gap;
+        head.flags = reason;
         head.previous_crc = 0;
         return seal(head, 0);
     }
@@ -99,7 +100,7 @@ class AuditBench : public testing::Test {
     }
     // Puts the files where the daemons keep them. What a test does to them afterwards is done by hand.
     void lay_out() {
-        put(spool_, edge_dir + "/spool");
+        put(spool_, spool());
         put(journal_, config.data_dir + "/journal");
         put(letters_, config.data_dir + "/dead-letters");
     }
@@ -117,12 +118,13 @@ class AuditBench : public testing::Test {
     }
     // As the edge stores it once all its batches are durable and `delivered` of them acked.
     // With `others`: so far another central has acked, and this one `delivered`.
-    void store_edge_checkpoint(Sequence delivered, Sequence others = 0) {
+    // With `given_up`: what the edge has given up.
+    void store_edge_checkpoint(Sequence delivered, Sequence others = 0, edge::GivenUp given_up = {}) {
         edge::SpoolCheckpoint checkpoint;
         checkpoint.lineage = lineage;
         checkpoint.epoch = 1;
-        checkpoint.durable = end_of(edge_dir + "/spool");
         edge::SpoolLane lane;
+        lane.journal.durable_end = end_of(spool());
         const auto last = header_of(edge_batches_.back());
         lane.state.id = last.lane;
         lane.state.name = wire::name_of(last.lane_name);
@@ -133,6 +135,7 @@ class AuditBench : public testing::Test {
             lane.acked_by[0] = delivered;
             lane.acked_by[1] = others;
         }
+        lane.given_up[0] = given_up;
         lane.state.previous_crc = last.header_crc;
         lane.state.totals = last.totals;
         checkpoint.lanes.push_back(lane);
@@ -144,7 +147,7 @@ class AuditBench : public testing::Test {
         EXPECT_TRUE(report.ok()) << report.error().what;
         return report.value();
     }
-    [[nodiscard]] std::string spool() const { return edge_dir + "/spool"; }
+    [[nodiscard]] std::string spool() const { return edge_dir + "/spool/main"; }
     [[nodiscard]] std::string central_journal() const { return config.data_dir + "/journal"; }
 
     // Zeros the record that begins with `first`; returns FILE:OFFSET.

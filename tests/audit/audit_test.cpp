@@ -207,6 +207,31 @@ TEST_F(AuditBench, AGapIsAccountedForAlsoWithTheDamageThatItStandsFor) {
     })) << text_of(report);
 }
 
+TEST_F(AuditBench, WhatALanesPolicyGaveUpIsCountedByItsReasonWhetherCentralKnowsItYetOrNot) {
+    LaneScript lane;
+    at_both(lane.events(2));
+    LaneScript shed = lane;
+    at_edge(lane.events(3));
+    at_central(shed.gap(3, wire::gap_shed));
+    at_both(lane.events(1));
+    LaneScript expired = lane;
+    at_edge(lane.events(2));
+    at_central(expired.gap(2, wire::gap_expired));
+    at_edge(lane.events(4));
+    at_edge(lane.events(1));
+    lay_out();
+    store_edge_checkpoint(8, 0, {.first_sequence = 9, .count = 4, .reason = wire::gap_shed});
+    const Report report = audit();
+    EXPECT_TRUE(report.is_accounted()) << text_of(report);
+    const StreamReport& stream = report.streams.at(0);
+    EXPECT_EQ(stream.gaps, Ranges{});
+    EXPECT_EQ(stream.shed, (Ranges{{3, 5}, {9, 12}}));
+    EXPECT_EQ(stream.expired, (Ranges{{7, 8}}));
+    EXPECT_EQ(stream.held, (Ranges{{13, 13}})) << "what is given up is not held, though its bytes are still there";
+    EXPECT_EQ(stream.residue(), 0U);
+    EXPECT_NE(text_of(report).find("shed 7"), std::string::npos) << text_of(report);
+}
+
 TEST_F(AuditBench, ADamagedCheckpointIsNamedAndNoFault) {
     LaneScript lane;
     at_both(lane.events(2));
@@ -428,8 +453,10 @@ TEST_F(AuditOfHeaders, WhatCentralGotWhileTheAuditReadIsNoFault) {
 TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     edge::SpoolCheckpoint written;
     written.lineage = 77;
-    written.durable = {4096 * 9};
     edge::SpoolLane lane;
+    lane.journal.durable_end = {4096 * 9};
+    ASSERT_TRUE(lane.marks.restore({.position = {4096}, .last_sequence = 45, .running_ms = 1}));
+    lane.given_up[0] = {.first_sequence = 41, .count = 3, .reason = wire::gap_expired};
     lane.state.id = 3;
     lane.state.name = "bulk";
     lane.state.last_sequence = 50;
@@ -437,6 +464,7 @@ TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     lane.state.previous_crc = 0xabc;
     written.lanes = {lane, lane};
     written.lanes[1].state.id = dead_letter_lane;
+    written.lanes[1].state.part = wire::Part::backlog;
     written.centrals = {.identities = {7, 9}, .count = 2};
     written.lanes[0].acked_by = {11, 12};
     written.lanes[1].acked_by = {13, 14};
@@ -444,8 +472,13 @@ TEST(EdgeCheckpoint, ReadsWhatTheEdgeWrites) {
     const auto read = decode_edge_checkpoint(content);
     ASSERT_TRUE(read.has_value());
     EXPECT_EQ(read->lineage, 77U);
-    EXPECT_EQ(read->durable.value, 4096U * 9);
     ASSERT_EQ(read->lanes.size(), 2U);
+    EXPECT_EQ(read->lanes[0].durable.value, 4096U * 9);
+    EXPECT_EQ(read->lanes[1].part, wire::Part::backlog);
+    ASSERT_EQ(read->lanes[0].given_up.size(), 1U);
+    EXPECT_EQ(read->lanes[0].given_up[0].first_sequence, 41U);
+    EXPECT_EQ(read->lanes[0].given_up[0].count, 3U);
+    EXPECT_EQ(read->lanes[0].given_up[0].reason, wire::gap_expired);
     EXPECT_EQ(read->lanes[0].lane, 3);
     EXPECT_EQ(read->lanes[0].lane_name, "bulk");
     EXPECT_EQ(read->lanes[0].last_sequence, 50U);

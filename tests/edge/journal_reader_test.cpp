@@ -42,8 +42,9 @@ TEST_F(JournalReaderTest, WhatLiesBetweenTwoRecordsThatFollowEachOtherIsNoDamage
     }
     const Position end = bench.writer().durable_position();
     ASSERT_GT(end.value, segment_bytes);
-    JournalReader reader(*io, bench.path(), segment_bytes, 0, 0);
-    reader.restart({});
+    const JournalPlace place{bench.path(), segment_bytes};
+    JournalReader reader(*io, 0, 0, 0);
+    reader.restart(place, {});
     ASSERT_NE(next(reader, end), nullptr);
     EXPECT_EQ(reader.peek()->first_sequence, 1U);
     reader.pop();
@@ -60,8 +61,9 @@ TEST_F(JournalReaderTest, WithoutADescriptorItWaitsAndNamesNothingAsGone) {
     bench.append_durable({journal::batch_of(1, 3000)});
     bench.save();
     const Position end = bench.writer().durable_position();
-    JournalReader reader(*io, bench.path(), segment_bytes, 0, 0);
-    reader.restart({});
+    const JournalPlace place{bench.path(), segment_bytes};
+    JournalReader reader(*io, 0, 0, 0);
+    reader.restart(place, {});
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     rlimit none = before;

@@ -39,7 +39,8 @@ struct TemporaryDirectory {
 
 // Seals a batch of `count` small frames into `buffer`, behind the room for its record header; returns its bytes.
 inline std::uint32_t fill_batch(Bytes buffer, LaneId lane, std::string_view lane_name, Sequence first,
-                                std::uint32_t count, std::uint64_t lineage, std::uint32_t event_bytes = 40) {
+                                std::uint32_t count, std::uint64_t lineage, std::uint32_t event_bytes = 40,
+                                wire::Part part = wire::Part::live) {
     const std::uint32_t frame = static_cast<std::uint32_t>(wire::frame_bytes(event_bytes));
     EXPECT_LE(std::size_t{count} * frame, batch_body_capacity);
     const Bytes body = buffer.subspan(batch_body_at, std::size_t{count} * frame);
@@ -51,6 +52,7 @@ inline std::uint32_t fill_batch(Bytes buffer, LaneId lane, std::string_view lane
     }
     wire::BatchHeader header;
     header.lane = lane;
+    header.part = part;
     header.edge_id = wire::name_field<wire::edge_id_bytes_max>("north");
     header.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane_name);
     header.lineage = lineage;
@@ -86,7 +88,9 @@ class ScriptedCentral {
     bool answers_ping = true;
     std::optional<wire::RefusalReason> refuses_hello;
     std::optional<wire::RefusalReason> refuses_next_batch;
-    std::map<LaneId, Sequence> positions;  // durable here, per lane
+    std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
+    std::map<LaneId, Sequence> backlog_positions;
+    std::map<LaneId, std::uint64_t> lane_credit;  // what is granted to a lane in each session; none: not said
 
     // What it saw.
     struct Seen {
@@ -95,11 +99,13 @@ class ScriptedCentral {
         std::uint8_t flags = 0;
         Sequence first = 0;
         Sequence last = 0;
+        wire::Part part = wire::Part::live;
     };
     std::vector<Seen> stored;
     std::vector<wire::EdgeHello> hellos;
     std::map<LaneId, wire::LaneOffer> offers;
-    std::uint64_t session_bytes = 0;  // batch frames of this connection
+    std::uint64_t session_bytes = 0;             // batch frames of this connection
+    std::map<LaneId, std::uint64_t> lane_bytes;  // of them, of each lane
     std::uint64_t duplicates = 0;
     std::uint64_t goodbyes = 0;
     std::uint64_t pings = 0;
@@ -123,10 +129,24 @@ class ScriptedCentral {
         credit.credit_bytes = bytes;
         say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));
     }
+    // To one lane, of both parts.
+    void grant_lane(LaneId lane, std::uint64_t bytes) {
+        lane_credit[lane] = bytes;
+        wire::Credit credit;
+        credit.lane = lane;
+        credit.credit_bytes = bytes;
+        say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));
+    }
     void ack_all() {
         for (const auto& [lane, last] : positions) {
-            if (last > 0) ack(lane, last);
+            if (last > 0) ack(lane, wire::Part::live, last);
         }
+        for (const auto& [lane, last] : backlog_positions) {
+            if (last > 0) ack(lane, wire::Part::backlog, last);
+        }
+    }
+    [[nodiscard]] Sequence& position(LaneId lane, wire::Part part) {
+        return part == wire::Part::live ? positions[lane] : backlog_positions[lane];
     }
 
   private:
@@ -140,6 +160,7 @@ class ScriptedCentral {
                 is_connected = true;
                 splitter_.reset(wire::frame_body_bytes_max);
                 session_bytes = 0;
+                lane_bytes.clear();
                 has_refused_ = false;
                 io_->receive(connection_, {.owner = 0, .kind = receiving, .generation = ++generation_, .index = 0});
                 return;
@@ -221,10 +242,12 @@ class ScriptedCentral {
             offers[offer.lane] = offer;
             wire::LanePosition position;
             position.lane = offer.lane;
-            position.last_sequence = positions[offer.lane];
+            position.part = offer.part;
+            position.last_sequence = this->position(offer.lane, offer.part);
             wire::store(Bytes{out}.subspan(sizeof(welcome) + i * sizeof(position)), position);
         }
         say(wire::FrameKind::edge_welcome, out);
+        for (const auto& [lane, bytes] : std::map(lane_credit)) grant_lane(lane, bytes);
     }
     void take_batch(ConstBytes bytes) {
         wire::BatchHeader header;
@@ -234,20 +257,25 @@ class ScriptedCentral {
             refuses_next_batch.reset();
             return;
         }
-        Sequence& last = positions[header.lane];
+        if (const auto granted = lane_credit.find(header.lane); granted != lane_credit.end()) {
+            lane_bytes[header.lane] += wire::frame_bytes(static_cast<std::uint32_t>(bytes.size()));
+            EXPECT_LE(lane_bytes[header.lane], granted->second) << "sent beyond lane " << header.lane << "'s credit";
+        }
+        Sequence& last = position(header.lane, header.part);
         if (header.last_sequence() <= last) {
             ++duplicates;
         } else {
             // The law that everything here is about.
             EXPECT_EQ(header.first_sequence, last + 1) << "lane " << header.lane;
             last = header.last_sequence();
-            stored.push_back({header.lane, header.kind, header.flags, header.first_sequence, last});
+            stored.push_back({header.lane, header.kind, header.flags, header.first_sequence, last, header.part});
         }
-        if (acks) ack(header.lane, last);
+        if (acks) ack(header.lane, header.part, last);
     }
-    void ack(LaneId lane, Sequence last) {
+    void ack(LaneId lane, wire::Part part, Sequence last) {
         wire::EdgeAck body;
         body.lane = lane;
+        body.part = part;
         body.last_sequence = last;
         say(wire::FrameKind::edge_ack, std::as_bytes(std::span(&body, 1)));
     }
@@ -286,6 +314,11 @@ class ScriptedCentral {
     bool has_refused_ = false;
 };
 
+// Where the bench counts a stream: its lane's number, or that beyond all lanes' for a backlog part.
+inline LaneId backlog_of(LaneId lane) {
+    return static_cast<LaneId>(lane + 0x4000);
+}
+
 class SpoolBench {
   public:
     struct Options {
@@ -315,7 +348,6 @@ class SpoolBench {
         config.spool.keep_delivered_ms = options.keep_delivered_ms;
         config.spool.keep_delivered_bytes = options.keep_delivered_bytes;
         start.identity = {.edge_id = "north", .lineage = 77, .epoch = 1, .config_digest = 5};
-        start.segment_bytes = options.segment_bytes;
         add_lane(0, "default");
         add_lane(1, "alarms");
         add_lane(dead_letter_lane, std::string(dead_letter_lane_name));
@@ -327,14 +359,18 @@ class SpoolBench {
         ASSERT_TRUE(made.ok());
         io_ = std::move(made.value());
         spool_bell.attach(*io_);
-        segments_ = journal::make_segment_store(
-            spool_directory(config.data_dir), start.segment_bytes, 2,
-            [](void* bell) { static_cast<Doorbell*>(bell)->ring(); }, &spool_bell);
+        worker_ = std::make_unique<journal::SegmentWorker>([](void* bell) { static_cast<Doorbell*>(bell)->ring(); },
+                                                           &spool_bell);
+        for (const SpoolLane& lane : start.lanes) {
+            segments_.push_back(journal::make_segment_store(
+                *worker_, stream_directory(config.data_dir, lane.state.name, lane.state.part),
+                lane.journal.segment_bytes, 2));
+        }
         stage = std::make_unique<SpoolStage>(*io_, std::uint8_t{0},
                                              SpoolParts{.config = config,
                                                         .start = start,
                                                         .pool = pool,
-                                                        .segments = *segments_,
+                                                        .segments = segments_,
                                                         .from_intake = to_spool_.take_reader(),
                                                         .to_intake = to_intake_.take_writer(),
                                                         .intake_doorbell = intake_bell,
@@ -347,29 +383,38 @@ class SpoolBench {
         // First what still writes into the stage's memory.
         io_.reset();
         stage.reset();
-        segments_.reset();
+        segments_.clear();
+        worker_.reset();
     }
 
     // Begins where a recovery ended.
     void begin_with(const SpoolStart& recovered) {
         start = recovered;
         for (const SpoolLane& lane : start.lanes) {
-            fed[lane.state.id] = durable[lane.state.id] = lane.state.last_sequence;
-            delivered[lane.state.id] = lane.state.delivered_sequence;
+            fed[place_of(lane)] = durable[place_of(lane)] = lane.state.last_sequence;
+            delivered[place_of(lane)] = lane.state.delivered_sequence;
         }
     }
 
+    // What the configuration says of a lane, its backlog part with it. Before open().
+    LaneConfig& configure(LaneId lane) {
+        config.lanes.push_back({.name = lane == 0 ? "default" : "alarms"});
+        return config.lanes.back();
+    }
+    void add_backlog(LaneId lane) {
+        SpoolLane backlog = start.lanes.at(stream_of(lane));
+        backlog.state.part = wire::Part::backlog;
+        start.lanes.insert(start.lanes.begin() + stream_of(lane) + 1, backlog);
+    }
     // Publishes a batch of `count` events on `lane`. Precondition: a buffer is free.
     void feed(LaneId lane, std::uint32_t count = 3, std::uint32_t event_bytes = 40) {
         ASSERT_FALSE(free_buffers.empty());
         const std::uint32_t buffer = free_buffers.back();
         free_buffers.pop_back();
+        const SpoolLane& stream = start.lanes.at(stream_of(lane));
         Sequence& last = fed[lane];
-        const std::string name = lane == dead_letter_lane ? std::string(dead_letter_lane_name)
-                                 : lane == 0              ? "default"
-                                                          : "alarms";
-        const std::uint32_t bytes =
-            fill_batch(pool.buffer(buffer), lane, name, last + 1, count, start.identity.lineage, event_bytes);
+        const std::uint32_t bytes = fill_batch(pool.buffer(buffer), stream.state.id, stream.state.name, last + 1, count,
+                                               start.identity.lineage, event_bytes, stream.state.part);
         last += count;
         ASSERT_TRUE(to_spool_writer_.publish(ToSpool{.kind = ToSpool::Kind::batch,
                                                      .stream = stream_of(lane),
@@ -377,9 +422,20 @@ class SpoolBench {
                                                      .batch_bytes = bytes,
                                                      .position = {}}));
     }
-    void cover(Position position) {
-        ASSERT_TRUE(to_spool_writer_.publish(
-            ToSpool{.kind = ToSpool::Kind::covered, .stream = 0, .buffer = 0, .batch_bytes = 0, .position = position}));
+    // Intake's checkpoint knows all that is durable.
+    void cover_durable() {
+        for (const auto& [stream, position] : durable_position) {
+            ASSERT_TRUE(to_spool_writer_.publish(ToSpool{.kind = ToSpool::Kind::covered,
+                                                         .stream = stream,
+                                                         .buffer = 0,
+                                                         .batch_bytes = 0,
+                                                         .position = position}));
+        }
+    }
+    [[nodiscard]] StreamIndex stream_of(LaneId lane) const {
+        StreamIndex index = 0;
+        while (place_of(start.lanes.at(index)) != lane) ++index;
+        return index;
     }
     void step() {
         const auto completions = io_->wait(io_->now().plus_ns(200 * ns_per_us));
@@ -422,30 +478,32 @@ class SpoolBench {
     std::map<LaneId, Sequence> fed;
     std::map<LaneId, Sequence> durable;
     std::map<LaneId, Sequence> delivered;
-    Position durable_position{};
+    std::map<StreamIndex, Position> durable_position;  // each in its stream's journal
     bool poisoned = false;
+    std::vector<StreamIndex> opens_in;         // as it was said
+    std::map<StreamIndex, std::uint8_t> fill;  // the last word
+    std::map<StreamIndex, ToIntake> shed;      // the last word
 
   private:
-    [[nodiscard]] LaneId lane_of(const ToIntake& note) const { return start.lanes[note.stream].state.id; }
-    [[nodiscard]] StreamIndex stream_of(LaneId lane) const {
-        StreamIndex index = 0;
-        while (start.lanes.at(index).state.id != lane) ++index;
-        return index;
+    [[nodiscard]] static LaneId place_of(const SpoolLane& stream) {
+        return stream.state.part == wire::Part::backlog ? backlog_of(stream.state.id) : stream.state.id;
     }
+    [[nodiscard]] LaneId lane_of(const ToIntake& note) const { return place_of(start.lanes[note.stream]); }
     void add_lane(LaneId id, std::string name) {
         SpoolLane lane;
         lane.state.id = id;
         lane.state.name = std::move(name);
         lane.state.is_configured = true;
+        lane.journal.segment_bytes = config.spool.segment_bytes;
         start.lanes.push_back(std::move(lane));
     }
     void take(const ToIntake& note) {
         switch (note.kind) {
             case ToIntake::Kind::durable:
                 EXPECT_GT(note.last_sequence, durable[lane_of(note)]);
-                EXPECT_GT(note.position, durable_position);
+                EXPECT_GT(note.position, durable_position[note.stream]);
                 durable[lane_of(note)] = note.last_sequence;
-                durable_position = note.position;
+                durable_position[note.stream] = note.position;
                 return;
             case ToIntake::Kind::delivered:
                 EXPECT_LE(note.last_sequence, durable[lane_of(note)]) << "delivered before it was durable here";
@@ -459,8 +517,14 @@ class SpoolBench {
                 poisoned = true;
                 return;
             case ToIntake::Kind::opens_in:
+                opens_in.push_back(note.stream);
+                return;
             case ToIntake::Kind::filled:
+                fill[note.stream] = note.fill;
+                return;
             case ToIntake::Kind::shed:
+                EXPECT_GT(note.last_sequence, shed[note.stream].last_sequence);
+                shed[note.stream] = note;
                 return;
         }
     }
@@ -470,7 +534,8 @@ class SpoolBench {
     RingWriter<ToSpool> to_spool_writer_;
     RingReader<ToIntake> to_intake_reader_;
     std::unique_ptr<io::Io> io_;
-    std::unique_ptr<journal::SegmentStore> segments_;
+    std::unique_ptr<journal::SegmentWorker> worker_;
+    std::vector<std::unique_ptr<journal::SegmentStore>> segments_;
 };
 
 }  // namespace weir::edge::test

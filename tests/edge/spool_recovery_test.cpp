@@ -68,7 +68,7 @@ class SpoolRecovery : public ::testing::Test {
     }
 
     TemporaryDirectory directory;
-    Position durable_end{};
+    std::map<StreamIndex, Position> durable_end;
 };
 
 TEST_F(SpoolRecovery, BeginsALineageInANewDirectory) {
@@ -104,10 +104,14 @@ TEST_F(SpoolRecovery, GoesOnAfterACleanStop) {
     EXPECT_EQ(lane_of(found, "alarms").state.last_sequence, 15U);
     EXPECT_EQ(lane_of(found, "alarms").state.delivered_sequence, 15U);
     EXPECT_NE(lane_of(found, "alarms").state.previous_crc, 0U);
-    EXPECT_EQ(found.spool.durable_end, durable_end);
-    EXPECT_EQ(found.spool.delivered, durable_end);
-    EXPECT_GE(found.spool.tail.end, durable_end);
-    EXPECT_NE(found.spool.tail.previous_crc, 0U);
+    for (const StreamIndex stream : {StreamIndex{0}, StreamIndex{1}}) {
+        const StreamJournal& journal = found.spool.lanes[stream].journal;
+        EXPECT_EQ(journal.durable_end, durable_end[stream]);
+        EXPECT_EQ(journal.delivered, durable_end[stream]);
+        EXPECT_GE(journal.tail.end, durable_end[stream]);
+        EXPECT_NE(journal.tail.previous_crc, 0U);
+    }
+    EXPECT_FALSE(found.spool.lanes[2].journal.exists) << "a lane that was never used costs nothing on the disk";
 }
 
 TEST_F(SpoolRecovery, DeliversEverythingOnceAcrossCrashesAndRestarts) {
@@ -138,7 +142,8 @@ TEST_F(SpoolRecovery, ReadsTheWholeSpoolWhenBothCopiesOfTheCheckpointAreLost) {
     EXPECT_GT(found.spool.identity.epoch, 100U);  // Beyond every epoch that may have been used.
     EXPECT_EQ(lane_of(found, "default").state.last_sequence, 25U);
     EXPECT_EQ(lane_of(found, "default").state.delivered_sequence, 0U);
-    EXPECT_EQ(found.spool.durable_end, durable_end);
+    EXPECT_EQ(found.spool.lanes[0].journal.durable_end, durable_end[0]);
+    EXPECT_EQ(found.spool.lanes[1].journal.durable_end, durable_end[1]);
 }
 
 TEST_F(SpoolRecovery, StartsWithDamagedCopiesOfTheCheckpointAndSaysSo) {
@@ -202,13 +207,13 @@ TEST_F(SpoolRecovery, ForgetsWhatIntakeKnewWhenTheSegmentsAreGoneSoThatRetriesAr
     Recovered found = recovered();
     EXPECT_NE(found.memory.filter().options().seed, seed);  // Entries of another seed are no entries.
     EXPECT_EQ(found.memory.filter().count(), 0U);
-    EXPECT_EQ(found.memory.covered(), Position{});
+    EXPECT_EQ(found.memory.covered(0, wire::Part::live), Position{});
 }
 
 TEST_F(SpoolRecovery, NeverUsesASequenceTwiceWhenTheEndOfTheSpoolIsUnreadable) {
     ScriptedCentral central;
     live(6, central, true);
-    for (const auto& entry : std::filesystem::directory_iterator(spool_directory(directory.path))) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(spool_directory(directory.path))) {
         if (entry.path().filename() != journal::segment_file_name(0)) continue;
         std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
         file.seekp(journal::segment_header_bytes);
@@ -218,7 +223,8 @@ TEST_F(SpoolRecovery, NeverUsesASequenceTwiceWhenTheEndOfTheSpoolIsUnreadable) {
     const Recovered found = recovered();
     EXPECT_EQ(lane_of(found, "default").state.last_sequence, 15U);
     EXPECT_EQ(lane_of(found, "alarms").state.last_sequence, 15U);
-    EXPECT_GE(found.spool.tail.end, durable_end);
+    EXPECT_GE(found.spool.lanes[0].journal.tail.end, durable_end[0]);
+    EXPECT_GE(found.spool.lanes[1].journal.tail.end, durable_end[1]);
 }
 
 }  // namespace

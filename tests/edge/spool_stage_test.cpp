@@ -21,7 +21,7 @@ void spool_bytes(SpoolBench& bench, std::uint64_t bytes) {
 
 std::size_t segment_count(const SpoolBench& bench) {
     std::size_t count = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(spool_directory(bench.config.data_dir))) {
+    for (const auto& entry : std::filesystem::directory_iterator(stream_directory(bench.config.data_dir, "default"))) {
         if (entry.path().extension() == ".seg") ++count;
     }
     return count;
@@ -48,7 +48,7 @@ TEST(SpoolStage, TakesNoMoreThanItsBytesAndGoesOnWhenThereIsRoom) {
     central.credit_bytes = 1ULL << 40;
     central.cut();
     EXPECT_TRUE(bench.until([&] {
-        bench.cover(bench.durable_position);  // Intake's word still comes through.
+        bench.cover_durable();  // Intake's word still comes through.
         return bench.is_all(bench.delivered) && bench.free_buffers.size() == 8;
     }));
     EXPECT_GT(fed, 20);
@@ -77,7 +77,7 @@ TEST(SpoolStage, DeletesOnlyWhatIsDeliveredAndCoveredAndCheckpointed) {
     bench.centrals = {&central};
     bench.open();
     spool_bytes(bench, 5U << 20);
-    bench.cover(bench.durable_position);
+    bench.cover_durable();
     bench.steps(400);
     EXPECT_GE(segment_count(bench), 5U) << "nothing was delivered yet";
     central.acks = true;
@@ -107,7 +107,7 @@ TEST(SpoolStage, KeepsWhatIntakesCheckpointStillNeeds) {
     ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
     bench.steps(600);
     EXPECT_GT(bench.counters.journal_bytes_held.get(), 3U << 20);
-    bench.cover(bench.durable_position);
+    bench.cover_durable();
     EXPECT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() < 2U << 20; }));
 }
 
@@ -120,13 +120,13 @@ TEST(SpoolStage, P7_NamesTheExactRangeThatADamagedSegmentHeldAndKeepsTheFile) {
     bench.open();
     spool_bytes(bench, 4U << 20);
     // What lies in the second segment, as its records say; then every byte behind its header is another one.
-    const std::string path = spool_directory(bench.config.data_dir) + "/" + journal::segment_file_name(1);
+    const std::string path = stream_directory(bench.config.data_dir, "default") + "/" + journal::segment_file_name(1);
     Sequence first_lost = 0, last_lost = 0;
     {
-        auto scanner = journal::Scanner::open(spool_directory(bench.config.data_dir), {});
+        auto scanner = journal::Scanner::open(stream_directory(bench.config.data_dir, "default"), {});
         ASSERT_TRUE(scanner.ok());
         while (const auto record = scanner.value().next()) {
-            if (record->position.value / bench.start.segment_bytes != 1) continue;
+            if (record->position.value / bench.config.spool.segment_bytes != 1) continue;
             if (first_lost == 0) first_lost = record->batch_header.first_sequence;
             last_lost = record->batch_header.last_sequence();
         }
@@ -134,7 +134,7 @@ TEST(SpoolStage, P7_NamesTheExactRangeThatADamagedSegmentHeldAndKeepsTheFile) {
     ASSERT_GT(last_lost, first_lost);
     {
         const journal::PosixFile file(path, O_RDWR);
-        std::vector<std::byte> content(bench.start.segment_bytes - journal::segment_header_bytes);
+        std::vector<std::byte> content(bench.config.spool.segment_bytes - journal::segment_header_bytes);
         ASSERT_EQ(file.read(content, journal::segment_header_bytes), static_cast<std::int64_t>(content.size()));
         for (std::byte& byte : content) byte = ~byte;
         ASSERT_EQ(file.write(content, journal::segment_header_bytes), 0);
@@ -152,13 +152,13 @@ TEST(SpoolStage, P7_NamesTheExactRangeThatADamagedSegmentHeldAndKeepsTheFile) {
     EXPECT_EQ(gaps[0].first, first_lost);
     EXPECT_EQ(gaps[0].last, last_lost);
     EXPECT_TRUE(bench.until([&] { return bench.counters.gap_events.get() == last_lost - first_lost + 1; }));
-    bench.cover(bench.durable_position);
+    bench.cover_durable();
     EXPECT_TRUE(bench.until([&] { return !std::filesystem::exists(path); }));
-    const std::string quarantine = spool_directory(bench.config.data_dir) + "/quarantine";
+    const std::string quarantine = stream_directory(bench.config.data_dir, "default") + "/quarantine";
     ASSERT_TRUE(
         bench.until([&] { return std::filesystem::exists(quarantine) && !std::filesystem::is_empty(quarantine); }));
     for (const auto& entry : std::filesystem::directory_iterator(quarantine))
-        EXPECT_EQ(entry.file_size(), bench.start.segment_bytes);
+        EXPECT_EQ(entry.file_size(), bench.config.spool.segment_bytes);
 }
 
 TEST(SpoolStage, TakesWhatAFileHeldInAnEarlierUseForNoDamage) {
@@ -179,12 +179,12 @@ TEST(SpoolStage, TakesWhatAFileHeldInAnEarlierUseForNoDamage) {
         central.cut();
         bench.skew_ns += 10 * ns_per_second;
         ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
-        bench.cover(bench.durable_position);
+        bench.cover_durable();
         ASSERT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() < 2U << 20; }));
     }
     EXPECT_GT(bench.counters.resent_batches.get(), 100U);
     EXPECT_EQ(bench.counters.damaged_records.get(), 0U);
-    EXPECT_FALSE(std::filesystem::exists(spool_directory(bench.config.data_dir) + "/quarantine"));
+    EXPECT_FALSE(std::filesystem::exists(stream_directory(bench.config.data_dir, "default") + "/quarantine"));
 }
 
 TEST(SpoolStage, KeepsWhatIsDeliveredForACentralThatMayLoseItAgainWithinItsTime) {
@@ -194,7 +194,7 @@ TEST(SpoolStage, KeepsWhatIsDeliveredForACentralThatMayLoseItAgainWithinItsTime)
     bench.open();
     spool_bytes(bench, 5U << 20);
     ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
-    bench.cover(bench.durable_position);
+    bench.cover_durable();
     bench.steps(600);
     EXPECT_GE(segment_count(bench), 5U) << "released before its time";
     // Central comes back from a backup of long ago: it gets everything again, and no gap.
@@ -209,7 +209,7 @@ TEST(SpoolStage, KeepsWhatIsDeliveredForACentralThatMayLoseItAgainWithinItsTime)
         bench.skew_ns += ns_per_second;
         bench.feed(0);
         ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered) && !bench.free_buffers.empty(); }));
-        bench.cover(bench.durable_position);
+        bench.cover_durable();
         bench.steps(5);
     }
     EXPECT_TRUE(bench.until([&] { return segment_count(bench) <= 3; }));
@@ -226,7 +226,7 @@ TEST(SpoolStage, GivesUpWhatIsDeliveredWhereItsBytesOrTheUndeliveredAskForTheRoo
         for (int round = 0; round < 6; ++round) {
             spool_bytes(bench, 2U << 20);  // would hang if what is delivered kept the room
             ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
-            bench.cover(bench.durable_position);
+            bench.cover_durable();
             bench.steps(200);
         }
         EXPECT_TRUE(bench.until([&] { return bench.counters.journal_bytes_held.get() <= 6ULL << 20; }))
@@ -254,8 +254,9 @@ TEST(SpoolStage, DrainsByWritingDeliveringAndStoringALastCheckpoint) {
     ASSERT_TRUE(checkpoint.has_value());
     EXPECT_EQ(checkpoint->lanes[1].state.last_sequence, 15U);
     EXPECT_EQ(checkpoint->lanes[1].state.delivered_sequence, 15U);
-    EXPECT_EQ(checkpoint->delivered, checkpoint->durable);
-    EXPECT_EQ(checkpoint->durable, bench.durable_position);
+    EXPECT_EQ(checkpoint->lanes[1].journal.delivered, checkpoint->lanes[1].journal.durable_end);
+    EXPECT_EQ(checkpoint->lanes[1].journal.durable_end, bench.durable_position[1]);
+    EXPECT_EQ(checkpoint->lanes[0].journal.durable_end, Position{});
 }
 
 TEST(SpoolStage, DrainsInBoundedTimeWhileCentralDoesNotAck) {
@@ -277,10 +278,19 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     SpoolCheckpoint checkpoint;
     checkpoint.lineage = 7;
     checkpoint.epoch = 3;
-    checkpoint.durable = {8192};
-    checkpoint.durable_crc = 99;
-    checkpoint.delivered = {4096};
+    checkpoint.running_ms = 12345;
     SpoolLane lane;
+    lane.state.part = wire::Part::backlog;
+    lane.journal.durable_end = {8192};
+    lane.journal.durable_crc = 99;
+    lane.journal.delivered = {4096};
+    lane.journal.kept_from = {2048};
+    lane.shed_events = 3;
+    lane.expired_events = 4;
+    lane.given_up = {GivenUp{.first_sequence = 13, .count = 3, .reason = wire::gap_shed},
+                     GivenUp{.first_sequence = 16, .count = 4, .reason = wire::gap_expired}};
+    ASSERT_TRUE(lane.marks.restore({.position = {5000}, .last_sequence = 14, .running_ms = 70}));
+    ASSERT_TRUE(lane.marks.restore({.position = {6000}, .last_sequence = 18, .running_ms = 80}));
     lane.state.id = 4;
     lane.state.name = "sixteen-letters-";
     lane.state.last_sequence = 20;
@@ -294,7 +304,17 @@ TEST(SpoolCheckpoint, ComesBackAsItWasStoredAndRefusesOtherBytes) {
     const auto again = decode_spool_checkpoint(bytes);
     ASSERT_TRUE(again.has_value());
     EXPECT_EQ(again->epoch, 3U);
-    EXPECT_EQ(again->durable_crc, 99U);
+    EXPECT_EQ(again->lanes[0].state.part, wire::Part::backlog);
+    EXPECT_EQ(again->lanes[0].journal.durable_end, Position{8192});
+    EXPECT_EQ(again->lanes[0].journal.durable_crc, 99U);
+    EXPECT_EQ(again->lanes[0].journal.delivered, Position{4096});
+    EXPECT_EQ(again->lanes[0].journal.kept_from, Position{2048});
+    EXPECT_EQ(again->lanes[0].shed_events, 3U);
+    EXPECT_EQ(again->lanes[0].expired_events, 4U);
+    EXPECT_EQ(again->running_ms, 12345U);
+    EXPECT_EQ(again->lanes[0].given_up, lane.given_up);
+    ASSERT_EQ(again->lanes[0].marks.count(), 2U);
+    EXPECT_EQ(again->lanes[0].marks[1], lane.marks[1]);
     EXPECT_EQ(again->lanes[0].state.name, "sixteen-letters-");
     EXPECT_EQ(again->lanes[0].state.delivered_sequence, 12U);
     EXPECT_EQ(again->lanes[0].gap_events, 2U);

@@ -67,7 +67,8 @@ Known known_by(edge::IntakeMemory& memory) {
     const edge::DuplicateFilter& filter = memory.filter();
     WEIR_ASSERT(filter.count() <= filter.options().ids_max);
     WEIR_ASSERT(filter.next_index() - filter.oldest_index() <= filter.options().ids_max);
-    return {stored_form(memory.producers()), memory.covered().value, filter.next_index(), filter.count()};
+    return {stored_form(memory.producers()), memory.covered(0, wire::Part::live).value, filter.next_index(),
+            filter.count()};
 }
 }  // namespace
 
@@ -90,7 +91,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
     WEIR_ASSERT(memory.ok());
     const Known first = known_by(memory.value());
     if (memory.value().faults().empty() && has_head && !first.producers.empty()) {
-        const ConstBytes stored = content.subspan(sizeof(edge::IntakeCheckpointHead));
+        const std::uint64_t streams = wire::load<edge::IntakeCheckpointHead>(content).streams;
+        const ConstBytes stored =
+            content.subspan(sizeof(edge::IntakeCheckpointHead) + streams * sizeof(edge::CoveredStream));
         WEIR_ASSERT(std::equal(first.producers.begin(), first.producers.end(), stored.begin(), stored.end()));
     }
     auto again = edge::IntakeMemory::load(config, directory.path());

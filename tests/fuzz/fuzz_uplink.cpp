@@ -35,13 +35,24 @@ const EdgeConfig& shared_config() {
 SpoolStart start_anew() {
     SpoolStart start;
     start.identity = {.edge_id = "north", .lineage = 77, .epoch = 1, .config_digest = 5};
-    start.segment_bytes = shared_config().spool.segment_bytes;
     start.lanes.resize(lanes_count);
     start.lanes[0].state.name = "default";
     start.lanes[1].state.id = dead_letter_lane;
     start.lanes[1].state.name = dead_letter_lane_name;
-    for (SpoolLane& lane : start.lanes) lane.state.is_configured = true;
+    for (SpoolLane& lane : start.lanes) {
+        lane.state.is_configured = true;
+        lane.journal.segment_bytes = shared_config().spool.segment_bytes;
+    }
     return start;
+}
+
+std::vector<std::unique_ptr<journal::SegmentStore>> make_segments() {
+    std::vector<std::unique_ptr<journal::SegmentStore>> made;
+    for (const SpoolLane& lane : start_anew().lanes) {
+        made.push_back(std::make_unique<fuzz::SessionSegments>(
+            stream_directory(shared_config().data_dir, lane.state.name, lane.state.part)));
+    }
+    return made;
 }
 
 class Bench {
@@ -73,6 +84,9 @@ class Bench {
         Sequence fed = 0;
         Sequence durable = 0;
         std::uint32_t previous_crc = 0;
+        std::optional<std::uint64_t> credit;  // granted to it on this connection, once anything was
+        std::uint64_t sent_bytes = 0;         // of its batch frames since the start of the session
+        std::uint64_t sent_uncredited = 0;    // of them, before central granted it anything
     };
     void step();
     void feed(std::size_t lane, std::uint32_t event_bytes);
@@ -86,7 +100,7 @@ class Bench {
     BatchPool pool_;
     SpoolCounters counters_;
     Doorbell doorbell_;
-    fuzz::SessionSegments segments_{spool_directory(shared_config().data_dir)};
+    std::vector<std::unique_ptr<journal::SegmentStore>> segments_ = make_segments();
     Ring<ToSpool> to_spool_;
     Ring<ToIntake> to_intake_;
     RingWriter<ToSpool> batches_;
@@ -141,6 +155,7 @@ void Bench::look_at_sent() {
         socket_ = now;
         looked_at_ = 0;
         credit_ = sent_bytes_ = 0;
+        for (Lane& lane : lanes_) lane.credit.reset(), lane.sent_bytes = lane.sent_uncredited = 0;
         is_granting_all_ = false;
     }
     if (!socket_.is_valid()) return;
@@ -157,6 +172,12 @@ void Bench::look_at_sent() {
         WEIR_ASSERT(batch.last_sequence() <= lane_of(batch.lane).fed);
         sent_bytes_ += wire::frame_bytes(header.body_bytes);
         WEIR_ASSERT(is_granting_all_ || sent_bytes_ <= credit_);
+        Lane& lane = lane_of(batch.lane);
+        lane.sent_bytes += wire::frame_bytes(header.body_bytes);
+        // What was sent before central granted the lane anything may be more than that.
+        if (!lane.credit) lane.sent_uncredited = lane.sent_bytes;
+        WEIR_ASSERT(is_granting_all_ || !lane.credit ||
+                    lane.sent_bytes <= std::max(*lane.credit, lane.sent_uncredited));
     });
 }
 
@@ -237,8 +258,14 @@ void Bench::apply(fuzz::Input& input) {
             break;
         }
         case 4: {
-            const wire::Credit credit{.credit_bytes = input.take<std::uint32_t>()};
-            credit_ = std::max(credit_, credit.credit_bytes);
+            wire::Credit credit{.credit_bytes = input.take<std::uint32_t>()};
+            if (credit.credit_bytes % 4 == 3) {  // to a lane, as much as that
+                credit.lane = credit.credit_bytes % 8 == 3 ? LaneId{0} : dead_letter_lane;
+                Lane& lane = lane_of(credit.lane);
+                lane.credit = std::max(lane.credit.value_or(0), credit.credit_bytes);
+            } else {
+                credit_ = std::max(credit_, credit.credit_bytes);
+            }
             say(wire::FrameKind::credit, std::as_bytes(std::span(&credit, 1)));
             break;
         }

@@ -21,8 +21,9 @@ class LettersTest : public testing::Test {
     void write(const std::vector<std::vector<std::byte>>& batches) {
         for (const auto& batch : batches) bench_.append_durable({batch});
         bench_.save();
-        ASSERT_TRUE(make_directory(data_.path() + "/spool").ok());
-        std::filesystem::copy_file(bench_.segment_path(0), data_.path() + "/spool/" + segment_file_name(0));
+        ASSERT_TRUE(make_directory(data_.path() + "/spool/dead-letters").ok());
+        std::filesystem::copy_file(bench_.segment_path(0),
+                                   data_.path() + "/spool/dead-letters/" + segment_file_name(0));
     }
     // Six letters of north, among events.
     void write_samples() {
@@ -178,7 +179,7 @@ TEST_F(LettersTest, AWrongArgumentIsNamedAndEndsWith64) {
 
 TEST_F(LettersTest, APurgedLetterIsHiddenUntilAskedForAndTheJournalStaysAsItWas) {
     write_samples();
-    const auto before = file_content(data_.path() + "/spool/" + segment_file_name(0));
+    const auto before = file_content(data_.path() + "/spool/dead-letters/" + segment_file_name(0));
     ASSERT_EQ(purge("2..3"), 0);
     EXPECT_EQ(out_.str(), "north 2..3 purged\npurged 2\n");
     EXPECT_EQ(listed({}), "1 4 5 6 ");
@@ -188,7 +189,7 @@ TEST_F(LettersTest, APurgedLetterIsHiddenUntilAskedForAndTheJournalStaysAsItWas)
     ASSERT_EQ(purge("1..4"), 0);  // what is purged is purged once
     EXPECT_EQ(out_.str(), "north 1..1 purged\nnorth 4..4 purged\npurged 2\n");
     EXPECT_EQ(listed({}), "5 6 ");
-    EXPECT_EQ(file_content(data_.path() + "/spool/" + segment_file_name(0)), before);
+    EXPECT_EQ(file_content(data_.path() + "/spool/dead-letters/" + segment_file_name(0)), before);
     DeadLetterArguments dry = arguments("purge");
     dry.reason_text = "all";
     dry.dry_run = true;

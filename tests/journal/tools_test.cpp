@@ -15,8 +15,8 @@ class ToolsTest : public testing::Test {
     void write(const std::vector<std::vector<std::byte>>& batches) {
         for (const auto& batch : batches) bench_.append_durable({batch});
         bench_.save();
-        ASSERT_TRUE(make_directory(data_.path() + "/spool").ok());
-        std::filesystem::copy_file(bench_.segment_path(0), data_.path() + "/spool/" + segment_file_name(0));
+        ASSERT_TRUE(make_directory(data_.path() + "/spool/default").ok());
+        std::filesystem::copy_file(bench_.segment_path(0), data_.path() + "/spool/default/" + segment_file_name(0));
     }
     int journal(std::string_view verb, bool json) {
         out_.str({});
@@ -46,9 +46,9 @@ TEST_F(ToolsTest, VerifyIsContentWithACleanTailAndNamesDamageAndGaps) {
     write({event_batch(1, 2), event_batch(3, 1), event_batch(4, 1), event_batch(5, 1)});
     EXPECT_EQ(journal("verify", true), 0);
     EXPECT_NE(out_.str().find(R"("whole":true,"records":4,"events":5)"), std::string::npos);
-    auto content = file_content(data_.path() + "/spool/" + segment_file_name(0));
+    auto content = file_content(data_.path() + "/spool/default/" + segment_file_name(0));
     content[2 * block_bytes + 300] ^= std::byte{4};
-    put_file(data_.path() + "/spool/" + segment_file_name(0), content);
+    put_file(data_.path() + "/spool/default/" + segment_file_name(0), content);
     EXPECT_EQ(journal("verify", false), 1);
     EXPECT_NE(err_.str().find(segment_file_name(0) + ":"), std::string::npos);
     EXPECT_NE(err_.str().find("goes on with sequence 4 after 2"), std::string::npos);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t segment_bytes = 64U << 10;
 constexpr std::uint64_t lineage = 77;
+const std::string directory = "/edge/spool/default";
 
 std::vector<std::byte> batch_of(Sequence first, std::uint32_t count, std::uint32_t& previous_crc) {
     std::vector<std::byte> body;
@@ -50,12 +51,12 @@ class Damage : public ::testing::Test {
     // Writes a segment of so many records, `per_group` in each group.
     void write(std::size_t records, std::uint64_t bytes_of_segment, std::size_t per_group = 1) {
         const io::UseFiles use(disk_);
-        ASSERT_TRUE(journal::make_directory("/edge/spool").ok());
+        ASSERT_TRUE(journal::make_directory(directory).ok());
         // Written as the spool does: each group when the one before it is durable.
         SimIo io(clock_, network_, machine_, Random(3), {});
-        SimSegmentStore store(clock_, "/edge/spool", bytes_of_segment, 0);
+        SimSegmentStore store(clock_, directory, bytes_of_segment, 0);
         journal::JournalWriter writer(
-            io, store, {.directory = "/edge/spool", .journal_id = lineage, .segment_bytes = bytes_of_segment}, {},
+            io, store, {.directory = directory, .journal_id = lineage, .segment_bytes = bytes_of_segment}, {},
             io::Token{});
         ASSERT_TRUE(writer.open().ok());
         std::uint32_t previous_crc = 0;
@@ -78,7 +79,7 @@ class Damage : public ::testing::Test {
             clock_.now_ns += ns_per_second;
             for (const auto& one : io.wait({})) writer.on_completion(one);
         }
-        const auto* file = machine_.disk.find("/edge/spool/" + journal::segment_file_name(0));
+        const auto* file = machine_.disk.find(directory + "/" + journal::segment_file_name(0));
         ASSERT_NE(file, nullptr);
         whole_ = file->visible;
         ASSERT_EQ(whole_.size(), bytes_of_segment);
@@ -97,8 +98,8 @@ class Damage : public ::testing::Test {
     void judge(const std::vector<std::byte>& file, const std::string& what) {
         Disk disk{Random(5)};
         const io::UseFiles use(disk);
-        disk.put("/edge/spool/" + journal::segment_file_name(0), file);
-        auto opened = journal::Scanner::open("/edge/spool", {});
+        disk.put(directory + "/" + journal::segment_file_name(0), file);
+        auto opened = journal::Scanner::open(directory, {});
         ASSERT_TRUE(opened.ok()) << what;
         std::size_t at = 0;
         bool has_hole = false;
@@ -118,11 +119,12 @@ class Damage : public ::testing::Test {
     void recover(const std::vector<std::byte>& file, const std::string& what) {
         Disk disk{Random(5)};
         const io::UseFiles use(disk);
-        disk.put("/edge/spool/" + journal::segment_file_name(0), file);
+        disk.put(directory + "/" + journal::segment_file_name(0), file);
         auto recovered = edge::recover(config_);
         ASSERT_TRUE(recovered.ok()) << what << ": " << recovered.error().what;
         // What is appended next lies behind all that can still be read.
-        ASSERT_GE(recovered.value().spool.tail.end, recovered.value().spool.durable_end) << what;
+        const edge::StreamJournal& journal = recovered.value().spool.lanes.front().journal;
+        ASSERT_GE(journal.tail.end, journal.durable_end) << what;
         ++recoveries_;
     }
     void tell(const char* what) const {
@@ -187,8 +189,8 @@ TEST_F(Damage, P9_ThousandsOfDamagedRecordsInARowArePassedOver) {
     }
     Disk disk{Random(5)};
     const io::UseFiles use(disk);
-    disk.put("/edge/spool/" + journal::segment_file_name(0), whole_);
-    auto opened = journal::Scanner::open("/edge/spool", {});
+    disk.put(directory + "/" + journal::segment_file_name(0), whole_);
+    auto opened = journal::Scanner::open(directory, {});
     ASSERT_TRUE(opened.ok());
     ASSERT_TRUE(opened.value().next().has_value());
     const auto last = opened.value().next();

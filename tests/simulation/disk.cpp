@@ -247,6 +247,9 @@ int Disk::list(const std::string& path, std::vector<std::string>& names) {
     for (const auto& [name, inode] : names_) {
         if (parent_of(name) == path) names.push_back(name.substr(path.size() + 1));
     }
+    for (const std::string& directory : directories_) {
+        if (directory != path && parent_of(directory) == path) names.push_back(directory.substr(path.size() + 1));
+    }
     return 0;
 }
 

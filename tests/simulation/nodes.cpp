@@ -87,7 +87,9 @@ struct EdgeNode::Process {
     Ring<edge::ToIntake> to_intake;
     Doorbell intake_bell, spool_bell;
     std::optional<edge::Recovered> recovered;
-    std::unique_ptr<SimSegmentStore> segments;
+    // Of each stream; `sim_segments` are the same.
+    std::vector<std::unique_ptr<journal::SegmentStore>> segments;
+    std::vector<SimSegmentStore*> sim_segments;
     SimRunner spool, intake;
 };
 
@@ -143,8 +145,13 @@ bool EdgeNode::start() {
     Process& parts = *process;
     edge::Recovered& recovered = *parts.recovered;
     for (const auto& fault : recovered.faults) faults_.push_back(fault);
-    parts.segments = std::make_unique<SimSegmentStore>(clock_, edge::spool_directory(config.data_dir),
-                                                       recovered.spool.segment_bytes, 1);
+    for (const edge::SpoolLane& lane : recovered.spool.lanes) {
+        auto store = std::make_unique<SimSegmentStore>(
+            clock_, edge::stream_directory(config.data_dir, lane.state.name, lane.state.part),
+            lane.journal.segment_bytes, 1);
+        parts.sim_segments.push_back(store.get());
+        parts.segments.push_back(std::move(store));
+    }
     io::IoOptions options;
     options.slots = 4;
     options.slot_bytes = config.runtime.receive_slot_bytes;
@@ -154,7 +161,7 @@ bool EdgeNode::start() {
         edge::SpoolParts{.config = config,
                          .start = recovered.spool,
                          .pool = parts.pool,
-                         .segments = *parts.segments,
+                         .segments = parts.segments,
                          .from_intake = parts.to_spool.take_reader(),
                          .to_intake = parts.to_intake.take_writer(),
                          .intake_doorbell = parts.intake_bell,
@@ -195,14 +202,14 @@ void EdgeNode::destroy() {
 
 std::uint64_t EdgeNode::next_ns() const {
     const std::uint64_t now = clock_.now_ns;
-    const std::uint64_t next =
-        std::min({process_->intake.next_ns(now), process_->spool.next_ns(now), process_->segments->next_event_ns()});
+    std::uint64_t next = std::min(process_->intake.next_ns(now), process_->spool.next_ns(now));
+    for (const SimSegmentStore* store : process_->sim_segments) next = std::min(next, store->next_event_ns());
     return std::max(next, paused_until_ns);
 }
 
 std::uint64_t EdgeNode::step() {
     const io::UseFiles use(machine.disk);
-    process_->segments->step();
+    for (SimSegmentStore* store : process_->sim_segments) store->step();
     // Which of the two is scheduled is chance; both take their time.
     std::uint64_t hash = 0;
     SimRunner* first = random_.chance(500) ? &process_->intake : &process_->spool;
@@ -219,6 +226,12 @@ std::uint64_t EdgeNode::step() {
 bool EdgeNode::is_poisoned() const {
     return process_ && process_->counters.spool.poisoned_errno.get() != 0;
 }
+int EdgeNode::prepare_errno() const {
+    for (const SimSegmentStore* store : process_->sim_segments) {
+        if (store->prepare_errno() != 0) return store->prepare_errno();
+    }
+    return 0;
+}
 std::string EdgeNode::state_text() const {
     if (!process_) return config.edge_id + ": down; " + failure;
     const edge::SpoolCounters& spool = process_->counters.spool;
@@ -233,7 +246,7 @@ std::string EdgeNode::state_text() const {
         ", poisoned " + std::to_string(spool.poisoned_errno.get()) + ", slots held " +
         std::to_string(intake.slots_held.get()) + ", checkpoint failures " +
         std::to_string(spool.checkpoint_failures.get()) + "/" + std::to_string(intake.checkpoint_failures.get()) +
-        ", segment errno " + std::to_string(process_->segments->prepare_errno()) + ", damaged " +
+        ", segment errno " + std::to_string(prepare_errno()) + ", damaged " +
         std::to_string(spool.damaged_records.get()) + ", read back " + std::to_string(spool.read_back_bytes.get()) +
         ", resent " + std::to_string(spool.resent_batches.get()) + ", sessions " + std::to_string(spool.sessions.get());
     for (const auto& lane : spool.lanes) {

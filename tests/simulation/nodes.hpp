@@ -142,6 +142,7 @@ class EdgeNode final : public Node {
   private:
     struct Process;
     void destroy() override;
+    [[nodiscard]] int prepare_errno() const;
     std::unique_ptr<Process> process_;
     std::vector<std::string> faults_;  // that recoveries named
 };

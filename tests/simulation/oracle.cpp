@@ -76,6 +76,22 @@ std::vector<StoredBatch> read_batches(const Disk& disk, const std::string& direc
     return batches;
 }
 
+std::vector<StoredBatch> read_spool(const Disk& disk, const edge::EdgeConfig& config,
+                                    const std::vector<std::unique_ptr<SimProducer>>& producers) {
+    const std::string spool = edge::spool_directory(config.data_dir) + "/";
+    std::set<std::string> directories;
+    for (const auto& [path, inode] : disk.names()) {
+        const auto end = path.find('/', spool.size());
+        if (path.starts_with(spool) && end != std::string::npos) directories.insert(path.substr(0, end));
+    }
+    std::vector<StoredBatch> batches;
+    for (const auto& directory : directories) {
+        auto some = read_batches(disk, directory, producers);
+        batches.insert(batches.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+    }
+    return batches;
+}
+
 std::vector<StoredBatch> Oracle::central_batches() const {
     auto batches = read_batches(central_.machine.disk, central::journal_directory(central_.config), producers_);
     auto letters = read_batches(central_.machine.disk, central::dead_letters_directory(central_.config), producers_);
@@ -85,7 +101,7 @@ std::vector<StoredBatch> Oracle::central_batches() const {
 
 std::string Oracle::check_spooled(const EdgeNode& edge) const {
     std::set<Key> held;
-    for (const auto& batch : read_batches(edge.machine.disk, edge::spool_directory(edge.config.data_dir), producers_)) {
+    for (const auto& batch : read_spool(edge.machine.disk, edge.config, producers_)) {
         held.insert(batch.events.begin(), batch.events.end());
     }
     for (const auto& batch : central_batches()) held.insert(batch.events.begin(), batch.events.end());
@@ -121,8 +137,8 @@ std::string Oracle::check_delivered() const {
 
 std::string Oracle::find(const std::string& producer, std::uint64_t number) const {
     std::string text = producer + "#" + std::to_string(number) + ":";
-    const auto look = [&](const Disk& disk, const std::string& directory) {
-        for (const auto& batch : read_batches(disk, directory, producers_)) {
+    const auto look = [&](const std::string& directory, const std::vector<StoredBatch>& batches) {
+        for (const auto& batch : batches) {
             if (std::find(batch.events.begin(), batch.events.end(), Key{producer, number}) == batch.events.end())
                 continue;
             text += " " + directory + "@" + std::to_string(batch.position) + " lane " +
@@ -130,9 +146,13 @@ std::string Oracle::find(const std::string& producer, std::uint64_t number) cons
                     ".." + std::to_string(batch.header.last_sequence());
         }
     };
-    look(central_.machine.disk, central::journal_directory(central_.config));
-    look(central_.machine.disk, central::dead_letters_directory(central_.config));
-    for (const auto& edge : edges_) look(edge->machine.disk, edge::spool_directory(edge->config.data_dir));
+    for (const auto& directory :
+         {central::journal_directory(central_.config), central::dead_letters_directory(central_.config)}) {
+        look(directory, read_batches(central_.machine.disk, directory, producers_));
+    }
+    for (const auto& edge : edges_) {
+        look(edge::spool_directory(edge->config.data_dir), read_spool(edge->machine.disk, edge->config, producers_));
+    }
     for (const auto& one : producers_) {
         if (one->options().name == producer) {
             text += " fate " + std::to_string(static_cast<int>(one->events[number - 1].fate)) + " level " +
@@ -145,7 +165,7 @@ std::string Oracle::find(const std::string& producer, std::uint64_t number) cons
 
 void Oracle::central_is_restored() {
     for (const auto& batch : central_batches()) {
-        const Stream stream{std::string(wire::name_of(batch.header.edge_id)), batch.header.lineage, batch.header.lane};
+        const Stream stream = stream_of(batch.header);
         const Sequence first = batch.header.first_sequence, last = batch.header.last_sequence();
         for (Sequence sequence = first; sequence <= last; ++sequence) discarded_sequences_.insert({stream, sequence});
         for (const Key& key : batch.events) discarded_[key] = {stream, first, last};
@@ -153,7 +173,7 @@ void Oracle::central_is_restored() {
 }
 
 std::string Oracle::check_gap(const wire::BatchHeader& header) const {
-    const Stream stream{std::string(wire::name_of(header.edge_id)), header.lineage, header.lane};
+    const Stream stream = stream_of(header);
     const std::string place = std::get<0>(stream) + " lane " + std::to_string(header.lane) + " sequences " +
                               std::to_string(header.first_sequence) + ".." + std::to_string(header.last_sequence());
     for (Sequence sequence = header.first_sequence; sequence <= header.last_sequence(); ++sequence) {
@@ -161,9 +181,8 @@ std::string Oracle::check_gap(const wire::BatchHeader& header) const {
     }
     for (const auto& edge : edges_) {
         if (edge->config.edge_id != std::get<0>(stream)) continue;
-        const std::string spool = edge::spool_directory(edge->config.data_dir);
-        for (const auto& batch : read_batches(edge->machine.disk, spool, producers_)) {
-            const bool is_same = batch.header.lineage == header.lineage && batch.header.lane == header.lane;
+        for (const auto& batch : read_spool(edge->machine.disk, edge->config, producers_)) {
+            const bool is_same = stream_of(batch.header) == stream;
             const bool overlaps = batch.header.first_sequence <= header.last_sequence() &&
                                   batch.header.last_sequence() >= header.first_sequence;
             if (is_same && overlaps) {
@@ -182,8 +201,7 @@ std::string Oracle::check_all() {
     std::set<std::pair<Stream, Sequence>> declared;
     for (const auto& batch : batches) {
         if (batch.header.kind == wire::BatchKind::gap) {
-            const Stream stream{std::string(wire::name_of(batch.header.edge_id)), batch.header.lineage,
-                                batch.header.lane};
+            const Stream stream = stream_of(batch.header);
             for (Sequence at = batch.header.first_sequence; at <= batch.header.last_sequence(); ++at)
                 declared.insert({stream, at});
         }
@@ -229,7 +247,7 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
         bool is_after_gap = false;
         std::map<std::string, std::uint64_t> numbers;
     };
-    std::map<std::tuple<std::string, std::uint64_t, LaneId>, Lane> lanes;
+    std::map<Stream, Lane> lanes;
     std::map<std::string, std::uint64_t> lineages;
     for (const auto& batch : batches) {
         const wire::BatchHeader& header = batch.header;
@@ -238,7 +256,7 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
             edge + " lane " + std::to_string(header.lane) + " sequence " + std::to_string(header.first_sequence);
         if (lineages.emplace(edge, header.lineage).first->second != header.lineage)
             return "P10: a second lineage of " + edge;
-        Lane& lane = lanes[{edge, header.lineage, header.lane}];
+        Lane& lane = lanes[stream_of(header)];
         if (header.first_sequence != lane.last + 1) {
             return "P4: " + place + " follows " + std::to_string(lane.last);
         }
@@ -274,10 +292,11 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
 }
 
 std::string Oracle::check_ledger(const std::vector<StoredBatch>& batches) {
-    std::map<std::tuple<std::string, LaneId>, std::uint64_t> stored;
+    std::map<std::tuple<std::string, LaneId, wire::Part>, std::uint64_t> stored;
     for (const auto& batch : batches) {
         if (batch.header.kind == wire::BatchKind::gap) continue;
-        stored[{std::string(wire::name_of(batch.header.edge_id)), batch.header.lane}] += batch.header.count;
+        stored[{std::string(wire::name_of(batch.header.edge_id)), batch.header.lane, batch.header.part}] +=
+            batch.header.count;
     }
     central::PositionTable& positions = central_.shared().positions;
     for (std::uint32_t index = 0; index < positions.row_count(); ++index) {
@@ -286,7 +305,7 @@ std::string Oracle::check_ledger(const std::vector<StoredBatch>& batches) {
         if (row.received.get() != row.appended.get() + row.duplicates.get() + row.rejected.get()) {
             return "P6: central's equation does not hold for " + place;
         }
-        const std::uint64_t count = stored[{std::string(wire::name_of(row.key.edge)), row.key.lane}];
+        const std::uint64_t count = stored[{std::string(wire::name_of(row.key.edge)), row.key.lane, row.key.part}];
         if (row.appended.get() != count) {
             return "P6: central counts " + std::to_string(row.appended.get()) + " of " + place + ", its journal has " +
                    std::to_string(count);

@@ -24,6 +24,9 @@ struct StoredBatch {
 // Every whole record in the segments of `directory`, in order.
 [[nodiscard]] std::vector<StoredBatch> read_batches(const Disk& disk, const std::string& directory,
                                                     const std::vector<std::unique_ptr<SimProducer>>& producers);
+// The same of all the streams of an edge's spool.
+[[nodiscard]] std::vector<StoredBatch> read_spool(const Disk& disk, const edge::EdgeConfig& config,
+                                                  const std::vector<std::unique_ptr<SimProducer>>& producers);
 
 class Oracle {
   public:
@@ -47,7 +50,10 @@ class Oracle {
     std::uint64_t judged_events = 0;
 
   private:
-    using Stream = std::tuple<std::string, std::uint64_t, LaneId>;  // edge, lineage, lane
+    using Stream = std::tuple<std::string, std::uint64_t, LaneId, wire::Part>;  // edge, lineage, lane, part
+    [[nodiscard]] static Stream stream_of(const wire::BatchHeader& header) {
+        return {std::string(wire::name_of(header.edge_id)), header.lineage, header.lane, header.part};
+    }
     struct Place {
         Stream stream;
         Sequence first = 0;  // of its batch

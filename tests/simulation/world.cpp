@@ -389,7 +389,8 @@ bool World::is_drained() const {
     for (const auto& edge : edges_) {
         if (!edge->is_up() || edge->is_poisoned()) return false;
         for (const auto& lane : edge->counters().spool.lanes) {
-            if (lane.delivered.get() + lane.gap.get() < lane.spooled.get()) return false;
+            const std::uint64_t given_up = lane.shed.get() + lane.expired.get();
+            if (lane.delivered.get() + lane.gap.get() + given_up < lane.spooled.get()) return false;
         }
         if (edge->counters().spool.is_connected.get() == 0) return false;
     }

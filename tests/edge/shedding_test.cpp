@@ -1,0 +1,210 @@
+// What a lane's policy gives up: the oldest of a best_effort lane that is full, what is older than a lane keeps; named to central with its
+// reason, and accounted to the event.
+#include <gtest/gtest.h>
+
+#include "core/journal/checkpoint.hpp"
+#include "edge/recovery.hpp"
+#include "edge/spool/spool_checkpoint.hpp"
+#include "tests/edge/spool_bench.hpp"
+
+namespace weir::edge::test {
+namespace {
+
+constexpr std::uint64_t lane_bytes_max = 2ULL << 20;
+
+void shed_oldest(LaneConfig& lane) {
+    lane.lane_class = LaneClass::best_effort;
+    lane.shed = ShedPolicy::oldest;
+    lane.bytes_max = lane_bytes_max;
+}
+
+std::uint64_t named(const ScriptedCentral& central, LaneId lane, std::uint8_t flags) {
+    std::uint64_t events = 0;
+    for (const auto& seen : central.stored) {
+        if (seen.lane == lane && seen.kind == wire::BatchKind::gap && seen.flags == flags)
+            events += seen.last - seen.first + 1;
+    }
+    return events;
+}
+
+std::uint64_t stored_events(const ScriptedCentral& central, LaneId lane) {
+    std::uint64_t events = 0;
+    for (const auto& seen : central.stored) {
+        if (seen.lane == lane && seen.kind == wire::BatchKind::events) events += seen.last - seen.first + 1;
+    }
+    return events;
+}
+
+void feed_many(SpoolBench& bench, LaneId lane, int batches) {
+    for (int i = 0; i < batches; ++i) {
+        ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
+        bench.feed(lane, 100, 1000);
+        if (i % 8 == 0) bench.cover_durable();
+    }
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+}
+
+// All that was accepted is at central, or named to it for what it is.
+void expect_account_closes(const SpoolBench& bench, const ScriptedCentral& central, LaneId lane) {
+    const LaneCounters& counters = bench.counters.lanes[bench.stream_of(lane)];
+    EXPECT_EQ(counters.delivered.get() + counters.shed.get() + counters.expired.get() + counters.gap.get(),
+              bench.fed.at(lane));
+    EXPECT_EQ(stored_events(central, lane), counters.delivered.get());
+    EXPECT_EQ(named(central, lane, wire::gap_shed), counters.shed.get());
+    EXPECT_EQ(named(central, lane, wire::gap_expired), counters.expired.get());
+    EXPECT_EQ(named(central, lane, wire::gap_not_kept), counters.gap.get());
+}
+
+TEST(Shedding, ABestEffortLaneWithoutACentralGivesUpItsOldestAndKeepsToItsBytes) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    shed_oldest(bench.configure(0));
+    bench.centrals = {&central};
+    bench.open();
+    feed_many(bench, 0, 100);
+    feed_many(bench, 1, 10);
+    const LaneCounters& lane = bench.counters.lanes[0];
+    EXPECT_LE(lane.bytes.get(), lane_bytes_max);
+    EXPECT_GT(lane.shed.get(), 6000U);
+    EXPECT_LT(lane.shed.get(), 9900U) << "the newest stay";
+    EXPECT_EQ(bench.shed[0].shed_events, lane.shed.get());
+    EXPECT_EQ(bench.shed[0].last_sequence, lane.shed.get()) << "the oldest, without a hole";
+    EXPECT_EQ(bench.counters.lanes[1].shed.get(), 0U) << "a durable lane sheds nothing";
+    bench.cover_durable();
+    EXPECT_TRUE(bench.until([&] {
+        bench.cover_durable();
+        return bench.counters.journal_bytes_held.get() < 6U << 20;
+    })) << "what is given up is deleted: "
+        << bench.counters.journal_bytes_held.get();
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+    expect_account_closes(bench, central, 1);
+    EXPECT_EQ(lane.gap.get(), 0U);
+    EXPECT_EQ(bench.counters.gap_events.get(), 0U);
+}
+
+TEST(Shedding, WhatWasSentIsNeverGivenUpAndWhatLiesBehindItIs) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    shed_oldest(bench.configure(0));
+    bench.centrals = {&central};
+    central.lane_credit[0] = 5 * wire::frame_bytes(sizeof(wire::BatchHeader) + 100 * wire::frame_bytes(1000));
+    bench.open();
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    bench.steps(10);
+    feed_many(bench, 0, 80);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 500; }));
+    EXPECT_GT(bench.counters.lanes[0].shed.get(), 5000U);
+    EXPECT_LE(bench.counters.lanes[0].bytes.get(), lane_bytes_max);
+    central.acks = true;
+    central.ack_all();
+    central.grant_lane(0, 1ULL << 40);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+    for (const auto& seen : central.stored) {
+        if (seen.kind == wire::BatchKind::gap) {
+            EXPECT_EQ(seen.flags, wire::gap_shed);
+            EXPECT_EQ(seen.first, 501U);
+            break;
+        }
+    }
+}
+
+TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    shed_oldest(bench.configure(0));
+    bench.centrals = {&central};
+    bench.open();
+    feed_many(bench, 0, 5);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 500; }));
+    central.answers_hello = false;  // its acks are lost, and it is away
+    central.cut();
+    feed_many(bench, 0, 60);
+    ASSERT_GT(bench.counters.lanes[0].shed.get(), 1000U);
+    central.acks = central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
+TEST(Shedding, ADurableLanesOldestExpireAfterItsTimeAndNotBefore) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()});
+    bench.config.uplink.silent_ms_max = 600'000;
+    bench.configure(0).keep_undelivered_s = 80;
+    bench.centrals = {&central};
+    bench.open();
+    feed_many(bench, 0, 10);
+    feed_many(bench, 1, 3);
+    bench.skew_ns += 60 * ns_per_second;
+    bench.steps(5);
+    feed_many(bench, 0, 10);
+    bench.steps(5);
+    EXPECT_EQ(bench.counters.lanes[0].expired.get(), 0U);
+    bench.skew_ns += 21 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.counters.lanes[0].expired.get() > 0; }));
+    EXPECT_LE(bench.counters.lanes[0].expired.get(), 1000U) << "what came later is younger";
+    bench.skew_ns += 80 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.counters.lanes[0].expired.get() == 2000U; }));
+    EXPECT_EQ(bench.counters.lanes[1].expired.get(), 0U);
+    EXPECT_TRUE(bench.shed.empty()) << "expired is not shed";
+    feed_many(bench, 0, 1);
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 600 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
+// In an outage: nothing was sent of which the acks could be missing.
+TEST(Shedding, TheAccountClosesAcrossLivesThatEndAnywhereInAnOutage) {
+    for (std::uint32_t seed = 1; seed <= 4; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        std::mt19937 random(seed);
+        TemporaryDirectory directory;
+        ScriptedCentral central;
+        EdgeConfig config;
+        config.edge_id = "north";
+        config.data_dir = directory.path;
+        config.uplink.centrals = {central.address()};
+        config.spool.segment_bytes = 512U << 10;
+        config.cache.ids_max = 1024;
+        config.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "alarms"}};
+        shed_oldest(config.lanes[0]);
+        for (int life = 0; life < 6; ++life) {
+            const bool is_last = life == 5;
+            auto found = recover(config);
+            ASSERT_TRUE(found.ok()) << found.error().what;
+            for (const auto& fault : found.value().faults) ADD_FAILURE() << "life " << life << ": " << fault;
+            SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10, .data_dir = directory.path});
+            bench.config.lanes = config.lanes;
+            bench.centrals = {&central};
+            bench.begin_with(found.value().spool);
+            central.answers_hello = is_last;
+            bench.open();
+            feed_many(bench, 0, is_last ? 1 : static_cast<int>(random() % 50));
+            feed_many(bench, 1, 3);
+            bench.steps(static_cast<int>(random() % 200));
+            if (!is_last) {
+                central.cut();
+                continue;
+            }
+            ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+            expect_account_closes(bench, central, 0);
+            expect_account_closes(bench, central, 1);
+            EXPECT_EQ(bench.counters.lanes[0].gap.get(), 0U);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace weir::edge::test
