@@ -42,7 +42,8 @@ void read_listen(ConfigTable& table, CentralConfig& config) {
     // An edge must always be granted room for its largest batch.
     table.number("credit_bytes", listen.credit_bytes, Bounds{1U << 20, 1ULL << 30, "bytes"});
     check_addresses(table, "edges", listen.edges,
-                    {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
+                    {.allow_plaintext = listen.allow_plaintext || config.tls.files.is_set(),
+                     .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
         if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
     }
@@ -105,6 +106,8 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     const auto table = [&](std::string_view key, auto read) {
         root.table(key, [&](ConfigTable& inner) { read(inner, config); });
     };
+    // First: what else may go beyond loopback depends on it.
+    root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, false); });
     table("listen", read_listen);
     table("journal", read_journal);
     table("dead_letters", read_dead_letters);
@@ -125,7 +128,7 @@ LoadedConfig load_config(const std::string& path) {
     loaded.errors = file.error_lines();
     if (!loaded.errors.empty()) return loaded;
     config.digest = file.digest;
-    if (config.listen.allow_plaintext)
+    if (config.listen.allow_plaintext && !config.tls.files.is_set())
         loaded.warnings.push_back("listen.allow_plaintext: batches may travel unencrypted");
     loaded.config = std::move(config);
     return loaded;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/tls_config.hpp"
 #include "core/pipeline/runner.hpp"
 
 namespace weir::central {
@@ -21,6 +22,7 @@ struct CentralConfig {
         std::uint64_t silent_ms_max = 10'000;
         std::uint64_t credit_bytes = 8ULL << 20;  // batch bytes that one edge may have unacked
     } listen;
+    control::TlsConfig tls;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries

@@ -85,7 +85,8 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
     check_addresses(table, "producers", listen.producers,
-                    {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
+                    {.allow_plaintext = listen.allow_plaintext || config.tls.is_for_producers(),
+                     .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
         if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
     }
@@ -104,7 +105,8 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     table.number("return_ms", uplink.return_ms, Bounds{10, 24 * 60 * minute_ms, "ms"});
     table.number("return_stable_ms", uplink.return_stable_ms, Bounds{0, 60 * minute_ms, "ms"});
     check_addresses(table, "centrals", uplink.centrals,
-                    {.allow_plaintext = uplink.allow_plaintext, .allow_key = "uplink.allow_plaintext"});
+                    {.allow_plaintext = uplink.allow_plaintext || config.tls.is_for_uplink(),
+                     .allow_key = "uplink.allow_plaintext"});
     if (uplink.centrals.size() > centrals_max) {
         table.fault("centrals", "has more than " + std::to_string(centrals_max) + " entries");
     }
@@ -284,6 +286,8 @@ void read_root(ConfigTable& root, EdgeConfig& config) {
     const auto table = [&](std::string_view key, auto read) {
         root.table(key, [&](ConfigTable& inner) { read(inner, config); });
     };
+    // First: what else may go beyond loopback depends on it.
+    root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, true); });
     table("listen", read_listen);
     table("uplink", read_uplink);
     table("validate", read_validate);
@@ -331,9 +335,9 @@ LoadedConfig load_config(const std::string& path) {
     if (!loaded.errors.empty()) return loaded;
     config.digest = file.digest;
     place_default_lane(config.lanes);
-    if (config.listen.allow_plaintext)
+    if (config.listen.allow_plaintext && !config.tls.is_for_producers())
         loaded.warnings.push_back("listen.allow_plaintext: producers' events may travel unencrypted");
-    if (config.uplink.allow_plaintext)
+    if (config.uplink.allow_plaintext && !config.tls.is_for_uplink())
         loaded.warnings.push_back("uplink.allow_plaintext: batches may travel unencrypted");
     loaded.config = std::move(config);
     return loaded;

@@ -9,6 +9,7 @@
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
 #include "core/control/signals.hpp"
+#include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
 #include "core/pipeline/runner.hpp"
@@ -113,6 +114,7 @@ struct EdgeDaemon::Parts {
           spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}
 
     [[nodiscard]] Status start();
+    [[nodiscard]] Status start_tls();
     [[nodiscard]] Status start_spool();
     [[nodiscard]] Status start_intake();
     [[nodiscard]] int run();
@@ -141,6 +143,7 @@ struct EdgeDaemon::Parts {
     std::atomic<std::uint64_t> reloads_refused{0};
     std::unique_ptr<journal::SegmentStore> segments;
     std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
+    std::unique_ptr<control::TlsWatch> tls;       // null: everything is plain
     // The runners end before what their stages use.
     Runner intake_runner;
     Runner spool_runner;
@@ -157,6 +160,7 @@ Status EdgeDaemon::Parts::start() {
     recovered.emplace(std::move(found.value()));
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
     for (const SpoolLane& lane : recovered->spool.lanes) lanes.push_back({lane.state.id, lane.state.name});
+    if (auto status = start_tls(); !status) return status;
     if (auto status = start_spool(); !status) return status;
     if (auto status = start_intake(); !status) return status;
     scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
@@ -177,6 +181,25 @@ Status EdgeDaemon::Parts::start() {
                                 {"lineage", hex(identity.lineage)},
                                 {"epoch", identity.epoch},
                                 {"records_read_back", recovered->records}});
+    return Done{};
+}
+
+Status EdgeDaemon::Parts::start_tls() {
+    auto opened = control::TlsWatch::open(config.tls.files, "edge", config.edge_id);
+    if (!opened) return opened.error();
+    tls = std::move(opened.value());
+    if (!tls) return Done{};
+    const std::string& domain = config.tls.files.trust_domain;
+    if (config.tls.is_for_uplink()) {
+        auto added = tls->add("uplink", weir::tls::Side::client, {domain, "central", config.tls.central_names});
+        if (!added) return added;
+        spool_runner.set_make_io(tls->io_maker("uplink"));
+    }
+    if (config.tls.is_for_producers()) {
+        auto added = tls->add("producers", weir::tls::Side::server, {domain, "producer", {}, true});
+        if (!added) return added;
+        intake_runner.set_make_io(tls->io_maker("producers"));
+    }
     return Done{};
 }
 
@@ -221,6 +244,7 @@ int EdgeDaemon::Parts::run() {
     control::SignalWatch signals;
     for (;;) {
         const control::Wish wish = signals.wait(control_wait_ms);
+        if (tls) tls->look(wish == control::Wish::reload);
         tell_changes();
         control::log_flush();
         switch (wish) {
@@ -397,6 +421,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         for (const auto& reason : reasons) body += "not ready: " + reason + "\n";
         // An edge takes events whether a central is there or not.
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
+        if (tls) body += tls->health();
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }
     if (target == "/metrics") {
@@ -407,7 +432,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .scrub = scrubber->counters(),
                                       .centrals = config.uplink.centrals,
                                       .quarantined = segments->quarantined(),
-                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed)})};
+                                      .reloads_refused = reloads_refused.load(std::memory_order_relaxed)}) +
+                        (tls ? tls->metrics() : std::string())};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

@@ -11,6 +11,7 @@
 
 #include "core/base/result.hpp"
 #include "core/tls/deny_list.hpp"
+#include "core/tls/files.hpp"
 #include "core/tls/identity.hpp"
 #include "core/tls/openssl.hpp"
 
@@ -18,18 +19,6 @@ namespace weir::tls {
 
 inline constexpr std::size_t credential_bytes_max = 1U << 20;
 inline constexpr std::size_t deny_list_bytes_max = 16U << 20;
-
-enum class Side : std::uint8_t { server, client };
-
-// The files that a configuration names.
-struct TlsFiles {
-    std::string certificate;  // PEM: the leaf, then what leads up to the CA
-    std::string key;          // PEM, not encrypted, mode 0600 or stricter
-    std::string ca;           // PEM: every CA that peers' certificates may come from; old and new while one is replaced
-    std::string trust_domain;
-    std::string deny_list;  // empty: none
-    [[nodiscard]] bool is_set() const { return !certificate.empty(); }
-};
 
 // What a runner needs for the handshakes of one kind of socket; never changed, only replaced.
 struct TlsState {

@@ -1,8 +1,8 @@
 // What io.hpp promises, with TLS on every TCP socket, over io_uring and over epoll.
+#include "tests/io/io_suite.hpp"
 #include "core/io/epoll_io.hpp"
 #include "core/io/uring_io.hpp"
 #include "core/tls/tls_io.hpp"
-#include "tests/io/io_suite.hpp"
 #include "tests/tls/test_ca.hpp"
 
 namespace weir::io {

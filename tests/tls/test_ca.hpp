@@ -82,8 +82,8 @@ class TestCa {
     [[nodiscard]] std::string pem() const { return self_.pem(); }
 
   private:
-    static TestCertificate make(const std::string& common_name, const std::string& names,
-                                const TestCertificate* issuer, long from_s, long until_s) {
+    static TestCertificate make(const std::string& common_name, const std::string& names, const TestCertificate* issuer,
+                                long from_s, long until_s) {
         static std::uint64_t serial = 0x1000;
         TestCertificate made{X509Ptr(X509_new()), KeyPtr(EVP_EC_gen("P-256"))};
         X509* one = made.certificate.get();
