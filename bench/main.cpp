@@ -30,6 +30,9 @@ int main(int argc, char** argv) {
                          "name this producer and number its events: retries are recognised for ever");
     send_app->add_option("--timeout-s", send.timeout_s,
                          "give up after so many seconds without an ack (default: never)");
+    auto* send_ca = send_app->add_option("--ca", send.ca_file, "CAs (PEM) of the edge's certificate");
+    send_app->add_flag("--tls", "speak TLS 1.3")->needs(send_ca);
+    send_ca->needs(send_app->get_option("--tls"));
     send_app->add_flag("--json", send.as_json, "end with one JSON object on stdout");
 
     weir::bench::LoadOptions load;
@@ -46,6 +49,9 @@ int main(int argc, char** argv) {
     load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");
     load_app->add_option("--timeout-s", load.timeout_s,
                          "give up after so many seconds without an ack (default: never)");
+    auto* load_ca = load_app->add_option("--ca", load.ca_file, "CAs (PEM) of the edge's certificate");
+    load_app->add_flag("--tls", "speak TLS 1.3")->needs(load_ca);
+    load_ca->needs(load_app->get_option("--tls"));
     load_app->add_flag("--json", load.as_json, "end with one JSON object on stdout");
 
     CLI11_PARSE(app, argc, argv);

@@ -120,9 +120,9 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     if (!recovered) return fail("recovery", recovered.error());
     for (const auto& note : recovered.value().notes) control::log_warn("recovery_damage", {{"what", note}});
 
-    auto opened = control::TlsWatch::open(config.tls.files, "central", "");
-    if (!opened) return fail("tls", opened.error());
-    control::TlsWatch* const watch = opened.value().get();  // null: everything is plain
+    auto watched = control::TlsWatch::open(config.tls.files, "central", "");
+    if (!watched) return fail("tls", watched.error());
+    control::TlsWatch* const watch = watched.value().get();  // null: everything is plain
     // Stores outlive the runner, whose doorbell they ring until they are gone.
     Runner runner(runner_options(config, io_choice));
     if (watch != nullptr) {

@@ -138,7 +138,9 @@ Outcome Session::fail(std::string_view otherwise) {
     const long verdict = is_open_ ? X509_V_OK : SSL_get_verify_result(ssl_.get());
     // Our own judgement of its name says more than OpenSSL's words for it.
     if (fault_.empty()) {
-        fault_ = verdict == X509_V_OK ? reason : reason + ": " + X509_verify_cert_error_string(verdict);
+        fault_ = verdict == X509_V_OK
+                     ? reason
+                     : std::string("certificate verify failed: ") + X509_verify_cert_error_string(verdict);
     }
     return Outcome::failed;
 }

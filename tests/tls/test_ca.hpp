@@ -13,6 +13,7 @@
 #include "core/base/assert.hpp"
 #include "core/base/clock.hpp"
 #include "core/tls/credentials.hpp"
+#include "core/tls/session.hpp"
 
 namespace weir::tls {
 
@@ -138,15 +139,30 @@ inline std::unique_ptr<TlsState> make_state(Side side, const Credentials& creden
     return state;
 }
 
-// Whoever shows `certificate`, on `side`, to a peer that must be of `role` and come from `ca`.
+// Whoever shows `certificate`, on `side`, to a peer that must be of `role` and come from `ca`. One that Credentials would not take is
+// shown all the same: peers must see through it.
 inline std::unique_ptr<TlsState> make_state(Side side, const TestCertificate& certificate, const std::string& ca,
                                             const std::string& role, DenyList denied = {}) {
     const TestDirectory directory;
-    const TlsFiles files = write_files(directory, "one", certificate, ca);
-    const auto identity = parse_identity(facts_of(certificate.certificate.get()).uri);
-    auto credentials = Credentials::load(files, identity ? std::string(identity->role) : "edge", "");
-    WEIR_ASSERT(credentials.ok());
-    return make_state(side, *credentials.value(), {test_domain, role, {}}, std::move(denied));
+    TlsFiles files = write_files(directory, "one", certificate, ca);
+    const std::string uri = facts_of(certificate.certificate.get()).uri;
+    if (const auto identity = parse_identity(uri)) {
+        files.trust_domain = identity->trust_domain;
+        auto credentials = Credentials::load(files, identity->role, "");
+        WEIR_ASSERT(credentials.ok());
+        return make_state(side, *credentials.value(), {test_domain, role, {}}, std::move(denied));
+    }
+    auto state = std::make_unique<TlsState>();
+    state->side = side;
+    state->rule = {test_domain, role, {}};
+    state->context.reset(SSL_CTX_new(side == Side::server ? TLS_server_method() : TLS_client_method()));
+    SSL_CTX* context = state->context.get();
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    WEIR_ASSERT(SSL_CTX_use_certificate(context, certificate.certificate.get()) == 1);
+    WEIR_ASSERT(SSL_CTX_use_PrivateKey(context, certificate.key.get()) == 1);
+    WEIR_ASSERT(SSL_CTX_load_verify_locations(context, files.ca.c_str(), nullptr) == 1);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, &Session::on_verify);
+    return state;
 }
 
 }  // namespace weir::tls

@@ -146,26 +146,13 @@ TEST_P(TlsIoTest, ConnectsOnlyToWhomItIsTold) {
         auto state = make_state(Side::client, ca.edge("north"), ca.pem(), "central");
         state->rule.names = one.names;
         Endpoint connect(std::move(state));
-        // Loaded as what it is, for a central that would be none.
-        const auto identity = parse_identity(facts_of(one.certificate.certificate.get()).uri);
-        auto files = write_files(directory, "there", one.certificate, ca.pem());
-        auto listening = std::make_unique<TlsState>();
-        if (identity) {
-            listening = make_state(Side::server, one.certificate, ca.pem(), "edge");
-        } else {
-            listening->rule = {test_domain, "edge", {}};
-            listening->context.reset(SSL_CTX_new(TLS_server_method()));
-            SSL_CTX_set_mode(listening->context.get(),
-                             SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-            ASSERT_EQ(SSL_CTX_use_certificate(listening->context.get(), one.certificate.certificate.get()), 1);
-            ASSERT_EQ(SSL_CTX_use_PrivateKey(listening->context.get(), one.certificate.key.get()), 1);
-        }
-        Endpoint listen(std::move(listening));
+        Endpoint listen(make_state(Side::server, one.certificate, ca.pem(), "edge"));
         TlsBench bench(GetParam(), &listen, {}, &connect);
         auto socket = bench.io->connect({bench.address}, {.kind = TlsBench::connect_kind});
         ASSERT_TRUE(socket.ok());
         ASSERT_TRUE(bench.run_until([&] { return bench.connected.has_value(); }));
-        EXPECT_EQ(*bench.connected == 0, one.is_good) << (identity ? identity->path : "") << *bench.connected;
+        EXPECT_EQ(*bench.connected == 0, one.is_good)
+            << facts_of(one.certificate.certificate.get()).uri << *bench.connected;
         if (!one.is_good) {
             EXPECT_EQ(notes_of(connect).size(), 1U);
         }
@@ -246,7 +233,7 @@ TEST_P(TlsIoTest, AFloodOfConnectionsCostsNoMoreHandshakesThanItsRate) {
     for (int i = 0; i < 40; ++i) flood.push_back(std::make_unique<Peer>(bench.address));
     const MonotonicNs before = monotonic_now();
     ASSERT_TRUE(bench.run_until([&] { return server.counters.handshakes_refused.get() > 0; }));
-    ASSERT_TRUE(bench.run_until([&] { return bench.io->wait(MonotonicNs{0}).empty(); }));
+    for (int i = 0; i < 50; ++i) bench.turn();  // all of them have been accepted, or closed
     const double seconds = static_cast<double>(monotonic_now().since(before)) / 1e9;
     EXPECT_GE(static_cast<double>(server.counters.handshakes_refused.get()), 40 - 10 - 10 * seconds - 2);
 }
