@@ -15,7 +15,7 @@
 namespace weir::client {
 namespace {
 
-constexpr std::size_t receive_bytes = 1U << 20;
+constexpr std::size_t receive_buffer_bytes = 1U << 20;
 constexpr std::size_t send_bytes_max = 1U << 20;
 constexpr int welcome_ms_max = 5000;
 
@@ -30,7 +30,7 @@ ProducerClient::ProducerClient(ClientOptions options)
     : options_(std::move(options)),
       arena_(options_.arena_bytes),
       entries_(options_.events_max),
-      received_(receive_bytes) {
+      received_(receive_buffer_bytes) {
     WEIR_ASSERT((options_.arena_bytes & (options_.arena_bytes - 1)) == 0);
     WEIR_ASSERT((options_.events_max & (options_.events_max - 1)) == 0);
 }
