@@ -161,6 +161,12 @@ Budget budget_of(const CentralConfig& config) {
     many(runners * io_defaults.operations_max, "I/O operations", operation_bytes);
     many(config.listen.connections_max, "edge sessions (listen.connections_max)", connection_bytes);
     many(config.listen.connections_max, "cut frames (listen.connections_max)", carry_bytes);
+    if (config.tls.files.is_set()) {
+        many(runners * config.runtime.receive_slots, "decrypted slots (runtime.receive_slots)",
+             config.runtime.receive_slot_bytes);
+        many(config.listen.connections_max + control::tls_handshakes_max,
+             "TLS of edges (listen.connections_max and handshakes)", control::tls_connection_bytes);
+    }
     many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);
     many(limits.types_max, "event types (limits.types_max)", type_bytes);

@@ -375,6 +375,12 @@ Budget budget_of(const EdgeConfig& config) {
     many(connections, "producer sessions (listen.connections_max)", connection_bytes);
     many(carry_count, "cut frames", carry_bytes);
     many(ack_run_count, "runs of unacked events", ack_run_bytes);
+    if (config.tls.is_for_producers()) {
+        many(config.runtime.receive_slots, "decrypted slots (runtime.receive_slots)",
+             config.runtime.receive_slot_bytes);
+        many(connections + control::tls_handshakes_max, "TLS of producers (listen.connections_max and handshakes)",
+             control::tls_connection_bytes);
+    }
     terms.memory("uplink: batches read back to be sent again", resend_bytes);
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});

@@ -12,6 +12,9 @@
 namespace weir::control {
 
 inline constexpr std::size_t central_names_max = 64;
+// For budgets: what a connection holds with TLS (OpenSSL's part, some 55 KiB, and the output buffer), and how many not agreed yet.
+inline constexpr std::uint64_t tls_connection_bytes = 80U << 10;
+inline constexpr std::uint64_t tls_handshakes_max = 256;
 
 struct TlsConfig {
     tls::TlsFiles files;
