@@ -1,6 +1,9 @@
 // Who is let in, who is not, and what a peer can and cannot do to a TlsIo.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "tests/tls/tls_bench.hpp"
 
 namespace weir::tls {
@@ -322,6 +325,33 @@ TEST_P(TlsIoTest, NewCredentialsAreForNewConnectionsAndOldOnesGoOn) {
     Peer new_peer(bench.address, after.get());
     ASSERT_TRUE(bench.run_until([&] { return bench.accepted.size() == 3; }, {&new_peer}));
     EXPECT_EQ(server.counters.rotations.get(), 1U);
+}
+
+TEST_P(TlsIoTest, CredentialsComeFromAnotherThreadWhileHandshakesGoOn) {
+    const auto state = client(ca.edge("north"));
+    std::atomic<bool> is_over{false};
+    std::uint64_t offers = 0;
+    std::thread control([&] {
+        while (!is_over.load(std::memory_order_relaxed)) {
+            server.offer(make_state(Side::server, ca.central("main"), ca.pem(), "edge"));
+            ++offers;
+            server.take_back();
+            server.take_notes([](const Note&) {});
+        }
+    });
+    TlsBench bench(GetParam(), &server, {.handshakes_per_second_max = 1'000'000});
+    for (std::size_t round = 1; round <= 30; ++round) {
+        Peer peer(bench.address, state.get());
+        const bool is_in = bench.run_until([&] { return bench.accepted.size() == round; }, {&peer});
+        EXPECT_TRUE(is_in);
+        if (!is_in) break;  // the other thread must still be joined
+        bench.close(round - 1);
+    }
+    is_over.store(true);
+    control.join();
+    EXPECT_GT(server.counters.rotations.get(), 0U);
+    EXPECT_LE(server.counters.rotations.get(), offers);
+    EXPECT_EQ(server.counters.handshakes_failed.get(), 0U);
 }
 
 TEST_P(TlsIoTest, TheDenyListEndsOpenSessionsAndNoOthers) {
