@@ -10,6 +10,8 @@ import re
 import shutil
 import signal
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -99,6 +101,18 @@ def plain_bytes(port):
             pass
 
 
+def refusal_of(cluster, port, edge_id):
+    """North's certificate with a hello of `edge_id` (core/wire/FORMAT.md): central's reason for refusing it, 0 if it does not."""
+    context = ssl.create_default_context(cafile=cluster.certs / "trusted.crt")
+    context.load_cert_chain(cluster.certs / "north.crt", cluster.certs / "north.key")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain, \
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as peer:
+        hello = struct.pack("<IHH32sQQQQ", 0x52494557, 1, 0, edge_id.encode(), 99, 1, 0, 0)
+        peer.sendall(struct.pack("<IHBBQ", len(hello), 0, 32, 0, 0) + hello)
+        kind = struct.unpack("<IHBBQ", peer.recv(16))[2]
+        return peer.recv(128)[0] if kind == 19 else 0
+
+
 def outsiders(cluster):
     edge, central = cluster.edges[0], cluster.central
     edges_port = int(re.search(r'edges = "127.0.0.1:(\d+)"', central.config.read_text()).group(1))
@@ -108,6 +122,9 @@ def outsiders(cluster):
     wait_for("central counts who spoke no TLS",
              lambda: metrics(central)['weir_central_tls_handshakes_failed_total{of="edges"}'] > before)
     expect("plain bytes are closed by both listeners", True)
+
+    expect("a hello with another edge's id is refused for its name", refusal_of(cluster, edges_port, "south") == 4)
+    wait_for("and logged", lambda: re.search(r"tls_false_claim .*identity=edge/north what=edge/south", central.log.read_text()))
 
     # A producer that trusts another CA does not talk to this edge.
     stranger = cluster.directory / "stranger"
