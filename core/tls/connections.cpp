@@ -1,4 +1,4 @@
-// TlsIo's inside: a connection from accept or connect through handshake, receiving, sending and leaving.
+// TlsIo's inside: what comes from the Io beneath, receiving, sending and leaving. Beside it: handshakes.cpp, limits.cpp.
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -160,106 +160,6 @@ void TlsIo::on_send(std::uint32_t index, std::int32_t result, MonotonicNs now) {
     if (std::exchange(one.waits_for_room, false) && one.state == State::open) pump_receive(index);
 }
 
-// ---- handshake
-
-bool TlsIo::begin_session(Entry& one) {
-    const TlsState& state = one.endpoint->begin_use();
-    one.using_ = &state;
-    one.endpoint->counters.handshakes.add(1);
-    one.session =
-        Session::make(state, inner_->wall(), one.was_accepted ? tls_.listen_output_bytes : tls_.connect_output_bytes);
-    return one.session != nullptr;
-}
-
-void TlsIo::end_use(Entry& one) {
-    if (const TlsState* state = std::exchange(one.using_, nullptr)) one.endpoint->end_use(*state);
-}
-
-void TlsIo::step_handshake(std::uint32_t index, MonotonicNs now) {
-    Entry& one = entries_[index];
-    if (!one.session) {
-        if (one.was_accepted && one.held_head == io::no_slot) {  // gone without a word
-            if (one.has_end) end_inner(index);
-            return;
-        }
-        if (!begin_session(one)) return handshake_failed(index, "no memory for a session", -ENOMEM, now);
-    }
-    for (;;) {
-        feed_front(one);
-        const Outcome outcome = one.session->handshake();
-        drop_read(one);
-        flush(index);
-        switch (outcome) {
-            case Outcome::done:
-                return handshake_done(index, now);
-            case Outcome::wants_room:
-                return;
-            case Outcome::wants_input:
-                if (one.held_head != io::no_slot) continue;
-                if (one.has_end)
-                    return handshake_failed(index, "the peer left", one.end < 0 ? one.end : -ECONNRESET, now);
-                return;
-            case Outcome::ended:
-            case Outcome::failed:
-                return handshake_failed(index, one.session->fault(), -EPROTO, now);
-        }
-    }
-}
-
-void TlsIo::handshake_done(std::uint32_t index, MonotonicNs now) {
-    Entry& one = entries_[index];
-    end_use(one);
-    untime(index);
-    // The list may have come while the handshake was under way.
-    if (one.endpoint->current().denied.contains(one.session->peer())) {
-        return handshake_failed(index, "the deny list names it", -EACCES, now);
-    }
-    one.endpoint->counters.sessions.add(1);
-    if (one.was_accepted) return hand_over_accept(index, now);
-    one.state = State::open;
-    complete(one.token, io::Op::connect, 0, index);
-}
-
-void TlsIo::hand_over_accept(std::uint32_t index, MonotonicNs now) {
-    Entry& one = entries_[index];
-    const Entry& listener = entries_[one.listener];
-    one.state = State::open;
-    const bool is_listened = listener.state == State::listening && listener.generation == one.listener_generation;
-    if (!is_listened || accepted_count_ >= options_.sockets_max) {
-        ++accepts_refused_;
-        return one.endpoint == nullptr ? end_inner(index) : leave(index, now);
-    }
-    ++accepted_count_;
-    complete(listener.token, io::Op::accept, 0, index);
-}
-
-void TlsIo::handshake_failed(std::uint32_t index, const std::string& why, std::int32_t error, MonotonicNs now) {
-    Entry& one = entries_[index];
-    one.endpoint->counters.handshakes_failed.add(1);
-    note(index, NoteKind::handshake_failed, why);
-    if (one.was_accepted) {
-        one.lingers = true;
-        return leave(index, now);
-    }
-    end_use(one);
-    untime(index);
-    drop_held(one);
-    one.state = State::broken;
-    one.end = error;
-    complete(one.token, io::Op::connect, error, index);
-}
-
-bool TlsIo::may_begin_handshake(MonotonicNs now) {
-    const std::uint64_t cost_ns = ns_per_second / tls_.handshakes_per_second_max;
-    handshake_room_ns_ = std::min(handshake_room_ns_ + now.since(handshake_room_at_), ns_per_second);
-    handshake_room_at_ = now;
-    if (handshake_room_ns_ < cost_ns) return false;
-    handshake_room_ns_ -= cost_ns;
-    return true;
-}
-
-// ---- receiving
-
 void TlsIo::hold(std::uint32_t index, const io::Completion& completion) {
     Entry& one = entries_[index];
     held_[completion.slot] = {io::no_slot, {completion.bytes, static_cast<std::size_t>(completion.result)}};
@@ -388,8 +288,6 @@ void TlsIo::feed_starved() {
     feeding_.clear();
 }
 
-// ---- sending and leaving
-
 void TlsIo::flush(std::uint32_t index) {
     Entry& one = entries_[index];
     if (one.has_inner_send) return;
@@ -460,88 +358,6 @@ void TlsIo::end_inner(std::uint32_t index) {
     one.state = State::closed;
     inner_->close(one.inner);
     free_if_done(index);
-}
-
-// ---- time and rules
-
-void TlsIo::time(std::uint32_t index, MonotonicNs now, std::uint64_t ns) {
-    Entry& one = entries_[index];
-    WEIR_ASSERT(one.timed_at == UINT32_MAX);
-    one.timed_at = static_cast<std::uint32_t>(timed_.size());
-    one.timed_since = now;
-    one.deadline = now.plus_ns(ns);
-    one.is_nobodys = one.state == State::leaving || one.was_accepted;
-    if (one.is_nobodys) ++timed_handshakes_;
-    timed_.push_back(index);
-    next_deadline_ = std::min(next_deadline_, one.deadline);
-}
-
-void TlsIo::untime(std::uint32_t index) {
-    Entry& one = entries_[index];
-    if (one.timed_at == UINT32_MAX) return;
-    timed_[one.timed_at] = timed_.back();
-    entries_[timed_.back()].timed_at = one.timed_at;
-    timed_.pop_back();
-    one.timed_at = UINT32_MAX;
-    if (std::exchange(one.is_nobodys, false)) --timed_handshakes_;
-}
-
-void TlsIo::look_at_timed(MonotonicNs now) {
-    for (std::size_t at = timed_.size(); at > 0; --at) {
-        if (at > timed_.size()) continue;
-        const std::uint32_t index = timed_[at - 1];
-        Entry& one = entries_[index];
-        if (now < one.deadline) continue;
-        if (one.state == State::leaving) {
-            end_inner(index);
-            continue;
-        }
-        one.endpoint->counters.handshakes_late.add(1);
-        if (!one.was_accepted) {
-            handshake_failed(index, "the handshake took too long", -ETIMEDOUT, now);
-            continue;
-        }
-        note(index, NoteKind::handshake_failed, "the handshake took too long");
-        end_inner(index);
-    }
-    next_deadline_ = never;
-    for (const std::uint32_t index : timed_) next_deadline_ = std::min(next_deadline_, entries_[index].deadline);
-}
-
-void TlsIo::push_out_oldest() {
-    std::uint32_t oldest = io::no_slot;
-    for (const std::uint32_t index : timed_) {
-        if (!entries_[index].is_nobodys) continue;
-        if (oldest == io::no_slot || entries_[index].timed_since < entries_[oldest].timed_since) oldest = index;
-    }
-    WEIR_ASSERT(oldest != io::no_slot);
-    if (entries_[oldest].state != State::leaving) entries_[oldest].endpoint->counters.handshakes_pushed_out.add(1);
-    end_inner(oldest);
-}
-
-void TlsIo::look_at_endpoints() {
-    for (Endpoint* endpoint : {tls_.listen, tls_.connect}) {
-        if (endpoint != nullptr && endpoint->refresh()) deny(*endpoint);
-    }
-}
-
-void TlsIo::deny(const Endpoint& endpoint) {
-    for (std::uint32_t index = 0; index < entries_.size(); ++index) {
-        const Entry& one = entries_[index];
-        if (one.state != State::open || one.endpoint != &endpoint || !one.session) continue;
-        if (!endpoint.current().denied.contains(one.session->peer())) continue;
-        break_session(index, NoteKind::session_denied, "the deny list names it", -EACCES);
-    }
-}
-
-void TlsIo::note(std::uint32_t index, NoteKind kind, std::string_view what) {
-    const Entry& one = entries_[index];
-    Note said;
-    said.kind = kind;
-    put_text(said.address, inner_->peer_address(one.inner));
-    if (one.session) put_text(said.identity, one.session->identity());
-    put_text(said.what, what);
-    one.endpoint->note(said);
 }
 
 }  // namespace weir::tls
