@@ -16,6 +16,7 @@ struct SendOptions {
     std::string producer;    // empty: unnumbered
     bool as_json = false;
     std::uint64_t timeout_s = 0;  // without any ack for so long: give up; 0 = never
+    std::string ca_file;          // TLS; empty: plain
 };
 // 0: everything acked; 1: an event was rejected, or the run could not be finished.
 [[nodiscard]] int send_command(const SendOptions& options);
@@ -30,6 +31,7 @@ struct LoadOptions {
     std::uint64_t warmup_events = 0;
     bool as_json = false;
     std::uint64_t timeout_s = 0;
+    std::string ca_file;  // TLS; empty: plain
 };
 [[nodiscard]] int load_command(const LoadOptions& options);
 

@@ -34,7 +34,7 @@ std::uint64_t random_seed() {
 EdgeSwarm::EdgeSwarm(SwarmOptions options)
     : options_(std::move(options)),
       no_carries_(0, wire::frame_body_bytes_max_before_hello),
-      event_("bench.edge", 0, options_.payload_bytes),
+      event_("bench.edge", "weir-bench", 0, options_.payload_bytes),
       wall_(wall_now()),
       run_(random_seed()),
       random_(run_) {

@@ -50,7 +50,9 @@ class Load {
 };
 
 Load::Load(const LoadOptions& options)
-    : options_(options), client_({options.to, options.level, ""}), all_events_(options.events + options.warmup_events) {
+    : options_(options),
+      client_({.to = options.to, .level = options.level, .producer = "", .ca_file = options.ca_file}),
+      all_events_(options.events + options.warmup_events) {
     std::uint32_t run = 0;
     WEIR_ASSERT(::getrandom(&run, sizeof run, 0) == sizeof run);
     for (const char* type : types) templates_.emplace_back(type, options.source, run, options.payload_bytes);

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
     CLI::App app{"weir-bench: sends events to an edge and measures"};
     app.require_subcommand(1);
 
+    bool is_tls = false;  // --ca says it too: both are asked for, so that neither is forgotten
     weir::bench::SendOptions send;
     CLI::App* send_app =
         app.add_subcommand("send", "send the events of a file of JSON lines, until each one is answered");
@@ -31,6 +32,9 @@ int main(int argc, char** argv) {
                          "name this producer and number its events: retries are recognised for ever");
     send_app->add_option("--timeout-s", send.timeout_s,
                          "give up after so many seconds without an ack (default: never)");
+    auto* send_ca = send_app->add_option("--ca", send.ca_file, "CAs (PEM) of the edge's certificate");
+    send_app->add_flag("--tls", is_tls, "speak TLS 1.3")->needs(send_ca);
+    send_ca->needs(send_app->get_option("--tls"));
     send_app->add_flag("--json", send.as_json, "end with one JSON object on stdout");
 
     weir::bench::LoadOptions load;
@@ -51,6 +55,9 @@ int main(int argc, char** argv) {
     load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");
     load_app->add_option("--timeout-s", load.timeout_s,
                          "give up after so many seconds without an ack (default: never)");
+    auto* load_ca = load_app->add_option("--ca", load.ca_file, "CAs (PEM) of the edge's certificate");
+    load_app->add_flag("--tls", is_tls, "speak TLS 1.3")->needs(load_ca);
+    load_ca->needs(load_app->get_option("--tls"));
     load_app->add_flag("--json", load.as_json, "end with one JSON object on stdout");
 
     weir::bench::EdgesOptions edges;

@@ -18,7 +18,10 @@ constexpr int offers_per_pump = 512;
 class Sender {
   public:
     Sender(const SendOptions& options, NdjsonReader reader)
-        : options_(options), reader_(std::move(reader)), client_({options.to, options.level, options.producer}) {}
+        : options_(options),
+          reader_(std::move(reader)),
+          client_(
+              {.to = options.to, .level = options.level, .producer = options.producer, .ca_file = options.ca_file}) {}
     int run();
 
   private:

@@ -45,7 +45,8 @@ void read_listen(ConfigTable& table, CentralConfig& config) {
     // An edge must always be granted room for its largest batch.
     table.number("credit_bytes", listen.credit_bytes, Bounds{credit_floor_bytes, 1ULL << 30, "bytes"});
     check_addresses(table, "edges", listen.edges,
-                    {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
+                    {.allow_plaintext = listen.allow_plaintext || config.tls.files.is_set(),
+                     .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
         if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
     }
@@ -149,6 +150,8 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     const auto table = [&](std::string_view key, auto read) {
         root.table(key, [&](ConfigTable& inner) { read(inner, config); });
     };
+    // First: what else may go beyond loopback depends on it.
+    root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, false); });
     table("listen", read_listen);
     table("journal", read_journal);
     table("dead_letters", read_dead_letters);
@@ -176,7 +179,7 @@ LoadedConfig load_config(const std::string& path) {
     loaded.errors = file.error_lines();
     if (!loaded.errors.empty()) return loaded;
     config.digest = file.digest;
-    if (config.listen.allow_plaintext)
+    if (config.listen.allow_plaintext && !config.tls.files.is_set())
         loaded.warnings.push_back("listen.allow_plaintext: batches may travel unencrypted");
     loaded.config = std::move(config);
     return loaded;
@@ -211,6 +214,12 @@ Budget budget_of(const CentralConfig& config) {
     many(config.listen.connections_max, "cut frames up to a slot's size (listen.connections_max)",
          config.runtime.receive_slot_bytes);
     many(limits.carries_max, "larger cut frames (limits.carries_max)", carry_bytes);
+    if (config.tls.files.is_set()) {
+        many(runners * config.runtime.receive_slots, "decrypted slots (runtime.receive_slots)",
+             config.runtime.receive_slot_bytes);
+        many(config.listen.connections_max + control::tls_handshakes_max,
+             "TLS of edges (listen.connections_max and handshakes)", control::tls_connection_bytes);
+    }
     many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);
     many(limits.types_max, "event types (limits.types_max)", type_bytes);

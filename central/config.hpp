@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/tls_config.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
 
@@ -40,6 +41,7 @@ struct CentralConfig {
             0;  // batch bytes that one edge may have unacked in this lane; 0 = no bound of its own
     };
     std::vector<LaneBound> lanes;
+    control::TlsConfig tls;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries

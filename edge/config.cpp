@@ -102,7 +102,8 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
     table.number("waiting_bytes_max", listen.waiting_bytes_max, Bounds{1ULL << 20, 1ULL << 34, "bytes"});
     check_addresses(table, "producers", listen.producers,
-                    {.allow_plaintext = listen.allow_plaintext, .allow_key = "listen.allow_plaintext"});
+                    {.allow_plaintext = listen.allow_plaintext || config.tls.is_for_producers(),
+                     .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
         if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
     }
@@ -134,7 +135,8 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     table.number("return_ms", uplink.return_ms, Bounds{10, 24 * 60 * minute_ms, "ms"});
     table.number("return_stable_ms", uplink.return_stable_ms, Bounds{0, 60 * minute_ms, "ms"});
     check_addresses(table, "centrals", uplink.centrals,
-                    {.allow_plaintext = uplink.allow_plaintext, .allow_key = "uplink.allow_plaintext"});
+                    {.allow_plaintext = uplink.allow_plaintext || config.tls.is_for_uplink(),
+                     .allow_key = "uplink.allow_plaintext"});
     if (uplink.centrals.size() > centrals_max) {
         table.fault("centrals", "has more than " + std::to_string(centrals_max) + " entries");
     }
@@ -483,6 +485,8 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     const auto table = [&](std::string_view key, auto read) {
         root.table(key, [&](ConfigTable& inner) { read(inner, config); });
     };
+    // First: what else may go beyond loopback depends on it.
+    root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, true); });
     table("listen", read_listen);
     table("uplink", read_uplink);
     table("validate", read_validate);
@@ -553,9 +557,9 @@ LoadedConfig load_config(const std::string& path) {
         if (uplink.weights.empty()) uplink.weights.assign(uplink.centrals.size(), 1);
         uplink.centrals = endpoint_order(config.edge_id, uplink.centrals, uplink.weights);
     }
-    if (config.listen.allow_plaintext)
+    if (config.listen.allow_plaintext && !config.tls.is_for_producers())
         loaded.warnings.push_back("listen.allow_plaintext: producers' events may travel unencrypted");
-    if (config.uplink.allow_plaintext)
+    if (config.uplink.allow_plaintext && !config.tls.is_for_uplink())
         loaded.warnings.push_back("uplink.allow_plaintext: batches may travel unencrypted");
     loaded.config = std::move(config);
     return loaded;
@@ -607,6 +611,12 @@ Budget budget_of(const EdgeConfig& config) {
     terms.memory("what waits for a lane that is full (listen.waiting_bytes_max)", config.listen.waiting_bytes_max);
     many(ack_run_count, "runs of unacked events", ack_run_bytes);
     many(reader_count, "uplink: readers of what is sent again", reader_bytes);
+    if (config.tls.is_for_producers()) {
+        many(config.runtime.receive_slots, "decrypted slots (runtime.receive_slots)",
+             config.runtime.receive_slot_bytes);
+        many(connections + control::tls_handshakes_max, "TLS of producers (listen.connections_max and handshakes)",
+             control::tls_connection_bytes);
+    }
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     if (!config.tables.use.empty()) {

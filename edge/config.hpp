@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/siphash.hpp"
+#include "core/control/tls_config.hpp"
 #include "core/io/io.hpp"
 #include "core/pipeline/runner.hpp"
 
@@ -172,6 +173,7 @@ struct EdgeConfig {
         std::uint64_t return_ms = 30'000;
         std::uint64_t return_stable_ms = 10'000;
     } uplink;
+    control::TlsConfig tls;
     struct {
         std::vector<std::string> allowed_types;  // empty = any
         std::uint64_t time_ahead_s_max = 0;      // 0 = not judged

@@ -14,6 +14,7 @@
 #include "core/control/metrics_text.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
+#include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
 #include "core/pipeline/runner.hpp"
@@ -143,6 +144,7 @@ struct EdgeDaemon::Parts {
           spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}
 
     [[nodiscard]] Status start();
+    [[nodiscard]] Status start_tls();
     [[nodiscard]] Status start_spool();
     [[nodiscard]] Status start_intake();
     void open_poison_guard();
@@ -209,6 +211,7 @@ struct EdgeDaemon::Parts {
     std::unique_ptr<journal::SegmentWorker> segment_worker;
     std::vector<std::unique_ptr<journal::SegmentStore>> segments;
     std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
+    std::unique_ptr<control::TlsWatch> tls;       // null: everything is plain
     // The runners end before what their stages use.
     Runner intake_runner;
     Runner spool_runner;
@@ -233,6 +236,7 @@ Status EdgeDaemon::Parts::start() {
         tables->load();
         tell_tables();
     }
+    if (auto status = start_tls(); !status) return status;
     if (auto status = start_spool(); !status) return status;
     open_poison_guard();
     if (auto status = start_intake(); !status) return status;
@@ -257,6 +261,25 @@ Status EdgeDaemon::Parts::start() {
                                 {"lineage", hex(identity.lineage)},
                                 {"epoch", identity.epoch},
                                 {"records_read_back", recovered->records}});
+    return Done{};
+}
+
+Status EdgeDaemon::Parts::start_tls() {
+    auto opened = control::TlsWatch::open(config.tls.files, "edge", config.edge_id);
+    if (!opened) return opened.error();
+    tls = std::move(opened.value());
+    if (!tls) return Done{};
+    const std::string& domain = config.tls.files.trust_domain;
+    if (config.tls.is_for_uplink()) {
+        auto added = tls->add("uplink", weir::tls::Side::client, {domain, "central", config.tls.central_names});
+        if (!added) return added;
+        spool_runner.set_make_io(tls->io_maker("uplink"));
+    }
+    if (config.tls.is_for_producers()) {
+        auto added = tls->add("producers", weir::tls::Side::server, {domain, "producer", {}, true});
+        if (!added) return added;
+        intake_runner.set_make_io(tls->io_maker("producers"));
+    }
     return Done{};
 }
 
@@ -352,6 +375,7 @@ int EdgeDaemon::Parts::run() {
         const control::Wish wish = signals.wait(tables && tables->is_busy() ? table_wait_ms : control_wait_ms);
         measure_spool();
         look_at_tables();
+        if (tls) tls->look(wish == control::Wish::reload);
         tell_changes();
         keep_watchdog();
         control::log_flush();
@@ -624,6 +648,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                     std::to_string(counters.intake.connections_held.get()) + " connections are held\n";
         }
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
+        if (tls) body += tls->health();
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }
     if (target == "/metrics") {
@@ -642,7 +667,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .quarantined = quarantined(),
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
-                                      .tables = tables ? &table_numbers : nullptr})};
+                                      .tables = tables ? &table_numbers : nullptr}) +
+                        (tls ? tls->metrics() : std::string())};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};

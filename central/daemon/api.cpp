@@ -283,7 +283,8 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
-    return {200, std::string(control::metrics_content_type), out.text()};
+    return {200, std::string(control::metrics_content_type),
+            out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string())};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "central/ingest/ingest.hpp"
 #include "central/readmodel/reader.hpp"
 #include "core/control/admin.hpp"
+#include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 
 namespace weir::central {
@@ -20,7 +21,8 @@ struct ApiSources {
     const std::atomic<bool>& is_draining;
     const std::atomic<bool>& is_alive;  // the ingest runner's heart beats
     const journal::ScrubCounters& scrub;
-    std::string io_name;  // of the ingest runner: what the kernel allowed
+    std::string io_name;                     // of the ingest runner: what the kernel allowed
+    const control::TlsWatch* tls = nullptr;  // null: everything is plain
 };
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
 // A POST: /api/v1/lanes/NAME/hold or /release; answers with the lanes as they are then. Who calls wakes the ingest runner.

@@ -16,6 +16,7 @@
 #include "core/control/log.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
+#include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
 #include "core/pipeline/runner.hpp"
@@ -146,8 +147,17 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     if (!recovered) return fail("recovery", recovered.error());
     for (const auto& note : recovered.value().notes) control::log_warn("recovery_damage", {{"what", note}});
 
+    auto watched = control::TlsWatch::open(config.tls.files, "central", "");
+    if (!watched) return fail("tls", watched.error());
+    control::TlsWatch* const watch = watched.value().get();  // null: everything is plain
     // Stores outlive the runner, whose doorbell they ring until they are gone.
     Runner runner(runner_options(config, io_choice));
+    if (watch != nullptr) {
+        if (auto added = watch->add("edges", tls::Side::server, {config.tls.files.trust_domain, "edge", {}}); !added) {
+            return fail("tls", added.error());
+        }
+        runner.set_make_io(watch->io_maker("edges"));
+    }
     const auto store = [&](const std::string& directory) {
         return journal::make_segment_store(directory, config.journal.segment_bytes, 0, ring, &runner);
     };
@@ -186,7 +196,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                     (number == 0 ? journal_store : letters_store)->mark_damaged(segment_index);
                                 }});
     scrubber.start();
-    const ApiSources sources{shared, model, reader, is_draining, is_alive, scrubber.counters(), runner.io_name()};
+    const ApiSources sources{shared,           model, reader, is_draining, is_alive, scrubber.counters(),
+                             runner.io_name(), watch};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
@@ -232,6 +243,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             next_tables = now.plus_ns(tables_look_ns);
             look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
+        if (watch != nullptr) watch->look(wish == control::Wish::reload);
         log_changes(shared, logged);
         for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});
         if (const MonotonicNs now = monotonic_now(); now >= next_retention) {

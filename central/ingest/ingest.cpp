@@ -382,6 +382,9 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
         wire::name_field<wire::edge_id_bytes_max>(name) != hello.edge_id) {
         return refused(wire::RefusalReason::name, "edge_id must be [a-z0-9-]{1,32}");
     }
+    if (!io_.may_claim(session.socket, "edge", name)) {
+        return refused(wire::RefusalReason::name, "the certificate is another edge's");
+    }
     if (shared_.poison_errno.get() != 0) return refused(wire::RefusalReason::storage, "the journal cannot be written");
     if (!hello_pace_.admit(now)) return refused(wire::RefusalReason::limit, "more than limits.hellos_per_second");
     const std::uint32_t edge = positions_.claim_edge({hello.edge_id, hello.lineage});

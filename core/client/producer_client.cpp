@@ -10,11 +10,12 @@
 
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
+#include "core/tls/channel.hpp"
 
 namespace weir::client {
 namespace {
 
-constexpr std::size_t receive_bytes = 1U << 20;
+constexpr std::size_t receive_buffer_bytes = 1U << 20;
 constexpr std::size_t send_bytes_max = 1U << 20;
 constexpr int welcome_ms_max = 5000;
 
@@ -29,7 +30,7 @@ ProducerClient::ProducerClient(ClientOptions options)
     : options_(std::move(options)),
       arena_(options_.arena_bytes),
       entries_(options_.events_max),
-      received_(receive_bytes) {
+      received_(receive_buffer_bytes) {
     WEIR_ASSERT((options_.arena_bytes & (options_.arena_bytes - 1)) == 0);
     WEIR_ASSERT((options_.events_max & (options_.events_max - 1)) == 0);
 }
@@ -74,10 +75,12 @@ Status ProducerClient::pump(std::uint64_t wait_ns) {
         if (const Status status = try_connect(now); !status) return status;
         if (fd_ < 0) return Done{};
     }
+    if (channel_) channel_->flush(fd_);
     // Sent ahead of waiting: what is due now goes out in one piece.
     if (const Status status = send_some(); !status) return status;
     if (fd_ < 0) return Done{};
-    const bool has_unsent = arena_sent_ < arena_end_ && is_welcome_;
+    const bool has_unsent = (arena_sent_ < arena_end_ && is_welcome_) || (channel_ && channel_->has_unsent());
+    if (channel_ && channel_->has_plain()) return receive_some();
     pollfd watched{fd_, static_cast<short>(POLLIN | (has_unsent ? POLLOUT : 0)), 0};
     const timespec limit{static_cast<time_t>(wait_ns / ns_per_second), static_cast<long>(wait_ns % ns_per_second)};
     if (::ppoll(&watched, 1, &limit, nullptr) <= 0) return Done{};
@@ -105,14 +108,42 @@ Status ProducerClient::try_connect(MonotonicNs now) {
             return Done{};
         }
     }
+    if (!options_.ca_file.empty()) {
+        if (const Status status = begin_tls(); !status) return status;
+        if (fd_ < 0) return Done{};
+    }
     wire::ProducerHello hello;
     hello.level = options_.level;
     hello.name = wire::name_field<wire::producer_name_bytes_max>(options_.producer);
     std::array<std::byte, sizeof(wire::FrameHeader) + sizeof hello> frame{};
     wire::store(Bytes(frame), wire::FrameHeader{sizeof hello, 0, wire::FrameKind::producer_hello, 0, 0});
     wire::store(Bytes(frame).subspan(sizeof(wire::FrameHeader)), hello);
-    if (::send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(frame.size())) disconnect();
+    if (send_bytes(frame) != static_cast<ssize_t>(frame.size())) disconnect();
     return Done{};
+}
+
+// An error is final: who answers there is not who it should be, or the CAs cannot be read.
+Status ProducerClient::begin_tls() {
+    if (!channel_) {
+        auto opened = tls::ClientChannel::open(options_.ca_file, options_.to);
+        if (!opened) return opened.error();
+        channel_ = std::move(opened.value());
+    }
+    const Status agreed = channel_->handshake(fd_, welcome_ms_max);
+    if (agreed) return Done{};
+    ::close(fd_);
+    fd_ = -1;
+    last_fault_ = agreed.error().what;
+    if (agreed.error().code == EPROTO) return agreed;
+    return Done{};
+}
+
+ssize_t ProducerClient::send_bytes(ConstBytes bytes) {
+    return channel_ ? channel_->send(fd_, bytes) : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+ssize_t ProducerClient::receive_bytes(Bytes room) {
+    return channel_ ? channel_->receive(fd_, room) : ::recv(fd_, room.data(), room.size(), 0);
 }
 
 void ProducerClient::disconnect() {
@@ -156,7 +187,7 @@ Status ProducerClient::send_some() {
         const std::size_t at = arena_sent_ & (arena_.size() - 1);
         const std::size_t bytes =
             std::min({static_cast<std::size_t>(arena_end_ - arena_sent_), arena_.size() - at, send_bytes_max});
-        const ssize_t sent = ::send(fd_, arena_.data() + at, bytes, MSG_NOSIGNAL);
+        const ssize_t sent = send_bytes(ConstBytes(arena_).subspan(at, bytes));
         if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return Done{};
         if (sent < 0) {
             // A refusal may lie in our receive buffer: it is read before the connection is given up.
@@ -170,7 +201,7 @@ Status ProducerClient::send_some() {
 }
 
 Status ProducerClient::receive_some() {
-    const ssize_t count = ::recv(fd_, received_.data() + received_bytes_, received_.size() - received_bytes_, 0);
+    const ssize_t count = receive_bytes(Bytes(received_).subspan(received_bytes_));
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return Done{};
     if (count <= 0) {
         disconnect();

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@
 #include "core/metrics/histogram.hpp"
 #include "core/wire/control.hpp"
 #include "core/wire/verdict.hpp"
+
+namespace weir::tls {
+class ClientChannel;
+}
 
 namespace weir::client {
 
@@ -31,6 +36,7 @@ struct ClientOptions {
     std::size_t events_max = 1ULL << 17;    // unacked; a power of two
     std::uint64_t reconnect_ms_min = 20;
     std::uint64_t reconnect_ms_max = 1000;
+    std::string ca_file{};  // TLS, with a server whose certificate comes from these CAs; empty: plain
     // Told of each event's answer, once, from within pump(): its number, what became of it, and why where it was not taken.
     std::function<void(std::uint64_t number, wire::AckStatus status, wire::Reason reason)> on_answer = {};
 };
@@ -89,6 +95,9 @@ class ProducerClient {
     };
     [[nodiscard]] Entry& entry(std::uint64_t index) { return entries_[index & (entries_.size() - 1)]; }
     [[nodiscard]] Status try_connect(MonotonicNs now);
+    [[nodiscard]] Status begin_tls();
+    [[nodiscard]] ssize_t send_bytes(ConstBytes bytes);
+    [[nodiscard]] ssize_t receive_bytes(Bytes room);
     [[nodiscard]] Status send_some();
     [[nodiscard]] Status receive_some();
     [[nodiscard]] Status take_frame(const wire::FrameHeader& header, ConstBytes body, MonotonicNs now);
@@ -101,6 +110,7 @@ class ProducerClient {
 
     ClientOptions options_;
     int fd_ = -1;
+    std::unique_ptr<tls::ClientChannel> channel_;  // null: plain
     bool is_welcome_ = false;
     std::vector<std::byte> arena_;
     std::uint64_t arena_begin_ = 0;

@@ -428,7 +428,8 @@ std::optional<std::string> address_fault(std::string_view address, const Address
     if (rule.tcp_only && address.starts_with("unix:")) return "must be HOST:PORT, not a Unix path";
     if (is_loopback(address) || rule.allow_plaintext) return std::nullopt;
     if (rule.allow_key.empty()) return "must be a loopback address, not " + quoted(address);
-    return "plain TCP beyond loopback: " + quoted(address) + " needs " + std::string(rule.allow_key) + " = true";
+    return "plain TCP beyond loopback: " + quoted(address) + " needs [tls], or " + std::string(rule.allow_key) +
+           " = true";
 }
 
 void check_addresses(ConfigTable& table, std::string_view key, const std::vector<std::string>& addresses,

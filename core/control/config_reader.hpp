@@ -157,7 +157,7 @@ class ConfigTable {
 // What every listening or dialled address of a configuration must be, else why not. `allow_key` names the switch that
 // admits plain TCP beyond loopback; empty if there is none.
 struct AddressRule {
-    bool allow_plaintext = false;
+    bool allow_plaintext = false;  // or TLS is spoken there
     std::string_view allow_key{};
     bool tcp_only = false;
 };

@@ -91,6 +91,17 @@ class Io {
     [[nodiscard]] virtual Result<Socket> listen(const Address& address, Token token) = 0;
     [[nodiscard]] virtual std::string local_address(Socket socket) const = 0;
     [[nodiscard]] virtual std::string peer_address(Socket socket) const = 0;
+    // Who the peer has proved to be, as ROLE/NAME ("edge/north"); empty where nothing was proved: plain sockets, and peers that need
+    // no certificate. Valid until close().
+    [[nodiscard]] virtual std::string_view peer_identity(Socket socket) const {
+        static_cast<void>(socket);
+        return {};
+    }
+    // Whether the peer may call itself so: true where it has proved that, or nothing was proved. False is noted for the audit.
+    [[nodiscard]] virtual bool may_claim(Socket socket, std::string_view role, std::string_view name) {
+        static_cast<void>(socket), static_cast<void>(role), static_cast<void>(name);
+        return true;
+    }
     // Begins to connect; completes with result 0 or -errno (the socket must be closed then too).
     [[nodiscard]] virtual Result<Socket> connect(const Address& address, Token token) = 0;
     // Receives until the peer ends, an error, or close. Each completion leases a slot. A result <= 0 is the last one.

@@ -33,7 +33,7 @@ Status Runner::start(Build build) {
     auto outcome = ready->get_future();
     thread_ = std::thread([this, build = std::move(build), ready] {
         name_and_pin(options_);
-        auto io = io::make_io(options_.io, options_.io_options);
+        auto io = options_.make_io(options_.io, options_.io_options);
         if (!io) {
             finished_.store(true, std::memory_order_release);
             ready->set_value(io.error());

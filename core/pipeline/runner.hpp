@@ -20,6 +20,8 @@
 
 namespace weir {
 
+using MakeIo = std::function<Result<std::unique_ptr<io::Io>>(io::IoChoice, const io::IoOptions&)>;
+
 struct RunnerOptions {
     std::string name = "runner";  // thread name, up to 15 bytes
     int core = -1;                // to pin to; -1 = leave to the kernel
@@ -27,6 +29,8 @@ struct RunnerOptions {
     std::uint64_t idle_spin_ns = 2 * ns_per_us;
     io::IoChoice io = io::IoChoice::automatic;
     io::IoOptions io_options;
+    // Called on the runner's thread.
+    MakeIo make_io = &io::make_io;
 };
 
 class Runner {
@@ -40,6 +44,8 @@ class Runner {
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;
 
+    // Before start().
+    void set_make_io(MakeIo make_io) { options_.make_io = std::move(make_io); }
     // Starts the thread and waits until `build` is done; its error is returned.
     [[nodiscard]] Status start(Build build);
     [[nodiscard]] Doorbell& doorbell() { return loop_.doorbell(); }

@@ -48,6 +48,21 @@ def get_json(port, path):
         return json.load(answer)
 
 
+def make_certificates(directory, edges, **options):
+    """Leaves for central and these edges; `trusted.crt` is what everybody takes for the CAs."""
+    command = [ROOT / "scripts/certs", directory, "--edges", ",".join(edges)]
+    for key, value in options.items():
+        command += [f"--{key}", str(value)]
+    subprocess.run(command, check=True)
+    if not (directory / "trusted.crt").exists():
+        shutil.copy(directory / "ca.crt", directory / "trusted.crt")
+
+
+def tls_table(directory, name, more=""):
+    return (f'\n[tls]\ncertificate = "{directory}/{name}.crt"\nkey = "{directory}/{name}.key"\n'
+            f'ca = "{directory}/trusted.crt"\ntrust_domain = "weir.test"\ndeny_list = "{directory}/denied"\n{more}')
+
+
 class Daemon:
     def __init__(self, name, program, config_text, directory, admin_port, io, launcher=()):
         self.name, self.program, self.admin_port, self.io, self.launcher = name, program, admin_port, io, launcher
@@ -102,10 +117,18 @@ class Daemon:
 
 class Cluster:
     """`edge_extra` is more configuration: one text for all edges, or a list with one for each. `is_proxied`: a proxy.Proxy stands
-    before central for each edge (`uplinks`) and before each edge for its producers (`intakes`)."""
+    before central for each edge (`uplinks`) and before each edge for its producers (`intakes`). `is_tls`: certificates of
+    scripts/certs in `certs`, and TLS on every connection."""
 
-    def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False):
+    def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False, is_tls=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-"))
+        self.certs = self.directory / "certs" if is_tls else None
+        if is_tls:
+            make_certificates(self.certs, edge_names)
+            (self.certs / "denied").touch()
+            edge_extra = [extra + tls_table(self.certs, name, "producers = true\n") for name, extra in
+                          zip(edge_names, [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra)]
+            central_extra += tls_table(self.certs, "central")
         extras = [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra
         ports = iter(free_ports(2 + 2 * len(edge_names)))
         edges_port, admin = next(ports), next(ports)
@@ -177,9 +200,13 @@ class Cluster:
             command += ["--producer", producer]
         if rate:
             command += ["--rate", str(rate)]
+        command += self.sender_tls()
         sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
         self.senders.append(sender)
         return sender
+
+    def sender_tls(self):
+        return ["--tls", "--ca", self.certs / "trusted.crt"] if self.certs else []
 
     def finish(self, senders, seconds_max=300):
         """Waits for senders and returns what each reports; all must end with 0."""

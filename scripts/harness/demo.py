@@ -60,12 +60,14 @@ def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--io", default="auto")
     args.add_argument("--rate", type=int, default=20_000, help="events per second over all edges; 0 = as fast as it goes")
+    args.add_argument("--tls", action="store_true", help="TLS with certificates of scripts/certs on every connection")
     args = args.parse_args()
     source = input_file()
-    with Cluster(["north", "center", "south"], io=args.io) as cluster:
+    with Cluster(["north", "center", "south"], io=args.io, is_tls=args.tls) as cluster:
         parts = cluster.split_input(source)
         total = sum(sum(1 for _ in open(part, "rb")) for part in parts)
-        print(f"demo: {total} events from {source.name}, three edges (north, center, south), one central, all on loopback")
+        print(f"demo: {total} events from {source.name}, three edges (north, center, south), one central, all on loopback"
+              + (", TLS 1.3 everywhere" if args.tls else ""))
         senders = [cluster.send(i, part, producer=f"region-{i}", rate=args.rate // len(parts) if args.rate else None)
                    for i, part in enumerate(parts)]
         show_progress(cluster, senders, total)

@@ -221,8 +221,8 @@ TEST(EdgeConfig, AllMistakesAreListedAtOnceInTheFilesOrder) {
                   "3:13: listen.producers: must name at least one",
                   "4:9: listen.admin: must be a loopback address, not \"10.0.0.1:7411\"",
                   "5:1: uplink.silent_ms_max: must be more than uplink.ping_ms, 3000 ms",
-                  "6:31: uplink.centrals[1]: plain TCP beyond loopback: \"10.0.0.1:7500\" needs uplink.allow_plaintext "
-                  "= true",
+                  "6:31: uplink.centrals[1]: plain TCP beyond loopback: \"10.0.0.1:7500\" needs [tls], or "
+                  "uplink.allow_plaintext = true",
                   "6:48: uplink.centrals[2]: is listed twice: \"127.0.0.1:7500\"",
                   "8:20: uplink.reconnect_ms_max: must not be less than uplink.reconnect_ms_min, 500 ms",
               }));
@@ -509,9 +509,41 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"5:16: lanes[0].credit_bytes: must be 0, or hold the largest batch: at least 1048592 bytes",
           "7:8: lanes[1].name: is listed twice: \"a\"", "9:8: lanes[2].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
         {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
-         {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs listen.allow_plaintext = true"}},
+         {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs [tls], or listen.allow_plaintext = "
+          "true"}},
     };
     for (const ErrorCase& wrong : cases) EXPECT_EQ(central_errors(wrong.content), wrong.errors) << wrong.content;
+}
+
+TEST(EdgeConfig, TlsTakesThePlaceOfPlainTcpWhereItIsUsed) {
+    const std::string far =
+        "edge_id = \"a\"\ndata_dir = \"x\"\n[listen]\nproducers = \"0.0.0.0:7401\"\nadmin = \"127.0.0.1:7411\"\n"
+        "[uplink]\ncentrals = \"10.1.2.3:7500\"\n[tls]\ntrust_domain = \"weir.test\"\n";
+    const std::string files = "certificate = \"a.crt\"\nkey = \"a.key\"\nca = \"ca.crt\"\n";
+    const auto kept = [](const std::string& content) {
+        std::vector<std::string> keys;
+        for (const auto& line : edge_errors(content))
+            keys.push_back(line.substr(0, line.find(' ', line.find(' ') + 1)));
+        return keys;
+    };
+    EXPECT_EQ(kept(far + files + "producers = true\n"), std::vector<std::string>{});
+    EXPECT_EQ(kept(far + files), (std::vector<std::string>{"4:13: listen.producers:"}));
+    EXPECT_EQ(kept(far + files + "uplink = false\nproducers = true\n"),
+              (std::vector<std::string>{"7:12: uplink.centrals:"}));
+}
+
+TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
+    EXPECT_EQ(edge_errors(minimal_edge + "[tls]\ncertificate = \"a.crt\"\nkey = \"a.key\"\ntrust_domain = \"A b\"\n"
+                                         "central_names = [\"main\", \"dns:c.example\", \"Main\", \"dns:\"]\n"),
+              (std::vector<std::string>{
+                  "5:1: tls.ca: is missing: certificate, key, ca and trust_domain go together",
+                  "8:16: tls.trust_domain: must be of a-z, 0-9, '.', '-' and '_'",
+                  "9:43: tls.central_names[2]: must be a name of a-z, 0-9 and '-', \"dns:NAME\" or \"ip:ADDRESS\"",
+                  "9:51: tls.central_names[3]: must be a name of a-z, 0-9 and '-', \"dns:NAME\" or \"ip:ADDRESS\"",
+              }));
+    EXPECT_EQ(edge_errors(minimal_edge + "[tls]\nproducers = true\n").size(), 4U);
+    EXPECT_EQ(central_errors(minimal_central + "[tls]\nuplink = true\n"),
+              std::vector<std::string>{"4:1: tls.uplink: unknown key"});
 }
 
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {

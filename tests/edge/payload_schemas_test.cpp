@@ -41,8 +41,8 @@ EventRef judged(const EdgeConfig& config, const std::string& payload, std::strin
     event.view.source = "s";
     event.view.content_type = content_type;
     event.view.payload = payload;
-    judgement.validate({&event, 1}, {});
-    judgement.route({&event, 1});
+    judgement.begin_vector();
+    judgement.judge({&event, 1}, {});
     return event;
 }
 wire::Reason reason_of(const EdgeConfig& config, const std::string& payload) {

@@ -1,0 +1,51 @@
+// TlsWatch: a daemon's credentials: opened at start, looked after by its control loop, told of in its log, metrics and health.
+//
+// Thread    Control thread; metrics() and health() the admin server's.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/io/io.hpp"
+#include "core/tls/files.hpp"
+#include "core/tls/identity.hpp"
+
+namespace weir::tls {
+class CredentialKeeper;
+}
+
+namespace weir::control {
+
+class TlsWatch {
+  public:
+    ~TlsWatch();
+    TlsWatch(const TlsWatch&) = delete;
+    TlsWatch& operator=(const TlsWatch&) = delete;
+    // Null where the files are not set. `who`: "edge" or "central", as the metrics' names begin and the certificate's role must be.
+    [[nodiscard]] static Result<std::unique_ptr<TlsWatch>> open(const tls::TlsFiles& files, std::string_view who,
+                                                                std::string_view name);
+
+    // Before the runners start. `label` tells its metrics from others: "uplink".
+    [[nodiscard]] Status add(std::string label, tls::Side side, tls::PeerRule rule);
+    // Of the endpoint with this label; the plain Io where there is none.
+    using MakeIo = std::function<Result<std::unique_ptr<io::Io>>(io::IoChoice, const io::IoOptions&)>;
+    [[nodiscard]] MakeIo io_maker(std::string_view label) const;
+
+    // Every turn of the control loop; `is_asked`: SIGHUP came.
+    void look(bool is_asked);
+
+    [[nodiscard]] std::string metrics() const;
+    // Empty, or a line for /readyz: a certificate that runs out stops nothing here, but peers will not take it.
+    [[nodiscard]] std::string health() const;
+
+  private:
+    TlsWatch(std::string_view who, std::unique_ptr<tls::CredentialKeeper> keeper);
+
+    std::string who_;
+    std::unique_ptr<tls::CredentialKeeper> keeper_;
+    std::vector<std::string> labels_;  // of the keeper's endpoints
+};
+
+}  // namespace weir::control
