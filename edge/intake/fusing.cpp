@@ -83,7 +83,7 @@ void Intake::keep_fuses(MonotonicNs now) {
         pinned += connection.held_count;
         if (connection.peer_failed) {
             close(index);
-        } else if (pinned > held_.size() / held_slots_share) {
+        } else if (pinned > receive_slots_ / held_slots_share) {
             pinned -= connection.held_count;
             refuse(index, wire::RefusalReason::limit, "too many of its events fail: come back later");
         }

@@ -203,6 +203,7 @@ TEST(Intake, AllocatesNothingWhileALaneIsStuckAndAnotherSheds) {
         }
         free.send_event(id + "f", 0, "{}", n % 2 == 0 ? "lossy" : "other");
         if (n % 50 == 49) bench.fill(1, n % 100 == 49 ? 20 : 100);
+        bench.step();  // else its socket fills up, and nothing would open the lane again
         stuck.look();
         free.look();
     }
