@@ -344,7 +344,8 @@ std::uint64_t CentralNode::step() {
 }
 
 bool CentralNode::is_poisoned() const {
-    return process_ && process_->shared.poison_errno.get() != 0;
+    if (!process_) return false;
+    return process_->shared.poison_errno.get() != 0 || process_->shared.letters_errno.get() != 0;
 }
 central::IngestShared& CentralNode::shared() {
     return process_->shared;
