@@ -8,6 +8,7 @@ namespace {
 // Between two looks at what has arrived, and two hand-overs to the spool: about half a millisecond's work.
 constexpr std::uint32_t vectors_per_cycle_max = 16;
 constexpr std::uint64_t look_ns = 100 * ns_per_ms;          // between two looks for timeouts
+constexpr std::uint64_t away_ns = 10 * look_ns;             // a longer time between them was not ours
 constexpr std::uint64_t retry_ns = 1 * ns_per_ms;           // after the spool's ring was full
 constexpr std::uint64_t send_ns_max = 30 * ns_per_second;   // a peer that does not read for so long is gone
 constexpr std::uint64_t carry_ns_max = 30 * ns_per_second;  // or that leaves a large frame half sent
@@ -255,6 +256,8 @@ void Intake::keep_checkpoint(MonotonicNs now) {
 }
 
 void Intake::keep_time(MonotonicNs now) {
+    const bool was_away =
+        now.since(looked_at_) > away_ns;  // suspended, or without a core: what came meanwhile is not read yet
     looked_at_ = now;
     keep_ladder(now);
     keep_fuses(now);
@@ -280,8 +283,9 @@ void Intake::keep_time(MonotonicNs now) {
             refuse(index, wire::RefusalReason::storage, "the spool's disk failed");
         }
         if (now < connection.deadline) continue;
-        if (stalled_ && (connection.session == Session::hello || connection.session == Session::naming)) {
-            connection.deadline = now.plus_ns(hello_ns_max_);  // it is we who do not listen
+        const bool is_unheard = stalled_ || was_away || connection.held_head != no_index;  // it is we who do not listen
+        if (is_unheard && (connection.session == Session::hello || connection.session == Session::naming)) {
+            connection.deadline = now.plus_ns(hello_ns_max_);
             continue;
         }
         connection.deadline = never;

@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
+// A sanitizer keeps operator new for itself.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#define WEIR_COUNTS_ALLOCATIONS
 namespace {
 thread_local bool counts_allocations = false;
 thread_local std::uint64_t allocations = 0;
 }  // namespace
 
-// A sanitizer keeps operator new for itself.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define WEIR_COUNTS_ALLOCATIONS
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
     if (counts_allocations) ++allocations;
     void* memory = std::malloc(bytes == 0 ? 1 : bytes);

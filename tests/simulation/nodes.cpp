@@ -22,6 +22,9 @@ std::optional<std::string> SimSegmentStore::ready(std::uint64_t segment_index) {
 }
 void SimSegmentStore::release(std::uint64_t segment_index) {
     released_.push_back(segment_index);
+    if (given_up_before_ != nullptr) {
+        *given_up_before_ = std::max(*given_up_before_, Position{(segment_index + 1) * segment_bytes_});
+    }
     ready_.erase(segment_index);
     asked_.erase(segment_index);
     due_ns_ = std::max(due_ns_, clock_.now_ns + ns_per_us);
@@ -146,9 +149,9 @@ bool EdgeNode::start() {
     edge::Recovered& recovered = *parts.recovered;
     for (const auto& fault : recovered.faults) faults_.push_back(fault);
     for (const edge::SpoolLane& lane : recovered.spool.lanes) {
-        auto store = std::make_unique<SimSegmentStore>(
-            clock_, edge::stream_directory(config.data_dir, lane.state.name, lane.state.part),
-            lane.journal.segment_bytes, 1);
+        const std::string directory = edge::stream_directory(config.data_dir, lane.state.name, lane.state.part);
+        auto store = std::make_unique<SimSegmentStore>(clock_, directory, lane.journal.segment_bytes, 1,
+                                                       &given_up_before[directory]);
         parts.sim_segments.push_back(store.get());
         parts.segments.push_back(std::move(store));
     }

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,8 +26,13 @@ namespace weir::sim {
 // A segment store without a thread: what was asked for is made a little later, when the world gives it time.
 class SimSegmentStore final : public journal::SegmentStore {
   public:
-    SimSegmentStore(Clock& clock, std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max)
-        : clock_(clock), files_(std::move(directory), segment_bytes, recycled_max) {}
+    // Before `given_up_before`, if there is one, everything was released: in this life or in one before.
+    SimSegmentStore(Clock& clock, std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max,
+                    Position* given_up_before = nullptr)
+        : clock_(clock),
+          segment_bytes_(segment_bytes),
+          given_up_before_(given_up_before),
+          files_(std::move(directory), segment_bytes, recycled_max) {}
     [[nodiscard]] std::uint64_t next_event_ns() const {
         return wanted_.empty() && released_.empty() && damaged_.empty() ? UINT64_MAX : due_ns_;
     }
@@ -45,6 +51,8 @@ class SimSegmentStore final : public journal::SegmentStore {
 
   private:
     Clock& clock_;
+    std::uint64_t segment_bytes_;
+    Position* given_up_before_;
     journal::SegmentFiles files_;
     std::vector<journal::SegmentHeader> wanted_;
     std::vector<std::uint64_t> released_;
@@ -138,6 +146,8 @@ class EdgeNode final : public Node {
     [[nodiscard]] const std::vector<std::string>& faults() const { return faults_; }
 
     edge::EdgeConfig config;
+    // By directory: up to where its journal was released. A power loss may bring a file back that was let go.
+    std::map<std::string, Position> given_up_before;
 
   private:
     struct Process;

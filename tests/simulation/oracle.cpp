@@ -87,6 +87,7 @@ std::vector<StoredBatch> read_spool(const Disk& disk, const edge::EdgeConfig& co
     std::vector<StoredBatch> batches;
     for (const auto& directory : directories) {
         auto some = read_batches(disk, directory, producers);
+        for (StoredBatch& batch : some) batch.directory = directory;
         batches.insert(batches.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
     }
     return batches;
@@ -185,7 +186,10 @@ std::string Oracle::check_gap(const wire::BatchHeader& header) const {
             const bool is_same = stream_of(batch.header) == stream;
             const bool overlaps = batch.header.first_sequence <= header.last_sequence() &&
                                   batch.header.last_sequence() >= header.first_sequence;
-            if (is_same && overlaps) {
+            // What the edge had let go before it met this central may have come back with a power loss.
+            const auto given_up = edge->given_up_before.find(batch.directory);
+            const bool is_given_up = given_up != edge->given_up_before.end() && batch.position < given_up->second.value;
+            if (is_same && overlaps && !is_given_up) {
                 return "P7: a gap for what the spool still holds: " + place + ", of which " +
                        std::to_string(batch.header.first_sequence) + ".." +
                        std::to_string(batch.header.last_sequence()) + " lie at " + std::to_string(batch.position);

@@ -19,6 +19,7 @@ namespace weir::sim {
 struct StoredBatch {
     wire::BatchHeader header;
     std::uint64_t position = 0;
+    std::string directory{};
     std::vector<std::pair<std::string, std::uint64_t>> events;  // producer, number
 };
 // Every whole record in the segments of `directory`, in order.
