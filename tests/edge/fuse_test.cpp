@@ -86,7 +86,7 @@ TEST(Fuse, ClosesByAGoodTrialAndWaitsTwiceAsLongAfterABadOne) {
     count(fuse, bad, 0, 200);
     ASSERT_TRUE(fuse.look(at_ms(0)));
     std::uint64_t at = 0;
-    for (const std::uint64_t pause : {1000, 2000, 4000, 4000}) {
+    for (const std::uint64_t pause : {1000U, 2000U, 4000U, 4000U}) {
         EXPECT_FALSE(fuse.look(at_ms(at + pause - 1)));
         at += pause;
         ASSERT_TRUE(fuse.look(at_ms(at)));
