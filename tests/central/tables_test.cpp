@@ -117,7 +117,7 @@ TEST(CentralTables, AChangedFileIsANewBookWithChangesFromTheOld) {
     const std::uint64_t first = book->find("offence")->version;
     EXPECT_EQ(keeper.look(), nullptr);
     EXPECT_EQ(keeper.look(true), nullptr);  // read again, and the same
-    for (int n = 2; n < 7; ++n) {
+    for (std::size_t n = 2; n < 7; ++n) {
         directory.write(many_rows(std::to_string(n)));
         book = keeper.look(true);
         ASSERT_NE(book, nullptr);
