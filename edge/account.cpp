@@ -16,10 +16,6 @@ void append_field(std::string& out, const char* name, std::uint64_t value) {
     out += std::to_string(value);
 }
 
-std::string_view part_text(const LaneName& stream) {
-    return stream.part == wire::Part::backlog ? "backlog" : "live";
-}
-
 }  // namespace
 
 Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lanes) {
@@ -80,7 +76,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         out += "{\"lane\":";
         json_quote(lanes[index].name, out);
         append_field(out, "id", lanes[index].id);
-        out += ",\"part\":\"" + std::string(part_text(lanes[index])) + "\"";
+        out += ",\"part\":\"" + std::string(wire::text(lanes[index].part)) + "\"";
         append_field(out, "spooled", spooled);
         append_field(out, "delivered", delivered);
         append_field(out, "gap", gap);
@@ -224,12 +220,12 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
-                     {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
+                     {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      spool.lanes[index].spooled.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
-                     {{"lane", lanes[index].name}, {"part", part_text(lanes[index])}},
+                     {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      spool.lanes[index].delivered.get());
     }
     append_lanes(text, intake, lanes);
@@ -238,7 +234,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     const auto per_stream = [&](const char* name, const char* help, Counter LaneCounters::*value, bool is_total) {
         for (std::size_t index = 0; index < lanes.size(); ++index) {
             const std::uint64_t count = (spool.lanes[index].*value).get();
-            const std::string_view part = part_text(lanes[index]);
+            const std::string_view part = wire::text(lanes[index].part);
             if (is_total) {
                 text.counter(name, help, {{"lane", lanes[index].name}, {"part", part}}, count);
             } else {

@@ -47,7 +47,6 @@ struct alignas(64) IntakeCounters {            // writer: intake runner
 struct alignas(64) LaneCounters {     // of a stream; writer: spool runner
     Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead
     Counter shed, expired;            // events given up by the lane's policy, of the lineage
-    Counter fill;                     // 0 to 100, of what the lane may hold
     Counter bytes;                    // of its journal that are not delivered
 };
 struct alignas(64) SpoolCounters {              // writer: spool runner

@@ -135,13 +135,29 @@ class Table {
         line("");
         line(printed("%-16s %14s %14s %14s %12s %10s", "LANE", "accepted", "spooled", "delivered", "held", "events/s"));
         for (const Metric& one : now_.metrics.all("weir_edge_lane_accepted_total")) {
-            const std::string_view name = one.label("lane");
-            const double delivered = value("weir_edge_delivered_total", "lane", name);
-            line(printed("%-16s %14s %14s %14s %12s %10s", plain(name).c_str(), number(one.value).c_str(),
-                         number(value("weir_edge_spooled_total", "lane", name)).c_str(), number(delivered).c_str(),
-                         number(std::max(one.value - delivered, 0.0)).c_str(),
-                         rate("weir_edge_lane_accepted_total", "lane", name).c_str()));
+            const double delivered = of_stream(now_.metrics, "weir_edge_delivered_total", one);
+            const double settled = delivered + of_stream(now_.metrics, "weir_edge_gap_total", one) +
+                                   of_stream(now_.metrics, "weir_edge_expired_total", one) +
+                                   of_stream(now_.metrics, "weir_edge_shed_total", one, "shed_oldest");
+            const std::string name = plain(one.label("lane")) + (one.label("part") == "backlog" ? ".backlog" : "");
+            line(printed("%-16s %14s %14s %14s %12s %10s", name.c_str(), number(one.value).c_str(),
+                         number(of_stream(now_.metrics, "weir_edge_spooled_total", one)).c_str(),
+                         number(delivered).c_str(), number(std::max(one.value - settled, 0.0)).c_str(),
+                         rate_of(one).c_str()));
         }
+    }
+    // The value of `name` for the stream that `one` is of: its lane and part.
+    [[nodiscard]] static double of_stream(const Metrics& metrics, std::string_view name, const Metric& one,
+                                          std::string_view reason = {}) {
+        for (const Metric& other : metrics.all(name)) {
+            const bool is_same = other.label("lane") == one.label("lane") && other.label("part") == one.label("part");
+            if (is_same && other.label("reason") == reason) return other.value;
+        }
+        return 0;
+    }
+    [[nodiscard]] std::string rate_of(const Metric& one) const {
+        if (before_ == nullptr || seconds_ <= 0) return "-";
+        return number((one.value - of_stream(before_->metrics, "weir_edge_lane_accepted_total", one)) / seconds_);
     }
     void hops() {
         line("");

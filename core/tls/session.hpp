@@ -63,7 +63,6 @@ class Session {
     [[nodiscard]] ConstBytes take_output();
     void output_sent();
     [[nodiscard]] bool is_output_under_way() const { return flying_end_ > flying_begin_; }
-    [[nodiscard]] bool has_output() const { return filled_ > flying_end_; }
 
     [[nodiscard]] bool has_failed() const { return has_failed_; }
     [[nodiscard]] const std::string& fault() const { return fault_; }

@@ -321,10 +321,6 @@ void Batcher::durable(StreamIndex index, Sequence last_sequence) noexcept {
     if (stream.in_flight_head == none) stream.in_flight_tail = none;
 }
 
-bool Batcher::has_open() const noexcept {
-    return std::any_of(streams_.begin(), streams_.end(), [](const Stream& stream) { return stream.buffer != none; });
-}
-
 bool Batcher::is_all_durable() const noexcept {
     return std::all_of(streams_.begin(), streams_.end(),
                        [](const Stream& stream) { return stream.durable == stream.last_sequence; });

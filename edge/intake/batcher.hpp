@@ -94,7 +94,6 @@ class Batcher {
     [[nodiscard]] Sequence durable_sequence(StreamIndex stream) const { return streams_[stream].durable; }
     // Its batches that are closed and not durable.
     [[nodiscard]] std::uint32_t in_flight(StreamIndex stream) const { return streams_[stream].in_flight_count; }
-    [[nodiscard]] bool has_open() const noexcept;
     [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || to_cover_ > 0; }
     [[nodiscard]] bool is_all_durable() const noexcept;
     [[nodiscard]] MonotonicNs next_deadline() const noexcept;

@@ -171,10 +171,7 @@ bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reaso
 void LaneKeeper::tell_fill(Lane& lane, std::uint8_t fill) {
     const auto word = lane.gauge.look(fill);
     if (!word) return;
-    for (std::size_t i = 0; i < lane.count; ++i) {
-        notes_.filled(lane.first + i, *word);
-        counters_.lanes[lane.first + i].fill.set(*word);
-    }
+    for (std::size_t i = 0; i < lane.count; ++i) notes_.filled(lane.first + i, *word);
 }
 
 MonotonicNs LaneKeeper::next_deadline() const {

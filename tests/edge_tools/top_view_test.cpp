@@ -27,10 +27,17 @@ TopLook look_after(int n) {
     line("weir_edge_buffers_free", 30);
     line("weir_edge_slots", 64);
     line("weir_edge_slots_held", 1);
-    line(R"(weir_edge_lane_accepted_total{lane="default"})", 900 * n);
-    line(R"(weir_edge_lane_accepted_total{lane="a\"b\\\n"})", 7);
-    line(R"(weir_edge_spooled_total{lane="default"})", 890 * n);
-    line(R"(weir_edge_delivered_total{lane="default"})", 800 * n);
+    line(R"(weir_edge_lane_accepted_total{lane="default",part="live"})", 900 * n);
+    line(R"(weir_edge_lane_accepted_total{lane="default",part="backlog"})", 50 * n);
+    line(R"(weir_edge_lane_accepted_total{lane="a\"b\\\n",part="live"})", 7);
+    line(R"(weir_edge_spooled_total{lane="default",part="live"})", 890 * n);
+    line(R"(weir_edge_spooled_total{lane="default",part="backlog"})", 45 * n);
+    line(R"(weir_edge_delivered_total{lane="default",part="live"})", 800 * n);
+    line(R"(weir_edge_delivered_total{lane="default",part="backlog"})", 20 * n);
+    line(R"(weir_edge_gap_total{lane="default",part="backlog"})", 5);
+    line(R"(weir_edge_expired_total{lane="default",part="backlog"})", 2);
+    line(R"(weir_edge_shed_total{lane="default",part="backlog",reason="lane_full"})", 99);
+    line(R"(weir_edge_shed_total{lane="default",part="backlog",reason="shed_oldest"})", 3);
     for (const auto& [end, count] :
          {std::pair("0.001", 10 * n), std::pair("0.002", 98 * n), std::pair("+Inf", 100 * n)}) {
         line(std::string(R"(weir_edge_append_seconds_bucket{le=")") + end + "\"}", count);
@@ -70,6 +77,7 @@ slots                 1         64
 
 LANE                   accepted        spooled      delivered         held   events/s
 default                   2,700          2,670          2,400          300        900
+default.backlog             150            135             60           80         50
 a"b\?                         7              0              0            7          0
 
 HOP (at most)                   times/s        p50        p99        max
@@ -98,7 +106,7 @@ TEST(TopView, WithoutAnEarlierLookThereAreNoRates) {
 
 TEST(TopView, IsCutToTheTerminal) {
     const std::string table = top_table(look_after(2), nullptr, 0, {.columns = 10, .rows = 4});
-    EXPECT_EQ(table, "weir-edge \n\nRUNNER    \n... 26 mor\n");
+    EXPECT_EQ(table, "weir-edge \n\nRUNNER    \n... 27 mor\n");
 }
 
 TEST(TopView, AnEdgeThatSaysNothingIsATableToo) {
