@@ -1,6 +1,6 @@
 // Intake: the edge's first runner: producers' connections, and the pipeline that judges their events vector by vector.
 //
-//   receive slot ─▶ ingress ─▶ decode ─▶ validate ─▶ cache ─▶ route ─▶ batch ─▶ Ring<ToSpool>
+//   receive slot ─▶ ingress ─▶ decode ─▶ validate ─▶ route ─▶ cache ─▶ batch ─▶ Ring<ToSpool>
 //                    acks  ◀─────── ack book ◀────── Ring<ToIntake>
 //
 // Thread    Intake runner; made and started on it.

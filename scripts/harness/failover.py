@@ -121,6 +121,33 @@ def is_accounted(central, edge):
     return done.returncode == 0
 
 
+def is_closed(centrals, edge, sender):
+    """Ends the load, lets everything arrive, stops the daemons: nothing is held, a GAP, missing or twice."""
+    # What is offered from here on does not matter: a producer that was ended has no promise for what was not acked.
+    sender.terminate()
+    sender.wait()
+    give_up = time.monotonic() + 60
+    while edge.ledger()["held"] and time.monotonic() < give_up:
+        time.sleep(0.05)
+    ledger = edge.ledger()
+    for daemon in [edge, *centrals]:
+        daemon.stop()
+    print(f"edge: accepted {ledger['accepted']}, delivered {ledger['delivered']}, held {ledger['held']}, gap {ledger['gap']}")
+    good = ledger["held"] == 0 and ledger["gap"] == 0 and is_complete(centrals, ledger["accepted"])
+    return all([good, *(is_accounted(central, edge) for central in centrals)])
+
+
+def end_all(daemons, sender, directory):
+    if sender is not None and sender.poll() is None:
+        sender.kill()
+        sender.wait()
+    for daemon in daemons:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.process.send_signal(signal.SIGCONT)
+            daemon.kill()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--kills", type=int, default=50)
@@ -144,20 +171,7 @@ def main():
         sender = subprocess.Popen([BIN / "weir-bench", "send", "--to", f"127.0.0.1:{producers}", "--ndjson", lines, "--ack",
                                    "spooled", "--json", "--rate", str(RATE)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         times = run_rounds(centrals, edge, args.kills, args.seed)
-        # What is offered from here on does not matter: a producer that was ended has no promise for what was not acked.
-        sender.terminate()
-        sender.wait()
-        give_up = time.monotonic() + 60
-        while edge.ledger()["held"] and time.monotonic() < give_up:
-            time.sleep(0.05)
-        ledger = edge.ledger()
-        for daemon in [edge, *centrals]:
-            daemon.stop()
-        print(f"edge: accepted {ledger['accepted']}, delivered {ledger['delivered']}, held {ledger['held']}, gap {ledger['gap']}")
-        good = ledger["held"] == 0 and ledger["gap"] == 0
-        good &= is_complete(centrals, ledger["accepted"])
-        for central in centrals:
-            good &= is_accounted(central, edge)
+        good = is_closed(centrals, edge, sender)
         report = {}
         for how, seconds in times.items():
             if not seconds:
@@ -174,14 +188,7 @@ def main():
         print(f"failover: {'PASS' if good else 'FAIL'}")
         return 0 if good else 1
     finally:
-        if sender is not None and sender.poll() is None:
-            sender.kill()
-            sender.wait()
-        for daemon in [edge, *centrals]:
-            if daemon.process is not None and daemon.process.poll() is None:
-                daemon.process.send_signal(signal.SIGCONT)
-                daemon.kill()
-        shutil.rmtree(directory, ignore_errors=True)
+        end_all([edge, *centrals], sender, directory)
 
 
 if __name__ == "__main__":

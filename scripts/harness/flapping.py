@@ -10,15 +10,13 @@ itself for twice as long before the next. Events flow all the time, and none may
 import argparse
 import pathlib
 import random
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 from cluster import BIN
-from failover import await_session, is_accounted, is_complete, metrics, set_up
+from failover import await_session, end_all, is_closed, metrics, set_up
 
 RETURN_MS, STABLE_MS = 300, 3000
 RATE = 200
@@ -80,30 +78,13 @@ def main():
         await_session(edge, 0, came)
         twice = time.monotonic() - came
         expect(f"lost soon after and back, after {twice:.1f} s", moves(edge), (4, 2))
-        sender.terminate()
-        sender.wait()
-        give_up = time.monotonic() + 60
-        while edge.ledger()["held"] and time.monotonic() < give_up:
-            time.sleep(0.05)
-        ledger = edge.ledger()
-        for daemon in [edge, *centrals]:
-            daemon.stop()
-        good = ledger["held"] == 0 and ledger["gap"] == 0 and is_complete(centrals, ledger["accepted"])
-        for central in centrals:
-            good &= is_accounted(central, edge)
+        good = is_closed(centrals, edge, sender)
         if once < STABLE_MS / 1000 or twice < 2 * STABLE_MS / 1000:
             raise RuntimeError("it was gone back to before it had proved itself")
         print(f"flapping: {'PASS' if good else 'FAIL'}")
         return 0 if good else 1
     finally:
-        if sender is not None and sender.poll() is None:
-            sender.kill()
-            sender.wait()
-        for daemon in [edge, *centrals]:
-            if daemon.process is not None and daemon.process.poll() is None:
-                daemon.process.send_signal(signal.SIGCONT)
-                daemon.kill()
-        shutil.rmtree(directory, ignore_errors=True)
+        end_all([edge, *centrals], sender, directory)
 
 
 if __name__ == "__main__":
