@@ -156,8 +156,8 @@ bool AlertMachine::pass(std::uint32_t rule, const std::string& key, Alert& alert
     }
 }
 
-void AlertMachine::say(NoticeKind kind, std::uint32_t rule, const std::string& key, const Alert& alert, std::uint64_t at_ns,
-                       std::vector<Notice>& out) {
+void AlertMachine::say(NoticeKind kind, std::uint32_t rule, const std::string& key, const Alert& alert,
+                       std::uint64_t at_ns, std::vector<Notice>& out) {
     end_groups(at_ns, out);
     Notice notice;
     notice.kind = kind;
@@ -234,8 +234,8 @@ void AlertMachine::save(StateWriter& out) const {
         alerts.save(out, [&](const Alert& alert) {
             out.put(alert.is_firing);
             out.put(alert.is_escalated);
-            for (const std::uint64_t one : {alert.since_ns, alert.seen_ns, alert.raised_ns, alert.clear_since_ns, alert.said_ns,
-                                            alert.fired_ns, alert.next_ns}) {
+            for (const std::uint64_t one : {alert.since_ns, alert.seen_ns, alert.raised_ns, alert.clear_since_ns,
+                                            alert.said_ns, alert.fired_ns, alert.next_ns}) {
                 out.put(one);
             }
         });
@@ -263,8 +263,8 @@ void AlertMachine::load(StateReader& in) {
         alerts.load(in, rules_[rule].keys_max, [&](Alert& alert) {
             alert.is_firing = in.get<std::uint8_t>() != 0;
             alert.is_escalated = in.get<std::uint8_t>() != 0;
-            for (std::uint64_t* one : {&alert.since_ns, &alert.seen_ns, &alert.raised_ns, &alert.clear_since_ns, &alert.said_ns,
-                                       &alert.fired_ns, &alert.next_ns}) {
+            for (std::uint64_t* one : {&alert.since_ns, &alert.seen_ns, &alert.raised_ns, &alert.clear_since_ns,
+                                       &alert.said_ns, &alert.fired_ns, &alert.next_ns}) {
                 *one = in.get<std::uint64_t>();
             }
         });

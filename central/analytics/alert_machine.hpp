@@ -40,7 +40,8 @@ struct AlertRule {
     std::uint64_t repeat_ns = 0;    // 0: never
     std::string group;              // empty: by itself
     std::uint64_t group_ns = 60 * ns_per_second;
-    std::vector<std::uint32_t> suppressed_by;  // indexes of rules: while one of them fires for the key, this one is not told
+    std::vector<std::uint32_t>
+        suppressed_by;  // indexes of rules: while one of them fires for the key, this one is not told
     std::uint32_t keys_max = 10'000;
 };
 
@@ -68,7 +69,8 @@ struct Notice {
 class AlertMachine {
   public:
     explicit AlertMachine(std::vector<AlertRule> rules);
-    void observe(std::uint32_t rule, std::string_view key, Observed what, std::uint64_t time_ns, std::vector<Notice>& out);
+    void observe(std::uint32_t rule, std::string_view key, Observed what, std::uint64_t time_ns,
+                 std::vector<Notice>& out);
     void advance(std::uint64_t now_ns, std::vector<Notice>& out);
     // False: there are silences_max that are not over.
     [[nodiscard]] bool silence(Silence silence);
@@ -81,17 +83,17 @@ class AlertMachine {
         bool is_firing = false;
         bool is_escalated = false;
         std::uint64_t since_ns = 0;
-        std::uint64_t seen_ns = 0;             // last observed
-        std::uint64_t raised_ns = 0;           // last raised
+        std::uint64_t seen_ns = 0;    // last observed
+        std::uint64_t raised_ns = 0;  // last raised
         std::uint64_t clear_since_ns = UINT64_MAX;
-        std::uint64_t said_ns = 0;             // last fired or repeated
+        std::uint64_t said_ns = 0;  // last fired or repeated
         std::uint64_t fired_ns = 0;
-        std::uint64_t next_ns = UINT64_MAX;    // when time alone changes it
+        std::uint64_t next_ns = UINT64_MAX;  // when time alone changes it
     };
     struct Group {
         std::uint64_t open_ns = 0;  // until then firings are folded
         std::uint64_t folded = 0;
-        std::uint32_t rule = 0;     // that was folded last
+        std::uint32_t rule = 0;  // that was folded last
     };
     struct Due {
         std::uint64_t at_ns = 0;
@@ -104,7 +106,8 @@ class AlertMachine {
     using Alerts = Keyed<Alert>;
 
     // What time alone does to it up to `now_ns`. True: it is over.
-    [[nodiscard]] bool pass(std::uint32_t rule, const std::string& key, Alert& alert, std::uint64_t now_ns, std::vector<Notice>& out);
+    [[nodiscard]] bool pass(std::uint32_t rule, const std::string& key, Alert& alert, std::uint64_t now_ns,
+                            std::vector<Notice>& out);
     [[nodiscard]] std::uint64_t next_of(const AlertRule& rule, const Alert& alert) const;
     void say(NoticeKind kind, std::uint32_t rule, const std::string& key, const Alert& alert, std::uint64_t at_ns,
              std::vector<Notice>& out);
@@ -117,7 +120,7 @@ class AlertMachine {
     std::size_t firing_ = 0;
     std::vector<Alerts> alerts_;  // by rule
     std::vector<std::string> group_names_;
-    std::vector<Group> groups_;   // by name
+    std::vector<Group> groups_;  // by name
     std::vector<Silence> silences_;
     std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
 };

@@ -26,13 +26,13 @@ inline constexpr std::size_t member_count = 9;
 [[nodiscard]] std::string_view text(Member member);
 
 struct AnomalySpec {
-    std::uint32_t members = 0x3f;              // bit of each Member that is asked; why these: README.md
-    std::uint32_t calibration = 99'800;        // percentile of a member's own answers that counts as 1
-    double answer_min = 3;                     // what a member answers below this never counts as unusual
-    double alarm_at = 1.1;                     // an alarm makes the series quiet
-    double louder = 1.5;                       // what is so many times the alarm is told although it is quiet
+    std::uint32_t members = 0x3f;        // bit of each Member that is asked; why these: README.md
+    std::uint32_t calibration = 99'800;  // percentile of a member's own answers that counts as 1
+    double answer_min = 3;               // what a member answers below this never counts as unusual
+    double alarm_at = 1.15;              // an alarm makes the series quiet
+    double louder = 1.5;                 // what is so many times the alarm is told although it is quiet
     std::uint32_t quiet_values = 100;
-    std::uint32_t warm_values = 50;            // that a member sees before it may answer
+    std::uint32_t warm_values = 50;  // that a member sees before it may answer
     double level_weight = 0.01;
     double mean_short_weight = 0.1;
     double mean_long_weight = 0.005;
@@ -43,7 +43,7 @@ struct AnomalySpec {
 };
 
 struct AnomalyScore {
-    double score = 0;       // 1: once in 500 values
+    double score = 0;  // 1: once in 500 values
     Member by = Member::level;
     bool is_alarm = false;  // score >= alarm_at, and the series was not quiet
 };

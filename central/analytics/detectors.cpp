@@ -18,11 +18,13 @@ double middle(const std::vector<double>& sorted) {
 
 // The median of distances from `centre`, by walking outwards from it: `sorted` is in order.
 double median_distance(const std::vector<double>& sorted, double centre) {
-    std::size_t right = static_cast<std::size_t>(std::lower_bound(sorted.begin(), sorted.end(), centre) - sorted.begin());
+    std::size_t right =
+        static_cast<std::size_t>(std::lower_bound(sorted.begin(), sorted.end(), centre) - sorted.begin());
     std::size_t left = right;
     double distance = 0;
     for (std::size_t taken = 0; taken <= sorted.size() / 2; ++taken) {
-        const bool goes_right = left == 0 || (right < sorted.size() && sorted[right] - centre <= centre - sorted[left - 1]);
+        const bool goes_right =
+            left == 0 || (right < sorted.size() && sorted[right] - centre <= centre - sorted[left - 1]);
         distance = goes_right ? sorted[right++] - centre : centre - sorted[--left];
     }
     return distance;

@@ -29,7 +29,8 @@ void Engine::take(const wire::BatchHeader& header, const wire::EventView& event,
     const EventClock::Dated dated = clock_.date(edge, event.time);
     wire::EventView seen = event;
     seen.time = {dated.time_ns};  // conditions see the time at which it counts
-    event_judge_->begin({seen, edge, wire::name_of(header.lane_name), header.part == wire::Part::live ? "live" : "backlog"});
+    event_judge_->begin(
+        {seen, edge, wire::name_of(header.lane_name), header.part == wire::Part::live ? "live" : "backlog"});
     WindowEvent counted;
     counted.time_ns = dated.time_ns;
     counted.ordinal = ordinal_;

@@ -62,8 +62,10 @@ struct Engine::Builder {
         const std::string place = "window." + one.name;
         if (const std::string fault = fault_of(one.spec); !fault.empty()) throw Refused{place + ": " + fault};
         WindowSpec spec = one.spec;
-        if (one.value.empty() && !spec.aggregate.percentiles.empty()) throw Refused{place + ": percentiles of no value"};
-        if (one.top.empty() != (spec.aggregate.top_count == 0)) throw Refused{place + ": top needs both a text and a count"};
+        if (one.value.empty() && !spec.aggregate.percentiles.empty())
+            throw Refused{place + ": percentiles of no value"};
+        if (one.top.empty() != (spec.aggregate.top_count == 0))
+            throw Refused{place + ": top needs both a text and a count"};
         if (one.distinct.empty() == spec.aggregate.has_distinct) throw Refused{place + ": distinct of nothing"};
         Window made{spec.length_ns == 0 ? decltype(Window::operation)(std::in_place_type<SessionWindows>, spec)
                                         : decltype(Window::operation)(std::in_place_type<PaneWindows>, spec)};
@@ -125,7 +127,8 @@ struct Engine::Builder {
 
     [[nodiscard]] bool is_result(std::string_view type) const {
         const auto has = [&](const auto& all, std::string_view kind) {
-            return std::any_of(all.begin(), all.end(), [&](const auto& one) { return std::string(kind) + one.name == type; });
+            return std::any_of(all.begin(), all.end(),
+                               [&](const auto& one) { return std::string(kind) + one.name == type; });
         };
         const Definitions& told = engine.definitions_;
         return has(told.windows, "window.") || has(told.patterns, "pattern.") || has(told.anomalies, "anomaly.");

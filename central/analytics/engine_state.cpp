@@ -42,10 +42,11 @@ std::uint64_t digest_of(const AnomalyDefinition& one, const WindowDefinition& wi
     told.put(one.series);
     told.put(one.keys_max);
     const AnomalySpec& spec = one.spec;
-    for (const std::uint32_t number : {spec.members, spec.calibration, spec.quiet_values, spec.warm_values}) told.put(number);
-    for (const double number : {spec.answer_min, spec.alarm_at, spec.louder, spec.level_weight, spec.mean_short_weight,
-                                spec.mean_long_weight, spec.step_weight, spec.volatility_short_weight,
-                                spec.volatility_long_weight, spec.drift}) {
+    for (const std::uint32_t number : {spec.members, spec.calibration, spec.quiet_values, spec.warm_values})
+        told.put(number);
+    for (const double number :
+         {spec.answer_min, spec.alarm_at, spec.louder, spec.level_weight, spec.mean_short_weight, spec.mean_long_weight,
+          spec.step_weight, spec.volatility_short_weight, spec.volatility_long_weight, spec.drift}) {
         told.put(number);
     }
     return digest_of(told);
@@ -59,8 +60,8 @@ std::uint64_t digest_of(const std::vector<AlertDefinition>& all) {
         for (const std::string* text : {&one.on, &one.raise, &one.clear, &rule.name, &rule.group}) told.text(*text);
         told.put(rule.severity);
         told.put(rule.keys_max);
-        for (const std::uint64_t number : {rule.for_ns, rule.clear_ns, rule.stale_ns, rule.escalate_ns, rule.repeat_ns,
-                                           rule.group_ns}) {
+        for (const std::uint64_t number :
+             {rule.for_ns, rule.clear_ns, rule.stale_ns, rule.escalate_ns, rule.repeat_ns, rule.group_ns}) {
             told.put(number);
         }
         told.count(one.suppressed_by.size());
@@ -75,15 +76,19 @@ template <class Self, class Visit>
 void Engine::for_each_part(Self& self, Visit&& visit) {
     const Definitions& told = self.definitions_;
     for (std::size_t index = 0; index < self.windows_.size(); ++index) {
-        std::visit([&](auto& operation) { visit("window." + told.windows[index].name, digest_of(told.windows[index]), operation); },
-                   self.windows_[index].operation);
+        std::visit(
+            [&](auto& operation) {
+                visit("window." + told.windows[index].name, digest_of(told.windows[index]), operation);
+            },
+            self.windows_[index].operation);
     }
     for (std::size_t index = 0; index < self.patterns_.size(); ++index) {
         visit("pattern." + told.patterns[index].name, digest_of(told.patterns[index]), self.patterns_[index].machine);
     }
     for (std::size_t index = 0; index < self.anomalies_.size(); ++index) {
         auto& of = self.anomalies_[index];
-        visit("anomaly." + told.anomalies[index].name, digest_of(told.anomalies[index], told.windows[of.window]), of.series);
+        visit("anomaly." + told.anomalies[index].name, digest_of(told.anomalies[index], told.windows[of.window]),
+              of.series);
     }
     visit(std::string("alerts"), digest_of(told.alerts), *self.alerts_);
 }

@@ -25,7 +25,8 @@ namespace weir::analytics {
 
 struct EventClockSpec {
     std::uint64_t future_ns_max = 300 * ns_per_second;
-    std::uint64_t disorder_ns = 2 * ns_per_second;  // how far events of one source may be out of order and still be on time
+    std::uint64_t disorder_ns =
+        2 * ns_per_second;  // how far events of one source may be out of order and still be on time
     std::uint64_t idle_ns_max = 30 * ns_per_second;
     std::uint64_t join_ns_max = 5 * ns_per_second;
     std::uint64_t standing_ns_max = 600 * ns_per_second;
@@ -64,10 +65,10 @@ class EventClock {
   private:
     struct Source {
         std::string name;
-        std::uint64_t latest_ns = 0;        // event time
+        std::uint64_t latest_ns = 0;         // event time
         std::uint64_t moved_running_ns = 0;  // when it last grew
         std::int64_t pace_best_ns = 0;       // most that event time was ahead of running time
-        std::uint64_t waits_since_ns = 0;    // running time since which it is behind the watermark; UINT64_MAX: it is not
+        std::uint64_t waits_since_ns = 0;  // running time since which it is behind the watermark; UINT64_MAX: it is not
         bool keeps_pace = true;
     };
     [[nodiscard]] Source& source_of(std::string_view name);

@@ -36,7 +36,8 @@ std::array<Tree, tree_count> grow() {
             tree.low.at(dimension) = centre - reach;
             tree.high.at(dimension) = centre + reach;
         }
-        for (Split& split : tree.splits) split.dimension = static_cast<std::uint32_t>(next_random(seed) % tree_dimensions);
+        for (Split& split : tree.splits)
+            split.dimension = static_cast<std::uint32_t>(next_random(seed) % tree_dimensions);
     }
     return trees;
 }

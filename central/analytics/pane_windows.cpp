@@ -15,7 +15,8 @@ void PaneWindows::take(const WindowEvent& event, std::vector<WindowResult>& out)
     const std::uint64_t final_end = start_ns + spec_.length_ns;
     if (first_end <= watermark_) ++counts_.late;
     std::uint64_t end_ns = first_end;
-    for (; end_ns <= final_end && end_ns + spec_.lateness_ns <= watermark_; end_ns += spec_.step_ns) detach(event, end_ns, out);
+    for (; end_ns <= final_end && end_ns + spec_.lateness_ns <= watermark_; end_ns += spec_.step_ns)
+        detach(event, end_ns, out);
     if (end_ns > final_end) return;
 
     const Keys::Slot slot = keys_.touch(event.key);
@@ -68,7 +69,9 @@ PaneWindows::Answered& PaneWindows::answered_at(Key& key, std::uint64_t end_ns) 
 
 bool PaneWindows::answer(Keys::Slot slot, std::uint64_t end_ns, std::uint8_t marks, std::vector<WindowResult>& out) {
     Key& key = keys_.at(slot);
-    const auto inside = [&](const Pane& pane) { return pane.start_ns + spec_.length_ns >= end_ns && pane.start_ns < end_ns; };
+    const auto inside = [&](const Pane& pane) {
+        return pane.start_ns + spec_.length_ns >= end_ns && pane.start_ns < end_ns;
+    };
     const auto first = std::find_if(key.panes.begin(), key.panes.end(), inside);
     if (first == key.panes.end()) return false;
     Aggregate whole(spec_.aggregate);
@@ -138,15 +141,15 @@ void PaneWindows::close(Keys::Slot slot, std::uint64_t watermark, std::vector<Wi
 
 std::uint64_t PaneWindows::next_end(const Key& key, std::uint64_t above_ns) const {
     // Panes are in order, and so are the windows over them: the first pane with a window above is in the nearest one.
-    const auto at = std::find_if(key.panes.begin(), key.panes.end(), [&](const Pane& one) { return last_end(one) > above_ns; });
+    const auto at =
+        std::find_if(key.panes.begin(), key.panes.end(), [&](const Pane& one) { return last_end(one) > above_ns; });
     if (at == key.panes.end()) return UINT64_MAX;
     return std::max(at->start_ns + spec_.step_ns, above_ns / spec_.step_ns * spec_.step_ns + spec_.step_ns);
 }
 
 void PaneWindows::plan(Keys::Slot slot) {
     Key& key = keys_.at(slot);
-    const std::uint64_t next_ns =
-        std::min(next_end(key, watermark_), last_end(key.panes.front()) + spec_.lateness_ns);
+    const std::uint64_t next_ns = std::min(next_end(key, watermark_), last_end(key.panes.front()) + spec_.lateness_ns);
     if (next_ns >= key.next_ns) return;
     key.next_ns = next_ns;
     due_.emplace(next_ns, slot);
@@ -154,7 +157,8 @@ void PaneWindows::plan(Keys::Slot slot) {
 
 void PaneWindows::make_room(std::vector<WindowResult>& out) {
     // The newest key, whose event this is, stays.
-    while (keys_.count() > spec_.keys_max || (panes_ > spec_.panes_max && keys_.count() > 1)) evict(keys_.oldest(), out);
+    while (keys_.count() > spec_.keys_max || (panes_ > spec_.panes_max && keys_.count() > 1))
+        evict(keys_.oldest(), out);
 }
 
 void PaneWindows::evict(Keys::Slot slot, std::vector<WindowResult>& out) {

@@ -47,8 +47,8 @@ class PaneWindows {
         bool is_due = false;  // a late event changed it
     };
     struct Key {
-        std::vector<Pane> panes;         // by start
-        std::vector<Answered> answered;  // by end
+        std::vector<Pane> panes;             // by start
+        std::vector<Answered> answered;      // by end
         std::uint64_t next_ns = UINT64_MAX;  // the watermark at which it has something to do
         bool is_due = false;
     };

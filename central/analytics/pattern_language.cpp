@@ -185,8 +185,8 @@ CompiledPattern compile_pattern(std::string_view text, const rules::Tables* tabl
         const std::string_view before = text.substr(0, std::min(refused.at, text.size()));
         const std::size_t newline = before.rfind('\n');
         made.fault.line = static_cast<std::uint32_t>(1 + std::count(before.begin(), before.end(), '\n'));
-        made.fault.column = static_cast<std::uint32_t>(
-            newline == std::string_view::npos ? before.size() + 1 : before.size() - newline);
+        made.fault.column =
+            static_cast<std::uint32_t>(newline == std::string_view::npos ? before.size() + 1 : before.size() - newline);
         made.fault.what = refused.what;
     }
     return made;

@@ -17,7 +17,7 @@
 namespace weir::analytics {
 
 inline constexpr std::uint32_t pattern_steps_max = 16;
-inline constexpr std::uint32_t pattern_elements_max = 4;    // of one step, joined by `and`
+inline constexpr std::uint32_t pattern_elements_max = 4;     // of one step, joined by `and`
 inline constexpr std::uint32_t pattern_conditions_max = 32;  // names
 inline constexpr std::uint32_t pattern_repeats_max = 256;
 inline constexpr std::uint64_t pattern_within_ns_max = 31ULL * 86'400 * ns_per_second;
@@ -32,9 +32,9 @@ struct PatternStep {
 };
 struct Pattern {
     std::vector<PatternStep> steps;
-    std::uint64_t within_ns = 0;                   // from the first event to the last, both included
-    std::vector<rules::Program> conditions;        // boolean
-    std::optional<rules::Program> key;             // any value; absent: all events are one
+    std::uint64_t within_ns = 0;             // from the first event to the last, both included
+    std::vector<rules::Program> conditions;  // boolean
+    std::optional<rules::Program> key;       // any value; absent: all events are one
 };
 
 struct CompiledPattern {

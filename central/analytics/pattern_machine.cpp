@@ -53,7 +53,8 @@ void PatternMachine::end_runs(std::uint64_t now_ns, std::vector<PatternMatch>& o
         deadlines_.pop();
         if (!keys_.is_used(due.slot)) continue;
         auto& runs = keys_.at(due.slot).runs;
-        const auto found = std::find_if(runs.begin(), runs.end(), [&](const Run& one) { return one.begun == due.begun; });
+        const auto found =
+            std::find_if(runs.begin(), runs.end(), [&](const Run& one) { return one.begun == due.begun; });
         if (found == runs.end()) continue;
         const Run run = *found;
         if (steps_[run.step].elements.empty()) {
@@ -156,7 +157,8 @@ void PatternMachine::give_up(const std::string& key, Run& run, std::vector<Patte
 void PatternMachine::save(StateWriter& out) const {
     out.put(taken_to_ns_);
     out.put(turn_);
-    for (const std::uint64_t one : {counts_.events, counts_.late, counts_.hurried, counts_.given_up, counts_.matches}) out.put(one);
+    for (const std::uint64_t one : {counts_.events, counts_.late, counts_.hurried, counts_.given_up, counts_.matches})
+        out.put(one);
     std::vector<PatternEvent> waiting = waiting_;
     std::sort(waiting.begin(), waiting.end(), [](const auto& a, const auto& b) { return is_later(b, a); });
     out.count(waiting.size());

@@ -72,8 +72,8 @@ void QuantileSketch::count_at(std::int32_t number, std::uint64_t count) {
 
 double QuantileSketch::at(std::uint32_t percentile) const {
     if (count_ == 0) return 0;
-    const auto rank = static_cast<std::uint64_t>(Uint128{count_ - 1} * std::min(percentile, percentile_whole) /
-                                                 percentile_whole);
+    const auto rank =
+        static_cast<std::uint64_t>(Uint128{count_ - 1} * std::min(percentile, percentile_whole) / percentile_whole);
     std::uint64_t below = 0;
     for (const Bucket& bucket : buckets_) {
         below += bucket.count;

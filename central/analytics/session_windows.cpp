@@ -34,7 +34,8 @@ void SessionWindows::take(const WindowEvent& event, std::vector<WindowResult>& o
     join(slot, first, last, std::move(added), out);
     plan(slot);
     // The newest key, whose event this is, stays.
-    while (keys_.count() > spec_.keys_max || (sessions_ > spec_.panes_max && keys_.count() > 1)) evict(keys_.oldest(), out);
+    while (keys_.count() > spec_.keys_max || (sessions_ > spec_.panes_max && keys_.count() > 1))
+        evict(keys_.oldest(), out);
 }
 
 std::pair<std::size_t, std::size_t> SessionWindows::touched(const Key& key, std::uint64_t time_ns) const {

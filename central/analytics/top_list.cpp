@@ -15,9 +15,8 @@ bool is_before(const TopEntry& left, const TopEntry& right) {
 }  // namespace
 
 const TopList::Entry* TopList::find(std::uint64_t hash, std::string_view text) const {
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) {
-        return one.hash == hash && one.entry.text == text;
-    });
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& one) { return one.hash == hash && one.entry.text == text; });
     return found == entries_.end() ? nullptr : &*found;
 }
 
@@ -40,9 +39,9 @@ void TopList::add(std::string_view text) {
 
 std::uint64_t TopList::unlisted_max() const {
     if (entries_.size() < top_entries_max) return 0;
-    return std::min_element(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-               return a.entry.count < b.entry.count;
-           })->entry.count;
+    return std::min_element(entries_.begin(), entries_.end(),
+                            [](const Entry& a, const Entry& b) { return a.entry.count < b.entry.count; })
+        ->entry.count;
 }
 
 void TopList::merge(const TopList& other) {

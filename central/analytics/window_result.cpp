@@ -32,8 +32,8 @@ void append_measures(const Values& values, const AggregateSpec& spec, std::strin
     append_real_member("avg", number_of(values.mean, spec.decimals), out);
     append_real_member("stddev", number_of(values.deviation, spec.decimals), out);
     for (std::size_t at = 0; at < values.percentiles.size(); ++at) {
-        append_real_member("p" + decimal_text(spec.percentiles[at], 3), number_of(values.percentiles[at], spec.decimals),
-                           out);
+        append_real_member("p" + decimal_text(spec.percentiles[at], 3),
+                           number_of(values.percentiles[at], spec.decimals), out);
     }
 }
 
@@ -61,7 +61,8 @@ std::string fault_of(const WindowSpec& spec) {
 }
 
 void save(const WindowCounts& counts, StateWriter& out) {
-    for (const std::uint64_t one : {counts.events, counts.late, counts.detached, counts.evicted, counts.results}) out.put(one);
+    for (const std::uint64_t one : {counts.events, counts.late, counts.detached, counts.evicted, counts.results})
+        out.put(one);
 }
 
 void load(WindowCounts& counts, StateReader& in) {

@@ -16,7 +16,7 @@ namespace weir::analytics {
 inline constexpr std::uint8_t mark_late = 1;      // a late event made this version
 inline constexpr std::uint8_t mark_evicted = 2;   // final: its key had to make room; later events make another row
 inline constexpr std::uint8_t mark_detached = 4;  // final: of one event that came when the window's state was gone
-inline constexpr std::uint8_t mark_merged = 8;    // final: this session has become part of an older one, and is empty now
+inline constexpr std::uint8_t mark_merged = 8;  // final: this session has become part of an older one, and is empty now
 
 struct WindowResult {
     std::string key;
@@ -43,7 +43,8 @@ struct WindowSpec {
     std::uint64_t length_ns = 60 * ns_per_second;  // tumbling: length == step. 0: a session
     std::uint64_t step_ns = 60 * ns_per_second;    // length is a multiple of it
     std::uint64_t gap_ns = 0;                      // of a session: it ends when nothing came for so long
-    std::uint64_t lateness_ns = 3600 * ns_per_second;  // after its end, a window's state is kept so long for late events
+    std::uint64_t lateness_ns =
+        3600 * ns_per_second;  // after its end, a window's state is kept so long for late events
     std::uint32_t keys_max = 100'000;
     std::uint32_t panes_max = 1'000'000;  // of all keys; of a session window: sessions
     AggregateSpec aggregate;

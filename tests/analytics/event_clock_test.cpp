@@ -176,7 +176,8 @@ TEST(EventClock, SourcesAreBoundedAndStateReloadsToTheSameBytes) {
     for (int index = 0; index < 2000; ++index) {
         now += random.below(40) * second / 4;
         const std::string source = "edge-" + std::to_string(random.below(6));
-        const std::uint64_t said = random.chance(100) ? 0 : now + random.below(20 * second) - random.below(600 * second);
+        const std::uint64_t said =
+            random.chance(100) ? 0 : now + random.below(20 * second) - random.below(600 * second);
         for (EventClock* clock : {&straight, &reloaded}) {
             clock->arrive({now});
             static_cast<void>(clock->date(source, {said}));

@@ -90,7 +90,8 @@ Outcome outcome_of(const Pattern& pattern, const std::vector<PatternEvent>& even
         if ((events[at].conditions & pattern.steps[step].guards) != 0) return outcome;
         bool used = false;
         for (std::size_t one = 0; one < left.size() && !used; ++one) {
-            if (left[one] == 0 || (events[at].conditions >> pattern.steps[step].elements[one].condition & 1U) == 0) continue;
+            if (left[one] == 0 || (events[at].conditions >> pattern.steps[step].elements[one].condition & 1U) == 0)
+                continue;
             --left[one];
             used = true;
         }
@@ -124,7 +125,8 @@ std::vector<PatternMatch> matches_by_hand(const Pattern& pattern, std::vector<Pa
     }
     // An absence is certain before the event after its time is looked at.
     std::sort(outcomes.begin(), outcomes.end(), [](const Outcome& a, const Outcome& b) {
-        return std::tuple(a.at_index, !a.is_absence, a.at_ns, a.first) < std::tuple(b.at_index, !b.is_absence, b.at_ns, b.first);
+        return std::tuple(a.at_index, !a.is_absence, a.at_ns, a.first) <
+               std::tuple(b.at_index, !b.is_absence, b.at_ns, b.first);
     });
     std::vector<PatternMatch> matches;
     std::set<std::size_t> gone;
@@ -153,9 +155,10 @@ std::string saved(const PatternMachine& machine) {
 
 TEST(Patterns, EqualTheOracleUnderDisorderAndDuplicates) {
     std::map<std::string, std::size_t> found;
-    for (const std::string text : {"a -> b within 30s", "a -> !b within 20s", "a -> !b -> c within 40s", "5 x a within 2m",
-                                   "a and b and c within 30s", "a -> 2 x b and c -> !d within 60s", "a -> a within 10s",
-                                   "a -> !b -> !c -> d within 60s", "a within 1s", "a -> b -> c -> d within 3m"}) {
+    for (const std::string text :
+         {"a -> b within 30s", "a -> !b within 20s", "a -> !b -> c within 40s", "5 x a within 2m",
+          "a and b and c within 30s", "a -> 2 x b and c -> !d within 60s", "a -> a within 10s",
+          "a -> !b -> !c -> d within 60s", "a within 1s", "a -> b -> c -> d within 3m"}) {
         const Pattern pattern = pattern_of(text);
         for (std::uint64_t seed = 1; seed <= 15; ++seed) {
             constexpr std::uint64_t late_s = 20;
@@ -218,7 +221,8 @@ TEST(Patterns, StateSavedAndLoadedAnywhereGoesOnWithTheSameBytes) {
 
 TEST(Patterns, WhatABoundEndsIsAnswered) {
     const Pattern pattern = pattern_of("a -> !b within 1h");
-    PatternMachine machine(pattern.steps, pattern.within_ns, {.keys_max = 2, .runs_per_key_max = 3, .waiting_max = 100});
+    PatternMachine machine(pattern.steps, pattern.within_ns,
+                           {.keys_max = 2, .runs_per_key_max = 3, .waiting_max = 100});
     std::vector<PatternMatch> out;
     for (std::uint64_t index = 0; index < 4; ++index) machine.take({base_ns + index, index + 1, "many", 1}, out);
     machine.take({base_ns + 10, 10, "second", 1}, out);

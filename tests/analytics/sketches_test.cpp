@@ -111,9 +111,11 @@ TEST(QuantileSketch, MergesAndOrdersGiveTheSameBytesEvenWhenFull) {
 TEST(DistinctCount, StaysWithinItsErrorFromOneToAMillion) {
     double squares = 0;
     int measured = 0;
-    for (const std::uint64_t texts : {1U, 10U, 100U, 300U, 1'000U, 3'000U, 5'000U, 8'000U, 20'000U, 100'000U, 1'000'000U}) {
+    for (const std::uint64_t texts :
+         {1U, 10U, 100U, 300U, 1'000U, 3'000U, 5'000U, 8'000U, 20'000U, 100'000U, 1'000'000U}) {
         DistinctCount count;
-        for (std::uint64_t index = 0; index < texts; ++index) count.add(hash_of("plate-" + std::to_string(index * 7919)));
+        for (std::uint64_t index = 0; index < texts; ++index)
+            count.add(hash_of("plate-" + std::to_string(index * 7919)));
         const double error = count.estimate() / static_cast<double>(texts) - 1;
         EXPECT_LE(std::abs(error), 4 * distinct_error) << texts;
         squares += error * error;
@@ -129,7 +131,8 @@ TEST(DistinctCount, IsAFunctionOfTheSetOfTexts) {
         DistinctCount even;
         DistinctCount odd;
         for (int index = 0; index < texts; ++index) once.add(hash_of(std::to_string(index)));
-        for (int index = 2 * texts; index-- > 0;) (index % 2 == 0 ? even : odd).add(hash_of(std::to_string(index % texts)));
+        for (int index = 2 * texts; index-- > 0;)
+            (index % 2 == 0 ? even : odd).add(hash_of(std::to_string(index % texts)));
         even.merge(odd);
         EXPECT_EQ(saved(once), saved(even));
     }
@@ -183,7 +186,8 @@ TEST(Aggregate, ReloadsToTheSameBytesAndRefusesWhatCannotBe) {
     EXPECT_EQ(saved(again), bytes);
     EXPECT_EQ(again.values(spec), aggregate.values(spec));
     std::string wrong = bytes;
-    wrong[0] = static_cast<char>(wrong[0] ^ 1);  // fewer events than numbers, or more than the sketch has: seen for one of both
+    wrong[0] = static_cast<char>(wrong[0] ^
+                                 1);  // fewer events than numbers, or more than the sketch has: seen for one of both
     wrong[1] = static_cast<char>(0);
     StateReader refused(wrong);
     again.load(refused);

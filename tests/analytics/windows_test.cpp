@@ -29,7 +29,8 @@ Contents windows_by_hand(const WindowSpec& spec, const std::vector<Record>& reco
     for (const Record& record : records) {
         for (const StreamEvent& event : record.events) {
             std::uint64_t end = event.time_ns - event.time_ns % spec.step_ns + spec.step_ns;
-            for (; end - spec.length_ns <= event.time_ns; end += spec.step_ns) contents[{event.key, end}].push_back(event);
+            for (; end - spec.length_ns <= event.time_ns; end += spec.step_ns)
+                contents[{event.key, end}].push_back(event);
         }
     }
     return contents;
@@ -82,7 +83,8 @@ void expect_values(const Values& said, const std::vector<StreamEvent>& events) {
     const double mean = static_cast<double>(said.sum) / count;
     ASSERT_DOUBLE_EQ(said.mean, mean);
     double squares = 0;
-    for (const std::int64_t one : sorted) squares += (static_cast<double>(one) - mean) * (static_cast<double>(one) - mean);
+    for (const std::int64_t one : sorted)
+        squares += (static_cast<double>(one) - mean) * (static_cast<double>(one) - mean);
     const double deviation = count < 2 ? 0 : std::sqrt(squares / (count - 1));
     ASSERT_NEAR(said.deviation, deviation, 1e-9 * deviation);
     const std::vector<std::uint32_t> asked = everything().percentiles;
