@@ -276,6 +276,14 @@ TEST(Engine, BytesThatAreNoStateAreRefused) {
         EXPECT_TRUE(!loaded || !loaded.value().empty()) << cut;
     }
     EXPECT_TRUE(engine_of(definitions())->load(state));
+    std::size_t parts_refused = 0;
+    for (std::size_t at = 0; at < state.size(); at += state.size() / 200) {
+        std::string wrong = state;
+        wrong[at] = static_cast<char>(wrong[at] ^ 0x55);
+        const auto loaded = engine_of(definitions())->load(wrong);
+        parts_refused += !loaded && loaded.error().what.starts_with("the state of ") ? 1 : 0;
+    }
+    EXPECT_GT(parts_refused, 0U);
 }
 
 TEST(Engine, AMistakeInADefinitionIsNamedWithItsPlace) {

@@ -33,6 +33,7 @@ struct StreamPlan {
     std::uint64_t keys = 8;
     std::uint64_t late_per_mille = 80;
     std::uint64_t late_s_max = 600;
+    bool has_whole_seconds = false;  // so that events lie exactly a gap apart
 };
 
 inline std::vector<Record> stream(const StreamPlan& plan) {
@@ -47,6 +48,7 @@ inline std::vector<Record> stream(const StreamPlan& plan) {
             StreamEvent event;
             const bool is_late = random.chance(plan.late_per_mille);
             event.time_ns = now - random.below((is_late ? plan.late_s_max : 5) * second);
+            if (plan.has_whole_seconds) event.time_ns -= event.time_ns % second;
             event.key = "key-" + std::to_string(random.below(plan.keys));
             const auto magnitude = static_cast<std::int64_t>(random.next() >> random.within(20, 62));
             event.measure = random.chance(300) ? -magnitude : magnitude;
