@@ -142,6 +142,7 @@ TEST(Anomalies, AnAlarmMakesQuietUntilSomethingLouderComes) {
     AnomalySpec spec;
     spec.members = 1;  // level
     spec.alarm_at = 2;
+    spec.calibration = 90'000;
     AnomalyEnsemble ensemble(spec);
     sim::Random random(5);
     const auto next = [&](double extra) { return ensemble.take(base_ns, noise(random) + extra); };

@@ -53,6 +53,8 @@ TEST(ExactSum, MeasuresAreDecimalsRoundedOnce) {
     using rules::Value;
     EXPECT_EQ(measure_of(Value::of_real(51.1), 6), 51'100'000);
     EXPECT_EQ(measure_of(Value::of_real(-0.0000005), 6), 0);  // ties to even
+    EXPECT_EQ(measure_of(Value::of_real(0.0000014), 6), 1);
+    EXPECT_EQ(measure_of(Value::of_real(-0.0000016), 6), -2);
     EXPECT_EQ(measure_of(Value::of_integer(-7), 2), -700);
     EXPECT_EQ(measure_of(Value::of_integer(INT64_MAX), 0), std::nullopt);
     EXPECT_EQ(measure_of(Value::of_integer(measure_max / 100), 2), measure_max / 100 * 100);
@@ -165,6 +167,21 @@ TEST(TopList, KeepsItsBoundsWhenThereAreMoreTextsThanRoom) {
             ASSERT_TRUE(count <= events / top_entries_max || listed.contains(text)) << text << " " << count;
         }
     }
+}
+
+TEST(TopList, AMergeCountsWhatTheOtherMayHaveForgotten) {
+    TopList here;
+    for (int again = 0; again < 100; ++again) here.add("x");
+    TopList there;
+    there.add("x");
+    for (std::uint32_t text = 0; text < 2 * top_entries_max; ++text) {
+        for (int again = 0; again < 5; ++again) there.add("t" + std::to_string(text));
+    }
+    here.merge(there);
+    const TopEntry first = here.first(1).at(0);
+    EXPECT_EQ(first.text, "x");
+    EXPECT_GE(first.count, 101U);
+    EXPECT_LE(first.count - first.over, 101U);
 }
 
 TEST(Aggregate, ReloadsToTheSameBytesAndRefusesWhatCannotBe) {
