@@ -1,0 +1,213 @@
+#include "central/analytics/engine.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/wire/event.hpp"
+
+namespace weir::analytics {
+
+void Engine::apply(const wire::BatchHeader& header, ConstBytes body, WallNs arrival, Position end, Results& out) {
+    position_ = end.value;
+    clock_.arrive(arrival);
+    if (header.kind == wire::BatchKind::events && header.lane != dead_letter_lane) {
+        wire::for_each_frame(body, [&](const wire::FrameView& frame, std::uint32_t) {
+            wire::EventView event;
+            ++ordinal_;
+            if (wire::verify_event(frame.body, event) == wire::Reason::none) {
+                take(header, event, out);
+            } else {
+                ++unreadable_;
+            }
+        });
+    }
+    advance(out);
+}
+
+void Engine::take(const wire::BatchHeader& header, const wire::EventView& event, Results& out) {
+    const std::string_view edge = wire::name_of(header.edge_id);
+    const EventClock::Dated dated = clock_.date(edge, event.time);
+    wire::EventView seen = event;
+    seen.time = {dated.time_ns};  // conditions see the time at which it counts
+    event_judge_->begin(
+        {seen, edge, wire::name_of(header.lane_name), header.part == wire::Part::live ? "live" : "backlog"});
+    WindowEvent counted;
+    counted.time_ns = dated.time_ns;
+    counted.ordinal = ordinal_;
+    counted.sample.is_redated = dated.dating != Dating::as_said;
+    for (std::uint32_t index = 0; index < windows_.size(); ++index) take_window(windows_[index], index, counted, out);
+    for (std::uint32_t index = 0; index < patterns_.size(); ++index) {
+        take_pattern(patterns_[index], index, dated.time_ns, out);
+    }
+}
+
+std::string_view Engine::key_text(std::uint32_t program) {
+    const rules::Value value = event_judge_->value(program);
+    if (value.type == rules::Type::text) return value.as_text().substr(0, key_bytes_max);
+    key_scratch_.clear();
+    if (value.type == rules::Type::real) {
+        key_scratch_.resize(32);
+        const auto written = std::to_chars(key_scratch_.data(), key_scratch_.data() + key_scratch_.size(), value.real);
+        key_scratch_.resize(static_cast<std::size_t>(written.ptr - key_scratch_.data()));
+    } else if (value.type == rules::Type::boolean) {
+        key_scratch_ = value.is_true() ? "true" : "false";
+    } else if (!value.is_null()) {
+        key_scratch_ = std::to_string(value.integer);
+    }
+    return key_scratch_;
+}
+
+void Engine::take_window(Window& window, std::uint32_t index, const WindowEvent& dated, Results& out) {
+    if (window.when != no_program && !event_judge_->holds(window.when)) return;
+    WindowEvent event = dated;
+    const std::uint32_t decimals = definitions_.windows[index].spec.aggregate.decimals;
+    if (window.value != no_program) event.sample.measure = measure_of(event_judge_->value(window.value), decimals);
+    if (window.distinct != no_program) event.sample.distinct = hash_of(key_text(window.distinct));
+    std::string top;
+    if (window.top != no_program) event.sample.top = top = key_text(window.top);
+    if (window.key != no_program) event.key = key_text(window.key);
+    window_scratch_.clear();
+    std::visit([&](auto& operation) { operation.take(event, window_scratch_); }, window.operation);
+    for (WindowResult& result : window_scratch_) out.windows.emplace_back(index, std::move(result));
+}
+
+void Engine::take_pattern(PatternOf& pattern, std::uint32_t index, std::uint64_t time_ns, Results& out) {
+    PatternEvent event;
+    for (std::uint32_t one = 0; one < pattern.conditions; ++one) {
+        if (event_judge_->holds(pattern.first_condition + one)) event.conditions |= 1U << one;
+    }
+    if (event.conditions == 0) return;
+    event.time_ns = time_ns;
+    event.ordinal = ordinal_;
+    if (pattern.key != no_program) event.key = key_text(pattern.key);
+    pattern_scratch_.clear();
+    pattern.machine.take(std::move(event), pattern_scratch_);
+    for (PatternMatch& match : pattern_scratch_) out.patterns.emplace_back(index, std::move(match));
+}
+
+void Engine::advance(Results& out) {
+    const std::uint64_t watermark = clock_.advance();
+    for (std::uint32_t index = 0; index < windows_.size(); ++index) {
+        window_scratch_.clear();
+        std::visit([&](auto& operation) { operation.advance(watermark, window_scratch_); }, windows_[index].operation);
+        for (WindowResult& result : window_scratch_) out.windows.emplace_back(index, std::move(result));
+    }
+    for (std::uint32_t index = 0; index < patterns_.size(); ++index) {
+        pattern_scratch_.clear();
+        patterns_[index].machine.advance(watermark, pattern_scratch_);
+        for (PatternMatch& match : pattern_scratch_) out.patterns.emplace_back(index, std::move(match));
+    }
+    for (std::uint32_t index = 0; index < anomalies_.size(); ++index) {
+        for (const auto& [window, result] : out.windows) {
+            if (window == anomalies_[index].window) take_anomaly(index, result, out);
+        }
+    }
+    judge_alerts(out, out.notices);
+    alerts_->advance(watermark, out.notices);
+}
+
+void Engine::take_anomaly(std::uint32_t index, const WindowResult& result, Results& out) {
+    // A series goes on with time: what came late, or once more, is not its next value.
+    if (result.version != 1 || (result.marks & mark_detached) != 0) return;
+    const AnomalyDefinition& of = definitions_.anomalies[index];
+    const std::uint32_t decimals = definitions_.windows[anomalies_[index].window].spec.aggregate.decimals;
+    Keyed<Series>& series = anomalies_[index].series;
+    const auto slot = series.touch(result.key);
+    Series& one = series.at(slot);
+    if (!one.ensemble) one.ensemble = std::make_unique<AnomalyEnsemble>(of.spec);
+    if (result.end_ns <= one.last_ns) return;
+    one.last_ns = result.end_ns;
+    AnomalyResult said;
+    said.key = result.key;
+    said.time_ns = result.end_ns;
+    switch (of.series) {
+        case SeriesOf::count:
+            said.value = static_cast<double>(result.values.count);
+            break;
+        case SeriesOf::sum:
+            said.value = number_of(static_cast<double>(result.values.sum), decimals);
+            break;
+        case SeriesOf::mean:
+            said.value = number_of(result.values.mean, decimals);
+            break;
+        case SeriesOf::distinct:
+            said.value = result.values.distinct;
+            break;
+    }
+    said.said = one.ensemble->take(said.time_ns, said.value);
+    out.anomalies.emplace_back(index, std::move(said));
+    if (series.count() > of.keys_max) series.erase(series.oldest());
+}
+
+void Engine::judge_alerts(const Results& out, std::vector<Notice>& notices) {
+    if (alerts_on_.empty()) return;
+    std::string data;
+    const auto tell = [&](const std::string& type, const std::string& key, std::uint64_t time_ns) {
+        observe(type, key, time_ns, data, notices);
+        data.clear();
+    };
+    for (const auto& [index, result] : out.windows) {
+        append_json(result, definitions_.windows[index].spec.aggregate, data);
+        tell("window." + definitions_.windows[index].name, result.key, result.end_ns);
+    }
+    for (const auto& [index, match] : out.patterns) {
+        append_json(match, data);
+        tell("pattern." + definitions_.patterns[index].name, match.key, match.end_ns);
+    }
+    for (const auto& [index, result] : out.anomalies) {
+        append_json(result, data);
+        tell("anomaly." + definitions_.anomalies[index].name, result.key, result.time_ns);
+    }
+}
+
+void Engine::observe(std::string_view type, std::string_view key, std::uint64_t time_ns, std::string_view data,
+                     std::vector<Notice>& notices) {
+    wire::EventView seen;
+    seen.id = seen.source = "weir";
+    seen.type = type;
+    seen.key = key;
+    seen.time = {time_ns};
+    seen.content_type = "application/json";
+    seen.payload = data;
+    result_judge_->begin({seen});
+    for (std::uint32_t rule = 0; rule < alerts_on_.size(); ++rule) {
+        const AlertOn& on = alerts_on_[rule];
+        if (on.type != type) continue;
+        Observed what = Observed::neither;
+        if (result_judge_->holds(on.raise)) {
+            what = Observed::raise;
+        } else if (on.clear == no_program || result_judge_->holds(on.clear)) {
+            what = Observed::clear;
+        }
+        alerts_->observe(rule, key, what, time_ns, notices);
+    }
+}
+
+void Engine::append_lines(const Results& results, std::string& out) const {
+    const auto begin = [&](std::string_view kind, const std::string& name) {
+        out.append(kind).append(".").append(name).append(" ");
+    };
+    for (const auto& [index, result] : results.windows) {
+        begin("window", definitions_.windows[index].name);
+        append_json(result, definitions_.windows[index].spec.aggregate, out);
+        out.push_back('\n');
+    }
+    for (const auto& [index, match] : results.patterns) {
+        begin("pattern", definitions_.patterns[index].name);
+        append_json(match, out);
+        out.push_back('\n');
+    }
+    for (const auto& [index, result] : results.anomalies) {
+        begin("anomaly", definitions_.anomalies[index].name);
+        append_json(result, out);
+        out.push_back('\n');
+    }
+    for (const Notice& notice : results.notices) {
+        const std::string& name = definitions_.alerts[notice.rule].rule.name;
+        begin("alert", name);
+        append_json(notice, name, out);
+        out.push_back('\n');
+    }
+}
+
+}  // namespace weir::analytics

@@ -1,0 +1,154 @@
+// Engine::build(): definitions are checked and compiled.
+#include <algorithm>
+#include <set>
+
+#include "central/analytics/engine.hpp"
+
+namespace weir::analytics {
+namespace {
+
+struct Refused {
+    std::string what;
+};
+
+}  // namespace
+
+struct Engine::Builder {
+    Engine& engine;
+    const rules::RuleSetOptions& options;
+    std::vector<rules::Program> event_programs;
+    std::vector<rules::Program> result_programs;
+
+    void run() {
+        const Definitions& told = engine.definitions_;
+        check_names(told.windows, "window");
+        check_names(told.patterns, "pattern");
+        check_names(told.anomalies, "anomaly");
+        if (told.alerts.size() > definitions_max) throw Refused{"more than 256 alerts"};
+        for (const WindowDefinition& one : told.windows) add(one);
+        for (const PatternDefinition& one : told.patterns) add(one);
+        for (const AnomalyDefinition& one : told.anomalies) add(one);
+        add_alerts(told.alerts);
+        engine.event_rules_ = set_of(event_programs);
+        engine.result_rules_ = set_of(result_programs);
+        engine.event_judge_.emplace(*engine.event_rules_);
+        engine.result_judge_.emplace(*engine.result_rules_);
+    }
+
+    template <class Definition>
+    static void check_names(const std::vector<Definition>& all, const std::string& kind) {
+        if (all.size() > definitions_max) throw Refused{"more than 256 of " + kind};
+        std::set<std::string> names;
+        for (const Definition& one : all) {
+            if (one.name.empty() || one.name.size() > 64) throw Refused{kind + ": a name has 1 to 64 bytes"};
+            if (!names.insert(one.name).second) throw Refused{kind + "." + one.name + ": named twice"};
+        }
+    }
+
+    std::uint32_t compile(const std::string& place, const std::string& text, bool gives_condition,
+                          std::vector<rules::Program>& into) const {
+        if (text.empty()) return no_program;
+        rules::CompileOptions compile_options;
+        compile_options.is_placed = true;
+        compile_options.gives_condition = gives_condition;
+        compile_options.tables = options.tables;
+        rules::Compiled made = rules::compile(text, compile_options);
+        if (!made.program) throw Refused{place + ": " + rules::describe(made.fault, text)};
+        into.push_back(std::move(*made.program));
+        return static_cast<std::uint32_t>(into.size() - 1);
+    }
+
+    void add(const WindowDefinition& one) {
+        const std::string place = "window." + one.name;
+        if (const std::string fault = fault_of(one.spec); !fault.empty()) throw Refused{place + ": " + fault};
+        WindowSpec spec = one.spec;
+        if (one.value.empty() && !spec.aggregate.percentiles.empty())
+            throw Refused{place + ": percentiles of no value"};
+        if (one.top.empty() != (spec.aggregate.top_count == 0))
+            throw Refused{place + ": top needs both a text and a count"};
+        if (one.distinct.empty() == spec.aggregate.has_distinct) throw Refused{place + ": distinct of nothing"};
+        Window made{spec.length_ns == 0 ? decltype(Window::operation)(std::in_place_type<SessionWindows>, spec)
+                                        : decltype(Window::operation)(std::in_place_type<PaneWindows>, spec)};
+        made.when = compile(place + ".when", one.when, true, event_programs);
+        made.key = compile(place + ".key", one.key, false, event_programs);
+        made.value = compile(place + ".value", one.value, false, event_programs);
+        made.distinct = compile(place + ".distinct", one.distinct, false, event_programs);
+        made.top = compile(place + ".top", one.top, false, event_programs);
+        engine.windows_.push_back(std::move(made));
+    }
+
+    void add(const PatternDefinition& one) {
+        CompiledPattern made = compile_pattern(one.text, options.tables);
+        if (!made.pattern) throw Refused{"pattern." + one.name + ": " + rules::describe(made.fault, one.text)};
+        PatternOf of{PatternMachine(std::move(made.pattern->steps), made.pattern->within_ns, one.limits)};
+        of.first_condition = static_cast<std::uint32_t>(event_programs.size());
+        of.conditions = static_cast<std::uint32_t>(made.pattern->conditions.size());
+        for (rules::Program& condition : made.pattern->conditions) event_programs.push_back(std::move(condition));
+        if (made.pattern->key) {
+            of.key = static_cast<std::uint32_t>(event_programs.size());
+            event_programs.push_back(std::move(*made.pattern->key));
+        }
+        engine.patterns_.push_back(std::move(of));
+    }
+
+    void add(const AnomalyDefinition& one) {
+        const auto& windows = engine.definitions_.windows;
+        const auto found = std::find_if(windows.begin(), windows.end(),
+                                        [&](const WindowDefinition& window) { return window.name == one.window; });
+        if (found == windows.end()) throw Refused{"anomaly." + one.name + ": there is no window " + one.window};
+        if (one.keys_max == 0) throw Refused{"anomaly." + one.name + ": room for no key"};
+        Anomalies made;
+        made.window = static_cast<std::uint32_t>(found - windows.begin());
+        engine.anomalies_.push_back(std::move(made));
+    }
+
+    void add_alerts(const std::vector<AlertDefinition>& alerts) {
+        std::vector<AlertRule> made;
+        for (const AlertDefinition& one : alerts) {
+            const std::string place = "alert." + one.rule.name;
+            if (!is_result(one.on)) throw Refused{place + ".on: there is no " + one.on};
+            AlertOn on{one.on};
+            on.raise = compile(place + ".raise", one.raise, true, result_programs);
+            if (on.raise == no_program) throw Refused{place + ".raise: a condition is needed"};
+            on.clear = compile(place + ".clear", one.clear, true, result_programs);
+            engine.alerts_on_.push_back(std::move(on));
+            AlertRule rule = one.rule;
+            rule.suppressed_by.clear();
+            for (const std::string& name : one.suppressed_by) {
+                const auto found = std::find_if(alerts.begin(), alerts.end(),
+                                                [&](const AlertDefinition& other) { return other.rule.name == name; });
+                if (found == alerts.end()) throw Refused{place + ".suppressed_by: there is no alert " + name};
+                rule.suppressed_by.push_back(static_cast<std::uint32_t>(found - alerts.begin()));
+            }
+            made.push_back(std::move(rule));
+        }
+        engine.alerts_ = std::make_unique<AlertMachine>(std::move(made));
+    }
+
+    [[nodiscard]] bool is_result(std::string_view type) const {
+        const auto has = [&](const auto& all, std::string_view kind) {
+            return std::any_of(all.begin(), all.end(),
+                               [&](const auto& one) { return std::string(kind) + one.name == type; });
+        };
+        const Definitions& told = engine.definitions_;
+        return has(told.windows, "window.") || has(told.patterns, "pattern.") || has(told.anomalies, "anomaly.");
+    }
+
+    [[nodiscard]] rules::RuleSet set_of(const std::vector<rules::Program>& programs) const {
+        auto set = rules::RuleSet::build(programs, options);
+        if (!set) throw Refused{set.error().what};
+        return std::move(set.value());
+    }
+};
+
+Result<std::unique_ptr<Engine>> Engine::build(const Definitions& definitions, const rules::RuleSetOptions& options) {
+    std::unique_ptr<Engine> engine(new Engine(definitions));
+    try {
+        Builder{*engine, options, {}, {}}.run();
+    } catch (const Refused& refused) {
+        return Error{0, refused.what};
+    }
+    return engine;
+}
+
+}  // namespace weir::analytics
