@@ -33,7 +33,7 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
             ledger.shed += lane.shed.get();
             ledger.expired += lane.expired.get();
         }
-        ledger.shed += intake.shed[index].unsequenced.get() + intake.shed[index].sequences.get();
+        ledger.shed += intake.shed[index].unsequenced.get();
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         const std::uint64_t spooled = counters.spool.lanes[index].spooled.get();
@@ -46,7 +46,10 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
     ledger.offered = intake.offered.get();
     const std::uint64_t gone = ledger.delivered + ledger.dead_lettered + ledger.shed + ledger.expired + ledger.gap;
     ledger.held = ledger.accepted > gone ? ledger.accepted - gone : 0;
-    ledger.residue = static_cast<std::int64_t>(ledger.offered - ledger.accepted - ledger.duplicates - ledger.rejected);
+    // What has left twice is as much a fault as what came and is nowhere.
+    const std::uint64_t twice = gone > ledger.accepted ? gone - ledger.accepted : 0;
+    ledger.residue =
+        static_cast<std::int64_t>(ledger.offered - ledger.accepted - ledger.duplicates - ledger.rejected - twice);
     return ledger;
 }
 

@@ -104,13 +104,14 @@ Status IntakeMemory::store_filter() const {
     {
         const journal::PosixFile file(fresh, O_RDWR | O_CREAT | O_TRUNC);
         if (!file.is_open()) return error_from_errno(errno, "open " + fresh);
-        if (io::files().truncate(file.handle(), std::uint64_t{ids_max} * sizeof(FilterEntry)) != 0) {
-            return error_from_errno(errno, "ftruncate " + fresh);
-        }
+        // Written whole, not only sized: a cut that fails for want of space would cover nothing, and what nothing covers is
+        // never trimmed: a full disk would stay full for good.
+        std::vector<FilterEntry> entries(ids_max);
         for (std::uint64_t index = filter_.oldest_index(); index < filter_.next_index(); ++index) {
-            const FilterEntry entry = filter_.sealed(index);
-            const int code = file.write(std::as_bytes(std::span(&entry, 1)), index % ids_max * sizeof entry);
-            if (code != 0) return error_from_errno(code, "write " + fresh);
+            entries[index % ids_max] = filter_.sealed(index);
+        }
+        if (const int code = file.write(std::as_bytes(std::span(entries)), 0); code != 0) {
+            return error_from_errno(code, "write " + fresh);
         }
         if (const int code = file.sync(); code != 0) return error_from_errno(code, "fsync " + fresh);
     }

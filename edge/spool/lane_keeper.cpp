@@ -27,6 +27,7 @@ LaneKeeper::LaneKeeper(Parts parts, MonotonicNs now)
       uplink_(parts.uplink),
       notes_(parts.notes),
       counters_(parts.counters),
+      pool_bytes_(parts.pool_bytes),
       bytes_max_(without_reserve(parts.config.spool.bytes_max, parts.pool_bytes)) {
     for (std::size_t stream = 0; stream < lanes_.count(); ++stream) {
         const bool is_first = *lanes_.find_lane(lanes_[stream].state.id) == stream;
@@ -61,8 +62,9 @@ std::uint64_t LaneKeeper::needed_bytes(const Lane& lane) const {
 bool LaneKeeper::waits_without_room(const Lane& lane) const {
     for (std::size_t i = 0; i < lane.count; ++i) {
         const std::size_t stream = lane.first + i;
-        if (streams_[stream]->journal().waits_for_segment() && segments_[stream]->prepare_errno() == ENOSPC)
-            return true;
+        if (segments_[stream]->prepare_errno() != ENOSPC) continue;
+        const StreamSpool& spool = *streams_[stream];
+        if (spool.open_room_bytes() < std::min(pool_bytes_, spool.segment_bytes() / 2)) return true;
     }
     return false;
 }

@@ -8,6 +8,8 @@
 // Thread    Spool runner.
 // Pressure  A hundred says that what buffers can still bring is all that fits: a lane that is held there never waits with batches
 //           in its hands while the whole has room.
+//           On a disk without room a lane is held while its open segment still takes what buffers can bring (half of it, if that
+//           is less): intake's checkpoint waits for those batches, and room is made by what a checkpoint covers.
 // Law       Given up is only what was not sent, up to a mark; it is in a stored checkpoint before its bytes are deleted.
 #pragma once
 
@@ -91,6 +93,7 @@ class LaneKeeper {
     IntakeNotes& notes_;
     SpoolCounters& counters_;
     std::vector<Lane> kept_;
+    std::uint64_t pool_bytes_;
     std::uint64_t bytes_max_;  // in all, without what buffers can still bring
     MonotonicNs no_room_at_{};
     MonotonicNs expires_at_ = never;

@@ -77,6 +77,11 @@ class StreamSpool {
     [[nodiscard]] std::uint64_t held_bytes() const;    // from the oldest segment to the end
     [[nodiscard]] std::uint64_t needed_bytes() const;  // of them, what is not delivered
     [[nodiscard]] std::uint64_t segment_bytes() const { return lane_.journal.segment_bytes; }
+    // Of the segment that is being filled; 0 where the next one is to be opened.
+    [[nodiscard]] std::uint64_t open_room_bytes() const {
+        const std::uint64_t used = journal_.end_position().value % segment_bytes();
+        return used == 0 ? 0 : segment_bytes() - used;
+    }
     [[nodiscard]] std::uint64_t written_bytes() const { return journal_.written_bytes(); }
     [[nodiscard]] const journal::JournalWriter& journal() const { return journal_; }
 

@@ -100,12 +100,12 @@ class IntakeBench {
         held_.reserve(64);
     }
 
-    // One duty cycle, and the spool's part in it.
     // As a runner does: nothing under way uses intake's bytes when it goes.
     ~IntakeBench() { EXPECT_TRUE(io->quiesce()); }
     IntakeBench(const IntakeBench&) = delete;
     IntakeBench& operator=(const IntakeBench&) = delete;
 
+    // One duty cycle, and the spool's part in it.
     void step() {
         const MonotonicNs now = io->now().plus_ns(added_ns);
         const auto completions = io->wait(io->now());

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <map>
 #include <set>
 #include <sstream>
@@ -395,6 +397,18 @@ TEST(Intake, JudgesByANewConfigurationFromOneVectorToTheNextAndSaysSoInEachBatch
     reloads.take_back();
     ASSERT_TRUE(bench.step_until([&] { return reloads.is_taken(); }));
     EXPECT_EQ(bench.counters.config_digest.get(), 100U);
+}
+
+// A disk that somebody else fills must not stop the cuts: what no cut covers is never trimmed.
+TEST(IntakeMemory, TakesTheRoomOfItsFilterBeforeTheFirstEvent) {
+    IntakeDirectory directory;
+    const EdgeConfig config = IntakeBench::config_at(directory.path);
+    ASSERT_TRUE(IntakeMemory::load(config, config.data_dir).ok());
+    struct stat file {};
+    ASSERT_EQ(::stat(filter_path(config.data_dir).c_str(), &file), 0);
+    const auto ring_bytes = static_cast<std::int64_t>(config.cache.ids_max * sizeof(FilterEntry));
+    EXPECT_EQ(file.st_size, ring_bytes);
+    EXPECT_GE(file.st_blocks * 512, ring_bytes);
 }
 
 TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {

@@ -319,6 +319,33 @@ inline LaneId backlog_of(LaneId lane) {
     return static_cast<LaneId>(lane + 0x4000);
 }
 
+// A store whose disk has no room for another file while `is_full` says so.
+class CrowdedStore final : public journal::SegmentStore {
+  public:
+    CrowdedStore(std::unique_ptr<journal::SegmentStore> store, const bool& is_full)
+        : store_(std::move(store)), is_full_(is_full) {}
+    [[nodiscard]] Status create_now(const journal::SegmentHeader& header) override {
+        return store_->create_now(header);
+    }
+    void prepare(const journal::SegmentHeader& header) override {
+        has_failed_ = is_full_ && !store_->ready(header.segment_index);
+        if (!has_failed_) store_->prepare(header);
+    }
+    [[nodiscard]] std::optional<std::string> ready(std::uint64_t segment_index) override {
+        return store_->ready(segment_index);
+    }
+    void release(std::uint64_t segment_index) override { store_->release(segment_index); }
+    [[nodiscard]] int prepare_errno() const override { return has_failed_ ? ENOSPC : store_->prepare_errno(); }
+    [[nodiscard]] std::string path_of(std::uint64_t segment_index) const override {
+        return store_->path_of(segment_index);
+    }
+
+  private:
+    std::unique_ptr<journal::SegmentStore> store_;
+    const bool& is_full_;
+    bool has_failed_ = false;
+};
+
 class SpoolBench {
   public:
     struct Options {
@@ -362,9 +389,11 @@ class SpoolBench {
         worker_ = std::make_unique<journal::SegmentWorker>([](void* bell) { static_cast<Doorbell*>(bell)->ring(); },
                                                            &spool_bell);
         for (const SpoolLane& lane : start.lanes) {
-            segments_.push_back(journal::make_segment_store(
-                *worker_, stream_directory(config.data_dir, lane.state.name, lane.state.part),
-                lane.journal.segment_bytes, 2));
+            segments_.push_back(std::make_unique<CrowdedStore>(
+                journal::make_segment_store(*worker_,
+                                            stream_directory(config.data_dir, lane.state.name, lane.state.part),
+                                            lane.journal.segment_bytes, 2),
+                disk_is_full));
         }
         stage = std::make_unique<SpoolStage>(*io_, std::uint8_t{0},
                                              SpoolParts{.config = config,
@@ -474,6 +503,7 @@ class SpoolBench {
     std::unique_ptr<SpoolStage> stage;
     std::vector<ScriptedCentral*> centrals;
     std::uint64_t skew_ns = 0;
+    bool disk_is_full = false;
     std::vector<std::uint32_t> free_buffers;
     std::map<LaneId, Sequence> fed;
     std::map<LaneId, Sequence> durable;

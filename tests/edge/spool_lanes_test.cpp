@@ -44,6 +44,30 @@ TEST(Lanes, OneThatCentralGrantsNothingHoldsUpNeitherAnothersDeliveriesNorItsDis
     EXPECT_EQ(bench.counters.gap_events.get(), 0U);
 }
 
+// Intake's checkpoint waits for the batches that are out, and only what it covers makes room.
+TEST(Lanes, OneOnADiskWithoutRoomIsHeldWhileWhatIsOutStillFits) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()}, {.buffers = 4, .segment_bytes = 4U << 20});
+    bench.centrals = {&central};
+    bench.open();
+    bench.feed(0);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+    bench.disk_is_full = true;
+    ASSERT_TRUE(bench.until([&] {
+        while (bench.fill[0] < fill_full && !bench.free_buffers.empty()) bench.feed(0, 100, 1000);
+        return bench.fill[0] == fill_full;
+    }));
+    const Sequence fed = bench.fed[0];
+    EXPECT_GT(fed, 1500U) << "half a segment was used at least";
+    EXPECT_TRUE(bench.until([&] { return bench.durable[0] == fed; }));
+    // With room it goes on by itself.
+    bench.disk_is_full = false;
+    bench.feed(0, 100, 1000);
+    for (int i = 0; i < 60; ++i) ASSERT_NO_FATAL_FAILURE(feed_when_free(bench, 0, 100, 1000));
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.durable) && bench.fill[0] < fill_full; }));
+}
+
 TEST(Lanes, ALanesCreditIsATotalOfTheConnectionAndBeginsAnewWithTheNext) {
     ScriptedCentral central;
     const std::uint64_t frame = wire::frame_bytes(sizeof(wire::BatchHeader) + 3 * wire::frame_bytes(40));
