@@ -65,7 +65,7 @@ class Run:
 
     def hold(self, is_held):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.cluster.central.admin_port}/v1/lanes/meters/{'hold' if is_held else 'release'}", method="POST")
+            f"http://127.0.0.1:{self.cluster.central.admin_port}/api/v1/lanes/meters/{'hold' if is_held else 'release'}", method="POST")
         with urllib.request.urlopen(request, timeout=5):
             pass
 

@@ -335,6 +335,10 @@ class CrowdedStore final : public journal::SegmentStore {
         return store_->ready(segment_index);
     }
     void release(std::uint64_t segment_index) override { store_->release(segment_index); }
+    void mark_damaged(std::uint64_t segment_index) override { store_->mark_damaged(segment_index); }
+    [[nodiscard]] std::uint64_t quarantined() const override { return store_->quarantined(); }
+    [[nodiscard]] Status cut_after(Position end) override { return store_->cut_after(end); }
+    [[nodiscard]] std::uint64_t first_index() const override { return store_->first_index(); }
     [[nodiscard]] int prepare_errno() const override { return has_failed_ ? ENOSPC : store_->prepare_errno(); }
     [[nodiscard]] std::string path_of(std::uint64_t segment_index) const override {
         return store_->path_of(segment_index);
