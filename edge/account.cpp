@@ -322,6 +322,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                  facts.quarantined);
     total("weir_edge_spool_read_back_bytes_total", "Bytes read back to be sent", spool.read_back_bytes);
     gauge("weir_edge_uplink_credit_bytes", "Credit left in this session", spool.credit_bytes_left.get());
+    gauge("weir_edge_catch_up_window_bytes",
+          "What is read back and may be on its way at once (uplink.catch_up_queue_ms)",
+          spool.catch_up_window_bytes.get());
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
     text.histogram("weir_edge_spooled_ack_seconds", "From receive to the spooled ack", {}, intake.spooled_ack_ns);

@@ -133,6 +133,7 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     table.number("breaker_failures", uplink.breaker_failures, Bounds{1, 1000, "failures"});
     table.number("breaker_ms", uplink.breaker_ms, Bounds{1, 10 * minute_ms, "ms"});
     table.number("return_ms", uplink.return_ms, Bounds{10, 24 * 60 * minute_ms, "ms"});
+    table.number("catch_up_queue_ms", uplink.catch_up_queue_ms, Bounds{0, 10'000, "ms"});
     table.number("return_stable_ms", uplink.return_stable_ms, Bounds{0, 60 * minute_ms, "ms"});
     check_addresses(table, "centrals", uplink.centrals,
                     {.allow_plaintext = uplink.allow_plaintext || config.tls.is_for_uplink(),

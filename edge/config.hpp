@@ -172,6 +172,7 @@ struct EdgeConfig {
         // How often a more preferred central is looked for, and how long it must answer before it is gone back to.
         std::uint64_t return_ms = 30'000;
         std::uint64_t return_stable_ms = 10'000;
+        std::uint64_t catch_up_queue_ms = 5;  // what is read back may add to the time of what is live; 0: no bound
     } uplink;
     control::TlsConfig tls;
     struct {

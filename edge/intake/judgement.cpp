@@ -110,6 +110,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"uplink.breaker_failures", now.uplink.breaker_failures != next.uplink.breaker_failures},
         {"uplink.breaker_ms", now.uplink.breaker_ms != next.uplink.breaker_ms},
         {"uplink.return_ms", now.uplink.return_ms != next.uplink.return_ms},
+        {"uplink.catch_up_queue_ms", now.uplink.catch_up_queue_ms != next.uplink.catch_up_queue_ms},
         {"uplink.return_stable_ms", now.uplink.return_stable_ms != next.uplink.return_stable_ms},
         {"cache.ids_max", now.cache.ids_max != next.cache.ids_max},
         {"cache.lifetime_s", now.cache.lifetime_s != next.cache.lifetime_s},

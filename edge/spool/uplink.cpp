@@ -60,6 +60,7 @@ Uplink::Uplink(io::Io& io, std::uint8_t owner, UplinkKinds kinds, UplinkOptions 
       streams_(lanes.count()),
       lane_credit_(lanes.count()),
       next_(lanes.count()),
+      window_(options_.catch_up_queue_ms * ns_per_ms),
       // Half of the pool may wait here for credit; the other half stays for batches to be filled and written.
       memory_(std::max<std::size_t>(1, pool.count() / 2)),
       unacked_(unacked_max) {
@@ -399,6 +400,7 @@ void Uplink::forget_session() {
         if (catch_up_.of(index) != nullptr) catch_up_.take_back(index);
         lane_credit_[index] = {};
     }
+    window_.forget_under_way();
 }
 
 }  // namespace weir::edge

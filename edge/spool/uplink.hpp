@@ -32,6 +32,7 @@
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
 #include "edge/spool/catch_up.hpp"
+#include "edge/spool/catch_up_window.hpp"
 #include "edge/spool/central_probe.hpp"
 #include "edge/spool/endpoint_plan.hpp"
 #include "edge/spool/intake_notes.hpp"
@@ -58,6 +59,7 @@ struct UplinkOptions {
     std::uint64_t breaker_ms = 5000;
     std::uint64_t return_ms = 30'000;
     std::uint64_t return_stable_ms = 10'000;
+    std::uint64_t catch_up_queue_ms = 5;
     std::uint64_t jitter_seed = 1;
     // What is held may still be delivered for so long after drain(), what was sent may still be acked before a return.
     std::uint64_t drain_ms_max = 1000;
@@ -123,6 +125,7 @@ class Uplink {
         Sequence last_sequence = 0;
         Position end{};
         MonotonicNs sent_at{};
+        std::uint32_t catch_up_bytes = 0;  // counted in the window of what is read back
     };
     struct Stream {
         Position cursor{};  // without a reader: everything before it was handed to the session
@@ -174,6 +177,7 @@ class Uplink {
     [[nodiscard]] NextSend next_of(std::size_t stream) const;
     [[nodiscard]] bool has_lane_credit(std::size_t stream, std::uint64_t frame_bytes) const;
     [[nodiscard]] bool has_unacked_room(std::size_t stream) const;
+    [[nodiscard]] bool gives_way(std::size_t stream) const;
     [[nodiscard]] bool send_next(MonotonicNs now);
     void send_gap(std::size_t stream, Sequence before, MonotonicNs now);
     void send_batch(std::size_t stream, std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what,
@@ -227,6 +231,7 @@ class Uplink {
     std::vector<LaneCredit> lane_credit_;
     std::vector<NextSend> next_;  // of the present turn
     std::size_t reader_turn_ = 0;
+    CatchUpWindow window_;
     Links<DurableBatch> memory_;
     Links<Unacked> unacked_;
     std::optional<std::size_t> central_;  // of this session, in LaneTable::centrals(); none: it says no identity

@@ -259,11 +259,19 @@ bool Uplink::has_unacked_room(std::size_t index) const {
     return !unacked_.is_full() && streams_[index].unacked.count < unacked_of_stream_max;
 }
 
+// What is read back makes no long queue before what is live; a live part behind which its backlog waits is live itself.
+bool Uplink::gives_way(std::size_t index) const {
+    const bool has_backlog = index + 1 < lane_of_.size() && lane_of_[index + 1] == lane_of_[index];
+    return lanes_[index].state.part == wire::Part::backlog || !has_backlog;
+}
+
 bool Uplink::send_next(MonotonicNs now) {
     for (std::size_t index = 0; index < streams_.size(); ++index) {
         pass_known_records(index, now);
         next_[index] = has_unacked_room(index) ? next_of(index) : NextSend{};
         if (!has_lane_credit(index, next_[index].bytes)) next_[index] = {};
+        const bool is_behind = next_[index].what == Next::record && gives_way(index);
+        if (is_behind && !window_.may_send(next_[index].bytes)) next_[index] = {};
     }
     const auto is_ready = [this](std::size_t index) { return next_[index].what != Next::nothing; };
     const auto chosen = turns_.choose(is_ready);
@@ -287,8 +295,11 @@ bool Uplink::send_next(MonotonicNs now) {
         case Next::record: {
             const ReadRecord& record = *catch_up_.of(index)->peek();
             counters_.resent_batches.add(1);
+            const auto counted = static_cast<std::uint32_t>(gives_way(index) ? next.bytes : 0);
+            window_.sent(counted);
             send_batch(index, record.batch, record.batch_bytes,
-                       {.last_sequence = record.last_sequence, .end = record.end}, Sending::read_batch, now);
+                       {.last_sequence = record.last_sequence, .end = record.end, .catch_up_bytes = counted},
+                       Sending::read_batch, now);
             return true;
         }
         case Next::memory: {

@@ -260,9 +260,11 @@ void Uplink::retire_acked(std::size_t index, MonotonicNs now) {
         if (oldest.sent_at.value != 0) {
             counters_.acked_batches.add(1);
             counters_.delivered_ns.record(now.since(oldest.sent_at));
+            window_.acked(oldest.catch_up_bytes, now.since(oldest.sent_at), now);
         }
     }
     counters_.unacked_batches.set(unacked_.used());
+    counters_.catch_up_window_bytes.set(window_.bytes());
 }
 
 }  // namespace weir::edge

@@ -109,6 +109,12 @@ class Daemon:
     def ledger(self):
         return get_json(self.admin_port, "/api/v1/ledger")
 
+    def metric(self, name):
+        """A metric without labels, or one of those with them."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{")))
+
     def io_in_use(self):
         """uring or epoll, as the last start wrote to the log."""
         said = re.findall(r"\bio=(\w+)", self.log.read_text(errors="replace"))

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Takes central away for a while under load, gives it back, and looks at who notices.
 
-  scripts/chaos/outage [--minutes 10] [--rate 50000] [--measure-s 20] [--io auto|uring|epoll]
+  scripts/chaos/outage [--minutes 10] [--rate 50000] [--measure-s 20] [--slice-s 2] [--queue-ms MS] [--io auto|uring|epoll]
 
 Two lanes: "calls" (live_first) under the full rate and "meters" (in_order) under a hundredth of it. In one run:
-  calm      both lanes with central there: p99 of the time to central's ack
+  calm      both lanes with central there, in slices as the drain's: the median of their p99s of the time to central's ack; once
+            more when the backlog is gone, as a machine is not the same from one minute to the next
   outage    central is killed; the load goes on for --minutes and must be acked as spooled
-  drain     central is back: the same load beside the backlog, until that is gone; the live p99 may be twice the calm one
+  drain     central is back: the same load beside the backlog, until that is gone; the median of the slices' live p99s
+            may be twice that of the calm slices
   held      central grants "meters" nothing: its events wait, the p99 of "calls" must not notice (half more and 2 ms are noise)
 At the end the ledger closes, both journals verify, and the audit accounts for every event. Exit 0 only then.
 """
@@ -59,15 +61,31 @@ class Run:
                    self.load("meters", max(1, self.args.rate // SHARE), seconds, meters_ack)]
         return [report["latency_us"] for report in self.cluster.finish(senders, seconds_max=seconds + 600)]
 
+    def calm(self):
+        """The p99 of "calls" in each of a number of slices."""
+        return [self.both(self.args.slice_s)[0]["p99"] for _ in range(max(3, round(self.args.measure_s / self.args.slice_s)))]
+
     def held(self, lane=None, part=None):
         return sum(row["held"] for row in self.edge.ledger()["lanes"]
                    if (lane is None or row["lane"] == lane) and (part is None or row.get("part") == part))
+
+    def wait_until_live(self):
+        """Until new events of "calls" go to its live part again: it went to the backlog and came back."""
+        give_up = time.monotonic() + 60
+        while self.edge.metric("weir_edge_part_changes_total") % 2 == 1 or self.held("calls", "live") > 0:
+            if time.monotonic() > give_up:
+                raise RuntimeError("the live part did not come back within 60 s")
+            time.sleep(0.05)
 
     def hold(self, is_held):
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.cluster.central.admin_port}/api/v1/lanes/meters/{'hold' if is_held else 'release'}", method="POST")
         with urllib.request.urlopen(request, timeout=5):
             pass
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
 
 
 def ms(value):
@@ -86,7 +104,7 @@ def drain(run):
             slices.append(calls["p99"])
         if time.monotonic() - began > 3600:
             raise RuntimeError("the backlog does not drain")
-    return sorted(slices), time.monotonic() - began
+    return slices, time.monotonic() - began
 
 
 def main():
@@ -94,13 +112,18 @@ def main():
     args.add_argument("--minutes", type=float, default=10)
     args.add_argument("--rate", type=int, default=50_000)
     args.add_argument("--measure-s", type=float, default=20)
-    args.add_argument("--slice-s", type=float, default=5, help="length of one measurement while the backlog drains")
+    args.add_argument("--queue-ms", type=int, help="uplink.catch_up_queue_ms; 0: what is read back is not held to a short queue")
+    args.add_argument("--slice-s", type=float, default=2, help="length of one measurement while the backlog drains")
     args.add_argument("--io", default="auto", choices=("auto", "uring", "epoll"))
     args = args.parse_args()
-    with Cluster(["north"], io=args.io, edge_extra=LANES) as cluster:
+    cluster = Cluster(["north"], io=args.io, edge_extra=LANES)
+    if args.queue_ms is not None:
+        config = cluster.edges[0].config
+        config.write_text(config.read_text().replace("[uplink]\n", f"[uplink]\ncatch_up_queue_ms = {args.queue_ms}\n"))
+    with cluster:
         run = Run(cluster, args)
         run.both(2)  # what a first start makes slow is no part of it
-        calm_calls, calm_meters = run.both(args.measure_s)
+        calm = run.calm()
 
         cluster.central.kill()
         time.sleep(2)  # the live part turns to the backlog
@@ -108,17 +131,16 @@ def main():
         backlog = run.held()
         print(f"outage: {args.minutes * 60:.0f} s at {args.rate} events/s, spooled p99 {ms(out_calls['p99'])}; {backlog} events held", flush=True)
         cluster.central.start()
-        while run.edge.ledger()["delivered"] == 0 or run.held("calls", "live") > 0:
-            time.sleep(0.05)
+        run.wait_until_live()
         slices, seconds = drain(run)
         if not slices:
             raise RuntimeError("the backlog was gone before anything could be measured: a longer --minutes")
-        median, worst = slices[len(slices) // 2], slices[-1]
-        ratio = median / calm_calls["p99"]
-        print(f"drain: {seconds:.1f} s; live p99 calm {ms(calm_calls['p99'])}, beside the backlog median {ms(median)} of {len(slices)} "
-              f"slices (worst {ms(worst)}): ratio {ratio:.2f}", flush=True)
-
         run.both(2)
+        after = run.calm()
+        ratio = median(slices) / median(calm + after)
+        print(f"drain: {seconds:.1f} s; live p99, medians of slices: calm {ms(median(calm))} before and {ms(median(after))} after, "
+              f"{ms(median(slices))} beside the backlog (worst {ms(max(slices))}, {len(slices)} slices): ratio {ratio:.2f}", flush=True)
+
         before_calls, _ = run.both(args.measure_s)
         run.hold(True)
         time.sleep(0.5)

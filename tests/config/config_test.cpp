@@ -408,7 +408,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 149U);
+    EXPECT_EQ(edge::known_config_keys().size(), 150U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -433,6 +433,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.uplink.breaker_ms, plain.uplink.breaker_ms);
     EXPECT_EQ(read.uplink.return_ms, plain.uplink.return_ms);
     EXPECT_EQ(read.uplink.return_stable_ms, plain.uplink.return_stable_ms);
+    EXPECT_EQ(read.uplink.catch_up_queue_ms, plain.uplink.catch_up_queue_ms);
     EXPECT_EQ(read.validate.allowed_types, plain.validate.allowed_types);
     EXPECT_EQ(read.validate.time_ahead_s_max, plain.validate.time_ahead_s_max);
     EXPECT_EQ(read.validate.time_behind_s_max, plain.validate.time_behind_s_max);
