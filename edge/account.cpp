@@ -325,6 +325,11 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_catch_up_window_bytes",
           "What is read back and may be on its way at once (uplink.catch_up_queue_ms)",
           spool.catch_up_window_bytes.get());
+    gauge("weir_edge_catch_up_bytes_per_second_max", "How fast what is read back may go beside live batches",
+          spool.catch_up_bytes_per_s.get());
+    gauge("weir_edge_live_usual_nanoseconds",
+          "The 99th percentile of live batches' time from write to ack while nothing is read back",
+          spool.live_usual_ns.get());
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
     text.histogram("weir_edge_spooled_ack_seconds", "From receive to the spooled ack", {}, intake.spooled_ack_ns);

@@ -59,7 +59,8 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter switch_overs;                        // sessions agreed with another central than the one before
     Counter returns;                             // of them, those to a more preferred one that answered probes
     Counter probes, probes_answered;
-    Counter credit_bytes_left, unacked_batches, catch_up_window_bytes;
+    Counter credit_bytes_left, unacked_batches;
+    Counter catch_up_window_bytes, catch_up_bytes_per_s, live_usual_ns;
     Counter gap_events;                     // sequences that central got a gap batch for, acked
     Counter elsewhere_events;               // of sequences named to a central as delivered to another one, acked
     Counter last_refusal;                   // wire::RefusalReason that ended the last session; 0 once one is agreed

@@ -222,7 +222,8 @@ void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, 
                              .last_sequence = header.last_sequence(),
                              .begin = written.position,
                              .end = {written.position.value + journal::record_bytes(written.batch.batch_bytes)},
-                             .durable_before = lane.journal.durable_end};
+                             .durable_before = lane.journal.durable_end,
+                             .written_at = written.submitted_at};
     lane.state.last_sequence = batch.last_sequence;
     lane.state.previous_crc = header.header_crc;
     lane.state.totals = header.totals;

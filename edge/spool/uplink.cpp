@@ -61,6 +61,7 @@ Uplink::Uplink(io::Io& io, std::uint8_t owner, UplinkKinds kinds, UplinkOptions 
       lane_credit_(lanes.count()),
       next_(lanes.count()),
       window_(options_.catch_up_queue_ms * ns_per_ms),
+      pace_(options_.catch_up_queue_ms * ns_per_ms),
       // Half of the pool may wait here for credit; the other half stays for batches to be filled and written.
       memory_(std::max<std::size_t>(1, pool.count() / 2)),
       unacked_(unacked_max) {
@@ -169,6 +170,7 @@ MonotonicNs Uplink::next_deadline() const {
                 at = std::min(at, std::max(heard_at_, pinged_at_).plus_ns(options_.ping_ms * ns_per_ms));
                 at = std::min(at, catch_up_.retry_at());
                 at = std::min(at, probe_.next_deadline());
+                if (sending_ == Sending::nothing) at = std::min(at, paced_until_);
                 if (!draining_ && probe_.is_idle()) at = std::min(at, return_.next_at());
                 if (is_leaving_) at = std::min(at, leave_until_);
             }

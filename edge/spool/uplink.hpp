@@ -32,6 +32,7 @@
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
 #include "edge/spool/catch_up.hpp"
+#include "edge/spool/catch_up_pace.hpp"
 #include "edge/spool/catch_up_window.hpp"
 #include "edge/spool/central_probe.hpp"
 #include "edge/spool/endpoint_plan.hpp"
@@ -82,6 +83,7 @@ struct DurableBatch {
     Position begin{};  // of its record
     Position end{};
     Position durable_before{};  // the stream's durable end before it
+    MonotonicNs written_at{};   // when its write was begun
 };
 
 class Uplink {
@@ -126,6 +128,7 @@ class Uplink {
         Position end{};
         MonotonicNs sent_at{};
         std::uint32_t catch_up_bytes = 0;  // counted in the window of what is read back
+        MonotonicNs written_at{};          // of a live batch: when its record's write was begun
     };
     struct Stream {
         Position cursor{};  // without a reader: everything before it was handed to the session
@@ -178,6 +181,7 @@ class Uplink {
     [[nodiscard]] bool has_lane_credit(std::size_t stream, std::uint64_t frame_bytes) const;
     [[nodiscard]] bool has_unacked_room(std::size_t stream) const;
     [[nodiscard]] bool gives_way(std::size_t stream) const;
+    [[nodiscard]] bool may_catch_up(std::uint64_t frame_bytes, MonotonicNs now);
     [[nodiscard]] bool send_next(MonotonicNs now);
     void send_gap(std::size_t stream, Sequence before, MonotonicNs now);
     void send_batch(std::size_t stream, std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what,
@@ -232,6 +236,8 @@ class Uplink {
     std::vector<NextSend> next_;  // of the present turn
     std::size_t reader_turn_ = 0;
     CatchUpWindow window_;
+    CatchUpPace pace_;
+    MonotonicNs paced_until_ = never;  // something waits for its pace
     Links<DurableBatch> memory_;
     Links<Unacked> unacked_;
     std::optional<std::size_t> central_;  // of this session, in LaneTable::centrals(); none: it says no identity

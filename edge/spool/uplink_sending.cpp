@@ -265,13 +265,21 @@ bool Uplink::gives_way(std::size_t index) const {
     return lanes_[index].state.part == wire::Part::backlog || !has_backlog;
 }
 
+bool Uplink::may_catch_up(std::uint64_t frame_bytes, MonotonicNs now) {
+    if (!window_.may_send(frame_bytes)) return false;
+    const MonotonicNs free_at = pace_.free_at(now);
+    if (free_at > now) paced_until_ = free_at;
+    return free_at <= now;
+}
+
 bool Uplink::send_next(MonotonicNs now) {
+    paced_until_ = never;
     for (std::size_t index = 0; index < streams_.size(); ++index) {
         pass_known_records(index, now);
         next_[index] = has_unacked_room(index) ? next_of(index) : NextSend{};
         if (!has_lane_credit(index, next_[index].bytes)) next_[index] = {};
         const bool is_behind = next_[index].what == Next::record && gives_way(index);
-        if (is_behind && !window_.may_send(next_[index].bytes)) next_[index] = {};
+        if (is_behind && !may_catch_up(next_[index].bytes, now)) next_[index] = {};
     }
     const auto is_ready = [this](std::size_t index) { return next_[index].what != Next::nothing; };
     const auto chosen = turns_.choose(is_ready);
@@ -296,7 +304,10 @@ bool Uplink::send_next(MonotonicNs now) {
             const ReadRecord& record = *catch_up_.of(index)->peek();
             counters_.resent_batches.add(1);
             const auto counted = static_cast<std::uint32_t>(gives_way(index) ? next.bytes : 0);
-            window_.sent(counted);
+            if (counted > 0) {
+                window_.sent(counted);
+                pace_.sent(counted, now);
+            }
             send_batch(index, record.batch, record.batch_bytes,
                        {.last_sequence = record.last_sequence, .end = record.end, .catch_up_bytes = counted},
                        Sending::read_batch, now);
@@ -305,7 +316,8 @@ bool Uplink::send_next(MonotonicNs now) {
         case Next::memory: {
             const DurableBatch& batch = memory_.front(streams_[index].memory);
             send_batch(index, pool_.buffer(batch.buffer).data() + sizeof(journal::RecordHeader), batch.batch_bytes,
-                       {.last_sequence = batch.last_sequence, .end = batch.end}, Sending::memory_batch, now);
+                       {.last_sequence = batch.last_sequence, .end = batch.end, .written_at = batch.written_at},
+                       Sending::memory_batch, now);
             return true;
         }
     }

@@ -261,10 +261,13 @@ void Uplink::retire_acked(std::size_t index, MonotonicNs now) {
             counters_.acked_batches.add(1);
             counters_.delivered_ns.record(now.since(oldest.sent_at));
             window_.acked(oldest.catch_up_bytes, now.since(oldest.sent_at), now);
+            if (oldest.written_at.value != 0) pace_.live_acked(now.since(oldest.written_at), now);
         }
     }
     counters_.unacked_batches.set(unacked_.used());
     counters_.catch_up_window_bytes.set(window_.bytes());
+    counters_.catch_up_bytes_per_s.set(pace_.bytes_per_s());
+    counters_.live_usual_ns.set(pace_.usual_ns());
 }
 
 }  // namespace weir::edge

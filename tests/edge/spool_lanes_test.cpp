@@ -68,6 +68,33 @@ TEST(Lanes, OneOnADiskWithoutRoomIsHeldWhileWhatIsOutStillFits) {
     EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.durable) && bench.fill[0] < fill_full; }));
 }
 
+TEST(Lanes, WhatIsReadBackGoesNoFurtherAheadOfItsAcksThanItsWindow) {
+    for (const std::uint64_t queue_ms : {5ULL, 0ULL}) {
+        ScriptedCentral central;
+        central.answers_hello = false;
+        SpoolBench bench({central.address()});
+        bench.config.uplink.catch_up_queue_ms = queue_ms;
+        bench.centrals = {&central};
+        bench.open();
+        for (int i = 0; i < 20; ++i) ASSERT_NO_FATAL_FAILURE(feed_when_free(bench, 0, 100, 1000));
+        ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable) && bench.free_buffers.size() == 8; }));
+        central.acks = false;
+        central.answers_hello = true;
+        central.cut();
+        ASSERT_TRUE(bench.until([&] { return central.session_bytes > 0; }));
+        bench.steps(300);
+        if (queue_ms == 0) {
+            EXPECT_EQ(central.positions[0], bench.fed[0]) << "all that is granted";
+        } else {
+            EXPECT_LE(central.session_bytes, window_bytes_first);
+            EXPECT_GT(central.session_bytes, window_bytes_first / 2);
+        }
+        central.acks = true;
+        central.ack_all();
+        EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    }
+}
+
 TEST(Lanes, ALanesCreditIsATotalOfTheConnectionAndBeginsAnewWithTheNext) {
     ScriptedCentral central;
     const std::uint64_t frame = wire::frame_bytes(sizeof(wire::BatchHeader) + 3 * wire::frame_bytes(40));

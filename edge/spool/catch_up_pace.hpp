@@ -1,0 +1,96 @@
+// CatchUpPace: how fast what is read back goes to central, so that the slowest hundredth of the live batches gets hardly slower.
+//
+// A drain shares more with live batches than the way (CatchUpWindow): two disks that sync, two machines' cores. So what is looked at
+// is the live batches' whole time from the write of their record to central's ack. While nothing is read back their 99th percentile
+// is learned, the usual. While something is, each that takes longer than pace_beyond_percent of it slows the drain down by a tenth,
+// each other lets it become faster by a ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951).
+//
+// Thread    One. Given time.
+// Bounds    From pace_bytes_per_s_min to twice what really went lately. Without a live batch for pace_live_ns there is no bound: nobody
+//           is harmed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/base/types.hpp"
+
+namespace weir::edge {
+
+inline constexpr double pace_bytes_per_s_min = 1 << 20;
+inline constexpr double pace_bytes_per_s_max = 1ULL << 34;
+inline constexpr std::uint64_t pace_beyond_percent = 150;
+inline constexpr std::uint64_t pace_live_ns = ns_per_second;
+// What was read back makes nobody late any more so long after it went.
+inline constexpr std::uint64_t pace_calm_ns = ns_per_second;
+inline constexpr std::uint64_t pace_burst_ns = 5 * ns_per_ms;
+
+class CatchUpPace {
+  public:
+    // A live batch may always take `floor_ns` beside what is read back. 0: no bound at all.
+    explicit CatchUpPace(std::uint64_t floor_ns) : floor_ns_(floor_ns) {}
+
+    void live_acked(std::uint64_t took_ns, MonotonicNs now) {
+        live_at_ = now;
+        const auto took = static_cast<double>(took_ns);
+        if (now.since(sent_at_) >= pace_calm_ns) {
+            learn_usual(took);
+        } else if (took > static_cast<double>(allowed_ns())) {
+            rate_ = std::max(rate_ * (1 - step), pace_bytes_per_s_min);
+        } else {
+            rate_ = std::min(rate_ * (1 + step / 99), std::max(2 * went_, pace_bytes_per_s_min));
+        }
+    }
+    // Nothing may go before it; now or earlier: something may.
+    [[nodiscard]] MonotonicNs free_at(MonotonicNs now) const {
+        const bool is_alone = floor_ns_ == 0 || now.since(live_at_) >= pace_live_ns;
+        return is_alone ? now : free_at_;
+    }
+    void sent(std::uint64_t bytes, MonotonicNs now) {
+        sent_at_ = now;
+        count(bytes, now);
+        const auto takes_ns =
+            static_cast<std::uint64_t>(static_cast<double>(bytes) / rate_ * static_cast<double>(ns_per_second));
+        // What was not used is lost, but for a burst.
+        const MonotonicNs from{std::max(free_at_.value, now.value - std::min(now.value, pace_burst_ns))};
+        free_at_ = from.plus_ns(takes_ns);
+    }
+
+    [[nodiscard]] std::uint64_t allowed_ns() const {
+        return std::max(floor_ns_, static_cast<std::uint64_t>(usual_) / 100 * pace_beyond_percent);
+    }
+    [[nodiscard]] std::uint64_t usual_ns() const { return static_cast<std::uint64_t>(usual_); }
+    [[nodiscard]] std::uint64_t bytes_per_s() const { return static_cast<std::uint64_t>(rate_); }
+
+  private:
+    static constexpr double step = 0.1;
+    static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
+
+    // Where one in a hundred is beyond it, in steps in proportion to itself.
+    void learn_usual(double took) {
+        if (usual_ == 0) usual_ = took;
+        usual_ *= took > usual_ ? 1 + step / 2 : 1 - step / 2 / 99;
+        usual_ = std::max(usual_, 1000.0);
+    }
+    void count(std::uint64_t bytes, MonotonicNs now) {
+        const std::uint64_t ns = now.since(counted_at_);
+        if (ns >= counted_ns) {
+            went_ = static_cast<double>(counted_) * static_cast<double>(ns_per_second) / static_cast<double>(ns);
+            counted_ = 0;
+            counted_at_ = now;
+        }
+        counted_ += bytes;
+    }
+
+    std::uint64_t floor_ns_;
+    double rate_ = 16 << 20;  // bytes per second
+    double usual_ = 0;        // ns
+    double went_ = 0;         // bytes per second, lately
+    std::uint64_t counted_ = 0;
+    MonotonicNs counted_at_{};
+    MonotonicNs live_at_{};
+    MonotonicNs sent_at_{};
+    MonotonicNs free_at_{};
+};
+
+}  // namespace weir::edge

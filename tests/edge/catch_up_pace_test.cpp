@@ -1,0 +1,114 @@
+// The pace of what is read back, against models of live batches that it makes late.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "edge/spool/catch_up_pace.hpp"
+
+namespace weir::edge {
+namespace {
+
+constexpr std::uint64_t batch = 64U << 10;
+constexpr std::uint64_t floor_ns = 2 * ns_per_ms;
+
+// Live batches every 2 ms. One in a hundred takes 10 ms or more by itself; what is read back makes more of them late, in proportion
+// to how fast it goes: at `harm_bytes_per_s` each takes thrice its time.
+class Model {
+  public:
+    explicit Model(CatchUpPace& pace, double harm_bytes_per_s) : pace_(pace), harm_(harm_bytes_per_s) {}
+    struct Outcome {
+        std::uint64_t acks = 0, late = 0, bytes = 0;
+    };
+    Outcome run(std::uint64_t for_ns, bool is_draining, bool is_live = true, double offered_bytes_per_s = 400e6) {
+        Outcome outcome;
+        double went = 0;
+        for (const std::uint64_t until = now_ + for_ns; now_ < until; now_ += 100 * ns_per_us) {
+            const MonotonicNs now{now_};
+            const double step_s = 1e-4;
+            owed_ = std::min(owed_ + offered_bytes_per_s * step_s, 2.0 * batch);
+            std::uint64_t sent = 0;
+            while (is_draining && owed_ >= batch && pace_.free_at(now) <= now) {
+                pace_.sent(batch, now);
+                owed_ -= batch;
+                sent += batch;
+            }
+            outcome.bytes += sent;
+            went += (static_cast<double>(sent) / step_s - went) * 0.002;
+            if (!is_live || now_ % (2 * ns_per_ms) != 0) continue;
+            const bool is_hit = unit_(random_) < went / harm_;
+            const auto took = static_cast<std::uint64_t>(1e6 + slow_(random_) * 2e6) * (is_hit ? 3 : 1);
+            pace_.live_acked(took, now);
+            ++outcome.acks;
+            if (took > pace_.allowed_ns()) ++outcome.late;
+        }
+        return outcome;
+    }
+
+  private:
+    CatchUpPace& pace_;
+    double harm_;
+    double owed_ = 0;
+    std::uint64_t now_ = ns_per_second;
+    std::mt19937_64 random_{7};
+    std::uniform_real_distribution<double> unit_{0, 1};
+    std::exponential_distribution<double> slow_{1};
+};
+
+TEST(CatchUpPace, LearnsTheUsualWhileNothingIsReadBack) {
+    CatchUpPace pace(floor_ns);
+    Model model(pace, 100e6);
+    (void)model.run(30 * ns_per_second, false);
+    // One in a hundred is beyond 1 ms + 4.6 * 2 ms.
+    EXPECT_GT(pace.usual_ns(), 7 * ns_per_ms);
+    EXPECT_LT(pace.usual_ns(), 14 * ns_per_ms);
+    EXPECT_EQ(pace.allowed_ns(), pace.usual_ns() / 100 * 150);
+}
+
+TEST(CatchUpPace, SettlesWhereOneLiveBatchInAHundredIsLate) {
+    CatchUpPace pace(floor_ns);
+    Model model(pace, 100e6);
+    (void)model.run(30 * ns_per_second, false);
+    (void)model.run(20 * ns_per_second, true);
+    const Model::Outcome outcome = model.run(60 * ns_per_second, true);
+    EXPECT_LT(outcome.late * 1000, outcome.acks * 15);
+    EXPECT_GT(outcome.late * 1000, outcome.acks * 5) << "it goes as fast as it may";
+    EXPECT_GT(outcome.bytes, 60 * 2'000'000ULL);
+}
+
+TEST(CatchUpPace, IsNoBoundWhereNobodyIsHarmed) {
+    CatchUpPace pace(floor_ns);
+    Model model(pace, 1e18);
+    (void)model.run(30 * ns_per_second, false);
+    (void)model.run(20 * ns_per_second, true);
+    EXPECT_GT(model.run(20 * ns_per_second, true).bytes, 20 * 380'000'000ULL);
+}
+
+TEST(CatchUpPace, IsNoBoundWithoutLiveBatches) {
+    CatchUpPace pace(floor_ns);
+    Model model(pace, 1e3);
+    (void)model.run(10 * ns_per_second, false);
+    (void)model.run(10 * ns_per_second, true);
+    EXPECT_LT(model.run(10 * ns_per_second, true).bytes, 10 * 4'000'000ULL) << "everything is late: next to its least";
+    (void)model.run(2 * pace_live_ns, true, false);
+    EXPECT_GT(model.run(10 * ns_per_second, true, false).bytes, 10 * 380'000'000ULL);
+}
+
+TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
+    CatchUpPace pace(floor_ns);
+    for (std::uint64_t i = 1; i < 1000; ++i) {
+        pace.sent(batch, MonotonicNs{i * ns_per_ms});
+        pace.live_acked(ns_per_second, MonotonicNs{i * ns_per_ms});
+    }
+    EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
+}
+
+TEST(CatchUpPace, CanBeSwitchedOff) {
+    CatchUpPace pace(0);
+    const MonotonicNs now{ns_per_second};
+    pace.live_acked(ns_per_ms, now);
+    pace.sent(1ULL << 40, now);
+    EXPECT_EQ(pace.free_at(now), now);
+}
+
+}  // namespace
+}  // namespace weir::edge
