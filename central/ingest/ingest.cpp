@@ -653,6 +653,7 @@ void IngestStage::note_durable(const Touch& touch) {
 void IngestStage::send_pending(std::uint32_t index) {
     Session& session = *sessions_[index];
     if (session.is_sending || session.state == State::unused || session.state == State::closing) return;
+    if (session.wants_welcome && !may_welcome(session)) return;
     ConstBytes frames = ConstBytes(session.out).first(fill_out(session));
     // Tables only when there is nothing else to say.
     if (frames.empty() && session.state == State::live) frames = tables_.next(index);

@@ -177,6 +177,7 @@ class IngestStage final : public Stage {
     void open_credit(Session& session);
     void close_credit(Session& session);
     void set_aside(Session& session, LaneCredit& credit, std::uint64_t frame_bytes);
+    [[nodiscard]] bool may_welcome(Session& session);
     void give_back(Session& session, std::uint8_t lane_credit, std::uint64_t frame_bytes);
     void look_at_gates(MonotonicNs now);
     void judge_lanes(Session& session);

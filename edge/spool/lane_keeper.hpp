@@ -8,7 +8,7 @@
 // Thread    Spool runner.
 // Pressure  A hundred says that what buffers can still bring is all that fits: a lane that is held there never waits with batches
 //           in its hands while the whole has room.
-// Law       Given up is only what was not sent, up to a mark; it is in a stored checkpoint before its bytes are deleted.
+// Law       Given up is only what the session at hand has not sent, up to a mark (in doubt without one: given_up.hpp); it is in a stored checkpoint before its bytes are deleted.
 #pragma once
 
 #include <memory>

@@ -104,7 +104,7 @@ std::optional<SpoolLane> lane_of(const Row& row) {
         const bool is_reason = one.why() == wire::gap_shed || one.why() == wire::gap_expired;
         const bool is_range = one.count > 0 && one.first_sequence > below &&
                               one.last_sequence() >= one.first_sequence && one.last_sequence() <= row.last_sequence;
-        if (!is_reason || !is_range || one.reason > (given_up_named | wire::gap_expired)) return std::nullopt;
+        if (!is_reason || !is_range || one.reason > (given_up_settled | wire::gap_expired)) return std::nullopt;
         below = one.last_sequence();
     }
     return lane;

@@ -124,6 +124,7 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     if (draining_ && (is_quiet() || is_poisoned())) uplink_.drain(now);
     work += uplink_.do_work(now);
     keep_lanes(now);
+    if (uplink_.take_checkpoint_wish()) checkpoint_at_ = std::min(checkpoint_at_, now);
     if (now >= checkpoint_at_ || checkpoint_hurries() || draining_) keep_checkpoint(now);
     work += notes_.flush();
     notes_.ring_if_published();

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/io/io.hpp"
@@ -111,6 +112,8 @@ class Uplink {
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
     // when its turn comes. The events given up; 0 if nothing could be. Precondition: may_give_up(stream).
     [[nodiscard]] std::uint64_t give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // A welcome has settled something that was given up: it is named once a checkpoint knows.
+    [[nodiscard]] bool take_checkpoint_wish() { return std::exchange(wants_checkpoint_, false); }
 
   private:
     // Token::index of the session's own operations and of the probe's.
@@ -157,6 +160,7 @@ class Uplink {
     void set_delivered(std::size_t stream, Sequence last_sequence);
     void retire_acked(std::size_t stream, MonotonicNs now);
     [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
+    void settle_given_up_in_doubt(SpoolLane& lane, Sequence at_central);
 
     // uplink_sending.cpp: what is sent next, and from where
     std::size_t pump(MonotonicNs now);
@@ -212,6 +216,7 @@ class Uplink {
     MonotonicNs pinged_at_{};
     std::uint64_t pause_ms_ = 0;
     std::uint64_t ping_number_ = 0;
+    bool wants_checkpoint_ = false;
     bool is_over_ = false;  // the peer's frames ended the session
     std::uint64_t over_pause_ms_ = 0;
     bool gap_refused_ = false;  // the last session ended so; set back by an ack
