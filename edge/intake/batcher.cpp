@@ -186,7 +186,7 @@ void Batcher::note_shed(std::uint8_t lane) noexcept {
 
 void Batcher::note_shed_sequences(StreamIndex index, std::uint64_t shed_events) noexcept {
     Stream& stream = streams_[index];
-    stream.shed_sequences = std::max(stream.shed_sequences, shed_events);
+    stream.shed_sequences = shed_events;
     counters_.shed[index].sequences.set(stream.shed_sequences);
 }
 

@@ -160,11 +160,12 @@ bool LaneKeeper::shed(Lane& lane, MonotonicNs now) {
 }
 
 bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reason) {
-    if (!uplink_.may_give_up(index)) return false;
+    if (!uplink_.may_give_up(index) || !notes_.may_shed(index)) return false;
     const Position delivered = lanes_[index].journal.delivered;
-    if (uplink_.give_up(index, mark, reason) == 0) return false;
+    const Sequence first = uplink_.give_up(index, mark, reason);
+    if (first == 0) return false;
     streams_[index]->gave_up(delivered);
-    if (reason == wire::gap_shed) notes_.shed(index, mark.last_sequence, lanes_[index].shed_events);
+    if (reason == wire::gap_shed) notes_.shed(index, first, mark.last_sequence, lanes_[index].shed_events);
     return true;
 }
 

@@ -110,8 +110,8 @@ class Uplink {
     // Nothing of the stream is being read or sent just now.
     [[nodiscard]] bool may_give_up(std::size_t stream) const;
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
-    // when its turn comes. The events given up; 0 if nothing could be. Precondition: may_give_up(stream).
-    [[nodiscard]] std::uint64_t give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // when its turn comes. The first sequence given up; 0 if nothing could be. Precondition: may_give_up(stream).
+    [[nodiscard]] Sequence give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
     // A welcome has settled something that was given up: it is named once a checkpoint knows.
     [[nodiscard]] bool take_checkpoint_wish() { return std::exchange(wants_checkpoint_, false); }
 
@@ -160,7 +160,7 @@ class Uplink {
     void set_delivered(std::size_t stream, Sequence last_sequence);
     void retire_acked(std::size_t stream, MonotonicNs now);
     [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
-    void settle_given_up_in_doubt(SpoolLane& lane, Sequence at_central);
+    void settle_given_up_in_doubt(std::size_t stream, Sequence at_central);
 
     // uplink_sending.cpp: what is sent next, and from where
     std::size_t pump(MonotonicNs now);

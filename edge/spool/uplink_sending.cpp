@@ -163,7 +163,7 @@ bool Uplink::may_give_up(std::size_t index) const {
     return state_ != UplinkState::closing && !is_sending && (reader == nullptr || !reader->is_reading());
 }
 
-std::uint64_t Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) {
+Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) {
     SpoolLane& lane = lanes_[index];
     Stream& stream = streams_[index];
     const Position from = unsent_from(index);
@@ -186,7 +186,7 @@ std::uint64_t Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t 
         lane.hole_end = mark.position;
     }
     count_delivered(index);
-    return events;
+    return first;
 }
 
 bool Uplink::is_all_sent() const {

@@ -128,7 +128,7 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
     }
     // What nobody else is known to have acked, this one has.
     if (lane.state.delivered_sequence > elsewhere) acked = std::max(acked, lane.state.delivered_sequence);
-    settle_given_up_in_doubt(lane, at_central);
+    settle_given_up_in_doubt(lane_index, at_central);
     lane.next_sequence = at_central + 1;
     lane.elsewhere_first = std::max(at_central, acked) + 1;
     lane.elsewhere_last = elsewhere;
@@ -139,10 +139,12 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
 }
 
 // What of it this central has was delivered after all. Another, independent one that has some of it keeps it: its word came too late.
-void Uplink::settle_given_up_in_doubt(SpoolLane& lane, Sequence at_central) {
+void Uplink::settle_given_up_in_doubt(std::size_t index, Sequence at_central) {
+    SpoolLane& lane = lanes_[index];
     const Arrived arrived = settle_doubt(lane.given_up, at_central);
     if (!arrived.has_changed) return;
     lane.shed_events -= arrived.shed;
+    if (arrived.shed > 0) notes_.shed_in_all(index, lane.shed_events);
     lane.expired_events -= arrived.expired;
     lane.given_up_stored = 0;
     ++lane.given_up_settlings;

@@ -167,6 +167,7 @@ TEST(Shedding, WhatCentralHasToTheLastEventThatWasGivenUpIsDelivered) {
     bench.skew_ns += 10 * ns_per_second;
     ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
     EXPECT_EQ(bench.counters.lanes[0].shed.get(), 0U);
+    EXPECT_EQ(bench.shed[0].shed_events, 0U) << "intake's totals are put right too";
     expect_account_closes(bench, central, 0);
 }
 

@@ -523,8 +523,12 @@ class SpoolBench {
                 fill[note.stream] = note.fill;
                 return;
             case ToIntake::Kind::shed:
-                EXPECT_GT(note.last_sequence, shed[note.stream].last_sequence);
-                shed[note.stream] = note;
+                if (note.last_sequence > 0) {
+                    EXPECT_GT(note.last_sequence, shed[note.stream].last_sequence);
+                    EXPECT_LE(note.first_sequence, note.last_sequence);
+                    shed[note.stream] = note;
+                }
+                shed[note.stream].shed_events = note.shed_events;
                 return;
         }
     }
