@@ -27,29 +27,41 @@ LaneKeeper::LaneKeeper(Parts parts, MonotonicNs now)
       uplink_(parts.uplink),
       notes_(parts.notes),
       counters_(parts.counters),
+      pool_bytes_(parts.pool_bytes),
       bytes_max_(without_reserve(parts.config.spool.bytes_max, parts.pool_bytes)) {
     for (std::size_t stream = 0; stream < lanes_.count(); ++stream) {
         const bool is_first = *lanes_.find_lane(lanes_[stream].state.id) == stream;
         if (is_first) {
-            add_lane(stream, parts.config, parts.pool_bytes, now);
+            add_lane(stream, parts.config, now);
         } else {
             ++kept_.back().count;
         }
     }
 }
 
-void LaneKeeper::add_lane(std::size_t first, const EdgeConfig& config, std::uint64_t pool_bytes, MonotonicNs now) {
+void LaneKeeper::add_lane(std::size_t first, const EdgeConfig& config, MonotonicNs now) {
     Lane& lane = kept_.emplace_back();
     lane.first = first;
     lane.bytes_max = UINT64_MAX;
     const auto is_same = [&](const LaneConfig& one) { return one.name == lanes_[first].state.name; };
     const auto found = std::find_if(config.lanes.begin(), config.lanes.end(), is_same);
-    if (found == config.lanes.end()) return;
-    lane.sheds_oldest = found->lane_class == LaneClass::best_effort && found->shed == ShedPolicy::oldest;
-    if (found->bytes_max > 0) lane.bytes_max = without_reserve(found->bytes_max, pool_bytes);
-    lane.keep_ms = found->keep_undelivered_s * 1000;
+    if (found != config.lanes.end()) configure(lane, *found, now);
+}
+
+void LaneKeeper::configure(Lane& lane, const LaneConfig& from, MonotonicNs now) {
+    lane.sheds_oldest = from.lane_class == LaneClass::best_effort && from.shed == ShedPolicy::oldest;
+    lane.bytes_max = from.bytes_max > 0 ? without_reserve(from.bytes_max, pool_bytes_) : UINT64_MAX;
+    lane.keep_ms = from.keep_undelivered_s * 1000;
     lane.mark_bytes = std::min(lane.bytes_max, bytes_max_) / marks_max;
-    if (found->drain == Drain::live_first) lane.choice.emplace(now);
+    if (from.drain == Drain::live_first && !lane.choice) lane.choice.emplace(now);
+}
+
+void LaneKeeper::obey(const std::vector<LaneConfig>& lanes, MonotonicNs now) {
+    for (Lane& lane : kept_) {
+        const auto is_same = [&](const LaneConfig& one) { return one.name == lanes_[lane.first].state.name; };
+        const auto found = std::find_if(lanes.begin(), lanes.end(), is_same);
+        if (found != lanes.end()) configure(lane, *found, now);
+    }
 }
 
 std::uint64_t LaneKeeper::needed_bytes(const Lane& lane) const {

@@ -55,6 +55,8 @@ class LaneKeeper {
     };
     // Once in a duty cycle.
     [[nodiscard]] Looked look(MonotonicNs now);
+    // What lanes may hold from now on; one that is not named keeps to what it was told.
+    void obey(const std::vector<LaneConfig>& lanes, MonotonicNs now);
     [[nodiscard]] std::uint64_t running_ms(MonotonicNs now) const {
         return running_ms_before_ + now.since(started_at_) / ns_per_ms;
     }
@@ -72,7 +74,8 @@ class LaneKeeper {
         std::optional<PartChoice> choice;
     };
 
-    void add_lane(std::size_t first, const EdgeConfig& config, std::uint64_t pool_bytes, MonotonicNs now);
+    void add_lane(std::size_t first, const EdgeConfig& config, MonotonicNs now);
+    void configure(Lane& lane, const LaneConfig& from, MonotonicNs now);
     void choose_part(Lane& lane, MonotonicNs now);
     void mark(Lane& lane, MonotonicNs now);
     [[nodiscard]] bool expire(Lane& lane, MonotonicNs now);
@@ -91,6 +94,7 @@ class LaneKeeper {
     IntakeNotes& notes_;
     SpoolCounters& counters_;
     std::vector<Lane> kept_;
+    std::uint64_t pool_bytes_;
     std::uint64_t bytes_max_;  // in all, without what buffers can still bring
     MonotonicNs no_room_at_{};
     MonotonicNs expires_at_ = never;

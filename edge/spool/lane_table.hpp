@@ -114,6 +114,12 @@ class LaneTable {
         return centrals_.count++;
     }
     [[nodiscard]] std::size_t count() const { return lanes_.size(); }
+    // False: a spare stream, of which nobody outside hears (spare_lanes.hpp).
+    [[nodiscard]] bool is_named(std::size_t index) const { return !lanes_[index].state.name.empty(); }
+    [[nodiscard]] std::size_t named_count() const {
+        return static_cast<std::size_t>(
+            std::count_if(lanes_.begin(), lanes_.end(), [](const SpoolLane& one) { return !one.state.name.empty(); }));
+    }
     [[nodiscard]] SpoolLane& operator[](std::size_t index) { return lanes_[index]; }
     [[nodiscard]] const SpoolLane& operator[](std::size_t index) const { return lanes_[index]; }
     [[nodiscard]] std::optional<std::size_t> find(LaneId id, wire::Part part) const {

@@ -112,6 +112,9 @@ class Uplink {
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
     // when its turn comes. The first sequence given up; 0 if nothing could be. Precondition: may_give_up(stream).
     [[nodiscard]] Sequence give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // Turns from now on, and a spare stream's journal. The text is swapped.
+    void set_turns(std::size_t stream, const StreamTurns& turns) { turns_.set(stream, turns); }
+    void name_journal(std::size_t stream, std::string& directory) { catch_up_.name_journal(stream, directory); }
     // A welcome has settled something that was given up: it is named once a checkpoint knows.
     [[nodiscard]] bool take_checkpoint_wish() { return std::exchange(wants_checkpoint_, false); }
 

@@ -65,7 +65,10 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
         body.size() != sizeof(welcome) + welcome.lanes * sizeof(wire::LanePosition)) {
         return false;
     }
-    for (std::size_t index = 0; index < lanes_.count(); ++index) lanes_[index].next_sequence = 0;
+    // A spare stream begins at its beginning, should it get a name in this session: central takes a lane that was not offered.
+    for (std::size_t index = 0; index < lanes_.count(); ++index) {
+        lanes_[index].next_sequence = lanes_.is_named(index) ? 0 : 1;
+    }
     central_.reset();
     if (welcome.identity != 0) central_ = lanes_.know_central(welcome.identity);
     bool is_behind = false;
