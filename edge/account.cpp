@@ -129,6 +129,11 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
 
 // What lanes give up and how full they are.
 void append_lanes(control::MetricsText& text, const IntakeCounters& intake, const std::vector<LaneName>& lanes) {
+    const auto spare = std::count_if(lanes.begin(), lanes.end(), [](const LaneName& one) {
+        return one.name.empty() && one.part == wire::Part::live;
+    });
+    text.gauge("weir_edge_spare_lanes", "Lanes that a reload may still add in this life", {},
+               static_cast<double>(spare));
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         if (lanes[index].name.empty()) continue;
         if (lanes[index].id == dead_letter_lane) continue;

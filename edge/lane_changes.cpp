@@ -37,9 +37,10 @@ std::vector<std::string> LaneChanges::why_not(const EdgeConfig& next) const {
             reasons.push_back("lanes[" + lane.name + "] (no more lanes can be added in this life)");
             return reasons;
         }
-        // A lane that was removed and comes back: as it was made.
-        const bool is_made = has_backlog(first) && streams_[first + 1].name == lane.name;
-        if (lane.drain == Drain::live_first && !is_made) reasons.push_back("lanes[" + lane.name + "].drain");
+        if (streams_[first].is_configured) continue;
+        // It was removed and comes back: with the parts that it has.
+        const bool is_live_first = has_backlog(first) && streams_[first + 1].name == lane.name;
+        if (is_live_first != (lane.drain == Drain::live_first)) reasons.push_back("lanes[" + lane.name + "].drain");
     }
     return reasons;
 }

@@ -84,7 +84,13 @@ TEST(LaneChanges, ARemovedLaneIsNoLongerConfiguredAndComesBackAsWhatItWas) {
     EXPECT_EQ(state_of(changes, "old").id, id);
     EdgeConfig other = now;
     other.lanes[1].drain = Drain::live_first;
+    (void)changes.take(without);
     EXPECT_EQ(changes.why_not(other), (std::vector<std::string>{"lanes[old].drain"}));
+    LaneChanges both = changes_of(other);
+    EXPECT_TRUE(both.why_not(now).empty()) << "of a lane that is configured keys_that_need_a_restart says it";
+    (void)both.take(without);
+    EXPECT_EQ(both.why_not(now), (std::vector<std::string>{"lanes[old].drain"}));
+    EXPECT_TRUE(both.why_not(other).empty());
 }
 
 TEST(LaneChanges, MoreLanesThanAreSpareAreRefusedByName) {
