@@ -70,6 +70,7 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
     append_field(out, "held", ledger.held);
     out += ",\"residue\":" + std::to_string(ledger.residue) + ",\"lanes\":[";
     for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].name.empty()) continue;
         const LaneCounters& lane = counters.spool.lanes[index];
         const std::uint64_t delivered = lane.delivered.get();
         const std::uint64_t gap = lane.gap.get();
@@ -122,6 +123,7 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
           "Of the bytes held, those that are not only kept for a central that may lose them",
           counters.spool.journal_bytes_needed.get());
     for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].name.empty()) continue;
         text.counter("weir_edge_lane_accepted_total", "Events given a sequence on a lane, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      counters.intake.lane_accepted[index].get());
@@ -130,7 +132,13 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
 
 // What lanes give up and how full they are.
 void append_lanes(control::MetricsText& text, const IntakeCounters& intake, const std::vector<LaneName>& lanes) {
+    const auto spare = std::count_if(lanes.begin(), lanes.end(), [](const LaneName& one) {
+        return one.name.empty() && one.part == wire::Part::live;
+    });
+    text.gauge("weir_edge_spare_lanes", "Lanes that a reload may still add in this life", {},
+               static_cast<double>(spare));
     for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].name.empty()) continue;
         if (lanes[index].id == dead_letter_lane) continue;
         const ShedCounters& shed = intake.shed[index];
         const auto part = wire::text(lanes[index].part);
@@ -146,6 +154,7 @@ void append_lanes(control::MetricsText& text, const IntakeCounters& intake, cons
         one(wire::Reason::shed_oldest, shed.sequences.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].name.empty()) continue;
         text.gauge("weir_edge_lane_fill_percent",
                    "What the lane holds of what it may; at 100 its producers wait, or it sheds",
                    {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
@@ -222,11 +231,13 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                      {{"to", wire::text(static_cast<wire::Rung>(rung))}}, intake.rung_changes[rung].get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].name.empty()) continue;
         text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      spool.lanes[index].spooled.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
+        if (lanes[index].name.empty()) continue;
         text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      spool.lanes[index].delivered.get());
@@ -236,6 +247,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_waiting_bytes", "What was received of them and waits", intake.parked_bytes.get());
     const auto per_stream = [&](const char* name, const char* help, Counter LaneCounters::*value, bool is_total) {
         for (std::size_t index = 0; index < lanes.size(); ++index) {
+            if (lanes[index].name.empty()) continue;
             const std::uint64_t count = (spool.lanes[index].*value).get();
             const std::string_view part = wire::text(lanes[index].part);
             if (is_total) {

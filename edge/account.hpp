@@ -32,6 +32,7 @@ struct Ledger {
     std::int64_t residue = 0;
 };
 
+// One without a name is spare: it has nothing, and is not told of.
 [[nodiscard]] Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lanes);
 // The body of GET /api/v1/ledger.
 [[nodiscard]] std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

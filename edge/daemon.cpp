@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cinttypes>
 #include <cstring>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -21,8 +22,10 @@
 #include "core/pipeline/thread_plan.hpp"
 #include "edge/account.hpp"
 #include "edge/intake/intake.hpp"
+#include "edge/lane_changes.hpp"
 #include "edge/recovery.hpp"
 #include "edge/reload_desk.hpp"
+#include "edge/spool/spare_lanes.hpp"
 #include "edge/spool/spool_stage.hpp"
 #include "edge/tables/table_keeper.hpp"
 #include "edge/tap_desk.hpp"
@@ -156,6 +159,12 @@ struct EdgeDaemon::Parts {
     void measure_spool();
     void tell_centrals();
     [[nodiscard]] ReloadOutcome reload();
+    void change_lanes(const EdgeConfig& next);
+    void tell_lane_names();
+    [[nodiscard]] std::vector<LaneName> lanes() const {
+        const std::lock_guard lock(lanes_mutex);
+        return lane_names;
+    }
     void look_at_tables();
     void tell_tables();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
@@ -196,8 +205,10 @@ struct EdgeDaemon::Parts {
     Ring<ToSpool> to_spool;
     Ring<ToIntake> to_intake;
     std::optional<Recovered> recovered;
-    std::vector<LaneName> lanes;
-    std::vector<LaneState> lane_states;
+    mutable std::mutex lanes_mutex;
+    std::vector<LaneName> lane_names;  // under lanes_mutex: the admin port reads them
+    std::optional<LaneChanges> lane_changes;
+    LaneOrdersSlot lane_orders;
     TableLink table_link;
     std::optional<TableKeeper> tables;  // only where tables are used; its counts, as the admin port reads them:
     TableCounters table_numbers;
@@ -207,11 +218,11 @@ struct EdgeDaemon::Parts {
     std::atomic<std::uint64_t> reloads_refused{0};
     ReloadDesk reload_desk;
     TapDesk taps;
-    std::vector<std::string> stream_directories;  // index by index the streams
     std::unique_ptr<journal::SegmentWorker> segment_worker;
-    std::vector<std::unique_ptr<journal::SegmentStore>> segments;
-    std::unique_ptr<journal::Scrubber> scrubber;  // ends before the segments
-    std::unique_ptr<control::TlsWatch> tls;       // null: everything is plain
+    std::vector<std::unique_ptr<journal::SegmentStore>> segments;  // index by index the streams
+    std::vector<NamedStore*> spare_segments;                       // of them, those of spare streams; else null
+    std::unique_ptr<journal::Scrubber> scrubber;                   // ends before the segments
+    std::unique_ptr<control::TlsWatch> tls;                        // null: everything is plain
     // The runners end before what their stages use.
     Runner intake_runner;
     Runner spool_runner;
@@ -227,10 +238,11 @@ Status EdgeDaemon::Parts::start() {
     if (!found) return found.error();
     recovered.emplace(std::move(found.value()));
     for (const auto& fault : recovered->faults) control::log_warn("spool_fault", {{"what", fault}});
-    for (const SpoolLane& lane : recovered->spool.lanes) {
-        lanes.push_back({.id = lane.state.id, .part = lane.state.part, .name = lane.state.name});
-        stream_directories.push_back(stream_directory(config.data_dir, lane.state.name, lane.state.part));
-    }
+    add_spare_lanes(config, recovered->spool.lanes);
+    std::vector<LaneState> streams;
+    for (const SpoolLane& lane : recovered->spool.lanes) streams.push_back(lane.state);
+    lane_changes.emplace(config.data_dir, std::move(streams));
+    tell_lane_names();
     if (!config.tables.use.empty()) {
         tables.emplace(config, table_link, [this] { spool_runner.doorbell().ring(); });
         tables->load();
@@ -240,13 +252,21 @@ Status EdgeDaemon::Parts::start() {
     if (auto status = start_spool(); !status) return status;
     open_poison_guard();
     if (auto status = start_intake(); !status) return status;
-    scrubber = std::make_unique<journal::Scrubber>(
-        journal::Scrubber::Options{.directories = stream_directories,
-                                   .period_s = config.spool.scrub_period_s,
-                                   .bytes_per_second = config.spool.scrub_bytes_per_second,
-                                   .on_damage = [this](std::size_t stream, std::uint64_t segment_index) {
-                                       segments[stream]->mark_damaged(segment_index);
-                                   }});
+    // What a lane that is added later holds is read again from the next start on.
+    std::vector<std::string> directories;
+    std::vector<journal::SegmentStore*> scrubbed;
+    for (std::size_t index = 0; index < segments.size(); ++index) {
+        if (lane_changes->streams()[index].name.empty()) continue;
+        directories.push_back(lane_changes->directory_of(index));
+        scrubbed.push_back(segments[index].get());
+    }
+    scrubber = std::make_unique<journal::Scrubber>(journal::Scrubber::Options{
+        .directories = std::move(directories),
+        .period_s = config.spool.scrub_period_s,
+        .bytes_per_second = config.spool.scrub_bytes_per_second,
+        .on_damage = [scrubbed = std::move(scrubbed)](std::size_t stream, std::uint64_t segment_index) {
+            scrubbed[stream]->mark_damaged(segment_index);
+        }});
     scrubber->start();
     admin = std::make_unique<control::AdminServer>(
         config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); },
@@ -285,10 +305,17 @@ Status EdgeDaemon::Parts::start_tls() {
 
 Status EdgeDaemon::Parts::start_spool() {
     segment_worker = std::make_unique<journal::SegmentWorker>(&ring_doorbell, &spool_runner.doorbell());
-    for (std::size_t index = 0; index < stream_directories.size(); ++index) {
-        segments.push_back(journal::make_segment_store(*segment_worker, stream_directories[index],
-                                                       recovered->spool.lanes[index].journal.segment_bytes,
-                                                       recycled_segments_max));
+    for (std::size_t index = 0; index < recovered->spool.lanes.size(); ++index) {
+        spare_segments.push_back(nullptr);
+        const SpoolLane& stream = recovered->spool.lanes[index];
+        if (stream.state.name.empty()) {
+            auto spare = std::make_unique<NamedStore>();
+            spare_segments.back() = spare.get();
+            segments.push_back(std::move(spare));
+        } else {
+            segments.push_back(journal::make_segment_store(*segment_worker, lane_changes->directory_of(index),
+                                                           stream.journal.segment_bytes, recycled_segments_max));
+        }
     }
     return spool_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<SpoolStage>(
@@ -304,6 +331,7 @@ Status EdgeDaemon::Parts::start_spool() {
                        // Edges differ by lineage: they do not come back in step.
                        .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch});
         if (tables) stage->take_tables_for(table_link);
+        stage->take_orders_from(lane_orders);
         if (auto opened = stage->open(); !opened) return opened.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -312,18 +340,14 @@ Status EdgeDaemon::Parts::start_spool() {
 }
 
 Status EdgeDaemon::Parts::start_intake() {
-    std::vector<std::string> names;
-    for (const SpoolLane& lane : recovered->spool.lanes) {
-        lane_states.push_back(lane.state);
-        names.push_back(lane.state.name);
-    }
-    taps.use_lanes(std::move(names));
     // With what the disk has: intake takes it before its first event.
-    if (tables && tables->share()) reloads.offer(std::make_unique<Judgement>(config, lane_states, tables->share()));
+    if (tables && tables->share())
+        reloads.offer(std::make_unique<Judgement>(config, lane_changes->streams(), tables->share()));
     return intake_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity,
-                                              lane_states, std::move(recovered->memory), pool, to_spool.take_writer(),
-                                              to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
+                                              lane_changes->streams(), std::move(recovered->memory), pool,
+                                              to_spool.take_writer(), to_intake.take_reader(), spool_runner.doorbell(),
+                                              counters.intake);
         stage->take_reloads_from(reloads);
         stage->take_taps_from(taps.slot());
         stage->obey(controls);
@@ -403,7 +427,7 @@ void EdgeDaemon::Parts::look_at_tables() {
     if (!tables) return;
     reloads.take_back();
     if (tables->look(monotonic_now())) {
-        reloads.offer(std::make_unique<Judgement>(config, lane_states, tables->share()));
+        reloads.offer(std::make_unique<Judgement>(config, lane_changes->streams(), tables->share()));
         intake_runner.doorbell().ring();
     }
     tell_tables();
@@ -443,14 +467,16 @@ ReloadOutcome EdgeDaemon::Parts::reload() {
         for (const auto& line : loaded.errors) refuse(line);
         return outcome;
     }
-    const auto fixed = keys_that_need_a_restart(config, *loaded.config);
+    auto fixed = keys_that_need_a_restart(config, *loaded.config);
+    if (fixed.empty()) fixed = lane_changes->why_not(*loaded.config);
     if (!fixed.empty()) {
         refuse("needs a restart: " + joined(fixed));
         return outcome;
     }
     for (const auto& line : loaded.warnings) control::log_warn("config", {{"what", line}});
     const TableShare share = tables ? tables->share() : TableShare{};
-    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_states, share));
+    change_lanes(*loaded.config);
+    reloads.offer(std::make_unique<Judgement>(*loaded.config, lane_changes->streams(), share));
     intake_runner.doorbell().ring();
     config.validate = loaded.config->validate;
     config.rules = loaded.config->rules;
@@ -474,6 +500,33 @@ ReloadOutcome EdgeDaemon::Parts::reload() {
     return outcome;
 }
 
+// The spool is told before intake can send it anything of a new lane.
+void EdgeDaemon::Parts::change_lanes(const EdgeConfig& next) {
+    for (const std::size_t stream : lane_changes->take(next)) {
+        spare_segments[stream]->become(journal::make_segment_store(*segment_worker, lane_changes->directory_of(stream),
+                                                                   recovered->spool.lanes[stream].journal.segment_bytes,
+                                                                   recycled_segments_max));
+        control::log_info("lane_added", {{"edge", config.edge_id}, {"lane", lane_changes->streams()[stream].name}});
+    }
+    lane_orders.take_back();
+    lane_orders.offer(lane_changes->orders(next));
+    spool_runner.doorbell().ring();
+    tell_lane_names();
+}
+
+// To who shows them.
+void EdgeDaemon::Parts::tell_lane_names() {
+    std::vector<std::string> names;
+    std::vector<LaneName> all;
+    for (const LaneState& stream : lane_changes->streams()) {
+        names.push_back(stream.name);
+        all.push_back({.id = stream.id, .part = stream.part, .name = stream.name});
+    }
+    taps.use_lanes(std::move(names));
+    const std::lock_guard lock(lanes_mutex);
+    lane_names = std::move(all);
+}
+
 int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     is_draining.store(true, std::memory_order_relaxed);
     control::log_info("draining");
@@ -495,7 +548,7 @@ int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
         }
     }
     tell_changes();
-    control::log_info("drained", {{"held_events", ledger_of(counters, lanes).held}});
+    control::log_info("drained", {{"held_events", ledger_of(counters, lanes()).held}});
     return 0;
 }
 
@@ -561,8 +614,9 @@ void EdgeDaemon::Parts::tell_changes() {
             control::log_info("uplink_up", {{"edge", edge}, {"central", central}});
             told.last_refusal = 0;
         } else {
-            control::log_warn("uplink_lost",
-                              {{"edge", edge}, {"central", central}, {"held_events", ledger_of(counters, lanes).held}});
+            control::log_warn(
+                "uplink_lost",
+                {{"edge", edge}, {"central", central}, {"held_events", ledger_of(counters, lanes()).held}});
         }
     }
     const auto refusal = static_cast<wire::RefusalReason>(spool.last_refusal.get());
@@ -653,7 +707,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     }
     if (target == "/metrics") {
         return {.content_type = std::string(control::metrics_content_type),
-                .body = metrics_text(counters, lanes,
+                .body = metrics_text(counters, lanes(),
                                      {.edge_id = config.edge_id,
                                       .io_name = std::string(intake_runner.io_name()),
                                       .scrub = scrubber->counters(),
@@ -671,7 +725,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                         (tls ? tls->metrics() : std::string())};
     }
     if (target == "/api/v1/ledger") {
-        return {.content_type = "application/json", .body = ledger_json(counters, lanes, config.edge_id)};
+        return {.content_type = "application/json", .body = ledger_json(counters, lanes(), config.edge_id)};
     }
     return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger\n"};
 }

@@ -81,14 +81,15 @@ struct ToIntake {
         poisoned,   // the spool's disk failed: nothing more will become durable
         opens_in,  // of a live_first lane: batches that are opened from now on belong to `stream`, the live or the backlog part
         filled,  // `stream` holds `fill` percent of what it may; at 100 intake takes nothing more for its lane (or sheds)
-        // The spool gave up the oldest of `stream` that it had not sent; `shed_events` in all since its lineage began. What this adds to
-        // the note before are whole batches in one row that ends with `last_sequence`: rows apart from each other are said one by one.
+        // The spool gave up first_sequence .. last_sequence of `stream`, whole batches; none if last_sequence is 0. `shed_events` is all
+        // that it has given up since its lineage began: less than it said before where central turned out to have some of it.
         shed,
     };
     Kind kind = Kind::durable;
     StreamIndex stream = 0;
     std::uint8_t fill = 0;  // 0 to 100
     std::uint32_t buffer = 0;
+    Sequence first_sequence = 0;
     Sequence last_sequence = 0;
     Position position{};
     std::uint64_t shed_events = 0;

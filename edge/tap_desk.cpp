@@ -116,9 +116,13 @@ control::AdminResponse TapDesk::open(std::string_view query, std::string_view ex
     auto set = build();
     if (!set.ok()) return {.status = 400, .body = set.error().what + "\n"};
     if (!is_free()) return {.status = 429, .body = "a tap is open already, and there is one at a time\n"};
+    const auto lanes = [&] {
+        const std::lock_guard lock(schemas_mutex_);
+        return lanes_;
+    };
     auto tap = std::make_unique<Tap>(
         std::move(set.value()),
-        Tap::Options{.limit = asked.limit, .rate = asked.rate, .edge_id = edge_id_, .lanes = lanes_});
+        Tap::Options{.limit = asked.limit, .rate = asked.rate, .edge_id = edge_id_, .lanes = lanes()});
     Tap& opened = *tap;
     slot_.offer(std::move(tap));
     is_open_ = is_out_ = true;

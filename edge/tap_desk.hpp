@@ -2,7 +2,7 @@
 //
 //   POST /v1/tap?limit=N&rate=N&format=json|text     the body is the expression; an empty one: every event
 //
-// Thread    slot(): any. open() and what it gives: the admin port's thread. use_schemas(): the control thread.
+// Thread    slot(): any. open() and what it gives: the admin port's thread. use_schemas(), use_lanes(): the control thread.
 // Bounds    One tap at a time; its ring and rate are in edge/intake/tap.hpp.
 #pragma once
 
@@ -24,8 +24,11 @@ class TapDesk {
     // `ring`: has intake look at the slot.
     TapDesk(const EdgeConfig& config, std::function<void()> ring);
     [[nodiscard]] TapSlot& slot() { return slot_; }
-    // The lanes as intake numbers them; before the first open().
-    void use_lanes(std::vector<std::string> lanes) { lanes_ = std::move(lanes); }
+    // The lanes as intake numbers them, for taps to come.
+    void use_lanes(std::vector<std::string> lanes) {
+        const std::lock_guard lock(schemas_mutex_);
+        lanes_ = std::move(lanes);
+    }
     // Expressions of taps to come read payloads by these.
     void use_schemas(const EdgeConfig& config);
     // 200 and a flow of events; 400 for a wrong parameter, or an expression that does not compile: its text says where; 429 while

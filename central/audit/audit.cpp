@@ -109,7 +109,7 @@ std::size_t Audit::add_journal(std::string directory, bool is_spool) {
     return journals_.size() - 1;
 }
 
-void Audit::take(std::size_t journal, const wire::BatchHeader& batch, std::uint32_t frames, Position position) {
+void Audit::take(std::size_t journal, const wire::BatchHeader& batch, const FramesSeen& frames, Position position) {
     JournalSeen& seen = journals_[journal];
     ++seen.records;
     seen.last_record = position;
@@ -130,15 +130,17 @@ void Audit::take(std::size_t journal, const wire::BatchHeader& batch, std::uint3
     if (range.first == 0 || range.last < range.first) {
         return fault(FaultKind::order, key, stream, range, place_of(mark), "no sequence is like that");
     }
-    if (batch.kind == wire::BatchKind::events && frames != batch.count) {
+    if (batch.kind == wire::BatchKind::events && frames.count != batch.count) {
         fault(FaultKind::frames, key, stream, range, place_of(mark),
-              "its body holds " + number(frames) + " events, its header says " + number(batch.count));
+              "its body holds " + number(frames.count) + " events, its header says " + number(batch.count));
     }
     follow(key, stream, log, mark, batch);
     check_totals(key, stream, log, mark, batch);
     log.marks.push_back(mark);
     if (batch.kind == wire::BatchKind::events) {
         log.events.add(range);
+        for (const std::uint32_t index : frames.unverified)
+            log.set_aside.add({range.first + index, range.first + index});
         log.newest = batch;
         ++log.batches;
     } else {
@@ -321,7 +323,8 @@ void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
     }
     report.held = held_of(stream.spool.all.common({settled + 1, known}), report);
     report.batches = central.batches;
-    report.events = central.events.count();
+    report.set_aside = central.set_aside.all();
+    report.events = central.events.count() - central.set_aside.count();
     report.duplicates = central.duplicates;
     report.gaps = central.gaps.all();
     const auto shed = central.shed.all(), expired = central.expired.all();

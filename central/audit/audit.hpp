@@ -1,7 +1,7 @@
 // Audit: recomputes the account from records as they were seen on disk: is every event that was ever numbered in
 // central's journal, in a GAP, or still held by its edge? Pure: no file, no clock.
 //
-//   sequences of a stream = events + gap + shed + expired + elsewhere + held + residue          residue 0 = accounted
+//   sequences of a stream = events + set aside + gap + shed + expired + elsewhere + held + residue      residue 0 = accounted
 //
 // A stream is one (edge, lineage, lane, part). What numbers exist is known from central's records, its checkpoint, and,
 // where an edge's directory is given, from its spool and its spool-checkpoint.
@@ -64,8 +64,10 @@ struct StreamReport {
     StreamKey key;
     std::string lane_name;
     std::uint64_t batches = 0;     // events batches in central's journal
-    std::uint64_t events = 0;      // in central's journal, each number once
+    std::uint64_t events = 0;      // in central's journal, each number once, without those that are set aside
     std::uint64_t duplicates = 0;  // numbers seen again there
+    std::vector<Range>
+        set_aside;  // in central's journal too, but what lies there cannot be verified: dead letters of ingest
     std::vector<Range> gaps;
     std::vector<Range> shed;     // given up by the lane's policy at the edge, named here or in its checkpoint
     std::vector<Range> expired;  // the same for their age; of dead letters, released by central's retention
@@ -89,6 +91,12 @@ struct Report {
     [[nodiscard]] bool is_accounted() const { return faults.empty(); }
 };
 
+// What a batch's body holds.
+struct FramesSeen {
+    std::uint32_t count = 0;
+    std::vector<std::uint32_t> unverified{};  // indexes of events that are none
+};
+
 // A journal as it was read.
 struct JournalSeen {
     std::string directory;
@@ -108,7 +116,7 @@ class Audit {
     // Returns the journal's index.
     [[nodiscard]] std::size_t add_journal(std::string directory, bool is_spool);
     [[nodiscard]] JournalSeen& journal(std::size_t index) { return journals_[index]; }
-    void take(std::size_t journal, const wire::BatchHeader& batch, std::uint32_t frames, Position position);
+    void take(std::size_t journal, const wire::BatchHeader& batch, const FramesSeen& frames, Position position);
     // What central's checkpoint says of a stream; the journal was read after it.
     void central_knows(const StreamKey& key, std::string_view lane_name, Sequence last_sequence,
                        std::uint32_t header_crc);
@@ -140,7 +148,7 @@ class Audit {
     };
     static_assert(sizeof(Mark) == 32);
     struct Log {  // one side's records of a stream
-        RangeSet all, events, gaps, shed, expired, elsewhere;
+        RangeSet all, events, set_aside, gaps, shed, expired, elsewhere;
         std::vector<Mark> marks;
         std::uint64_t batches = 0;
         std::uint64_t duplicates = 0;

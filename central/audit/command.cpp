@@ -86,6 +86,7 @@ std::string stream_line(const StreamReport& one, bool json) {
         line.text("kind", "stream").stream(one.key, one.lane_name);
         line.number("events", is_dead_lane(one) ? 0 : one.events)
             .number("dead_letters", is_dead_lane(one) ? one.events : 0);
+        line.number("set_aside", count_of(one.set_aside)).ranges("set_aside_ranges", one.set_aside);
         line.number("batches", one.batches).number("gap", count_of(one.gaps)).ranges("gap_ranges", one.gaps);
         line.number("shed", count_of(one.shed)).ranges("shed_ranges", one.shed);
         line.number("expired", count_of(one.expired));
@@ -107,6 +108,7 @@ std::string stream_line(const StreamReport& one, bool json) {
     };
     std::string text = stream_text(one.key, one.lane_name);
     text += plain(is_dead_lane(one) ? "dead letters" : "events", one.events) + plain("batches", one.batches);
+    if (!one.set_aside.empty()) text += "  set aside " + ranges_text(one.set_aside);
     text += "  gap " + ranges_text(one.gaps);
     if (!one.shed.empty()) text += "  shed " + ranges_text(one.shed);
     if (!one.expired.empty()) text += "  expired " + ranges_text(one.expired);
@@ -148,9 +150,10 @@ std::string fault_line(const Fault& fault, bool json) {
 
 std::string sum_line(const Report& report, bool json) {
     std::uint64_t events = 0, letters = 0, gap = 0, elsewhere = 0, duplicates = 0, missing = 0, held = 0, expired = 0,
-                  shed = 0;
+                  shed = 0, set_aside = 0;
     for (const StreamReport& one : report.streams) {
         (is_dead_lane(one) ? letters : events) += one.events;
+        set_aside += count_of(one.set_aside);
         gap += count_of(one.gaps);
         elsewhere += count_of(one.elsewhere);
         duplicates += one.duplicates;
@@ -163,7 +166,10 @@ std::string sum_line(const Report& report, bool json) {
         JsonLine line;
         line.text("kind", "sum").flag("accounted", report.is_accounted()).number("records", report.records);
         line.number("events", events).number("dead_letters", letters).number("gap", gap).number("held", held);
-        line.number("shed", shed).number("expired", expired).number("elsewhere", elsewhere);
+        line.number("set_aside", set_aside)
+            .number("shed", shed)
+            .number("expired", expired)
+            .number("elsewhere", elsewhere);
         line.number("duplicates", duplicates).number("missing", missing).number("faults", report.faults.size());
         return line.number("residue", missing).end();
     }
@@ -171,10 +177,10 @@ std::string sum_line(const Report& report, bool json) {
         return std::string("  ") + name + " " + std::to_string(value);
     };
     return std::string(report.is_accounted() ? "accounted:" : "NOT ACCOUNTED:") + plain("events", events) +
-           plain("dead letters", letters) + plain("gap", gap) + (elsewhere > 0 ? plain("elsewhere", elsewhere) : "") +
-           (shed > 0 ? plain("shed", shed) : "") + (expired > 0 ? plain("expired", expired) : "") +
-           plain("held", held) + plain("duplicates", duplicates) + plain("missing", missing) +
-           plain("faults", report.faults.size()) + plain("residue", missing) + "\n";
+           plain("dead letters", letters) + (set_aside > 0 ? plain("set aside", set_aside) : "") + plain("gap", gap) +
+           (elsewhere > 0 ? plain("elsewhere", elsewhere) : "") + (shed > 0 ? plain("shed", shed) : "") +
+           (expired > 0 ? plain("expired", expired) : "") + plain("held", held) + plain("duplicates", duplicates) +
+           plain("missing", missing) + plain("faults", report.faults.size()) + plain("residue", missing) + "\n";
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "core/io/files.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
+#include "core/wire/unverified.hpp"
 
 namespace weir::central::audit {
 namespace {
@@ -16,12 +17,18 @@ namespace {
 // Behind a lane's name, its backlog part's directory.
 constexpr std::string_view backlog_suffix = ".backlog";
 
-std::uint32_t frames_of(const journal::RecordView& record) {
+// Of a spool only how many: what it holds of events that are none, central will find.
+FramesSeen frames_of(const journal::RecordView& record, bool is_spool) {
     const wire::BatchHeader& batch = record.batch_header;
-    if (batch.codec != wire::Codec::none || batch.key_id != 0) return batch.count;  // not to be read in place
-    std::uint32_t frames = 0;
-    wire::for_each_frame(record.body(), [&](const wire::FrameView&, std::uint32_t) { ++frames; });
-    return frames;
+    if (batch.codec != wire::Codec::none || batch.key_id != 0)
+        return {.count = batch.count};  // not to be read in place
+    FramesSeen seen;
+    wire::for_each_frame(record.body(), [&](const wire::FrameView&, std::uint32_t) { ++seen.count; });
+    if (is_spool) return seen;
+    wire::for_each_unverified(batch, record.body(), [&](std::uint32_t index, const wire::FrameView&, wire::Reason) {
+        seen.unverified.push_back(index);
+    });
+    return seen;
 }
 
 // One journal, read to its end and later on from there.
@@ -41,7 +48,8 @@ class JournalReading {
     // Ends when it has caught up with the writer, if there is one.
     void read(Audit& audit) {
         while (const auto record = scanner_.next()) {
-            audit.take(index_, record->batch_header, frames_of(*record), record->position);
+            audit.take(index_, record->batch_header, frames_of(*record, audit.journal(index_).is_spool),
+                       record->position);
             audit.journal(index_).end = record->end;
             if (edge_.empty()) edge_ = wire::name_of(record->batch_header.edge_id);
         }
@@ -92,14 +100,9 @@ std::optional<std::vector<std::byte>> load_checkpoint(Audit& audit, const std::s
 
 void take_central_checkpoint(Audit& audit, const std::string& path, ConstBytes content, const JournalReading& journal,
                              const JournalReading& letters) {
-    const auto is_whole = [&] {
-        if (content.size() < sizeof(CheckpointHead)) return false;
-        const auto head = wire::load<CheckpointHead>(content);
-        return head.magic == CheckpointHead{}.magic && head.version == CheckpointHead{}.version &&
-               content.size() == sizeof head + head.rows * sizeof(CheckpointRow);
-    };
-    if (!is_whole()) return audit.note(path + ": not of a form that this version knows; not compared");
-    const auto head = wire::load<CheckpointHead>(content);
+    const auto known = checkpoint_head(content);
+    if (!known) return audit.note(path + ": not of a form that this version knows; not compared");
+    const CheckpointHead& head = *known;
     const auto is_of = [](const JournalReading& one, std::uint64_t id) {
         return one.journal_id() == 0 || one.journal_id() == id;
     };
@@ -109,7 +112,7 @@ void take_central_checkpoint(Audit& audit, const std::string& path, ConstBytes c
     audit.journal(journal.index()).checkpoint_record = {head.journal_position};
     audit.journal(letters.index()).checkpoint_record = {head.dead_letters_position};
     for (std::uint32_t i = 0; i < head.rows; ++i) {
-        const auto row = wire::load<CheckpointRow>(content.subspan(sizeof head + i * sizeof(CheckpointRow)));
+        const CheckpointRow row = checkpoint_entry(content, head, i).row;
         audit.central_knows({std::string(wire::name_of(row.edge)), row.lineage, row.lane, row.part},
                             wire::name_of(row.lane_name), row.last_sequence, row.previous_crc);
     }

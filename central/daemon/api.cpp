@@ -226,7 +226,9 @@ AdminResponse metrics(const ApiSources& sources) {
         count("weir_central_appended_total", "Events put into the journal", account.appended);
         count("weir_central_duplicates_total", "Events known before", account.duplicates);
         count("weir_central_rejected_total", "Events refused", account.rejected);
-        count("weir_central_dead_lettered_total", "Dead letters kept", account.dead_lettered);
+        count("weir_central_dead_lettered_total",
+              "Of those put into it: edges' dead letters, and events that ingest could not verify",
+              account.dead_lettered);
         count("weir_central_gap_total", "Sequences that the edge declared lost", account.gap);
         count("weir_central_elsewhere_total", "Sequences that the edge declared delivered to another central",
               account.elsewhere);

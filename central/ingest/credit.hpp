@@ -111,7 +111,7 @@ struct LaneCredit {
     bool is_closed = false;  // held, or its journal is stuck: nothing more is granted
     bool is_bound = false;
     bool wants_said = false;
-    bool has_set_aside = false;       // batches of it were dropped unread: only a new session gets them again
+    bool has_set_aside = false;  // batches were dropped unread, or the welcome left some out: a new session is needed
     std::uint64_t window = no_bound;  // of the configuration
     std::uint64_t granted = 0;
     std::uint64_t tolerated = 0;  // before the edge has heard of its first bound, the connection's held alone

@@ -50,6 +50,22 @@ void IngestStage::set_aside(Session& session, LaneCredit& credit, std::uint64_t 
     shared_.set_aside.add(1);
 }
 
+// A welcome says what is here, and what it does not name the edge may give up: it waits for what was taken from an earlier session and
+// is being written. Not for a stuck journal that others need not wait for: its lanes get nothing until it goes again, and then a new
+// welcome.
+bool IngestStage::may_welcome(Session& session) {
+    for (std::uint32_t i = 0; i < session.lane_count; ++i) {
+        const SessionLane& lane = session.lanes[i];
+        if (lane.row == no_row) continue;
+        const PositionRow::Hot& hot = positions_.row(lane.row).hot;
+        if (hot.durable_sequence == hot.last_sequence) continue;
+        const Gate& gate = gates_[lane.lane == dead_letter_lane ? Target::letters : Target::events];
+        if (!gate.is_stuck || !session.has_both_journals) return false;
+        session.lane_credits[lane.credit].has_set_aside = true;
+    }
+    return true;
+}
+
 // The batch is durable, or was known before.
 void IngestStage::give_back(Session& session, std::uint8_t lane_credit, std::uint64_t frame_bytes) {
     share_.done(session.credit, frame_bytes);

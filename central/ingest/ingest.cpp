@@ -5,8 +5,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/planted.hpp"
-#include "core/wire/event.hpp"
-#include "core/wire/verdict.hpp"
+#include "core/wire/unverified.hpp"
 
 namespace weir::central {
 namespace {
@@ -455,29 +454,6 @@ IngestStage::SessionLane& IngestStage::add_lane(Session& session, LaneId lane, w
     return added;
 }
 
-// An edge may be stolen: nothing behind ingest reads an event that was not verified here.
-bool IngestStage::verify_events(ConstBytes batch, const wire::BatchHeader& header, const char*& why) const {
-    if (header.kind != wire::BatchKind::events) return true;
-    bool is_good = true;
-    const bool are_letters = header.lane == dead_letter_lane;
-    wire::for_each_frame(batch.subspan(sizeof header), [&](const wire::FrameView& frame, std::uint32_t) {
-        if (!is_good) return;
-        if (are_letters) {
-            is_good = frame.header.kind == wire::FrameKind::dead_letter;
-            if (is_good) {
-                const auto head = wire::load<wire::DeadLetterHead>(frame.body);
-                is_good = head.original_bytes == frame.body.size() - sizeof head;
-            }
-        } else {
-            wire::EventView view;
-            is_good = frame.header.kind == wire::FrameKind::event &&
-                      wire::verify_event(frame.body, view) == wire::Reason::none;
-        }
-    });
-    if (!is_good) why = are_letters ? "a dead letter is not one" : "an event cannot be verified";
-    return is_good;
-}
-
 // False: no room now, the same frame comes again.
 bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
     Session& session = *sessions_[index];
@@ -558,12 +534,8 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
         case Judgement::append:
             break;
     }
-    const char* why = "";
-    if (!verify_events(body, header, why)) {
-        row.received.add(header.count);
-        row.rejected.add(header.count);
-        return refused(wire::RefusalReason::protocol, why);
-    }
+    // An edge may be stolen or broken: what is no event stays where it is, set aside, and the rest of the batch goes on.
+    const std::uint32_t unverified = wire::count_unverified(header, body.subspan(sizeof header));
     const bool is_put = target.put(body, {.row = lane->row,
                                           .session = index,
                                           .generation = session.generation,
@@ -575,7 +547,7 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
         lane->wants_ack = session.wants_ack = true;
         speak(session);
     }
-    PositionTable::take(row, header);
+    PositionTable::take(row, header, unverified);
     WEIR_ASSERT(row.received.get() == row.appended.get() + row.duplicates.get() + row.rejected.get());
     shared_.batches.add(1);
     shared_.batch_bytes.add(body.size());
@@ -653,6 +625,7 @@ void IngestStage::note_durable(const Touch& touch) {
 void IngestStage::send_pending(std::uint32_t index) {
     Session& session = *sessions_[index];
     if (session.is_sending || session.state == State::unused || session.state == State::closing) return;
+    if (session.wants_welcome && !may_welcome(session)) return;
     ConstBytes frames = ConstBytes(session.out).first(fill_out(session));
     // Tables only when there is nothing else to say.
     if (frames.empty() && session.state == State::live) frames = tables_.next(index);

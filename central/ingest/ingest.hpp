@@ -1,6 +1,8 @@
 // Ingest: takes batches from many edges, keeps each once, and acks what is durable.
 //
-//   slot ─▶ frame ─▶ check_batch, every event verified ─▶ fence, sequence, chain ─▶ write group ─▶ durable ─▶ ack, credit
+//   slot ─▶ frame ─▶ check_batch ─▶ fence, sequence, chain ─▶ every event verified ─▶ write group ─▶ durable ─▶ ack, credit
+//
+// An event that cannot be verified is set aside where it is: its batch is kept unchanged, and it counts as dead-lettered.
 //
 // Thread    The "ingest" runner. IngestShared is read by anyone.
 // Ownership Received slots are held until their last frame has been taken; a batch is copied once, into a write group.
@@ -177,6 +179,7 @@ class IngestStage final : public Stage {
     void open_credit(Session& session);
     void close_credit(Session& session);
     void set_aside(Session& session, LaneCredit& credit, std::uint64_t frame_bytes);
+    [[nodiscard]] bool may_welcome(Session& session);
     void give_back(Session& session, std::uint8_t lane_credit, std::uint64_t frame_bytes);
     void look_at_gates(MonotonicNs now);
     void judge_lanes(Session& session);
@@ -184,7 +187,6 @@ class IngestStage final : public Stage {
     [[nodiscard]] bool is_any_poisoned() const {
         return shared_.poison_errno.get() != 0 || shared_.letters_errno.get() != 0;
     }
-    [[nodiscard]] bool verify_events(ConstBytes batch, const wire::BatchHeader& header, const char*& why) const;
 
     void refuse(Session& session, wire::RefusalReason reason, std::string_view detail);
     void close_session(Session& session);

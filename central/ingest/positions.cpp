@@ -75,7 +75,7 @@ Judgement PositionTable::judge(const PositionRow& row, const wire::BatchHeader& 
     return must_chain && batch.previous_crc != row.hot.previous_crc ? Judgement::diverged : Judgement::append;
 }
 
-void PositionTable::take(PositionRow& row, const wire::BatchHeader& batch) {
+void PositionTable::take(PositionRow& row, const wire::BatchHeader& batch, std::uint32_t unverified) {
     row.hot.last_sequence = batch.last_sequence();
     row.hot.previous_crc = batch.header_crc;
     row.hot.epoch = batch.epoch;
@@ -86,10 +86,10 @@ void PositionTable::take(PositionRow& row, const wire::BatchHeader& batch) {
     }
     row.received.add(batch.count);
     row.appended.add(batch.count);
-    if (batch.lane == dead_letter_lane) row.dead_lettered.add(batch.count);
+    row.dead_lettered.add(batch.lane == dead_letter_lane ? batch.count : unverified);
 }
 
-bool PositionTable::restore(const wire::BatchHeader& batch) {
+bool PositionTable::restore(const wire::BatchHeader& batch, std::uint32_t unverified) {
     if (batch.kind == wire::BatchKind::tick) return true;
     const std::uint32_t index = claim(key_of(batch), batch.lane_name);
     const std::uint32_t edge_index = claim_edge({batch.edge_id, batch.lineage});
@@ -98,7 +98,7 @@ bool PositionTable::restore(const wire::BatchHeader& batch) {
     known.epoch.set(std::max(known.epoch.get(), batch.epoch));
     PositionRow& target = rows_[index];
     if (batch.last_sequence() <= target.hot.last_sequence) return true;
-    take(target, batch);
+    take(target, batch, unverified);
     target.hot.durable_sequence = target.hot.last_sequence;
     target.last_sequence.set(target.hot.last_sequence);
     return true;

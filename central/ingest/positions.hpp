@@ -3,7 +3,7 @@
 // Thread    One writer (ingest; recovery before it starts). Anyone may read the keys and counters of rows below
 //           row_count(): they are written before the row is published.
 // Bounds    `rows_max` rows and `edges_max` edge lineages, allocated at construction; nothing is allocated later.
-// Law       received == appended + duplicates + rejected for each row.
+// Law       received == appended + duplicates + rejected for each row; dead_lettered is a part of appended.
 #pragma once
 
 #include <array>
@@ -53,7 +53,8 @@ struct PositionRow {
     static_assert(sizeof(Hot) == 64);
     PositionKey key;
     LaneName lane_name{};
-    Counter received, appended, duplicates, rejected, dead_lettered, last_sequence;  // events; durable sequence
+    // Events; the durable sequence. Dead-lettered: by the edge, on the lane of those; else what ingest could not verify.
+    Counter received, appended, duplicates, rejected, dead_lettered, last_sequence;
     Counter gap, elsewhere;  // sequences that the edge named lost, or delivered to another central
 };
 
@@ -86,10 +87,10 @@ class PositionTable {
 
     // Whether a batch follows on, is known, leaves something out or contradicts what is stored.
     [[nodiscard]] static Judgement judge(const PositionRow& row, const wire::BatchHeader& batch);
-    // Takes an append into the account: the row has moved past the batch.
-    static void take(PositionRow& row, const wire::BatchHeader& batch);
+    // Takes an append into the account: the row has moved past the batch. `unverified`: of its events.
+    static void take(PositionRow& row, const wire::BatchHeader& batch, std::uint32_t unverified = 0);
     // From a journal at start: takes the batch unless the row is past it. False when the table is full.
-    [[nodiscard]] bool restore(const wire::BatchHeader& batch);
+    [[nodiscard]] bool restore(const wire::BatchHeader& batch, std::uint32_t unverified = 0);
 
   private:
     struct Hash {

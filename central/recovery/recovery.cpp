@@ -8,6 +8,7 @@
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/scan.hpp"
 #include "core/journal/start_guard.hpp"
+#include "core/wire/unverified.hpp"
 
 namespace weir::central {
 namespace {
@@ -26,21 +27,10 @@ Result<std::uint64_t> journal_id_in(const std::string& directory) {
     return list.value().segments.front().header.journal_id;
 }
 
-CheckpointRow row_of(ConstBytes content, std::uint32_t index) {
-    return wire::load<CheckpointRow>(content.subspan(sizeof(CheckpointHead) + index * sizeof(CheckpointRow)));
-}
-
-// Whether it is what pack_checkpoint writes: another program's, or of a version to come, it is left alone.
-bool is_checkpoint(ConstBytes content, CheckpointHead& head) {
-    if (content.size() < sizeof(CheckpointHead)) return false;
-    head = wire::load<CheckpointHead>(content);
-    if (head.magic != CheckpointHead{}.magic || head.version != CheckpointHead{}.version) return false;
-    if (content.size() != sizeof(CheckpointHead) + head.rows * sizeof(CheckpointRow)) return false;
-    for (std::uint32_t i = 0; i < head.rows; ++i) {
-        const CheckpointRow row = row_of(content, i);
-        if (row.part > wire::Part::backlog || row.is_after_gap > 1) return false;
-    }
-    return true;
+// Of a version of CheckpointHead; 0: not known.
+std::size_t entry_bytes(std::uint16_t version) {
+    if (version == 2) return sizeof(CheckpointRow);
+    return version == CheckpointHead{}.version ? sizeof(CheckpointEntry) : 0;
 }
 
 void fill(PositionRow& row, const CheckpointRow& packed) {
@@ -57,6 +47,13 @@ void fill(PositionRow& row, const CheckpointRow& packed) {
     row.gap.set(packed.gap);
     row.elsewhere.set(packed.elsewhere);
     if (packed.lane == dead_letter_lane) row.dead_lettered.set(packed.appended);
+}
+
+// What ingest has set aside of a batch that is kept.
+std::uint32_t unverified_in(const journal::RecordView& record) {
+    const wire::BatchHeader& batch = record.batch_header;
+    if (batch.codec != wire::Codec::none || batch.key_id != 0) return 0;
+    return wire::count_unverified(batch, record.body());
 }
 
 // Letters that are gone were received all the same: where the checkpoint does not know them, this does. False when the table is full.
@@ -79,12 +76,13 @@ bool take_expired(const ExpiredLetters& expired, PositionTable& table) {
 // False when the table is full.
 bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table) {
     for (std::uint32_t i = 0; i < head.rows; ++i) {
-        const CheckpointRow packed = row_of(content, i);
+        const auto [packed, dead_lettered] = checkpoint_entry(content, head, i);
         const std::uint32_t index =
             table.claim({packed.edge, packed.lineage, packed.lane, packed.part}, packed.lane_name);
         const std::uint32_t edge = table.claim_edge({packed.edge, packed.lineage});
         if (index == no_row || edge == no_row) return false;
         fill(table.row(index), packed);
+        if (packed.lane != dead_letter_lane) table.row(index).dead_lettered.set(dead_lettered);
         table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), packed.epoch));
     }
     return true;
@@ -101,7 +99,7 @@ Status scan(const std::string& directory, Position from, PositionTable& table, j
         while (const auto record = scanner.next()) {
             ++found.records;
             found.last_group = record->position;
-            if (!table.restore(record->batch_header)) {
+            if (!table.restore(record->batch_header, unverified_in(*record))) {
                 return Error{0, directory + ": more edges or positions than limits.edges_max, limits.positions_max"};
             }
         }
@@ -192,7 +190,9 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     CheckpointHead head;
     const ConstBytes content(loaded.value().content);
     if (loaded.value().exists) {
-        if (!is_checkpoint(content, head)) {
+        const auto known = checkpoint_head(content);
+        head = known.value_or(head);
+        if (!known) {
             recovered.notes.push_back(checkpoint_path(config) + ": no checkpoint of this version; not used");
         } else if (head.journal_id != journal_id.value() || head.dead_letters_id != dead_letters_id.value()) {
             recovered.notes.push_back(checkpoint_path(config) + ": belongs to another journal; not used");
@@ -233,9 +233,33 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
     return recovered;
 }
 
+std::optional<CheckpointHead> checkpoint_head(ConstBytes content) {
+    if (content.size() < sizeof(CheckpointHead)) return std::nullopt;
+    const auto head = wire::load<CheckpointHead>(content);
+    const std::size_t bytes = entry_bytes(head.version);
+    if (head.magic != CheckpointHead{}.magic || bytes == 0) return std::nullopt;
+    if (content.size() != sizeof head + head.rows * bytes) return std::nullopt;
+    for (std::uint32_t i = 0; i < head.rows; ++i) {
+        const auto [row, dead_lettered] = checkpoint_entry(content, head, i);
+        if (row.part > wire::Part::backlog || row.is_after_gap > 1) return std::nullopt;
+        const bool are_letters = row.lane == dead_letter_lane;
+        if (are_letters ? dead_lettered != row.appended : dead_lettered > row.appended) return std::nullopt;
+    }
+    return head;
+}
+
+CheckpointEntry checkpoint_entry(ConstBytes content, const CheckpointHead& head, std::uint32_t index) {
+    const std::size_t bytes = entry_bytes(head.version);
+    const ConstBytes at = content.subspan(sizeof head + index * bytes, bytes);
+    if (head.version == CheckpointHead{}.version) return wire::load<CheckpointEntry>(at);
+    CheckpointEntry entry{.row = wire::load<CheckpointRow>(at)};
+    if (entry.row.lane == dead_letter_lane) entry.dead_lettered = entry.row.appended;
+    return entry;
+}
+
 bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vector<std::byte>& content) {
     head.rows = table.row_count();
-    const std::size_t bytes = sizeof head + head.rows * sizeof(CheckpointRow);
+    const std::size_t bytes = sizeof head + head.rows * sizeof(CheckpointEntry);
     if (bytes > journal::checkpoint_content_bytes_max) return false;
     content.resize(bytes);  // within what the owner reserved
     const Bytes out(content);
@@ -257,7 +281,8 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.lane = row.key.lane;
         packed.part = row.key.part;
         packed.is_after_gap = row.hot.is_after_gap ? 1 : 0;
-        wire::store(out.subspan(sizeof head + i * sizeof(CheckpointRow)), packed);
+        wire::store(out.subspan(sizeof head + i * sizeof(CheckpointEntry)),
+                    CheckpointEntry{.row = packed, .dead_lettered = row.dead_lettered.get()});
     }
     return true;
 }

@@ -5,11 +5,13 @@
 // A damaged or missing checkpoint costs time, not truth: both journals are then read whole. Only the counts of duplicates
 // and rejects since the last checkpoint are lost with a crash; `received` comes back as appended + duplicates + rejected.
 //
-// Format    CheckpointHead, then `rows` CheckpointRow; little-endian. The place is the last write group's, so that the
-//           scan always meets a record and its chain; a batch met twice is recognised by its sequence.
+// Format    Version 3: CheckpointHead, then `rows` CheckpointEntry; little-endian. Version 2, which is read too, has a CheckpointRow in the
+//           place of each. The place is the last write group's, so that the scan always meets a record and its chain; a batch
+//           met twice is recognised by its sequence.
 // Thread    Blocking, before the ingest runner starts; pack_checkpoint on it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +24,7 @@ namespace weir::central {
 
 struct CheckpointHead {
     std::uint32_t magic = 0x31504e43;  // "CNP1"
-    std::uint16_t version = 2;
+    std::uint16_t version = 3;
     std::uint16_t reserved = 0;
     std::uint64_t journal_id = 0;
     std::uint64_t dead_letters_id = 0;
@@ -50,6 +52,12 @@ struct CheckpointRow {
     std::uint8_t is_after_gap = 0;  // 0 or 1
 };
 static_assert(sizeof(CheckpointRow) == 120);
+
+struct CheckpointEntry {
+    CheckpointRow row;
+    std::uint64_t dead_lettered = 0;  // of `appended`
+};
+static_assert(sizeof(CheckpointEntry) == 128);
 
 struct RecoveredJournal {
     std::uint64_t id = 0;
@@ -106,6 +114,11 @@ struct Recovered {
 
 // Fills `table`, which must be empty. The directory must exist and be locked.
 [[nodiscard]] Result<Recovered> recover(const CentralConfig& config, PositionTable& table);
+
+// The head of what pack_checkpoint writes; nullopt if it is another program's, or of a version to come.
+[[nodiscard]] std::optional<CheckpointHead> checkpoint_head(ConstBytes content);
+// Of content that checkpoint_head() took, with that head. Precondition: index < head.rows.
+[[nodiscard]] CheckpointEntry checkpoint_entry(ConstBytes content, const CheckpointHead& head, std::uint32_t index);
 
 // The table as a checkpoint into `content`. False if it does not fit journal::checkpoint_content_bytes_max.
 [[nodiscard]] bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vector<std::byte>& content);

@@ -10,6 +10,7 @@
 #include "core/control/letter_replay.hpp"
 #include "core/control/tool_output.hpp"
 #include "core/io/address.hpp"
+#include "core/wire/unverified.hpp"
 
 namespace weir::control {
 namespace {
@@ -28,7 +29,7 @@ class Letters {
         bool goes_on = true;
         std::uint64_t passed = 0;
         const auto take = [&](const DeadLetter& letter) {
-            const LetterState state = marks_.state_of(letter.edge, letter.lineage, letter.sequence);
+            const LetterState state = marks_.state_of(letter.marks_place(), letter.lineage, letter.sequence);
             const bool shows_all = arguments_.all && (arguments_.verb == "ls" || arguments_.verb == "show");
             const bool is_wanted = state == LetterState::kept || shows_all ||
                                    (state == LetterState::replayed && arguments_.verb == "purge");
@@ -42,10 +43,17 @@ class Letters {
         };
         const int code = scan_all(paths_, err, [&](const std::string& path, const journal::RecordView& record) {
             const wire::BatchHeader& batch = record.batch_header;
-            if (batch.kind != wire::BatchKind::events || batch.lane != dead_letter_lane) return goes_on;
+            if (batch.kind != wire::BatchKind::events) return goes_on;
             if (!is_plain(record)) {
                 err << path << ": position " << record.position.value << ": compressed or encrypted, not read\n";
                 is_all_readable = false;
+                return goes_on;
+            }
+            if (batch.lane != dead_letter_lane) {
+                wire::for_each_unverified(batch, record.body(),
+                                          [&](std::uint32_t index, const wire::FrameView& frame, wire::Reason reason) {
+                                              if (goes_on) take(set_aside(record, frame, index, reason));
+                                          });
                 return goes_on;
             }
             wire::for_each_frame(record.body(), [&](const wire::FrameView& frame, std::uint32_t index) {
@@ -78,6 +86,24 @@ class Letters {
         return true;
     }
 
+    // What central's ingest could not verify lies in its batch, just as it came.
+    [[nodiscard]] static DeadLetter set_aside(const journal::RecordView& record, const wire::FrameView& frame,
+                                              std::uint32_t index, wire::Reason reason) {
+        const wire::BatchHeader& batch = record.batch_header;
+        DeadLetter letter;
+        letter.edge = wire::name_of(batch.edge_id);
+        letter.lineage = batch.lineage;
+        letter.sequence = batch.first_sequence + index;
+        letter.lane = wire::name_of(batch.lane_name);
+        letter.part = batch.part;
+        letter.head.reason = letter.fault = reason;
+        letter.head.stage = wire::StageId::ingest;
+        letter.head.original_bytes = static_cast<std::uint32_t>(frame.body.size());
+        letter.head.received_wall_ns = record.header.arrival_wall_ns;
+        letter.original = frame.body;
+        return letter;
+    }
+
     const DeadLetterArguments& arguments_;
     std::vector<std::string> paths_;
     LetterFilter filter_;
@@ -87,6 +113,11 @@ class Letters {
 void print_json(const DeadLetter& letter, LetterState state, bool wants_bytes, std::string& out) {
     out += "{\"time\":\"" + format_time({letter.head.received_wall_ns}) + "\",\"edge\":";
     json_quote(letter.edge, out);
+    if (!letter.lane.empty()) {
+        out += ",\"lane\":";
+        json_quote(letter.lane, out);
+        out.append(",\"part\":\"").append(wire::text(letter.part)).append("\"");
+    }
     out += ",\"sequence\":" + number(letter.sequence) + ",\"stage\":\"";
     out.append(wire::text(letter.head.stage)).append("\",\"reason\":\"").append(wire::text(letter.head.reason));
     out += "\",\"rule\":" + number(letter.head.rule) + ",\"producer\":";
@@ -117,7 +148,7 @@ void print_json(const DeadLetter& letter, LetterState state, bool wants_bytes, s
 void print_text(const DeadLetter& letter, LetterState state, bool wants_bytes, Output& out) {
     std::string& text = out.text();
     text += format_time({letter.head.received_wall_ns}) + " ";
-    text.append(letter.edge);
+    text.append(letter.marks_place());
     text += " " + number(letter.sequence) + " ";
     text.append(wire::text(letter.head.stage)).append(" ").append(wire::text(letter.head.reason));
     text += " rule " + (letter.head.rule == 0 ? std::string("-") : number(letter.head.rule)) + " from ";
@@ -170,12 +201,12 @@ int purge_letters(const Letters& letters, const DeadLetterArguments& arguments, 
     std::uint64_t count = 0;
     const int code = letters.for_each(err, [&](const DeadLetter& letter, LetterState) {
         ++count;
-        if (!marks.empty() && marks.back().edge == letter.edge && marks.back().lineage == letter.lineage &&
+        const std::string place = letter.marks_place();
+        if (!marks.empty() && marks.back().edge == place && marks.back().lineage == letter.lineage &&
             marks.back().last + 1 == letter.sequence) {
             marks.back().last = letter.sequence;
         } else {
-            marks.push_back(
-                {LetterState::purged, std::string(letter.edge), letter.lineage, letter.sequence, letter.sequence});
+            marks.push_back({LetterState::purged, place, letter.lineage, letter.sequence, letter.sequence});
         }
         return true;
     });
@@ -265,8 +296,8 @@ int dead_letters_command(const DeadLetterArguments& arguments, std::ostream& out
         err << "dead-letters: " << filter.error().what << "\n";
         return exit_usage;
     }
-    // An edge keeps them in a stream of their own.
-    auto paths = journals_of(arguments.directory, {"spool/dead-letters", "dead-letters"});
+    // An edge keeps them in a stream of their own; central also where it met what is no event.
+    auto paths = journals_of(arguments.directory, {"spool/dead-letters", "dead-letters", "journal"});
     if (!holds_any(arguments.directory, {"spool", "dead-letters"})) {
         err << arguments.directory << ": holds no dead letters (no spool or dead-letters directory)\n";
         return 2;

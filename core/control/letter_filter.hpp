@@ -12,6 +12,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/types.hpp"
+#include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
 #include "core/wire/verdict.hpp"
 
@@ -22,11 +23,21 @@ struct DeadLetter {
     std::string_view edge;
     std::uint64_t lineage = 0;
     Sequence sequence = 0;
+    // Empty: the edge set it aside, and the sequence is of its dead letters. Else central's ingest did, in a batch of this lane.
+    std::string_view lane;
+    wire::Part part = wire::Part::live;
     wire::DeadLetterHead head;
     ConstBytes original;
     // What the bytes are: an event, or why they are none.
     wire::Reason fault = wire::Reason::none;
     wire::EventView event;  // if fault is none
+
+    // Where its marks stand: sequences of other lanes mean other letters.
+    [[nodiscard]] std::string marks_place() const {
+        std::string place(edge);
+        if (!lane.empty()) place.append("/").append(lane).append(part == wire::Part::backlog ? ".backlog" : "");
+        return place;
+    }
 };
 
 // Texts as they were given; empty: not asked for.

@@ -6,7 +6,8 @@
 // Thread    Command lines only; two at once are kept apart by a lock on the file.
 // Law       A range that add() was given is on the disk, directory entry too, when it returns well. A line that was cut by a crash is
 //           no mark.
-// Format    A line: KIND EDGE LINEAGE(16 hex) FIRST LAST WALL_NS "REASON as JSON" CRC32C(8 hex, of all before it and the space).
+// Format    EDGE is an edge's id; for what central's ingest set aside in a batch, ID/LANE or ID/LANE.backlog, and the sequences are that lane's.
+//           A line: KIND EDGE LINEAGE(16 hex) FIRST LAST WALL_NS "REASON as JSON" CRC32C(8 hex, of all before it and the space).
 #pragma once
 
 #include <cstdint>

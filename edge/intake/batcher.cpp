@@ -6,11 +6,11 @@
 namespace weir::edge {
 namespace {
 
-std::uint32_t lanes_in_use(const std::vector<LaneState>& streams) {
-    std::uint32_t lanes = 0;
+BufferShares::Lanes lanes_in_use(const std::vector<LaneState>& streams) {
+    BufferShares::Lanes lanes{};
     for (std::size_t index = 0; index < streams.size(); ++index) {
         const bool is_first = index == 0 || streams[index].id != streams[index - 1].id;
-        if (is_first && (streams[index].is_configured || streams[index].id == dead_letter_lane)) ++lanes;
+        lanes[index] = is_first && (streams[index].is_configured || streams[index].id == dead_letter_lane);
     }
     return lanes;
 }
@@ -54,11 +54,15 @@ Batcher::Batcher(Parts parts)
 void Batcher::configure(const std::vector<BatchLimits>& limits, std::uint64_t digest) noexcept {
     WEIR_ASSERT(limits.size() == streams_.size());
     close_all();
+    BufferShares::Lanes lanes{};
     for (std::size_t index = 0; index < streams_.size(); ++index) {
+        lanes[index] = limits[index].is_in_use && streams_[index].lane == index;
+        streams_[index].name = limits[index].lane_name;
         streams_[index].batch_bytes = limits[index].batch_bytes;
         streams_[index].batch_events = limits[index].batch_events;
         streams_[index].linger_ns = limits[index].linger_ns;
     }
+    shares_.divide_among(lanes);
     identity_.config_digest = digest;
 }
 
@@ -186,7 +190,7 @@ void Batcher::note_shed(std::uint8_t lane) noexcept {
 
 void Batcher::note_shed_sequences(StreamIndex index, std::uint64_t shed_events) noexcept {
     Stream& stream = streams_[index];
-    stream.shed_sequences = std::max(stream.shed_sequences, shed_events);
+    stream.shed_sequences = shed_events;
     counters_.shed[index].sequences.set(stream.shed_sequences);
 }
 

@@ -172,15 +172,9 @@ std::size_t Intake::take_notes(MonotonicNs now) {
     });
 }
 
-// The spool shed the oldest that it had not sent. The note names where that ends and how many there are in all, so what it adds are the
-// last of them: whole batches, one behind the other.
 void Intake::take_shed(const ToIntake& note) {
-    const std::uint64_t known = counters_.shed[note.stream].sequences.get();
-    if (note.shed_events <= known) return;
-    const std::uint64_t count = note.shed_events - known;
-    const Sequence first = note.last_sequence >= count ? note.last_sequence - count + 1 : 1;
     batcher_.note_shed_sequences(note.stream, note.shed_events);
-    book_.shed(note.stream, first, note.last_sequence);
+    if (note.last_sequence > 0) book_.shed(note.stream, note.first_sequence, note.last_sequence);
 }
 
 // Closed batches that wait for their turn on the disk. Those of a full lane wait for something else, and hold up nobody.

@@ -6,13 +6,6 @@
 namespace weir::edge {
 namespace {
 
-std::vector<std::string> lane_names(const EdgeConfig& config) {
-    std::vector<std::string> names;
-    for (const LaneConfig& lane : config.lanes) names.push_back(lane.name);
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
 Expressions compiled(const EdgeConfig& config, const rules::Tables* tables) {
     auto expressions = Expressions::compile(config, tables);
     WEIR_ASSERT(expressions.ok());  // load_config has compiled them before
@@ -56,7 +49,9 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
         const auto named = std::find_if(config.lanes.begin(), config.lanes.end(),
                                         [&](const LaneConfig& one) { return one.name == lane.name; });
         const LaneConfig& limits = named == config.lanes.end() ? defaults : *named;
-        batch_limits_.push_back({.batch_bytes = std::min(limits.batch_bytes, batch_body_capacity),
+        batch_limits_.push_back({.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane.name),
+                                 .is_in_use = lane.is_configured || lane.id == dead_letter_lane,
+                                 .batch_bytes = std::min(limits.batch_bytes, batch_body_capacity),
                                  .batch_events = std::min(limits.batch_events, wire::batch_events_max),
                                  .linger_ns = limits.linger_us * ns_per_us});
         shed_rules_.push_back({.is_best_effort = limits.lane_class == LaneClass::best_effort, .policy = limits.shed});
@@ -136,22 +131,6 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
     };
 }
 
-// Of a lane that both have: what the spool's runner was told at its start and cannot be told anew. A lane's batch limits, and which of
-// what arrives it sheds, are intake's alone.
-Differences compare(const LaneConfig& now, const LaneConfig& next) {
-    const bool is_spools = now.shed == ShedPolicy::oldest || next.shed == ShedPolicy::oldest;
-    return {
-        {"class", now.lane_class != next.lane_class},
-        {"shed", now.shed != next.shed && is_spools},
-        {"drain", now.drain != next.drain},
-        {"priority", now.priority != next.priority},
-        {"weight", now.weight != next.weight},
-        {"backlog_weight", now.backlog_weight != next.backlog_weight},
-        {"bytes_max", now.bytes_max != next.bytes_max},
-        {"keep_undelivered_s", now.keep_undelivered_s != next.keep_undelivered_s},
-    };
-}
-
 }  // namespace
 
 std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const EdgeConfig& next) {
@@ -162,12 +141,9 @@ std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const E
     for (const LaneConfig& lane : now.lanes) {
         const auto same = std::find_if(next.lanes.begin(), next.lanes.end(),
                                        [&](const LaneConfig& one) { return one.name == lane.name; });
-        if (same == next.lanes.end()) continue;
-        for (auto& [key, differs] : compare(lane, *same)) {
-            if (differs) keys.push_back("lanes[" + lane.name + "]." + key);
-        }
+        // The streams of a lane are made at the start.
+        if (same != next.lanes.end() && same->drain != lane.drain) keys.push_back("lanes[" + lane.name + "].drain");
     }
-    if (lane_names(now) != lane_names(next)) keys.emplace_back("lanes (one was added or removed)");
     return keys;
 }
 

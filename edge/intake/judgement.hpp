@@ -4,6 +4,7 @@
 // Thread    Made and destroyed on a control thread; used by the intake runner alone.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -20,7 +21,10 @@
 
 namespace weir::edge {
 
+// Of a stream.
 struct BatchLimits {
+    std::array<char, wire::lane_name_bytes_max> lane_name{};  // all zeros: a spare stream
+    bool is_in_use = false;                                   // its lane may open batches
     std::uint32_t batch_bytes = 0;
     std::uint32_t batch_events = 0;
     std::uint64_t linger_ns = 0;
@@ -100,7 +104,7 @@ class JudgementSlot {
 };
 
 // What differs between two configurations and cannot be changed while the edge runs, as keys: "spool.bytes_max". Empty: `next` can
-// be loaded.
+// be loaded, as far as its lanes can (edge/lane_changes.hpp).
 [[nodiscard]] std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const EdgeConfig& next);
 // All that are looked at for that.
 [[nodiscard]] std::vector<std::string> fixed_config_keys();

@@ -27,6 +27,8 @@ class CatchUp {
     };
     CatchUp(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::vector<Source> sources);
 
+    // Where the journal of a stream that had no name lies. Precondition: it has no reader and never had one.
+    void name_journal(std::size_t stream, std::string& directory) { sources_[stream].place.directory.swap(directory); }
     // The stream's reader; null while it has none.
     [[nodiscard]] JournalReader* of(std::size_t stream) {
         const std::size_t number = reader_of_[stream];

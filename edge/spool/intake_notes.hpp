@@ -1,18 +1,25 @@
 // IntakeNotes: the spool's side of Ring<ToIntake>: what does not fit now is kept, newest word per lane, and goes out later.
 //
 // Thread    Spool runner.
-// Bounds    One word of each kind per stream, one return per buffer: nothing grows.
-// Law       A buffer's return is never lost and never said twice; words about a lane only move forward.
+// Bounds    One word of each kind per stream, but shed_rows_max of what was shed; one return per buffer: nothing grows.
+// Law       A buffer's return is never lost and never said twice, nor is a row of sequences that was shed; words about a lane only
+//           move forward.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "core/base/assert.hpp"
 #include "core/pipeline/doorbell.hpp"
 #include "edge/handover.hpp"
 
 namespace weir::edge {
+
+// Rows of a stream's sequences, apart from each other, that may wait to be said to be shed. While there is no place, nothing is shed.
+inline constexpr std::size_t shed_rows_max = 4;
 
 class IntakeNotes {
   public:
@@ -48,12 +55,35 @@ class IntakeNotes {
         send({.kind = ToIntake::Kind::filled, .stream = static_cast<StreamIndex>(stream), .fill = fill},
              filled_[stream]);
     }
-    void shed(std::size_t stream, Sequence last_sequence, std::uint64_t shed_events) {
-        send({.kind = ToIntake::Kind::shed,
-              .stream = static_cast<StreamIndex>(stream),
-              .last_sequence = last_sequence,
-              .shed_events = shed_events},
-             shed_[stream]);
+    // Whether shed() of a row has a place.
+    [[nodiscard]] bool may_shed(std::size_t stream) const { return shed_[stream].count < shed_rows_max; }
+    // The row first_sequence .. last_sequence; `shed_events` in all. Precondition: may_shed(stream).
+    void shed(std::size_t stream, Sequence first_sequence, Sequence last_sequence, std::uint64_t shed_events) {
+        WEIR_ASSERT(may_shed(stream));
+        ShedRows& rows = shed_[stream];
+        const ToIntake note{.kind = ToIntake::Kind::shed,
+                            .stream = static_cast<StreamIndex>(stream),
+                            .first_sequence = first_sequence,
+                            .last_sequence = last_sequence,
+                            .shed_events = shed_events};
+        if (waiting_ == 0 && publish(note)) return;
+        ToIntake* last = rows.count > 0 ? &rows.notes[rows.count - 1] : nullptr;
+        if (last != nullptr && last->last_sequence + 1 == first_sequence) {
+            last->last_sequence = last_sequence;
+            last->shed_events = shed_events;
+            return;
+        }
+        rows.notes[rows.count++] = note;
+        ++waiting_;
+    }
+    // That it is so many in all, and no row.
+    void shed_in_all(std::size_t stream, std::uint64_t shed_events) {
+        ShedRows& rows = shed_[stream];
+        if (rows.count > 0) {
+            rows.notes[rows.count - 1].shed_events = shed_events;
+        } else {
+            shed(stream, 0, 0, shed_events);
+        }
     }
     void returned(std::uint32_t buffer) {
         const ToIntake note{.kind = ToIntake::Kind::returned, .buffer = buffer};
@@ -68,10 +98,11 @@ class IntakeNotes {
         if (waiting_ == 0) return 0;
         const std::size_t before = waiting_;
         for (auto& note : durable_) flush_one(note);
+        // Before central's word that it knows of them: who waits for it is told that they were shed.
+        for (auto& rows : shed_) flush_rows(rows);
         for (auto& note : delivered_) flush_one(note);
         for (auto& note : opens_in_) flush_one(note);
         for (auto& note : filled_) flush_one(note);
-        for (auto& note : shed_) flush_one(note);
         while (!returned_.empty() && publish(returned_.back())) {
             returned_.pop_back();
             --waiting_;
@@ -88,6 +119,10 @@ class IntakeNotes {
 
   private:
     using Slot = std::optional<ToIntake>;
+    struct ShedRows {  // the oldest first
+        std::array<ToIntake, shed_rows_max> notes{};
+        std::size_t count = 0;
+    };
 
     [[nodiscard]] bool publish(const ToIntake& note) {
         if (!ring_.publish(note)) return false;
@@ -106,13 +141,22 @@ class IntakeNotes {
         --waiting_;
     }
 
+    void flush_rows(ShedRows& rows) {
+        std::size_t said = 0;
+        while (said < rows.count && publish(rows.notes[said])) ++said;
+        if (said == 0) return;
+        std::copy(rows.notes.begin() + said, rows.notes.begin() + rows.count, rows.notes.begin());
+        rows.count -= said;
+        waiting_ -= said;
+    }
+
     RingWriter<ToIntake> ring_;
     Doorbell& doorbell_;
     std::vector<Slot> durable_;
     std::vector<Slot> delivered_;
     std::vector<Slot> opens_in_;
     std::vector<Slot> filled_;
-    std::vector<Slot> shed_;
+    std::vector<ShedRows> shed_;
     std::vector<ToIntake> returned_;
     Slot poisoned_;
     std::size_t waiting_ = 0;

@@ -32,25 +32,36 @@ LaneKeeper::LaneKeeper(Parts parts, MonotonicNs now)
     for (std::size_t stream = 0; stream < lanes_.count(); ++stream) {
         const bool is_first = *lanes_.find_lane(lanes_[stream].state.id) == stream;
         if (is_first) {
-            add_lane(stream, parts.config, parts.pool_bytes, now);
+            add_lane(stream, parts.config, now);
         } else {
             ++kept_.back().count;
         }
     }
 }
 
-void LaneKeeper::add_lane(std::size_t first, const EdgeConfig& config, std::uint64_t pool_bytes, MonotonicNs now) {
+void LaneKeeper::add_lane(std::size_t first, const EdgeConfig& config, MonotonicNs now) {
     Lane& lane = kept_.emplace_back();
     lane.first = first;
     lane.bytes_max = UINT64_MAX;
     const auto is_same = [&](const LaneConfig& one) { return one.name == lanes_[first].state.name; };
     const auto found = std::find_if(config.lanes.begin(), config.lanes.end(), is_same);
-    if (found == config.lanes.end()) return;
-    lane.sheds_oldest = found->lane_class == LaneClass::best_effort && found->shed == ShedPolicy::oldest;
-    if (found->bytes_max > 0) lane.bytes_max = without_reserve(found->bytes_max, pool_bytes);
-    lane.keep_ms = found->keep_undelivered_s * 1000;
+    if (found != config.lanes.end()) configure(lane, *found, now);
+}
+
+void LaneKeeper::configure(Lane& lane, const LaneConfig& from, MonotonicNs now) {
+    lane.sheds_oldest = from.lane_class == LaneClass::best_effort && from.shed == ShedPolicy::oldest;
+    lane.bytes_max = from.bytes_max > 0 ? without_reserve(from.bytes_max, pool_bytes_) : UINT64_MAX;
+    lane.keep_ms = from.keep_undelivered_s * 1000;
     lane.mark_bytes = std::min(lane.bytes_max, bytes_max_) / marks_max;
-    if (found->drain == Drain::live_first) lane.choice.emplace(now);
+    if (from.drain == Drain::live_first && !lane.choice) lane.choice.emplace(now);
+}
+
+void LaneKeeper::obey(const std::vector<LaneConfig>& lanes, MonotonicNs now) {
+    for (Lane& lane : kept_) {
+        const auto is_same = [&](const LaneConfig& one) { return one.name == lanes_[lane.first].state.name; };
+        const auto found = std::find_if(lanes.begin(), lanes.end(), is_same);
+        if (found != lanes.end()) configure(lane, *found, now);
+    }
 }
 
 std::uint64_t LaneKeeper::needed_bytes(const Lane& lane) const {
@@ -162,11 +173,12 @@ bool LaneKeeper::shed(Lane& lane, MonotonicNs now) {
 }
 
 bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reason) {
-    if (!uplink_.may_give_up(index)) return false;
+    if (!uplink_.may_give_up(index) || !notes_.may_shed(index)) return false;
     const Position delivered = lanes_[index].journal.delivered;
-    if (uplink_.give_up(index, mark, reason) == 0) return false;
+    const Sequence first = uplink_.give_up(index, mark, reason);
+    if (first == 0) return false;
     streams_[index]->gave_up(delivered);
-    if (reason == wire::gap_shed) notes_.shed(index, mark.last_sequence, lanes_[index].shed_events);
+    if (reason == wire::gap_shed) notes_.shed(index, first, mark.last_sequence, lanes_[index].shed_events);
     return true;
 }
 

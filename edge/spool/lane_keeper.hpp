@@ -10,7 +10,8 @@
 //           in its hands while the whole has room.
 //           On a disk without room a lane is held while its open segment still takes what buffers can bring (half of it, if that
 //           is less): intake's checkpoint waits for those batches, and room is made by what a checkpoint covers.
-// Law       Given up is only what was not sent, up to a mark; it is in a stored checkpoint before its bytes are deleted.
+// Law       Given up is only what the session at hand has not sent, up to a mark (in doubt without one: given_up.hpp); it is in a
+//           stored checkpoint before its bytes are deleted.
 #pragma once
 
 #include <memory>
@@ -57,6 +58,8 @@ class LaneKeeper {
     };
     // Once in a duty cycle.
     [[nodiscard]] Looked look(MonotonicNs now);
+    // What lanes may hold from now on; one that is not named keeps to what it was told.
+    void obey(const std::vector<LaneConfig>& lanes, MonotonicNs now);
     [[nodiscard]] std::uint64_t running_ms(MonotonicNs now) const {
         return running_ms_before_ + now.since(started_at_) / ns_per_ms;
     }
@@ -74,7 +77,8 @@ class LaneKeeper {
         std::optional<PartChoice> choice;
     };
 
-    void add_lane(std::size_t first, const EdgeConfig& config, std::uint64_t pool_bytes, MonotonicNs now);
+    void add_lane(std::size_t first, const EdgeConfig& config, MonotonicNs now);
+    void configure(Lane& lane, const LaneConfig& from, MonotonicNs now);
     void choose_part(Lane& lane, MonotonicNs now);
     void mark(Lane& lane, MonotonicNs now);
     [[nodiscard]] bool expire(Lane& lane, MonotonicNs now);

@@ -14,6 +14,7 @@
 
 #include "core/journal/writer.hpp"
 #include "edge/handover.hpp"
+#include "edge/spool/given_up.hpp"
 #include "edge/spool/marks.hpp"
 
 namespace weir::edge {
@@ -33,20 +34,6 @@ struct StreamJournal {
     Position stored_start{};          // where a scan from the stored checkpoint begins
 };
 
-// Sequences that the spool gave up by the lane's policy; `reason` is wire::gap_shed or wire::gap_expired, 0 where there are none.
-struct GivenUp {
-    Sequence first_sequence = 0;
-    std::uint32_t count = 0;
-    std::uint32_t reason = 0;  // and given_up_named
-    [[nodiscard]] Sequence last_sequence() const { return first_sequence + count - 1; }
-    [[nodiscard]] std::uint8_t why() const { return static_cast<std::uint8_t>(reason); }
-    [[nodiscard]] bool is_named() const { return reason >= 0x100; }
-    bool operator==(const GivenUp&) const = default;
-};
-// A gap for it was sent: that central comes to know it need not mean that it has the events.
-inline constexpr std::uint32_t given_up_named = 0x100;
-inline constexpr std::size_t given_up_max = 4;
-
 // Of one stream.
 struct SpoolLane {
     LaneState state;
@@ -55,11 +42,12 @@ struct SpoolLane {
     std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began
     std::uint64_t expired_events = 0;  // given up because of their age
     // What of it central has not acked the naming of: ascending, apart.
-    std::array<GivenUp, given_up_max> given_up{};
-    // Of it, what a stored checkpoint knows: only that is named, or a crash could take it for delivered.
+    GivenUpRanges given_up{};
+    // Of it, what a stored checkpoint knows as it stands: only that is named, or a crash could take it for delivered.
     Sequence given_up_stored = 0;
-    Marks marks;                 // of what is not delivered
-    Sequence next_sequence = 1;  // of this session: the first that was not sent yet
+    std::uint64_t given_up_settlings = 0;  // how often a welcome has changed it
+    Marks marks;                           // of what is not delivered
+    Sequence next_sequence = 1;            // of this session: the first that was not sent yet
     // A central had sequences that this spool had not: they mean other events there than here, and ever will.
     bool is_diverged = false;
     // How far each known central has acked; everything before is there, or was named to it. Index: LaneTable::centrals().
@@ -76,8 +64,8 @@ struct SpoolLane {
         }
         return nullptr;
     }
-    // Of the events given up for `reason`, those behind delivered_sequence: not yet settled with central.
-    [[nodiscard]] std::uint64_t unsettled(std::uint32_t reason) const {
+    // Of the events given up for `reason`, those behind delivered_sequence: central has not acked the naming of them.
+    [[nodiscard]] std::uint64_t unacked_of(std::uint32_t reason) const {
         std::uint64_t events = 0;
         for (const GivenUp& one : given_up) {
             if (one.count == 0 || one.why() != reason || one.last_sequence() <= state.delivered_sequence) continue;
@@ -88,7 +76,7 @@ struct SpoolLane {
     // Events of which central has more than a gap.
     [[nodiscard]] std::uint64_t delivered_events() const {
         const std::uint64_t not_there =
-            gap_events + shed_events - unsettled(wire::gap_shed) + expired_events - unsettled(wire::gap_expired);
+            gap_events + shed_events - unacked_of(wire::gap_shed) + expired_events - unacked_of(wire::gap_expired);
         return state.delivered_sequence > not_there ? state.delivered_sequence - not_there : 0;
     }
     [[nodiscard]] bool is_next_elsewhere() const {
@@ -126,6 +114,12 @@ class LaneTable {
         return centrals_.count++;
     }
     [[nodiscard]] std::size_t count() const { return lanes_.size(); }
+    // False: a spare stream, of which nobody outside hears (spare_lanes.hpp).
+    [[nodiscard]] bool is_named(std::size_t index) const { return !lanes_[index].state.name.empty(); }
+    [[nodiscard]] std::size_t named_count() const {
+        return static_cast<std::size_t>(
+            std::count_if(lanes_.begin(), lanes_.end(), [](const SpoolLane& one) { return !one.state.name.empty(); }));
+    }
     [[nodiscard]] SpoolLane& operator[](std::size_t index) { return lanes_[index]; }
     [[nodiscard]] const SpoolLane& operator[](std::size_t index) const { return lanes_[index]; }
     [[nodiscard]] std::optional<std::size_t> find(LaneId id, wire::Part part) const {

@@ -40,6 +40,12 @@ class SendTurns {
         }
     }
 
+    // From the next turn on. Precondition: of the same lane.
+    void set(std::size_t stream, const StreamTurns& turns) {
+        WEIR_ASSERT(turns.priority < send_priorities && turns.weight > 0 && turns.part_weight > 0);
+        WEIR_ASSERT(turns.lane == streams_[stream].lane);
+        streams_[stream] = turns;
+    }
     // The next of those that are `ready`; nullopt if none is. Changes nothing until it took its turn.
     template <class Ready>
     [[nodiscard]] std::optional<std::size_t> choose(const Ready& is_ready) {

@@ -104,7 +104,7 @@ std::optional<SpoolLane> lane_of(const Row& row) {
         const bool is_reason = one.why() == wire::gap_shed || one.why() == wire::gap_expired;
         const bool is_range = one.count > 0 && one.first_sequence > below &&
                               one.last_sequence() >= one.first_sequence && one.last_sequence() <= row.last_sequence;
-        if (!is_reason || !is_range || one.reason > (given_up_named | wire::gap_expired)) return std::nullopt;
+        if (!is_reason || !is_range || one.reason > (given_up_settled | wire::gap_expired)) return std::nullopt;
         below = one.last_sequence();
     }
     return lane;
@@ -116,20 +116,23 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
     const KnownCentrals& centrals = lanes.centrals();
     std::size_t marks = 0;
     for (std::size_t index = 0; index < lanes.count(); ++index) marks += lanes[index].marks.count();
-    const std::size_t bytes = checkpoint_bytes(lanes.count(), marks, centrals.count);
+    const std::size_t streams = lanes.named_count();
+    const std::size_t bytes = checkpoint_bytes(streams, marks, centrals.count);
     WEIR_ASSERT(into.size() >= bytes);
     Head out;
     out.lineage = head.lineage;
     out.epoch = head.epoch;
     out.running_ms = head.running_ms;
     out.marks = static_cast<std::uint32_t>(marks);
-    out.streams = static_cast<std::uint16_t>(lanes.count());
+    out.streams = static_cast<std::uint16_t>(streams);
     out.centrals = static_cast<std::uint16_t>(centrals.count);
     wire::store(into, out);
+    std::size_t at = sizeof(Head);
     for (std::size_t index = 0; index < lanes.count(); ++index) {
-        wire::store(into.subspan(sizeof(Head) + index * sizeof(Row)), row_of(lanes[index]));
+        if (!lanes.is_named(index)) continue;
+        wire::store(into.subspan(at), row_of(lanes[index]));
+        at += sizeof(Row);
     }
-    std::size_t at = sizeof(Head) + lanes.count() * sizeof(Row);
     for (std::size_t index = 0; index < lanes.count(); ++index) {
         for (std::size_t i = 0; i < lanes[index].marks.count(); ++i, at += sizeof(Mark)) {
             wire::store(into.subspan(at), lanes[index].marks[i]);
@@ -138,8 +141,10 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
     for (std::size_t central = 0; central < centrals.count; ++central) {
         wire::store(into.subspan(at), Central{.identity = centrals.identities[central]});
         at += sizeof(Central);
-        for (std::size_t index = 0; index < lanes.count(); ++index, at += sizeof(Sequence)) {
+        for (std::size_t index = 0; index < lanes.count(); ++index) {
+            if (!lanes.is_named(index)) continue;
             wire::store(into.subspan(at), lanes[index].acked_by[central]);
+            at += sizeof(Sequence);
         }
     }
     return bytes;

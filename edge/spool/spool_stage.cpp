@@ -23,18 +23,12 @@ UplinkOptions uplink_options(const EdgeConfig& config, std::uint64_t jitter_seed
     return options;
 }
 
-std::vector<StreamTurns> turns_of(const EdgeConfig& config, const std::vector<SpoolLane>& lanes) {
+std::vector<StreamTurns> all_turns(const EdgeConfig& config, const std::vector<SpoolLane>& lanes) {
     std::vector<StreamTurns> turns;
     for (std::uint32_t index = 0; index < lanes.size(); ++index) {
         const LaneState& state = lanes[index].state;
-        StreamTurns& one = turns.emplace_back();
-        one.lane = index > 0 && lanes[index - 1].state.id == state.id ? turns[index - 1].lane : index;
-        for (const LaneConfig& lane : config.lanes) {
-            if (lane.name != state.name) continue;
-            one.priority = lane.priority;
-            one.weight = lane.weight;
-            if (state.part == wire::Part::backlog) one.part_weight = lane.backlog_weight;
-        }
+        const bool is_second = index > 0 && lanes[index - 1].state.id == state.id;
+        turns.push_back(turns_of(config.lanes, state.name, state.part, is_second ? turns[index - 1].lane : index));
     }
     return turns;
 }
@@ -68,7 +62,7 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
       checkpoint_(spool_checkpoint_path(parts.config.data_dir), parts.start.checkpoint_serial),
       uplink_(io, owner, {.connect = connect_kind, .receive = receive_kind, .send = send_kind, .read = read_kind},
               uplink_options(parts.config, parts.jitter_seed), parts.start.identity, lanes_,
-              turns_of(parts.config, parts.start.lanes), sources_of(parts.config, parts), parts.pool, notes_,
+              all_turns(parts.config, parts.start.lanes), sources_of(parts.config, parts), parts.pool, notes_,
               parts.counters),
       keeper_({.config = parts.config,
                .running_ms = parts.start.running_ms,
@@ -117,6 +111,7 @@ Status SpoolStage::open() {
 }
 
 std::size_t SpoolStage::do_work(MonotonicNs now) {
+    take_orders(now);
     std::size_t work = take_input(now);
     work += settle_durable(now);
     work += write_accepted(now);
@@ -125,6 +120,7 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     if (draining_ && (is_quiet() || is_poisoned())) uplink_.drain(now);
     work += uplink_.do_work(now);
     keep_lanes(now);
+    if (uplink_.take_checkpoint_wish()) checkpoint_at_ = std::min(checkpoint_at_, now);
     if (now >= checkpoint_at_ || checkpoint_hurries() || draining_) keep_checkpoint(now);
     work += notes_.flush();
     notes_.ring_if_published();
@@ -142,12 +138,37 @@ void SpoolStage::keep_lanes(MonotonicNs now) {
     if (looked.has_given_up || looked.has_no_room) count_bytes();
 }
 
+// A stream that has a name keeps it.
+void SpoolStage::take_orders(MonotonicNs now) {
+    if (obeyed_) {
+        if (!orders_->give_back(obeyed_.get())) return;
+        static_cast<void>(obeyed_.release());
+    }
+    if (orders_ == nullptr) return;
+    obeyed_.reset(orders_->take());
+    if (!obeyed_) return;
+    WEIR_ASSERT(obeyed_->streams.size() == streams_.size());
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        LaneOrders::Stream& order = obeyed_->streams[index];
+        if (order.name.empty()) continue;
+        uplink_.set_turns(index, order.turns);
+        if (lanes_.is_named(index)) continue;
+        lanes_[index].state.name.swap(order.name);
+        lanes_[index].state.is_configured = true;
+        uplink_.name_journal(index, order.directory);
+    }
+    keeper_.obey(obeyed_->lanes, now);
+}
+
 std::size_t SpoolStage::take_input(MonotonicNs now) {
     bool is_covered = false;
     const std::size_t taken = from_intake_.consume_all([&](const ToSpool& note) {
         WEIR_ASSERT(note.stream < streams_.size());
         switch (note.kind) {
             case ToSpool::Kind::batch:
+                // Its lane was added while this cycle began: the orders were there before the batch.
+                if (!lanes_.is_named(note.stream)) take_orders(now);
+                WEIR_ASSERT(lanes_.is_named(note.stream));
                 // One place per buffer: it cannot be full.
                 accepted_.push(streams_[note.stream]->accepted(), note);
                 return;

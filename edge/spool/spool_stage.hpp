@@ -26,6 +26,7 @@
 #include "edge/handover.hpp"
 #include "edge/spool/intake_notes.hpp"
 #include "edge/spool/lane_keeper.hpp"
+#include "edge/spool/lane_orders.hpp"
 #include "edge/spool/lane_table.hpp"
 #include "edge/spool/links.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
@@ -53,6 +54,7 @@ class SpoolStage final : public Stage {
     // Opens the journal's tail and the checkpoint's files; blocking, before the first duty cycle.
     // Before the first cycle.
     void take_tables_for(TableLink& link) { uplink_.take_tables_for(link); }
+    void take_orders_from(LaneOrdersSlot& slot) { orders_ = &slot; }
     [[nodiscard]] Status open();
 
     [[nodiscard]] std::size_t do_work(MonotonicNs now) override;
@@ -65,6 +67,7 @@ class SpoolStage final : public Stage {
     enum Kind : std::uint8_t { journal_kind, checkpoint_kind, connect_kind, receive_kind, send_kind, read_kind };
 
   private:
+    void take_orders(MonotonicNs now);
     std::size_t take_input(MonotonicNs now);
     std::size_t write_accepted(MonotonicNs now);
     [[nodiscard]] bool write_next(std::size_t stream, MonotonicNs now);
@@ -109,6 +112,9 @@ class SpoolStage final : public Stage {
     journal::CheckpointFile checkpoint_;
     Uplink uplink_;
     LaneKeeper keeper_;
+
+    LaneOrdersSlot* orders_ = nullptr;
+    std::unique_ptr<LaneOrders> obeyed_;  // to be given back
 
     Links<ToSpool> accepted_;  // a place for each buffer
     std::size_t turn_ = 0;     // whose accepted batch is written next

@@ -53,11 +53,13 @@ class StreamSpool {
     void begin_store() {
         storing_start_ = lane_.journal.durable_end;
         storing_given_up_ = lane_.state.last_sequence;
+        storing_settlings_ = lane_.given_up_settlings;
         gave_up_unstored_ = false;
     }
     void stored() {
         lane_.journal.stored_start = storing_start_;
-        if (!gave_up_unstored_) lane_.given_up_stored = storing_given_up_;
+        const bool is_as_stored = !gave_up_unstored_ && storing_settlings_ == lane_.given_up_settlings;
+        if (is_as_stored) lane_.given_up_stored = storing_given_up_;
         if (!gave_up_unstored_) given_up_floor_.reset();
     }
     // Before the stream gave something up all before `delivered` was delivered: no more than that goes until a checkpoint knows.
@@ -112,6 +114,7 @@ class StreamSpool {
     bool is_begun_ = false;          // it has a segment
     Position storing_start_{};
     Sequence storing_given_up_ = 0;
+    std::uint64_t storing_settlings_ = 0;
     std::array<Delivered, delivered_samples> delivered_at_{};
     std::size_t delivered_head_ = 0;
     std::size_t delivered_count_ = 0;

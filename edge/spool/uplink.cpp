@@ -275,7 +275,7 @@ void Uplink::greet(MonotonicNs now) {
     control_waiting_.clear();
     std::array<std::byte, sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer)> body;
     wire::EdgeHello hello;
-    hello.lanes = static_cast<std::uint16_t>(lanes_.count());
+    hello.lanes = static_cast<std::uint16_t>(lanes_.named_count());
     hello.edge_id = wire::name_field<wire::edge_id_bytes_max>(identity_.edge_id);
     hello.lineage = identity_.lineage;
     hello.epoch = identity_.epoch;
@@ -287,6 +287,7 @@ void Uplink::greet(MonotonicNs now) {
     wire::store(Bytes{body}, hello);
     std::size_t at = sizeof(hello);
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
+        if (!lanes_.is_named(index)) continue;
         const LaneState& lane = lanes_[index].state;
         wire::LaneOffer offered;
         offered.lane = lane.id;

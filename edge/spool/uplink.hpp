@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/io/io.hpp"
@@ -113,8 +114,13 @@ class Uplink {
     // Nothing of the stream is being read or sent just now.
     [[nodiscard]] bool may_give_up(std::size_t stream) const;
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
-    // when its turn comes. The events given up; 0 if nothing could be. Precondition: may_give_up(stream).
-    [[nodiscard]] std::uint64_t give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // when its turn comes. The first sequence given up; 0 if nothing could be. Precondition: may_give_up(stream).
+    [[nodiscard]] Sequence give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // Turns from now on, and a spare stream's journal. The text is swapped.
+    void set_turns(std::size_t stream, const StreamTurns& turns) { turns_.set(stream, turns); }
+    void name_journal(std::size_t stream, std::string& directory) { catch_up_.name_journal(stream, directory); }
+    // A welcome has settled something that was given up: it is named once a checkpoint knows.
+    [[nodiscard]] bool take_checkpoint_wish() { return std::exchange(wants_checkpoint_, false); }
 
   private:
     // Token::index of the session's own operations and of the probe's.
@@ -163,6 +169,7 @@ class Uplink {
     void set_delivered(std::size_t stream, Sequence last_sequence);
     void retire_acked(std::size_t stream, MonotonicNs now);
     [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
+    void settle_given_up_in_doubt(std::size_t stream, Sequence at_central);
 
     // uplink_sending.cpp: what is sent next, and from where
     std::size_t pump(MonotonicNs now);
@@ -220,6 +227,7 @@ class Uplink {
     MonotonicNs pinged_at_{};
     std::uint64_t pause_ms_ = 0;
     std::uint64_t ping_number_ = 0;
+    bool wants_checkpoint_ = false;
     bool is_over_ = false;  // the peer's frames ended the session
     std::uint64_t over_pause_ms_ = 0;
     bool gap_refused_ = false;  // the last session ended so; set back by an ack

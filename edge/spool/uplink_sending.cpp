@@ -160,43 +160,33 @@ Position Uplink::unsent_from(std::size_t index) const {
 bool Uplink::may_give_up(std::size_t index) const {
     const JournalReader* reader = catch_up_.of(index);
     const bool is_sending = sending_ != Sending::nothing && sending_ != Sending::control && sending_stream_ == index;
-    return !is_sending && (reader == nullptr || !reader->is_reading());
+    return state_ != UplinkState::closing && !is_sending && (reader == nullptr || !reader->is_reading());
 }
 
-std::uint64_t Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t reason) {
+Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) {
     SpoolLane& lane = lanes_[index];
     Stream& stream = streams_[index];
     const Position from = unsent_from(index);
-    Sequence first = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
-    GivenUp* last = nullptr;
-    for (GivenUp& one : lane.given_up) {
-        if (one.count > 0) last = &one;
-    }
-    if (last != nullptr) first = std::max(first, last->last_sequence() + 1);
     // A second hole waits until the first one is settled.
-    const bool has_hole = lane.hole_end.value != 0 && from > lane.hole_end;
-    if (mark.position <= from || mark.last_sequence < first || has_hole) return 0;
-    if (mark.last_sequence - first >= UINT32_MAX - (last == nullptr ? 0 : last->count)) return 0;
-    const auto events = static_cast<std::uint32_t>(mark.last_sequence - first + 1);
-    if (last != nullptr && last->reason == reason && last->last_sequence() + 1 == first) {
-        last->count += events;
-    } else {
-        GivenUp* place = last == nullptr ? &lane.given_up.front() : last + 1;
-        if (place == lane.given_up.end()) return 0;
-        *place = {.first_sequence = first, .count = events, .reason = reason};
-    }
-    (reason == wire::gap_shed ? lane.shed_events : lane.expired_events) += events;
+    if (mark.position <= from || (lane.hole_end.value != 0 && from > lane.hole_end)) return 0;
+    // What this session has not sent central has not, said its welcome. Without a session an earlier one may have sent it.
+    const Sequence first = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
+    const std::uint64_t events =
+        give_up_between(lane.given_up, first, mark.last_sequence, is_live() ? why | given_up_settled : why);
+    if (events == 0) return 0;
+    (why == wire::gap_shed ? lane.shed_events : lane.expired_events) += events;
     drop_memory(index);
     if (catch_up_.of(index) != nullptr) catch_up_.take_back(index);
     stream.cursor = mark.position;
     if (stream.unacked.is_empty()) {
         lane.journal.delivered = std::max(lane.journal.delivered, mark.position);
+        lane.hole_begin = lane.hole_end = {};
     } else {
-        if (lane.hole_end.value == 0) lane.hole_begin = from;
+        lane.hole_begin = lane.hole_end.value == 0 ? from : std::min(lane.hole_begin, from);
         lane.hole_end = mark.position;
     }
     count_delivered(index);
-    return events;
+    return first;
 }
 
 bool Uplink::is_all_sent() const {
@@ -357,9 +347,6 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
     gap.config_digest = identity_.config_digest;
     gap.closed_wall_ns = io_.wall().value;
     gap.totals = lane.state.totals;
-    for (GivenUp& one : lane.given_up) {
-        if (&one == given_up) one.reason |= given_up_named;
-    }
     const bool is_lost = !is_elsewhere && given_up == nullptr;
     gap.totals.gap = lane.gap_events + (is_lost ? gap.count : 0);
     gap.totals.shed = lane.shed_events;

@@ -10,19 +10,6 @@ namespace weir::edge {
 namespace {
 // wire::Credit::lane of the connection as a whole.
 constexpr LaneId connection_credit = wire::Credit{}.lane;
-
-// What was given up while it was not known whether it had arrived, and had: it is delivered. What central knows to its end it knows by
-// our gap.
-void keep_what_central_has(SpoolLane& lane, Sequence at_central) {
-    for (GivenUp& one : lane.given_up) {
-        const bool is_inside = one.count > 0 && one.first_sequence <= at_central && at_central < one.last_sequence();
-        if (!is_inside || one.is_named()) continue;
-        const auto arrived = static_cast<std::uint32_t>(at_central - one.first_sequence + 1);
-        (one.why() == wire::gap_shed ? lane.shed_events : lane.expired_events) -= arrived;
-        one.first_sequence += arrived;
-        one.count -= arrived;
-    }
-}
 }  // namespace
 
 // False ends the session, over_pause_ms_ set.
@@ -78,7 +65,10 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
         body.size() != sizeof(welcome) + welcome.lanes * sizeof(wire::LanePosition)) {
         return false;
     }
-    for (std::size_t index = 0; index < lanes_.count(); ++index) lanes_[index].next_sequence = 0;
+    // A spare stream begins at its beginning, should it get a name in this session: central takes a lane that was not offered.
+    for (std::size_t index = 0; index < lanes_.count(); ++index) {
+        lanes_[index].next_sequence = lanes_.is_named(index) ? 0 : 1;
+    }
     central_.reset();
     if (welcome.identity != 0) central_ = lanes_.know_central(welcome.identity);
     bool is_behind = false;
@@ -141,7 +131,7 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
     }
     // What nobody else is known to have acked, this one has.
     if (lane.state.delivered_sequence > elsewhere) acked = std::max(acked, lane.state.delivered_sequence);
-    keep_what_central_has(lane, at_central);
+    settle_given_up_in_doubt(lane_index, at_central);
     lane.next_sequence = at_central + 1;
     lane.elsewhere_first = std::max(at_central, acked) + 1;
     lane.elsewhere_last = elsewhere;
@@ -149,6 +139,19 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
     lane.gap_events = std::min(lane.gap_events, std::max(at_central, elsewhere));
     if (central_) lane.acked_by[*central_] = std::max(lane.acked_by[*central_], at_central);
     return at_central < acked;
+}
+
+// What of it this central has was delivered after all. Another, independent one that has some of it keeps it: its word came too late.
+void Uplink::settle_given_up_in_doubt(std::size_t index, Sequence at_central) {
+    SpoolLane& lane = lanes_[index];
+    const Arrived arrived = settle_doubt(lane.given_up, at_central);
+    if (!arrived.has_changed) return;
+    lane.shed_events -= arrived.shed;
+    if (arrived.shed > 0) notes_.shed_in_all(index, lane.shed_events);
+    lane.expired_events -= arrived.expired;
+    lane.given_up_stored = 0;
+    ++lane.given_up_settlings;
+    wants_checkpoint_ = true;
 }
 
 bool Uplink::take_ack(ConstBytes body, MonotonicNs now) {

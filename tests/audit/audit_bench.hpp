@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -11,6 +12,7 @@
 #include "central/recovery/recovery.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/wire/control.hpp"
+#include "core/wire/event.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
 #include "tests/journal/journal_bench.hpp"
 
@@ -31,6 +33,7 @@ struct LaneScript {
     Sequence next = 1;
     std::uint32_t previous_crc = 0;
     std::uint64_t epoch = 1;
+    std::vector<Sequence> poison{};  // whose bytes are no event
 
     [[nodiscard]] wire::BatchHeader header(std::uint32_t count) const {
         wire::BatchHeader header;
@@ -48,15 +51,30 @@ struct LaneScript {
         return header;
     }
     Batch seal(wire::BatchHeader header, std::uint32_t frames) {
-        constexpr std::uint32_t event_bytes = 40;
-        const std::uint64_t frame_bytes = wire::frame_bytes(event_bytes);
-        Batch batch(sizeof header + frames * frame_bytes);
-        const Bytes body = Bytes(batch).subspan(sizeof header);
+        wire::EventBuilder builder;
+        Batch batch(sizeof header);
         for (std::uint32_t i = 0; i < frames; ++i) {
-            const Bytes at = body.subspan(i * frame_bytes);
-            wire::store(at, wire::FrameHeader{.body_bytes = event_bytes, .kind = wire::FrameKind::event});
-            wire::store(at.subspan(sizeof(wire::FrameHeader)), header.first_sequence + i);
+            const std::string id = std::to_string(1'000'000 + header.first_sequence + i);
+            const Sequence sequence = header.first_sequence + i;
+            const bool is_poison = std::find(poison.begin(), poison.end(), sequence) != poison.end();
+            const ConstBytes event = builder.build({.id = id,
+                                                    .type = "t",
+                                                    .source = "s",
+                                                    .key = {},
+                                                    .content_type = {},
+                                                    .payload = {},
+                                                    .time = {},
+                                                    .trace_id = {}});
+            const std::size_t at = batch.size();
+            const auto event_bytes = static_cast<std::uint32_t>(event.size());
+            batch.resize(at + wire::frame_bytes(event_bytes));
+            wire::store(Bytes(batch).subspan(at),
+                        wire::FrameHeader{.body_bytes = event_bytes, .kind = wire::FrameKind::event});
+            if (!is_poison)
+                std::copy(event.begin(), event.end(),
+                          batch.begin() + static_cast<std::ptrdiff_t>(at + sizeof(wire::FrameHeader)));
         }
+        const Bytes body = Bytes(batch).subspan(sizeof header);
         wire::seal(header, body);
         wire::store(Bytes(batch), header);
         next = header.first_sequence + header.count;

@@ -57,6 +57,29 @@ TEST_F(AuditBench, CleanJournalsAreAccounted) {
     }
 }
 
+// They are in central's journal, as dead letters of ingest: a term of their own, and no residue.
+TEST_F(AuditBench, EventsThatCannotBeVerifiedAreCountedApartAndClose) {
+    LaneScript lane;
+    lane.poison = {2, 3, 9};
+    at_both(lane.events(5));
+    at_both(lane.events(5));
+    at_edge(lane.events(2));
+    lay_out();
+    store_central_checkpoint();
+    store_edge_checkpoint(10);
+    const Report report = audit();
+    EXPECT_TRUE(report.is_accounted()) << text_of(report);
+    const StreamReport& one = report.streams.at(0);
+    EXPECT_EQ(one.events, 7U);
+    EXPECT_EQ(one.set_aside, (Ranges{{2, 3}, {9, 9}}));
+    EXPECT_EQ(one.held, (Ranges{{11, 12}}));
+    EXPECT_EQ(one.residue(), 0U);
+    EXPECT_NE(text_of(report).find("set aside 3 (2..3 9..9)"), std::string::npos) << text_of(report);
+    std::ostringstream json;
+    print(report, true, json);
+    EXPECT_NE(json.str().find("\"set_aside\":3,\"set_aside_ranges\":[[2,3],[9,9]]"), std::string::npos) << json.str();
+}
+
 TEST_F(AuditBench, HeldEventsAreNoFault) {
     LaneScript lane;
     at_both(lane.events(5));
@@ -298,8 +321,12 @@ class AuditOfHeaders : public testing::Test {
         journal_ = audit_.add_journal("journal", false);
         spool_ = audit_.add_journal("spool", true);
     }
-    void at_central(const wire::BatchHeader& header) { audit_.take(journal_, header, header.count, next_place()); }
-    void at_edge(const wire::BatchHeader& header) { audit_.take(spool_, header, header.count, next_place()); }
+    void at_central(const wire::BatchHeader& header) {
+        audit_.take(journal_, header, {.count = header.count}, next_place());
+    }
+    void at_edge(const wire::BatchHeader& header) {
+        audit_.take(spool_, header, {.count = header.count}, next_place());
+    }
     Position next_place() { return {place_ += 4096}; }
 
     Audit audit_;
@@ -310,7 +337,7 @@ class AuditOfHeaders : public testing::Test {
 
 TEST_F(AuditOfHeaders, ABodyWithAnEventLessThanItsHeaderSaysIsNamed) {
     const auto header = header_of(lane_.events(3));
-    audit_.take(journal_, header, 2, next_place());
+    audit_.take(journal_, header, {.count = 2}, next_place());
     expect_named(audit_.close(), FaultKind::frames, {1, 3});
 }
 

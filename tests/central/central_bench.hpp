@@ -148,10 +148,19 @@ struct LaneScript {
                   body.begin() + static_cast<std::ptrdiff_t>(at + sizeof(wire::FrameHeader)));
     }
     Batch events(std::uint32_t count, std::size_t payload_bytes = 20) {
+        return events_but(count, UINT32_MAX, payload_bytes);
+    }
+    // The event at that index is none.
+    Batch with_poison(std::uint32_t count, std::uint32_t index) { return events_but(count, index, 20); }
+    Batch events_but(std::uint32_t count, std::uint32_t poison, std::size_t payload_bytes) {
         wire::EventBuilder builder;
         Batch body;
         const std::string payload(payload_bytes, 'x');
         for (std::uint32_t i = 0; i < count; ++i) {
+            if (i == poison) {
+                add_frame(body, wire::FrameKind::event, Batch(40, std::byte{0x5a}));
+                continue;
+            }
             const std::string id = edge + "-" + std::to_string(next + i);
             add_frame(body, wire::FrameKind::event,
                       builder.build({.id = id,
@@ -185,12 +194,6 @@ struct LaneScript {
         auto batch = seal(head, {});
         previous_crc = 0x10573;
         return batch;
-    }
-    Batch garbage() {
-        Batch body;
-        const Batch bytes(40, std::byte{0x5a});
-        add_frame(body, wire::FrameKind::event, bytes);
-        return seal(header(1), body);
     }
 };
 

@@ -158,16 +158,77 @@ TEST_F(IngestTest, AFlippedBitIsAChecksumRefusal) {
     EXPECT_EQ(refusal_of(batch), RefusalReason::checksum);
 }
 
-TEST_F(IngestTest, AnEventThatCannotBeVerifiedIsRefusedAndCounted) {
+// A batch of ten with poison in the middle, between good ones: nothing stalls, nothing is lost, each event counts once.
+TEST_F(IngestTest, AnEventThatCannotBeVerifiedIsSetAsideAndTheRestOfItsBatchAndLaneGoOn) {
+    const auto poisoned = lane.with_poison(10, 4);
+    const auto behind = lane.events(3);
+    const auto expect_account = [](const PositionRow& row) {
+        EXPECT_EQ(row.appended.get(), 13U);
+        EXPECT_EQ(row.dead_lettered.get(), 1U);
+        EXPECT_EQ(row.rejected.get(), 0U);
+        EXPECT_EQ(row.received.get(), row.appended.get() + row.duplicates.get());
+    };
+    {
+        Central central(config);
+        ScriptedEdge edge(central.port());
+        edge.hello(lane);
+        ASSERT_EQ(edge.welcomed(), 0U);
+        edge.send(poisoned);
+        edge.send(behind);
+        ASSERT_TRUE(edge.await_ack(13));
+        edge.send(poisoned);
+        ASSERT_TRUE(edge.await_ack(13));
+        expect_account(central.shared().positions.row(0));
+        EXPECT_EQ(central.shared().positions.row(0).duplicates.get(), 10U);
+    }
+    EXPECT_EQ(kept(), (Stored{{1, 10}, {11, 3}})) << "its bytes too";
+    {
+        Central central(config);
+        EXPECT_FALSE(central.recovered().from_checkpoint);
+        expect_account(central.shared().positions.row(0));
+        central.drain();
+    }
     Central central(config);
     ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
-    edge.send(lane.garbage());
-    EXPECT_EQ(edge.refusal(), RefusalReason::protocol);
-    EXPECT_EQ(central.shared().positions.row(0).rejected.get(), 1U);
-    EXPECT_EQ(central.shared().positions.row(0).received.get(), 1U);
-    EXPECT_EQ(kept(), Stored{});
+    edge.hello(lane, 2);
+    ASSERT_EQ(edge.welcomed(), 13U);
+    edge.send(lane.with_poison(2, 0));
+    ASSERT_TRUE(edge.await_ack(15));
+    central.drain();
+    PositionTable table(config.limits.positions_max, config.limits.edges_max);
+    const auto recovered = recover(config, table);
+    ASSERT_TRUE(recovered.ok());
+    EXPECT_TRUE(recovered.value().from_checkpoint);
+    EXPECT_EQ(table.row(0).appended.get(), 15U);
+    EXPECT_EQ(table.row(0).dead_lettered.get(), 2U);
+}
+
+TEST_F(IngestTest, ACheckpointOfTheVersionBeforeIsRead) {
+    {
+        Central central(config);
+        ScriptedEdge edge(central.port());
+        edge.hello(lane);
+        ASSERT_EQ(edge.welcomed(), 0U);
+        edge.send(lane.events(3));
+        ASSERT_TRUE(edge.await_ack(3));
+        central.drain();
+    }
+    auto loaded = journal::CheckpointFile::load(checkpoint_path(config));
+    ASSERT_TRUE(loaded.ok());
+    Batch content = loaded.value().content;
+    auto head = wire::load<CheckpointHead>(content);
+    head.version = 2;
+    const auto row = checkpoint_entry(content, wire::load<CheckpointHead>(content), 0).row;
+    content.resize(sizeof head + sizeof row);
+    wire::store(content, head);
+    wire::store(Bytes(content).subspan(sizeof head), row);
+    journal::CheckpointFile file(checkpoint_path(config), loaded.value().serial);
+    ASSERT_TRUE(file.store_now(content).ok());
+    PositionTable table(config.limits.positions_max, config.limits.edges_max);
+    const auto recovered = recover(config, table);
+    ASSERT_TRUE(recovered.ok());
+    EXPECT_TRUE(recovered.value().from_checkpoint);
+    EXPECT_EQ(table.row(0).appended.get(), 3U);
 }
 
 TEST_F(IngestTest, AnotherEdgesBatchIsRefused) {

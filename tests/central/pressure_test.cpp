@@ -237,6 +237,50 @@ TEST_F(StuckTest, WithoutRoomForEventsDeadLettersOfTheSameConnectionGoOn) {
     check(main_lane, letters, false, true);
 }
 
+// What an earlier session sent and is still to be written may not be missing in the next one's welcome: the edge would take it for
+// lost and could give it up.
+TEST_F(StuckTest, AWelcomeWaitsForWhatWasTakenAndIsNotDurableYet) {
+    Central central(config);
+    const std::string in_the_way = block(journal_directory(config));
+    Sequence sent = 0;
+    ScriptedEdge edge(central.port());
+    edge.hello(main_lane);
+    ASSERT_EQ(edge.welcomed(), 0U);
+    for (int i = 0; i < 15 || central.shared().full_errno.get() == 0; ++i) {
+        ASSERT_LT(i, 30);
+        edge.send(main_lane.events(1, 250U << 10));
+        ::usleep(20'000);
+    }
+    sent = central.shared().batches.get();
+    ScriptedEdge newer(central.port());
+    newer.hello(main_lane, 2);
+    ::usleep(400'000);
+    std::filesystem::remove(in_the_way);
+    EXPECT_EQ(newer.welcomed(), sent);
+}
+
+TEST_F(StuckTest, AWelcomeThatCannotWaitIsFollowedByANewOne) {
+    config.lanes = {{letters.lane_name, 4U << 20}};
+    Central central(config);
+    const std::string in_the_way = block(dead_letters_directory(config));
+    ScriptedEdge edge(central.port());
+    edge.hello({&letters, &main_lane});
+    ASSERT_EQ(edge.welcomed(), 0U);
+    fill(central, edge, letters, true);
+    ASSERT_NE(central.shared().full_errno.get(), 0U);
+    ScriptedEdge newer(central.port());
+    newer.hello({&letters, &main_lane}, 2);
+    const Sequence said = newer.welcomed();
+    EXPECT_LT(said, last_sent);
+    newer.send(main_lane.events(3));
+    EXPECT_TRUE(newer.await_ack(3)) << "the other lane goes on";
+    std::filesystem::remove(in_the_way);
+    EXPECT_EQ(newer.refusal(), RefusalReason::sequence_gap);
+    ScriptedEdge newest(central.port());
+    newest.hello({&letters, &main_lane}, 3);
+    EXPECT_GT(newest.welcomed(), said);
+}
+
 TEST_F(PressureTest, HellosBeyondTheirPaceAreRefusedForNow) {
     config.limits.hellos_per_second = 10;
     config.listen.connections_max = 40;

@@ -483,24 +483,24 @@ TEST(Reload, NamesWhatCannotChangeWhileRunning) {
     EXPECT_TRUE(keys_that_need_a_restart(now, next).empty());
     next.spool.bytes_max += 1;
     next.lanes.push_back(LaneConfig{.name = "alarms"});
-    EXPECT_EQ(keys_that_need_a_restart(now, next),
-              (std::vector<std::string>{"spool.bytes_max", "lanes (one was added or removed)"}));
+    EXPECT_EQ(keys_that_need_a_restart(now, next), (std::vector<std::string>{"spool.bytes_max"}));
 }
 
-TEST(Reload, TakesOfALaneWhatIsIntakesAloneAndNamesTheRest) {
+TEST(Reload, TakesAllOfALaneButHowItDrains) {
     EdgeConfig now, next;
     now.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "lossy", .shed = ShedPolicy::newest}};
     next.lanes = {now.lanes[1], now.lanes[0]};  // in another order
     LaneConfig& lossy = next.lanes[0];
-    lossy.shed = ShedPolicy::random;
-    lossy.batch_bytes = 4096;
-    lossy.batch_events = 7;
-    lossy.linger_us = 9;
-    EXPECT_TRUE(keys_that_need_a_restart(now, next).empty());
+    lossy.lane_class = LaneClass::best_effort;
     lossy.shed = ShedPolicy::oldest;
     lossy.priority = 3;
-    EXPECT_EQ(keys_that_need_a_restart(now, next),
-              (std::vector<std::string>{"lanes[lossy].shed", "lanes[lossy].priority"}));
+    lossy.weight = lossy.backlog_weight = 5;
+    lossy.bytes_max = 8ULL << 20;
+    lossy.keep_undelivered_s = 60;
+    lossy.batch_bytes = 4096;
+    EXPECT_TRUE(keys_that_need_a_restart(now, next).empty());
+    lossy.drain = Drain::live_first;
+    EXPECT_EQ(keys_that_need_a_restart(now, next), (std::vector<std::string>{"lanes[lossy].drain"}));
 }
 
 }  // namespace

@@ -529,7 +529,8 @@ TEST(Shed, WhoWaitsForCentralIsToldWhatTheSpoolGaveUp) {
         ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled >= n / 2 * 2; }));
     }
     // 1 and 2 are on their way to central; 3 to 6 were not sent.
-    bench.say({.kind = ToIntake::Kind::shed, .stream = slow_lane, .last_sequence = 6, .shed_events = 4});
+    bench.say(
+        {.kind = ToIntake::Kind::shed, .stream = slow_lane, .first_sequence = 3, .last_sequence = 6, .shed_events = 4});
     ASSERT_TRUE(producer.wait_acked(4));
     EXPECT_EQ(counts_of(producer)[AckStatus::shed], 4U);
     EXPECT_EQ(producer.ranges[0].first_ordinal, 3U);
@@ -544,6 +545,39 @@ TEST(Shed, WhoWaitsForCentralIsToldWhatTheSpoolGaveUp) {
     EXPECT_EQ(bench.stored.back().header.totals.accepted, 11U);
     EXPECT_EQ(bench.stored.back().header.totals.shed, 4U);
     EXPECT_EQ(bench.counters.accepted.get(), 11U);
+}
+
+// Two rows with what central has between them; and central turned out to have some of what was given up before.
+TEST(Shed, WhoWaitsIsToldOfEachRowAndOfNothingElseWhateverTheTotalSays) {
+    IntakeDirectory directory;
+    EdgeConfig config = shedding_lane(directory.path, ShedPolicy::oldest);
+    config.lanes[1].batch_events = 2;
+    IntakeBench bench(config);
+    TestProducer producer(bench);
+    producer.hello(AckLevel::delivered, "cam");
+    for (std::uint64_t n = 1; n <= 10; ++n) {
+        producer.send_event(std::to_string(n), n, "{}", "slow");
+        ASSERT_TRUE(bench.step_until([&] { return bench.counters.accepted.get() == n; }));
+        ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled >= n / 2 * 2; }));
+    }
+    const auto shed = [&](Sequence first, Sequence last, std::uint64_t in_all) {
+        bench.say({.kind = ToIntake::Kind::shed,
+                   .stream = slow_lane,
+                   .first_sequence = first,
+                   .last_sequence = last,
+                   .shed_events = in_all});
+    };
+    shed(1, 2, 2);
+    shed(0, 0, 0);
+    shed(7, 8, 2);
+    ASSERT_TRUE(producer.wait_acked(4));
+    EXPECT_EQ(producer.ranges[0].first_ordinal, 1U);
+    EXPECT_EQ(producer.ranges[1].first_ordinal, 7U);
+    EXPECT_EQ(counts_of(producer)[AckStatus::shed], 4U);
+    bench.deliver(slow_lane, 10);
+    ASSERT_TRUE(producer.wait_acked(10));
+    EXPECT_EQ(counts_of(producer)[AckStatus::accepted], 6U);
+    EXPECT_EQ(bench.counters.shed[slow_lane].sequences.get(), 2U);
 }
 
 TEST(Shed, ADeadLetterThatIsOfferedAgainIsNeverShed) {

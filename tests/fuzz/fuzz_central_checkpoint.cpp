@@ -48,7 +48,7 @@ void put_checkpoint(const Place& place, ConstBytes content) {
 
 void must_be_packed_the_same(const central::PositionTable& table, ConstBytes content) {
     const auto head = wire::load<CheckpointHead>(content);
-    if (table.row_count() != head.rows) return;  // a row that came twice
+    if (head.version != CheckpointHead{}.version || table.row_count() != head.rows) return;  // a row that came twice
     std::vector<std::byte> packed;
     WEIR_ASSERT(central::pack_checkpoint(table, head, packed));
     WEIR_ASSERT(std::equal(packed.begin(), packed.end(), content.begin(), content.end()));

@@ -120,6 +120,42 @@ TEST_F(LettersTest, EachFilterLetsThroughWhatItSaysAndAllMustAgree) {
     EXPECT_EQ(listed({.type = "fine", .source = "cab/*"}, 5), "4 ");
 }
 
+// What central's ingest set aside lies in the journal of events; its sequences are another lane's than those of letters.
+TEST_F(LettersTest, WhatCentralCouldNotVerifyIsListedShownAndPurgedByItsLane) {
+    std::vector<std::byte> body;
+    const std::string good = event_bytes("ride", "cab/1", "r1"), bad = "poison";
+    for (const std::string& one : {good, bad, good}) {
+        add_frame(body, wire::FrameKind::event, std::as_bytes(std::span(one)));
+    }
+    bench_.append_durable({sealed(body, 3, 5, 0, "main")});
+    bench_.append_durable({letter_batch(6, {{.original = "junk"}})});
+    bench_.save();
+    for (const char* name : {"/journal", "/dead-letters"}) ASSERT_TRUE(make_directory(data_.path() + name).ok());
+    std::filesystem::copy_file(bench_.segment_path(0), data_.path() + "/journal/" + segment_file_name(0));
+    DeadLetterArguments ls = arguments("ls");
+    ls.json = true;
+    ls.filter.stage = "ingest";
+    ASSERT_EQ(run(ls), 0);
+    EXPECT_NE(out_.str().find(R"("edge":"north","lane":"main","part":"live","sequence":6,"stage":"ingest")"),
+              std::string::npos)
+        << out_.str();
+    EXPECT_NE(out_.str().find(R"("bytes":6,"prefix":"poison")"), std::string::npos) << out_.str();
+    EXPECT_EQ(listed({.sequence = "6"}), "6 6 ");
+    DeadLetterArguments purge_it = arguments("purge");
+    purge_it.filter.stage = "ingest";
+    purge_it.reason_text = "a stolen edge";
+    ASSERT_EQ(run(purge_it), 0) << err_.str();
+    EXPECT_EQ(out_.str(), "north/main 6..6 purged\npurged 1\n");
+    EXPECT_EQ(listed({.stage = "ingest"}), "");
+    EXPECT_EQ(listed({.sequence = "6"}), "6 ") << "the edge's own letter of that number stays";
+    DeadLetterArguments replay = arguments("replay");
+    replay.dry_run = true;
+    replay.json = true;
+    replay.filter.sequence = "6";
+    EXPECT_EQ(run(replay), 1);
+    EXPECT_NE(out_.str().find("not_an_event"), std::string::npos) << out_.str();
+}
+
 TEST_F(LettersTest, LsEndsWithCountsByReason) {
     write_samples();
     ASSERT_EQ(run(arguments("ls")), 0);

@@ -1,0 +1,78 @@
+#include "edge/spool/given_up.hpp"
+
+#include <algorithm>
+
+namespace weir::edge {
+namespace {
+
+// Ranges as they are put together anew, in order.
+class Gathered {
+  public:
+    void add(const GivenUp& one) {
+        if (one.count == 0 || is_full_) return;
+        GivenUp* before = count_ > 0 ? &ranges_[count_ - 1] : nullptr;
+        const bool goes_on = before != nullptr && before->reason == one.reason &&
+                             before->last_sequence() + 1 == one.first_sequence &&
+                             one.count <= UINT32_MAX - before->count;
+        if (goes_on) {
+            before->count += one.count;
+        } else if (count_ == given_up_max) {
+            is_full_ = true;
+        } else {
+            ranges_[count_++] = one;
+        }
+    }
+    [[nodiscard]] const GivenUpRanges& ranges() const { return ranges_; }
+    [[nodiscard]] bool fits() const { return !is_full_; }
+
+  private:
+    GivenUpRanges ranges_{};
+    std::size_t count_ = 0;
+    bool is_full_ = false;
+};
+
+}  // namespace
+
+std::uint64_t give_up_between(GivenUpRanges& ranges, Sequence first, Sequence last, std::uint32_t reason) {
+    if (last < first || last - first >= UINT32_MAX) return 0;
+    Gathered gathered;
+    std::uint64_t events = 0;
+    Sequence next = first;
+    const auto add_before = [&](Sequence end) {
+        if (next >= end) return;
+        const auto count = static_cast<std::uint32_t>(end - next);
+        gathered.add({.first_sequence = next, .count = count, .reason = reason});
+        events += count;
+    };
+    for (const GivenUp& one : ranges) {
+        if (one.count == 0) continue;
+        add_before(std::min(one.first_sequence, last + 1));
+        gathered.add(one);
+        next = std::max(next, one.last_sequence() + 1);
+    }
+    add_before(last + 1);
+    if (!gathered.fits()) return 0;
+    ranges = gathered.ranges();
+    return events;
+}
+
+Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central) {
+    Arrived arrived;
+    Gathered gathered;
+    for (GivenUp one : ranges) {
+        if (one.count > 0 && !one.is_settled()) {
+            const Sequence there = std::clamp(at_central, one.first_sequence - 1, one.last_sequence());
+            const auto events = static_cast<std::uint32_t>(there + 1 - one.first_sequence);
+            (one.why() == wire::gap_shed ? arrived.shed : arrived.expired) += events;
+            one.first_sequence += events;
+            one.count -= events;
+            one.reason |= given_up_settled;
+        }
+        gathered.add(one);
+    }
+    arrived.has_changed = gathered.ranges() != ranges;
+    ranges = gathered.ranges();
+    return arrived;
+}
+
+}  // namespace weir::edge

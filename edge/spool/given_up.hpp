@@ -1,0 +1,46 @@
+// GivenUp: sequences of a stream that its lane's policy has given up, until central's ack settles that it knows.
+//
+// They are in doubt where an earlier session may have sent them, so that central may have them. Its next welcome says: what it has
+// is delivered, the rest is settled. A gap names only what a stored checkpoint knows as settled, so that what central turns out to
+// know of it is by that gap, and of what is in doubt by the events themselves.
+//
+// Law       Ranges ascend and lie apart.
+// Bounds    given_up_max ranges; what finds no place is not given up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/base/types.hpp"
+#include "core/wire/batch.hpp"
+
+namespace weir::edge {
+
+inline constexpr std::uint32_t given_up_settled = 0x100;
+inline constexpr std::size_t given_up_max = 4;
+
+struct GivenUp {
+    Sequence first_sequence = 0;
+    std::uint32_t count = 0;
+    std::uint32_t reason =
+        0;  // wire::gap_shed or wire::gap_expired, with given_up_settled or without; 0 where there are none
+    [[nodiscard]] Sequence last_sequence() const { return first_sequence + count - 1; }
+    [[nodiscard]] std::uint8_t why() const { return static_cast<std::uint8_t>(reason); }
+    [[nodiscard]] bool is_settled() const { return reason >= given_up_settled; }
+    bool operator==(const GivenUp&) const = default;
+};
+using GivenUpRanges = std::array<GivenUp, given_up_max>;
+
+// Gives up what of first..last is not yet; how many events that is. 0 and no change if there is no place for it.
+[[nodiscard]] std::uint64_t give_up_between(GivenUpRanges& ranges, Sequence first, Sequence last, std::uint32_t reason);
+
+struct Arrived {
+    std::uint64_t shed = 0;
+    std::uint64_t expired = 0;
+    bool has_changed = false;
+};
+// Central is known to have all up to `at_central`: of what was in doubt that was not given up after all, and nothing is in doubt
+// any more.
+[[nodiscard]] Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central);
+
+}  // namespace weir::edge

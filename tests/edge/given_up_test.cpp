@@ -1,0 +1,101 @@
+// Ranges that were given up: a model of single sequences beside them, and what a welcome does to what is in doubt.
+#include "edge/spool/given_up.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace weir::edge::test {
+namespace {
+
+constexpr std::uint32_t shed = wire::gap_shed;
+constexpr std::uint32_t expired = wire::gap_expired;
+
+std::map<Sequence, std::uint32_t> sequences_of(const GivenUpRanges& ranges) {
+    std::map<Sequence, std::uint32_t> all;
+    Sequence below = 0;
+    for (const GivenUp& one : ranges) {
+        if (one.count == 0) continue;
+        EXPECT_GT(one.first_sequence, below) << "they ascend and lie apart";
+        below = one.last_sequence();
+        for (Sequence at = one.first_sequence; at <= one.last_sequence(); ++at) all[at] = one.reason;
+    }
+    return all;
+}
+
+TEST(GivenUp, WhatCentralHasOfWhatWasInDoubtIsDeliveredToItsLastSequence) {
+    GivenUpRanges ranges{};
+    EXPECT_EQ(give_up_between(ranges, 11, 20, shed), 10U);
+    const Arrived arrived = settle_doubt(ranges, 20);
+    EXPECT_EQ(arrived.shed, 10U);
+    EXPECT_EQ(ranges, GivenUpRanges{});
+}
+
+TEST(GivenUp, WhatWasSettledIsKnownByItsGapHoweverFarCentralIs) {
+    GivenUpRanges ranges{};
+    EXPECT_EQ(give_up_between(ranges, 11, 20, shed | given_up_settled), 10U);
+    EXPECT_EQ(give_up_between(ranges, 21, 30, shed), 10U);
+    EXPECT_EQ(settle_doubt(ranges, 20).shed, 0U);
+    EXPECT_EQ(ranges[0], (GivenUp{.first_sequence = 11, .count = 20, .reason = shed | given_up_settled}));
+    EXPECT_FALSE(settle_doubt(ranges, 25).has_changed);
+}
+
+TEST(GivenUp, WhatLiesBetweenIsGivenUpTooAndCountedOnce) {
+    GivenUpRanges ranges{};
+    EXPECT_EQ(give_up_between(ranges, 11, 20, shed | given_up_settled), 10U);
+    EXPECT_EQ(give_up_between(ranges, 5, 24, shed), 10U);
+    EXPECT_EQ(ranges[0], (GivenUp{.first_sequence = 5, .count = 6, .reason = shed}));
+    EXPECT_EQ(ranges[2], (GivenUp{.first_sequence = 21, .count = 4, .reason = shed}));
+}
+
+TEST(GivenUp, WhatFindsNoPlaceIsNotGivenUp) {
+    GivenUpRanges ranges{};
+    for (Sequence at = 1; at <= given_up_max; ++at) {
+        EXPECT_EQ(give_up_between(ranges, at, at, at % 2 == 0 ? shed : expired), 1U);
+    }
+    const GivenUpRanges before = ranges;
+    EXPECT_EQ(give_up_between(ranges, 5, 5, expired), 0U);
+    EXPECT_EQ(ranges, before);
+    EXPECT_EQ(give_up_between(ranges, 5, 5, shed), 1U) << "it goes on with the last one";
+}
+
+TEST(GivenUp, IsWhatAModelOfSingleSequencesIs) {
+    for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+        std::mt19937 random(seed);
+        GivenUpRanges ranges{};
+        std::map<Sequence, std::uint32_t> model;
+        for (int step = 0; step < 40; ++step) {
+            const Sequence first = 1 + random() % 60;
+            const Sequence last = first + random() % 12;
+            if (random() % 3 == 0) {
+                Arrived expected;
+                for (auto at = model.begin(); at != model.end();) {
+                    const bool is_settled = at->second >= given_up_settled;
+                    if (!is_settled && at->first <= first) {
+                        ++(at->second == shed ? expected.shed : expected.expired);
+                        at = model.erase(at);
+                    } else {
+                        (at++)->second |= given_up_settled;
+                    }
+                }
+                const Arrived arrived = settle_doubt(ranges, first);
+                EXPECT_EQ(arrived.shed, expected.shed);
+                EXPECT_EQ(arrived.expired, expected.expired);
+            } else {
+                const std::uint32_t reason = (random() % 2 == 0 ? shed : expired) | (random() % 2) * given_up_settled;
+                std::map<Sequence, std::uint32_t> wanted = model;
+                for (Sequence at = first; at <= last; ++at) wanted.emplace(at, reason);
+                const std::uint64_t events = give_up_between(ranges, first, last, reason);
+                if (events > 0) {
+                    EXPECT_EQ(events, wanted.size() - model.size());
+                    model = std::move(wanted);
+                }
+            }
+            ASSERT_EQ(sequences_of(ranges), model) << "seed " << seed << " step " << step;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace weir::edge::test
