@@ -304,7 +304,7 @@ void EpollIo::collect(MonotonicNs until) {
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_key) {
             std::uint64_t times = 0;
-            static_cast<void>(::read(event_fd_, &times, sizeof times));
+            [[maybe_unused]] const auto ignored = ::read(event_fd_, &times, sizeof times);
             continue;
         }
         on_event(Socket{static_cast<std::int32_t>(events[i].data.u64)}, events[i].events);
@@ -315,7 +315,7 @@ void EpollIo::collect(MonotonicNs until) {
 
 void EpollIo::wake() noexcept {
     const std::uint64_t one = 1;
-    static_cast<void>(::write(event_fd_, &one, sizeof one));
+    [[maybe_unused]] const auto ignored = ::write(event_fd_, &one, sizeof one);
 }
 
 // Sends end with the call that made them: only the file thread may still hold callers' bytes.

@@ -219,7 +219,7 @@ void UringIo::arm_wake() {
 
 void UringIo::wake() noexcept {
     const std::uint64_t one = 1;
-    static_cast<void>(::write(event_fd_, &one, sizeof one));
+    [[maybe_unused]] const auto ignored = ::write(event_fd_, &one, sizeof one);
 }
 
 // The kernel reads what is being sent or written, and writes what is being read, until it says that it is done.
