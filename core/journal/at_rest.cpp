@@ -176,7 +176,18 @@ struct RecordCipher::State {
 RecordCipher::RecordCipher(std::uint64_t journal_id) : state_(std::make_unique<State>()) {
     state_->journal_id = journal_id;
     WEIR_ASSERT(state_->aes != nullptr && state_->context != nullptr);
+    // What OpenSSL allocates with the first use it has now.
+    Hash none{};
+    WEIR_ASSERT(state_->hmac.compute(none, {none}, none));
+    WEIR_ASSERT(EVP_CipherInit_ex2(state_->context.get(), state_->aes.get(), raw(none.data()), raw(none.data()), 1,
+                                   nullptr) == 1);
 }
+
+void RecordCipher::use_journal(std::uint64_t journal_id) {
+    state_->is_keyed = state_->is_keyed && state_->journal_id == journal_id;
+    state_->journal_id = journal_id;
+}
+
 RecordCipher::~RecordCipher() = default;
 RecordCipher::RecordCipher(RecordCipher&&) noexcept = default;
 RecordCipher& RecordCipher::operator=(RecordCipher&&) noexcept = default;

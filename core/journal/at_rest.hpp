@@ -71,6 +71,8 @@ class RecordCipher {
     RecordCipher(RecordCipher&&) noexcept;
     RecordCipher& operator=(RecordCipher&&) noexcept;
 
+    // From now on records of another journal.
+    void use_journal(std::uint64_t journal_id);
     // `batch` to `out`, which has room for as much; the seal's life and key id are given, its tag is filled in. All fields of
     // `header` but its crc are under the tag. False if there is no such key, or OpenSSL fails.
     [[nodiscard]] bool seal(std::uint64_t segment_index, const RecordHeader& header, ConstBytes batch, std::byte* out,

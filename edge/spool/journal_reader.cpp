@@ -26,6 +26,7 @@ JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, 
         buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, read_buffer_bytes));
         WEIR_ASSERT(buffer.bytes != nullptr);
     }
+    if (journal::keyring().count() > 0) cipher_.emplace(0);
 }
 
 JournalReader::~JournalReader() {
@@ -40,8 +41,7 @@ void JournalReader::restart(const JournalPlace& journal, Position from) {
         file_ = {};
         journal_ = &journal;
         segment_bytes_ = journal.segment_bytes;
-        cipher_.reset();
-        if (journal::keyring().count() > 0) cipher_.emplace(journal.journal_id);
+        if (cipher_) cipher_->use_journal(journal.journal_id);
     }
     for (Buffer& buffer : buffers_) buffer.count = buffer.cursor = 0;
     next_ = from;

@@ -126,7 +126,7 @@ class JournalReader {
     MonotonicNs retry_at_{};
     std::uint64_t damaged_ = 0;
     std::uint64_t locked_ = 0;
-    std::optional<journal::RecordCipher> cipher_;  // of journal_, once it was given one under a key
+    std::optional<journal::RecordCipher> cipher_;  // none: there are no keys
     std::optional<std::uint64_t> damaged_segment_;
     // Since the last record: its checksum and end, what was passed over, and whether that was counted as damage already.
     struct Chain {
