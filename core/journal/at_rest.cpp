@@ -1,6 +1,8 @@
 #include "core/journal/at_rest.hpp"
 
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <sys/stat.h>
 #include <charconv>
@@ -26,13 +28,6 @@ struct FreeCipherContext {
 struct FreeCipher {
     void operator()(EVP_CIPHER* held) const { EVP_CIPHER_free(held); }
 };
-struct FreeHashContext {
-    void operator()(EVP_MD_CTX* held) const { EVP_MD_CTX_free(held); }
-};
-struct FreeHash {
-    void operator()(EVP_MD* held) const { EVP_MD_free(held); }
-};
-
 const unsigned char* raw(ConstBytes bytes) {
     return reinterpret_cast<const unsigned char*>(bytes.data());
 }
@@ -59,37 +54,24 @@ Keyring& process_keyring() {
     return ring;
 }
 
-// HMAC-SHA256 (RFC 2104) on a context that is used again and again: nothing is allocated.
-class Hmac {
-  public:
-    Hmac() : context_(EVP_MD_CTX_new()), sha256_(EVP_MD_fetch(nullptr, "SHA256", nullptr)) {
-        WEIR_ASSERT(context_ != nullptr && sha256_ != nullptr);
-    }
-    // `key` of at most 64 bytes.
-    [[nodiscard]] bool compute(ConstBytes key, std::initializer_list<ConstBytes> texts, Hash& out) {
-        std::array<std::byte, hash_block_bytes> pad{};
-        WEIR_ASSERT(key.size() <= pad.size());
-        std::memcpy(pad.data(), key.data(), key.size());
-        for (std::byte& byte : pad) byte ^= std::byte{0x36};
-        bool is_good = begin(pad);
-        for (const ConstBytes text : texts) is_good = is_good && add(text);
-        is_good = is_good && end(out);
-        for (std::byte& byte : pad) byte ^= std::byte{0x36 ^ 0x5c};
-        is_good = is_good && begin(pad) && add(out) && end(out);
-        ::explicit_bzero(pad.data(), pad.size());
-        return is_good;
-    }
-
-  private:
-    [[nodiscard]] bool begin(ConstBytes pad) {
-        return EVP_DigestInit_ex2(context_.get(), sha256_.get(), nullptr) == 1 && add(pad);
-    }
-    [[nodiscard]] bool add(ConstBytes text) { return EVP_DigestUpdate(context_.get(), text.data(), text.size()) == 1; }
-    [[nodiscard]] bool end(Hash& out) { return EVP_DigestFinal_ex(context_.get(), raw(out.data()), nullptr) == 1; }
-
-    std::unique_ptr<EVP_MD_CTX, FreeHashContext> context_;
-    std::unique_ptr<EVP_MD, FreeHash> sha256_;
-};
+// HMAC-SHA256 (RFC 2104); `key` of at most 64 bytes. Through the older calls: OpenSSL 3.0's newer ones allocate with every hash.
+[[nodiscard]] bool hmac(ConstBytes key, std::initializer_list<ConstBytes> texts, Hash& out) {
+    std::array<std::byte, hash_block_bytes> pad{};
+    WEIR_ASSERT(key.size() <= pad.size());
+    std::memcpy(pad.data(), key.data(), key.size());
+    SHA256_CTX context;
+    const auto add = [&](ConstBytes text) { return SHA256_Update(&context, text.data(), text.size()) == 1; };
+    for (std::byte& byte : pad) byte ^= std::byte{0x36};
+    bool is_good = SHA256_Init(&context) == 1 && add(pad);
+    for (const ConstBytes text : texts) is_good = is_good && add(text);
+    is_good = is_good && SHA256_Final(raw(out.data()), &context) == 1;
+    for (std::byte& byte : pad) byte ^= std::byte{0x36 ^ 0x5c};
+    is_good =
+        is_good && SHA256_Init(&context) == 1 && add(pad) && add(out) && SHA256_Final(raw(out.data()), &context) == 1;
+    ::explicit_bzero(pad.data(), pad.size());
+    ::explicit_bzero(&context, sizeof context);
+    return is_good;
+}
 
 template <class T>
 ConstBytes bytes_of(const T& value) {
@@ -164,7 +146,6 @@ struct RecordCipher::State {
     std::uint64_t journal_id = 0;
     std::unique_ptr<EVP_CIPHER, FreeCipher> aes{EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr)};
     std::unique_ptr<EVP_CIPHER_CTX, FreeCipherContext> context{EVP_CIPHER_CTX_new()};
-    Hmac hmac;
     // What the context's key was derived for.
     bool is_keyed = false;
     bool is_sealing = false;
@@ -178,7 +159,6 @@ RecordCipher::RecordCipher(std::uint64_t journal_id) : state_(std::make_unique<S
     WEIR_ASSERT(state_->aes != nullptr && state_->context != nullptr);
     // What OpenSSL allocates with the first use it has now.
     Hash none{};
-    WEIR_ASSERT(state_->hmac.compute(none, {none}, none));
     WEIR_ASSERT(EVP_CipherInit_ex2(state_->context.get(), state_->aes.get(), raw(none.data()), raw(none.data()), 1,
                                    nullptr) == 1);
 }
@@ -203,12 +183,12 @@ bool RecordCipher::derive(std::uint64_t segment_index, const RecordSeal& seal) {
     if (master.empty()) return false;
     Hash extracted{}, key{};
     constexpr std::byte first{1};
-    const bool is_derived = state.hmac.compute(seal.life, {master}, extracted) &&
-                            state.hmac.compute(extracted,
-                                               {std::as_bytes(std::span(derivation_label)), bytes_of(state.journal_id),
-                                                bytes_of(segment_index), bytes_of(seal.key_id), bytes_of(first)},
-                                               key);
-    state.is_keyed = is_derived && EVP_CipherInit_ex2(state.context.get(), state.aes.get(), raw(key.data()), nullptr,
+    const bool is_derived = hmac(seal.life, {master}, extracted) &&
+                            hmac(extracted,
+                                 {std::as_bytes(std::span(derivation_label)), bytes_of(state.journal_id),
+                                  bytes_of(segment_index), bytes_of(seal.key_id), bytes_of(first)},
+                                 key);
+    state.is_keyed = is_derived && EVP_CipherInit_ex2(state.context.get(), nullptr, raw(key.data()), nullptr,
                                                       state.is_sealing ? 1 : 0, nullptr) == 1;
     ::explicit_bzero(extracted.data(), extracted.size());
     ::explicit_bzero(key.data(), key.size());
