@@ -348,7 +348,7 @@ TEST(AtRest, AFileWrittenPlainIsNotUsedAgainUnderAKey) {
     EXPECT_TRUE(is_gone(bench.segment_path(1)));
     bench.use_key(1);
     static_cast<void>(bench.restart());
-    for (std::uint64_t number = 10; number <= 19; ++number) bench.append_durable({batch_of(number, 3000)});
+    bench.append_durable({batch_of(10, 3000)});  // most of its segment is what the file held before
     bench.save();
     const auto list = list_segments(bench.path());
     for (const auto& info : list.value().segments) {
