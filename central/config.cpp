@@ -6,6 +6,7 @@
 #include "core/io/io.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/record.hpp"
+#include "core/journal/writer.hpp"
 #include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
 #include "core/wire/frame.hpp"
@@ -128,6 +129,8 @@ void read_runtime(ConfigTable& table, CentralConfig& config) {
     table.choice("thread_plan", runtime.thread_plan, {"auto", "floating", "pinned"});
     table.number("receive_slots", runtime.receive_slots, Bounds{2, 32'768, "slots"});
     table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
+    table.flag("ring_restrictions", runtime.ring_restrictions);
+    table.flag("core_dumps", runtime.core_dumps);
 }
 
 void read_table(ConfigTable& table, CentralConfig& config) {
@@ -152,6 +155,7 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     };
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, false); });
+    root.table("at_rest", [&](ConfigTable& inner) { control::read_at_rest(inner, config.at_rest); });
     table("listen", read_listen);
     table("journal", read_journal);
     table("dead_letters", read_dead_letters);
@@ -207,6 +211,10 @@ Budget budget_of(const CentralConfig& config) {
     // Two journals, of events and of dead letters; a group holds at least one batch of the largest size.
     many(2 * config.journal.groups, "write groups (2 x journal.groups x group_bytes)",
          std::max<std::uint64_t>(config.journal.group_bytes, wire::frame_body_bytes_max + 2 * journal_block_bytes));
+    if (config.at_rest.key != 0) {
+        many(2 * std::uint64_t{journal::writes_in_flight_max}, "groups being written, encrypted (at_rest.key)",
+             std::max<std::uint64_t>(config.journal.group_bytes, wire::frame_body_bytes_max + 2 * journal_block_bytes));
+    }
     many(runners * config.runtime.receive_slots, "receive slots (runtime.receive_slots)",
          config.runtime.receive_slot_bytes);
     many(runners * io_defaults.operations_max, "I/O operations", operation_bytes);

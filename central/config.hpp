@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/at_rest_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
@@ -42,6 +43,7 @@ struct CentralConfig {
     };
     std::vector<LaneBound> lanes;
     control::TlsConfig tls;
+    control::AtRestConfig at_rest;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries
@@ -72,6 +74,8 @@ struct CentralConfig {
         std::string thread_plan = "auto";
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
+        bool ring_restrictions = true;  // io_uring: only the operations in use
+        bool core_dumps = false;        // they would hold keys and events
     } runtime;
     std::vector<TableConfig> tables;
     std::string log_level = "warn";

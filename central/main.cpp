@@ -39,13 +39,18 @@ int main(int argc, char** argv) {
     journal->add_option("verb", verb, "ls, cat or verify")->required();
     journal->add_option("dir", directory, "data_dir")->required();
     journal->add_flag("--json", is_json, "One JSON object a line");
+    std::vector<std::string> key_dirs;
+    journal->add_option("--key-dir", key_dirs, "at_rest.key_dir, where the journal is encrypted");
     weir::control::DeadLetterArguments letters_arguments;
     auto* letters = weir::control::add_dead_letters(app, letters_arguments);
+    letters->add_option("--key-dir", key_dirs, "at_rest.key_dir, where they are encrypted");
     std::vector<std::string> edge_dirs;
     auto* audit =
         app.add_subcommand("audit", "Account for every event from the journals on disk, also beside a daemon");
     audit->add_option("--config", config_path, "Configuration file")->required();
     audit->add_option("--edge-dir", edge_dirs, "data_dir of an edge; once for each edge");
+    audit->add_option("--key-dir", key_dirs,
+                      "at_rest.key_dir of an edge, beside central's own: keys of one number must be the same");
     audit->add_flag("--json", is_json, "One JSON object a line");
     try {
         app.parse(argc, argv);
@@ -57,10 +62,20 @@ int main(int argc, char** argv) {
         return code != 0 && command == "dead-letters" ? weir::control::exit_usage : code;
     }
 
+    const auto open_keys = [&] {
+        const auto opened = weir::control::open_keys(key_dirs);
+        if (!opened) std::cerr << "--key-dir: " << opened.error().what << "\n";
+        return opened.ok();
+    };
+    if ((journal->parsed() || letters->parsed()) && !open_keys()) return weir::control::exit_usage;
     if (journal->parsed()) return weir::control::journal_command(verb, directory, is_json, std::cout, std::cerr);
     if (letters->parsed()) return weir::control::dead_letters_command(letters_arguments, std::cout, std::cerr);
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
+    if (audit->parsed()) {
+        if (!config->at_rest.key_dir.empty()) key_dirs.push_back(config->at_rest.key_dir);
+        if (!open_keys()) return exit_audit_usage;
+    }
     if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);

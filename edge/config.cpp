@@ -101,6 +101,9 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
     table.number("waiting_bytes_max", listen.waiting_bytes_max, Bounds{1ULL << 20, 1ULL << 34, "bytes"});
+    table.choice("socket_mode", listen.socket_mode, {{"0600", 0600U}, {"0660", 0660U}, {"0666", 0666U}});
+    table.numbers("allowed_uids", listen.allowed_uids, Bounds{0, UINT32_MAX - 1, ""});
+    table.numbers("allowed_gids", listen.allowed_gids, Bounds{0, UINT32_MAX - 1, ""});
     check_addresses(table, "producers", listen.producers,
                     {.allow_plaintext = listen.allow_plaintext || config.tls.is_for_producers(),
                      .allow_key = "listen.allow_plaintext"});
@@ -237,6 +240,8 @@ void read_runtime(ConfigTable& table, EdgeConfig& config) {
     table.choice("thread_plan", runtime.thread_plan, {"auto", "floating", "pinned"});
     table.number("receive_slots", runtime.receive_slots, Bounds{2, 32'768, "slots"});
     table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
+    table.flag("ring_restrictions", runtime.ring_restrictions);
+    table.flag("core_dumps", runtime.core_dumps);
 }
 
 void read_lane(ConfigTable& table, EdgeConfig& config) {
@@ -488,6 +493,7 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     };
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, true); });
+    root.table("at_rest", [&](ConfigTable& inner) { control::read_at_rest(inner, config.at_rest); });
     table("listen", read_listen);
     table("uplink", read_uplink);
     table("validate", read_validate);
@@ -617,6 +623,12 @@ Budget budget_of(const EdgeConfig& config) {
              config.runtime.receive_slot_bytes);
         many(connections + control::tls_handshakes_max, "TLS of producers (listen.connections_max and handshakes)",
              control::tls_connection_bytes);
+    }
+    if (config.at_rest.key != 0) {
+        std::uint64_t stream_count = 0;
+        for_each_stream(config, [&](std::uint64_t) { ++stream_count; });
+        many(stream_count * journal::writes_in_flight_max, "batches being written, encrypted (at_rest.key)",
+             batch_buffer_bytes + journal::block_bytes);
     }
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/siphash.hpp"
+#include "core/control/at_rest_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/io/io.hpp"
 #include "core/pipeline/runner.hpp"
@@ -155,6 +156,10 @@ struct EdgeConfig {
         std::uint64_t hello_ms_max = 5000;
         std::uint32_t credit_events = 65536;           // unacked events granted to a producer's connection
         std::uint64_t waiting_bytes_max = 8ULL << 20;  // received of connections whose lane has no room
+        // Of Unix sockets: their mode, and who may send there. Both lists empty: whom the mode lets.
+        std::uint32_t socket_mode = 0600;
+        std::vector<std::uint32_t> allowed_uids;
+        std::vector<std::uint32_t> allowed_gids;
     } listen;
     struct {
         // In order of preference; with choice "weighted" put in this edge's own order (edge/spool/endpoint_order.hpp) when read.
@@ -175,6 +180,7 @@ struct EdgeConfig {
         std::uint64_t catch_up_queue_ms = 5;  // what is read back may add to the time of what is live; 0: no bound
     } uplink;
     control::TlsConfig tls;
+    control::AtRestConfig at_rest;
     struct {
         std::vector<std::string> allowed_types;  // empty = any
         std::uint64_t time_ahead_s_max = 0;      // 0 = not judged
@@ -205,6 +211,8 @@ struct EdgeConfig {
         std::string thread_plan = "auto";  // auto | floating (no pinning) | pinned
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
+        bool ring_restrictions = true;  // io_uring: only the operations in use
+        bool core_dumps = false;        // they would hold keys and events
     } runtime;
     struct {
         std::string key_file;          // 32 hexadecimal digits, mode 0600; needed where anything is hashed

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/clock.hpp"
+#include "core/base/secret.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
@@ -90,6 +91,7 @@ RunnerOptions runner_options(const EdgeConfig& config, const ThreadPlan::Place& 
     options.idle_spin_ns = config.runtime.idle_spin_us * ns_per_us;
     options.io = io;
     options.io_options = io_options;
+    options.io_options.restrict_ring = config.runtime.ring_restrictions;
     return options;
 }
 
@@ -98,6 +100,7 @@ io::IoOptions intake_io_options(const EdgeConfig& config) {
     options.slots = config.runtime.receive_slots;
     options.slot_bytes = config.runtime.receive_slot_bytes;
     options.sockets_max = config.listen.connections_max + static_cast<std::uint32_t>(config.listen.producers.size());
+    options.unix_mode = config.listen.socket_mode;
     return options;
 }
 
@@ -234,6 +237,9 @@ struct EdgeDaemon::Parts {
 };
 
 Status EdgeDaemon::Parts::start() {
+    if (!config.runtime.core_dumps && !forbid_core_dumps())
+        control::log_warn("core_dumps_possible", {{"edge", config.edge_id}});
+    if (auto opened = control::open_keys(config.at_rest); !opened) return opened;
     auto found = recover(config);
     if (!found) return found.error();
     recovered.emplace(std::move(found.value()));

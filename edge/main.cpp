@@ -26,6 +26,15 @@ int say_errors(const std::vector<std::string>& errors) {
     return exit_configuration;
 }
 
+// False, and said why: they cannot be used.
+bool open_keys(const std::vector<std::string>& key_dirs, int& code) {
+    const auto opened = weir::control::open_keys(key_dirs);
+    if (opened) return true;
+    std::cerr << "--key-dir: " << opened.error().what << "\n";
+    code = weir::control::exit_usage;
+    return false;
+}
+
 int check(const std::string& path) {
     const auto loaded = weir::edge::load_config(path);
     for (const auto& line : loaded.warnings) std::cerr << "warning: " << line << "\n";
@@ -113,11 +122,19 @@ int main(int argc, char** argv) {
     journal->add_option("VERB", verb, "ls, cat or verify")->required()->check(CLI::IsMember({"ls", "cat", "verify"}));
     journal->add_option("DIR", directory, "data_dir")->required();
     journal->add_flag("--json", json, "One JSON object a line");
-    journal->callback([&] { code = weir::control::journal_command(verb, directory, json, std::cout, std::cerr); });
+    std::vector<std::string> key_dirs;
+    journal->add_option("--key-dir", key_dirs, "at_rest.key_dir, where the journal is encrypted");
+    journal->callback([&] {
+        if (!open_keys(key_dirs, code)) return;
+        code = weir::control::journal_command(verb, directory, json, std::cout, std::cerr);
+    });
 
     weir::control::DeadLetterArguments letters;
     auto* letters_command = weir::control::add_dead_letters(app, letters);
-    letters_command->callback([&] { code = weir::control::dead_letters_command(letters, std::cout, std::cerr); });
+    letters_command->add_option("--key-dir", key_dirs, "at_rest.key_dir, where they are encrypted");
+    letters_command->callback([&] {
+        if (open_keys(key_dirs, code)) code = weir::control::dead_letters_command(letters, std::cout, std::cerr);
+    });
 
     std::ios::sync_with_stdio(false);
     try {

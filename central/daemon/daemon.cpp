@@ -12,6 +12,7 @@
 #include "central/recovery/recovery.hpp"
 #include "central/tables/table_keeper.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/secret.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/log.hpp"
 #include "core/control/service.hpp"
@@ -52,6 +53,7 @@ RunnerOptions runner_options(const CentralConfig& config, io::IoChoice choice) {
     options.idle = config.runtime.idle;
     options.idle_spin_ns = config.runtime.idle_spin_us * ns_per_us;
     options.io = choice;
+    options.io_options.restrict_ring = config.runtime.ring_restrictions;
     options.io_options.slots = config.runtime.receive_slots;
     options.io_options.slot_bytes = config.runtime.receive_slot_bytes;
     options.io_options.sockets_max =
@@ -142,6 +144,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     auto lock = journal::lock_directory(config.data_dir);
     if (!lock) return fail("data_dir", lock.error());
 
+    if (!config.runtime.core_dumps && !forbid_core_dumps()) control::log_warn("core_dumps_possible", {});
+    if (auto opened = control::open_keys(config.at_rest); !opened) return fail("at_rest", opened.error());
     IngestShared shared(config);
     auto recovered = recover(config, shared.positions);
     if (!recovered) return fail("recovery", recovered.error());

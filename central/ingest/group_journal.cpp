@@ -12,14 +12,15 @@ GroupJournal::GroupJournal(io::Io& io, journal::SegmentStore& segments, Options 
     : group_bytes_(options.group_bytes),
       last_group_(options.last_group),
       writer_(io, segments, options.journal, options.tail, options.token) {
-    const std::uint64_t segment_room = options.journal.segment_bytes - journal::segment_header_bytes;
-    const std::uint64_t largest = round_up(journal::record_bytes(wire::frame_body_bytes_max), journal::block_bytes);
+    const std::uint64_t segment_room = options.journal.segment_bytes - journal::segment_header_bytes -
+                                       (writer_.is_sealed() ? journal::block_bytes : 0);
+    const std::uint64_t largest = round_up(writer_.stored_bytes(wire::frame_body_bytes_max), journal::block_bytes);
     capacity_bytes_ =
         static_cast<std::uint32_t>(std::min(segment_room, std::max<std::uint64_t>(group_bytes_, largest)));
     group_bytes_ = std::min(group_bytes_, capacity_bytes_);
-    batch_bytes_max_ = std::min<std::uint32_t>(
-        wire::frame_body_bytes_max, capacity_bytes_ - static_cast<std::uint32_t>(sizeof(journal::RecordHeader)));
-    records_max_ = capacity_bytes_ / static_cast<std::uint32_t>(journal::record_bytes(sizeof(wire::BatchHeader)));
+    batch_bytes_max_ = std::min<std::uint32_t>(wire::frame_body_bytes_max,
+                                               capacity_bytes_ - static_cast<std::uint32_t>(writer_.stored_bytes(0)));
+    records_max_ = capacity_bytes_ / static_cast<std::uint32_t>(writer_.stored_bytes(sizeof(wire::BatchHeader)));
     groups_.resize(std::max(options.groups, 2U));
     for (Group& one : groups_) {
         one.bytes = journal::make_aligned(capacity_bytes_);
@@ -29,7 +30,7 @@ GroupJournal::GroupJournal(io::Io& io, journal::SegmentStore& segments, Options 
 }
 
 bool GroupJournal::has_room(std::size_t batch_bytes) {
-    const std::uint64_t need = journal::record_bytes(static_cast<std::uint32_t>(batch_bytes));
+    const std::uint64_t need = writer_.stored_bytes(static_cast<std::uint32_t>(batch_bytes));
     WEIR_ASSERT(need <= capacity_bytes_);
     if (used_ > written_) {
         const Group& open = group(used_ - 1);
@@ -41,7 +42,7 @@ bool GroupJournal::has_room(std::size_t batch_bytes) {
 
 bool GroupJournal::put(ConstBytes batch, const Touch& touch) {
     if (!has_room(batch.size())) return false;
-    const auto need = static_cast<std::uint32_t>(journal::record_bytes(static_cast<std::uint32_t>(batch.size())));
+    const auto need = static_cast<std::uint32_t>(writer_.stored_bytes(static_cast<std::uint32_t>(batch.size())));
     const bool fits_open = used_ > written_ && group(used_ - 1).used_bytes + need <= group_bytes_ &&
                            group(used_ - 1).slots.size() < records_max_;
     if (!fits_open) ++used_;
@@ -67,7 +68,7 @@ std::size_t GroupJournal::flush(WallNs arrival) {
         const auto position = writer_.append(Bytes(next.bytes.get(), padded), next.slots, arrival);
         if (!position) break;
         last_group_ = *position;
-        next.end = {position->value + padded};
+        next.end = writer_.end_position();
         ++written_;
         ++groups_written_;
         ++count;

@@ -20,6 +20,11 @@ GroupJournal::Options group_options(const CentralConfig& config, journal::Role r
         role == journal::Role::central ? journal_directory(config) : dead_letters_directory(config);
     options.journal.journal_id = found.id;
     options.journal.segment_bytes = config.journal.segment_bytes;
+    options.journal.key_id = config.at_rest.key;
+    options.journal.group_bytes_max =
+        std::max<std::uint32_t>(config.journal.group_bytes,
+                                static_cast<std::uint32_t>(round_up(
+                                    journal::stored_bytes(wire::frame_body_bytes_max, true), journal::block_bytes)));
     options.tail = found.tail;
     options.last_group = found.last_group;
     options.token = token;

@@ -124,6 +124,25 @@ std::string peer_address_of(int fd) {
     return format_address(address);
 }
 
+std::optional<PeerCredentials> peer_credentials_of(int fd) {
+    int family = 0;
+    socklen_t bytes = sizeof family;
+    if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &bytes) != 0 || family != AF_UNIX) return std::nullopt;
+    ucred said{};
+    bytes = sizeof said;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &said, &bytes) != 0) return std::nullopt;
+    PeerCredentials peer;
+    peer.user = said.uid;
+    peer.groups[peer.group_count++] = said.gid;
+    // Fails whole where there are more: then only the primary one counts.
+    std::array<gid_t, PeerCredentials::groups_max - 1> more{};
+    bytes = sizeof more;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, more.data(), &bytes) == 0) {
+        for (std::size_t i = 0; i < bytes / sizeof(gid_t); ++i) peer.groups[peer.group_count++] = more[i];
+    }
+    return peer;
+}
+
 void tune_connection(int fd) noexcept {
     const int one = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // fails on Unix sockets, which need it not
@@ -138,7 +157,7 @@ Result<int> open_socket(const SocketAddress& address) {
 
 namespace {
 
-Result<int> try_open_listener(std::string_view text) {
+Result<int> try_open_listener(std::string_view text, std::uint32_t unix_mode) {
     const auto address = parse_address(text);
     if (!address) return address.error();
     auto opened = open_socket(address.value());
@@ -148,7 +167,7 @@ Result<int> try_open_listener(std::string_view text) {
     const int one = 1;
     if (!is_unix) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (is_unix && is_stale(address.value())) ::unlink(unix_path(address.value()).c_str());
-    const mode_t before = ::umask(0177);
+    const mode_t before = ::umask(0777U & ~unix_mode);
     const int bound = ::bind(fd, address.value().get(), address.value().bytes);
     const int bind_errno = errno;
     ::umask(before);
@@ -168,13 +187,13 @@ Result<int> try_open_listener(std::string_view text) {
 
 // The kernel takes a dead process's io_uring apart a little after the process is gone, and its listeners with it: a daemon that is
 // started again at once would find its own address in use.
-Result<int> open_listener(std::string_view text) {
+Result<int> open_listener(std::string_view text, std::uint32_t unix_mode) {
     constexpr int tries_max = 100;
     constexpr timespec pause{0, 10'000'000};
-    auto opened = try_open_listener(text);
+    auto opened = try_open_listener(text, unix_mode);
     for (int tries = 1; tries < tries_max && !opened.ok() && opened.error().code == EADDRINUSE; ++tries) {
         ::nanosleep(&pause, nullptr);
-        opened = try_open_listener(text);
+        opened = try_open_listener(text, unix_mode);
     }
     return opened;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
+#include "core/io/io.hpp"
 
 namespace weir::io {
 
@@ -23,9 +24,10 @@ struct SocketAddress {
 [[nodiscard]] std::string format_address(const SocketAddress& address);
 [[nodiscard]] std::string local_address_of(int fd);
 [[nodiscard]] std::string peer_address_of(int fd);
-// A bound, listening, non-blocking socket. A Unix path at which nobody listens any more is replaced; mode 0600. Blocks for up to
+[[nodiscard]] std::optional<PeerCredentials> peer_credentials_of(int fd);
+// A bound, listening, non-blocking socket. A Unix path at which nobody listens any more is replaced; `unix_mode` is a Unix socket's. Blocks for up to
 // a second while the address is in use, for a predecessor to be gone.
-[[nodiscard]] Result<int> open_listener(std::string_view address);
+[[nodiscard]] Result<int> open_listener(std::string_view address, std::uint32_t unix_mode = 0600);
 // A non-blocking socket of the address's family, TCP_NODELAY set where it applies.
 [[nodiscard]] Result<int> open_socket(const SocketAddress& address);
 void tune_connection(int fd) noexcept;

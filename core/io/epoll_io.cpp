@@ -50,6 +50,9 @@ class EpollIo final : public Io {
     Result<Socket> listen(const Address& address, Token token) override;
     std::string local_address(Socket socket) const override { return local_address_of(entry(socket).fd); }
     std::string peer_address(Socket socket) const override { return peer_address_of(entry(socket).fd); }
+    std::optional<PeerCredentials> peer_credentials(Socket socket) const override {
+        return peer_credentials_of(entry(socket).fd);
+    }
     Result<Socket> connect(const Address& address, Token token) override;
     void receive(Socket socket, Token token) override;
     void pause_receive(Socket socket, bool paused) override;
@@ -177,7 +180,7 @@ void EpollIo::complete(Token token, Op op, std::int32_t result, Socket socket) {
 }
 
 Result<Socket> EpollIo::listen(const Address& address, Token token) {
-    auto opened = open_listener(address.text);
+    auto opened = open_listener(address.text, options_.unix_mode);
     if (!opened) return opened.error();
     const Socket socket = add(opened.value(), State::listening, token);
     if (socket.is_valid()) return socket;
@@ -304,7 +307,7 @@ void EpollIo::collect(MonotonicNs until) {
     for (int i = 0; i < count; ++i) {
         if (events[i].data.u64 == wake_key) {
             std::uint64_t times = 0;
-            static_cast<void>(::read(event_fd_, &times, sizeof times));
+            [[maybe_unused]] const auto ignored = ::read(event_fd_, &times, sizeof times);
             continue;
         }
         on_event(Socket{static_cast<std::int32_t>(events[i].data.u64)}, events[i].events);
@@ -315,7 +318,7 @@ void EpollIo::collect(MonotonicNs until) {
 
 void EpollIo::wake() noexcept {
     const std::uint64_t one = 1;
-    static_cast<void>(::write(event_fd_, &one, sizeof one));
+    [[maybe_unused]] const auto ignored = ::write(event_fd_, &one, sizeof one);
 }
 
 // Sends end with the call that made them: only the file thread may still hold callers' bytes.

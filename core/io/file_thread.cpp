@@ -62,7 +62,7 @@ void FileThread::run() {
             operation.result = execute(operation);
             WEIR_ASSERT(finished_writer_.publish(operation));
             const std::uint64_t one = 1;
-            static_cast<void>(::write(wake_fd_, &one, sizeof one));
+            [[maybe_unused]] const auto ignored = ::write(wake_fd_, &one, sizeof one);
         });
         if (done > 0) continue;
         if (stopping_.load(std::memory_order_relaxed)) return;

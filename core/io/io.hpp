@@ -11,8 +11,10 @@
 //           order. Writes may complete out of order.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +66,14 @@ struct Address {
 };
 [[nodiscard]] Status check_address(std::string_view text);
 
+// Who has a Unix socket's other end: as the kernel says, of the time of its connect.
+struct PeerCredentials {
+    static constexpr std::size_t groups_max = 64;
+    std::uint32_t user = 0;
+    std::uint32_t group_count = 0;
+    std::array<std::uint32_t, groups_max> groups{};  // the first is the primary one; what is beyond is left out
+};
+
 struct FileOptions {
     bool create = false;
     bool direct = false;   // O_DIRECT where the file system has it, silently buffered elsewhere
@@ -76,6 +86,8 @@ struct IoOptions {
     std::uint32_t slot_bytes = 64U << 10;
     std::uint32_t sockets_max = 1024;  // accepted above this are closed at once and counted
     std::uint32_t operations_max = 4096;
+    std::uint32_t unix_mode = 0600;  // of the Unix sockets that are listened on
+    bool restrict_ring = true;       // an io_uring may do what UringIo does, and nothing else
 };
 
 struct IoCounters {  // written by the owner, read by anyone (relaxed)
@@ -87,10 +99,15 @@ class Io {
     virtual ~Io() = default;
 
     // Listens and accepts for ever: one accept completion per connection (result 0, `socket` set). The bound address is in
-    // local_address(). A Unix path is replaced if no one listens there; mode 0600.
+    // local_address(). A Unix path is replaced if no one listens there; IoOptions::unix_mode.
     [[nodiscard]] virtual Result<Socket> listen(const Address& address, Token token) = 0;
     [[nodiscard]] virtual std::string local_address(Socket socket) const = 0;
     [[nodiscard]] virtual std::string peer_address(Socket socket) const = 0;
+    // nullopt: no Unix socket. Valid until close().
+    [[nodiscard]] virtual std::optional<PeerCredentials> peer_credentials(Socket socket) const {
+        static_cast<void>(socket);
+        return std::nullopt;
+    }
     // Who the peer has proved to be, as ROLE/NAME ("edge/north"); empty where nothing was proved: plain sockets, and peers that need
     // no certificate. Valid until close().
     [[nodiscard]] virtual std::string_view peer_identity(Socket socket) const {

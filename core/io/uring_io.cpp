@@ -14,6 +14,7 @@
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
 #include "core/io/open_file.hpp"
+#include "core/io/ring_restrictions.hpp"
 #include "core/io/starved.hpp"
 
 namespace weir::io {
@@ -69,6 +70,9 @@ class UringIo final : public Io {
     Result<Socket> listen(const Address& address, Token token) override;
     std::string local_address(Socket socket) const override { return local_address_of(entry(socket).fd); }
     std::string peer_address(Socket socket) const override { return peer_address_of(entry(socket).fd); }
+    std::optional<PeerCredentials> peer_credentials(Socket socket) const override {
+        return peer_credentials_of(entry(socket).fd);
+    }
     Result<Socket> connect(const Address& address, Token token) override;
     void receive(Socket socket, Token token) override;
     void pause_receive(Socket socket, bool paused) override;
@@ -147,6 +151,7 @@ Status UringIo::setup() {
     // TASKRUN_FLAG: the kernel says when there is work to collect, so that looking costs no system call.
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                    IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+    if (options_.restrict_ring) params.flags |= IORING_SETUP_R_DISABLED;
     params.cq_entries = completion_entries;
     int fault = io_uring_queue_init_params(submission_entries, &ring_, &params);
     if (fault != 0) return error_from_errno(-fault, "io_uring_setup");
@@ -171,6 +176,13 @@ Status UringIo::setup() {
     slots_ = static_cast<std::byte*>(memory);
     slot_leased_.resize(options_.slots);
     for (std::uint32_t slot = 0; slot < options_.slots; ++slot) give_slot(slot);
+
+    if (options_.restrict_ring) {
+        // A kernel without restrictions has a ring without them.
+        static_cast<void>(restrict_ring(ring_.ring_fd));
+        fault = enable_ring(ring_.ring_fd);
+        if (fault != 0) return error_from_errno(-fault, "enable the io_uring");
+    }
 
     event_fd_ = ::eventfd(0, EFD_CLOEXEC);
     if (event_fd_ < 0) return error_from_errno(errno, "eventfd");
@@ -219,7 +231,7 @@ void UringIo::arm_wake() {
 
 void UringIo::wake() noexcept {
     const std::uint64_t one = 1;
-    static_cast<void>(::write(event_fd_, &one, sizeof one));
+    [[maybe_unused]] const auto ignored = ::write(event_fd_, &one, sizeof one);
 }
 
 // The kernel reads what is being sent or written, and writes what is being read, until it says that it is done.
@@ -261,7 +273,7 @@ Socket UringIo::add(int fd, Token token) {
 }
 
 Result<Socket> UringIo::listen(const Address& address, Token token) {
-    auto opened = open_listener(address.text);
+    auto opened = open_listener(address.text, options_.unix_mode);
     if (!opened) return opened.error();
     const Socket socket = add(opened.value(), token);
     if (!socket.is_valid()) {

@@ -25,7 +25,9 @@ namespace weir::journal {
 inline constexpr std::uint32_t block_bytes = 4096;
 inline constexpr std::uint32_t segment_magic = 0x31474553;  // "SEG1"
 inline constexpr std::uint32_t record_magic = 0x31434552;   // "REC1"
+inline constexpr std::uint32_t sealed_magic = 0x32434552;   // "REC2": its batch is encrypted (at_rest.hpp)
 inline constexpr std::uint16_t journal_version = 1;
+inline constexpr std::uint16_t sealed_version = 2;  // of a segment under a key
 inline constexpr std::uint32_t segment_header_bytes = block_bytes;
 
 enum class Role : std::uint8_t { spool = 1, central = 2, dead_letters = 3 };
@@ -39,7 +41,7 @@ struct SegmentHeader {  // at offset 0 of the file; the rest of its block is zer
     std::uint64_t segment_index = 0;  // from 0
     std::uint64_t segment_bytes = 0;  // of every segment of this journal
     std::uint64_t created_wall_ns = 0;
-    std::uint32_t key_id = 0;        // 0 = not encrypted
+    std::uint32_t key_id = 0;        // 0 = not encrypted: then version is 1, else 2
     std::uint32_t previous_crc = 0;  // crc of the last record of the segment before; 0 for the first
     std::uint32_t reserved_2 = 0;
     std::uint32_t crc = 0;  // over the fields before it

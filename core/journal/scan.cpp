@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/journal/at_rest.hpp"
 #include "core/journal/posix_file.hpp"
 #include "core/wire/frame.hpp"
 
@@ -25,7 +26,10 @@ std::string check_segment(const std::string& path, std::uint64_t index, SegmentH
     if (count != sizeof header) return "shorter than a segment header";
     if (header.magic != segment_magic) return "no segment magic";
     if (header.crc != segment_crc(header)) return "segment header's checksum does not match";
-    if (header.version != journal_version) return "unknown version " + std::to_string(header.version);
+    if (header.version != journal_version && header.version != sealed_version) {
+        return "unknown version " + std::to_string(header.version);
+    }
+    if ((header.version == sealed_version) != (header.key_id != 0)) return "its version and key do not agree";
     if (header.segment_index != index) return "its header says index " + std::to_string(header.segment_index);
     if (header.segment_bytes < 2 * block_bytes || header.segment_bytes % block_bytes != 0) return "impossible length";
     if (index > UINT64_MAX / header.segment_bytes - 2) return "impossible index";  // positions in it would wrap
@@ -54,6 +58,7 @@ Result<SegmentList> list_segments(const std::string& directory) {
             if (info.header.journal_id != first.journal_id) why = "belongs to another journal";
             if (info.header.segment_bytes != first.segment_bytes) why = "has another length than the first segment";
         }
+        info.is_locked = info.header.key_id != 0 && !keyring().holds(info.header.key_id);
         if (why.empty()) {
             list.segments.push_back(std::move(info));
         } else if (io::files().exists(info.path)) {  // else it was trimmed while we looked
@@ -88,6 +93,9 @@ struct Scanner::State {
     std::string fault;
     std::uint64_t damaged = 0;
     std::vector<std::uint64_t> damaged_segments;
+    std::vector<std::uint64_t> locked_segments;
+    std::optional<RecordCipher> cipher;
+    std::vector<std::byte> opened;  // the record that was decrypted last
     std::function<void(std::uint64_t)> on_segment;
 
     std::vector<std::byte> buffer;
@@ -100,6 +108,9 @@ struct Scanner::State {
     std::optional<RecordView> try_step(bool& again);
     std::optional<RecordView> take(const RecordView& view);
     std::optional<RecordView> at_failure(bool& again);
+    std::optional<RecordView> over_locked();
+    void note_locked();
+    [[nodiscard]] bool has_locked(std::uint64_t from, std::uint64_t to) const;
     [[nodiscard]] std::uint64_t unproven_end_of(std::uint64_t failed_at);
     std::optional<Candidate> search(std::uint64_t from, std::uint64_t limit, std::uint64_t failed_at);
     void skip_broken(const RecordView& view);
@@ -111,6 +122,9 @@ struct Scanner::State {
     ConstBytes read(std::uint64_t place, std::size_t bytes);
     bool select(std::uint64_t index);
     void forget() { buffer_bytes = 0; }
+    bool unseal(std::uint64_t index, RecordView& view);
+    [[nodiscard]] const SegmentInfo* listed(std::uint64_t index) const;
+    // nullptr: not there, or locked.
     [[nodiscard]] const SegmentInfo* segment(std::uint64_t index) const;
     [[nodiscard]] std::uint64_t first_place(std::uint64_t index) const {
         return index * segment_bytes + segment_header_bytes;
@@ -127,7 +141,21 @@ bool Scanner::State::refresh() {
     }
     list = std::move(listed.value());
     if (segment_bytes == 0 && !list.segments.empty()) segment_bytes = list.segments.front().header.segment_bytes;
+    note_locked();
     return true;
+}
+
+// Each once; one line for all that are first met together.
+void Scanner::State::note_locked() {
+    std::string found;
+    for (const SegmentInfo& info : list.segments) {
+        const std::uint64_t index = info.header.segment_index;
+        if (!info.is_locked || (!locked_segments.empty() && locked_segments.back() >= index)) continue;
+        if (locked_segments.size() >= damaged_segments_max) break;
+        locked_segments.push_back(index);
+        if (found.empty()) found = info.path + ": key " + std::to_string(info.header.key_id) + " is not here";
+    }
+    if (!found.empty()) note(found + "; it and others are left as they are: unreadable, not damaged");
 }
 
 void Scanner::State::begin(Position from) {
@@ -169,7 +197,33 @@ std::optional<RecordView> Scanner::State::try_step(bool& again) {
     // Without a chain, only an end of this segment in which no record lies lets the next segment follow on.
     const bool may_roll = is_chained || (segment(index) != nullptr && !search(at, end_place(index), at).has_value());
     if (may_roll && examine(first_place(index + 1), true, view) == Found::whole) return take(view);
+    if (auto behind = over_locked()) return behind;
     return at_failure(again);
+}
+
+// The first record of the first segment that can be read behind locked ones, if nothing but those lies between here and there.
+// What they hold is missing, and known to be: its chain is taken on trust.
+std::optional<RecordView> Scanner::State::over_locked() {
+    const std::uint64_t index = at / segment_bytes;
+    const SegmentInfo* here = listed(index);
+    const auto next = std::find_if(list.segments.begin(), list.segments.end(), [&](const SegmentInfo& info) {
+        return !info.is_locked && info.header.segment_index > index;
+    });
+    if (next == list.segments.end()) return std::nullopt;
+    const bool is_here_readable = here != nullptr && !here->is_locked;
+    const std::uint64_t first_between = is_here_readable ? index + 1 : index;
+    if (first_between == next->header.segment_index) return std::nullopt;
+    for (std::uint64_t between = first_between; between < next->header.segment_index; ++between) {
+        const SegmentInfo* info = listed(between);
+        if (info == nullptr || !info->is_locked) return std::nullopt;
+    }
+    RecordView view;
+    // Something of this segment is still to come: it is damaged, not at its end.
+    if (is_here_readable && (examine(at, false, view) != Found::nothing || search(at, end_place(index), at))) {
+        return std::nullopt;
+    }
+    if (examine(first_place(next->header.segment_index), false, view) != Found::whole) return std::nullopt;
+    return take(view);
 }
 
 std::optional<RecordView> Scanner::State::take(const RecordView& view) {
@@ -213,7 +267,7 @@ std::optional<RecordView> Scanner::State::at_failure(bool& again) {
     if (examine(failed_at, true, view) == Found::broken_body) {
         skip_broken(view);
     } else {
-        count_damaged(failed_at);
+        count_damaged(has_locked(failed_at, candidate->position.value) ? candidate->position.value : failed_at);
         note(place_text(failed_at) + ": no whole record up to position " + std::to_string(candidate->position.value) +
              "; reading goes on there");
         at = candidate->position.value;
@@ -251,7 +305,8 @@ std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t fr
     RecordView view;
     for (const SegmentInfo& info : list.segments) {
         const std::uint64_t index = info.header.segment_index;
-        if (end_place(index) <= from) continue;
+        if (info.is_locked || end_place(index) <= from) continue;
+        const std::uint32_t magic = info.header.key_id == 0 ? record_magic : sealed_magic;
         const std::uint64_t end = std::min(end_place(index), limit);
         for (std::uint64_t place = std::max(from, first_place(index)); place + sizeof(RecordHeader) < end;) {
             const ConstBytes bytes = read(place, sizeof(RecordHeader));
@@ -259,7 +314,7 @@ std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t fr
                 place = round_up(place + 1, block_bytes);  // unreadable: a bad sector must not hide what follows
                 continue;
             }
-            if (wire::load<std::uint32_t>(bytes) != record_magic || examine(place, false, view) != Found::whole) {
+            if (wire::load<std::uint32_t>(bytes) != magic || examine(place, false, view) != Found::whole) {
                 place += wire::frame_alignment;
                 continue;
             }
@@ -294,6 +349,14 @@ bool Scanner::State::was_trimmed() {
     return true;
 }
 
+// What is damaged between the two is then not known to be of the first one's segment.
+bool Scanner::State::has_locked(std::uint64_t from, std::uint64_t to) const {
+    return std::any_of(list.segments.begin(), list.segments.end(), [&](const SegmentInfo& info) {
+        const std::uint64_t index = info.header.segment_index;
+        return info.is_locked && index >= from / segment_bytes && index < to / segment_bytes;
+    });
+}
+
 void Scanner::State::count_damaged(std::uint64_t place) {
     ++damaged;
     const std::uint64_t index = place / segment_bytes;
@@ -311,11 +374,15 @@ void Scanner::State::note(const std::string& what) {
 Scanner::State::Found Scanner::State::examine(std::uint64_t place, bool wants_chain, RecordView& view) {
     constexpr std::size_t heads_bytes = sizeof(RecordHeader) + sizeof(wire::BatchHeader);
     const std::uint64_t index = place / segment_bytes;
-    if (segment(index) == nullptr || place + heads_bytes > end_place(index)) return Found::nothing;
+    const SegmentInfo* const info = segment(index);
+    if (info == nullptr || place + heads_bytes > end_place(index)) return Found::nothing;
+    const bool is_sealed = info->header.key_id != 0;
     const ConstBytes heads = read(place, heads_bytes);
     if (heads.empty()) return Found::nothing;
     view.header = wire::load<RecordHeader>(heads);
-    if (view.header.magic != record_magic || view.header.position != place) return Found::nothing;
+    if (view.header.magic != (is_sealed ? sealed_magic : record_magic) || view.header.position != place) {
+        return Found::nothing;
+    }
     if (view.header.batch_bytes < sizeof(wire::BatchHeader) || view.header.batch_bytes > batch_bytes_max) {
         return Found::nothing;
     }
@@ -323,14 +390,34 @@ Scanner::State::Found Scanner::State::examine(std::uint64_t place, bool wants_ch
     if (view.header.crc != record_crc(view.header, view.batch_header)) return Found::nothing;
     if (wants_chain && is_chained && view.header.previous_crc != previous_crc) return Found::nothing;
     view.position = {place};
-    view.end = {place + record_bytes(view.header.batch_bytes)};
+    view.end = {place + stored_bytes(view.header.batch_bytes, is_sealed)};
     if (view.end.value > end_place(index)) return Found::nothing;
-    const ConstBytes all = read(place, sizeof(RecordHeader) + view.header.batch_bytes);
-    if (all.empty()) return Found::broken_body;
-    view.batch = all.subspan(sizeof(RecordHeader));
+    if (is_sealed) {
+        if (!unseal(index, view)) return Found::broken_body;
+    } else {
+        const ConstBytes all = read(place, sizeof(RecordHeader) + view.header.batch_bytes);
+        if (all.empty()) return Found::broken_body;
+        view.batch = all.subspan(sizeof(RecordHeader));
+    }
     wire::BatchHeader checked;
     if (wire::check_batch(view.batch, checked) != wire::BatchFault::none) return Found::broken_body;
     return Found::whole;
+}
+
+// False: what lies there is not what was written under its key.
+bool Scanner::State::unseal(std::uint64_t index, RecordView& view) {
+    const SegmentHeader& segment_header = segment(index)->header;
+    const ConstBytes all = read(view.position.value, view.end.value - view.position.value);
+    if (all.empty()) return false;
+    const auto seal = wire::load<RecordSeal>(all.subspan(all.size() - sizeof(RecordSeal)));
+    if (seal.key_id != segment_header.key_id) return false;
+    if (!cipher) cipher.emplace(segment_header.journal_id);
+    if (opened.size() < view.header.batch_bytes) opened.resize(view.header.batch_bytes);
+    const ConstBytes sealed = all.subspan(sizeof(RecordHeader), view.header.batch_bytes);
+    if (cipher->open(index, view.header, seal, sealed, opened.data()) != RecordCipher::Opened::whole) return false;
+    view.batch = ConstBytes(opened).first(view.header.batch_bytes);
+    view.batch_header = wire::load<wire::BatchHeader>(view.batch);
+    return true;
 }
 
 // Exactly `bytes` at `place`, or nothing. Must lie in one segment.
@@ -365,6 +452,11 @@ bool Scanner::State::select(std::uint64_t index) {
 }
 
 const SegmentInfo* Scanner::State::segment(std::uint64_t index) const {
+    const SegmentInfo* found = listed(index);
+    return found != nullptr && !found->is_locked ? found : nullptr;
+}
+
+const SegmentInfo* Scanner::State::listed(std::uint64_t index) const {
     const auto found = std::lower_bound(
         list.segments.begin(), list.segments.end(), index,
         [](const SegmentInfo& info, std::uint64_t wanted) { return info.header.segment_index < wanted; });
@@ -388,6 +480,7 @@ Result<Scanner> Scanner::open(const std::string& directory, Position from, std::
     state->list = std::move(listed.value());
     if (!state->list.segments.empty()) state->segment_bytes = state->list.segments.front().header.segment_bytes;
     for (const auto& bad : state->list.bad) state->note(bad);
+    state->note_locked();
     state->begin(from);
     if (previous_crc) {
         state->is_chained = true;
@@ -407,6 +500,9 @@ Tail Scanner::tail() const {
     // A segment that could not be read is never written over: the journal goes on behind it.
     std::uint64_t segment_bytes = state_->segment_bytes;
     std::uint64_t beyond = 0;
+    for (const SegmentInfo& info : state_->list.segments) {
+        if (info.is_locked) beyond = info.header.segment_index + 1;
+    }
     for (const auto& bad : state_->list.bad) {
         const std::string path = bad.substr(0, bad.find(": ", state_->directory.size()));
         const auto index = segment_index_of(std::string_view(path).substr(path.find_last_of('/') + 1));
@@ -429,6 +525,9 @@ void Scanner::on_segment(std::function<void(std::uint64_t)> told) {
 }
 const std::vector<std::uint64_t>& Scanner::damaged_segments() const {
     return state_->damaged_segments;
+}
+const std::vector<std::uint64_t>& Scanner::locked_segments() const {
+    return state_->locked_segments;
 }
 std::uint64_t Scanner::damaged_records() const {
     return state_->damaged;

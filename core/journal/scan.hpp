@@ -29,6 +29,7 @@ struct RecordView {
 struct SegmentInfo {
     std::string path;
     SegmentHeader header;
+    bool is_locked = false;  // under a key that keyring() has not: there, whole, and not to be read
 };
 
 // The segments of a directory in order of index; files that are no whole segment are named in `bad`.
@@ -65,6 +66,8 @@ class Scanner {
     void on_segment(std::function<void(std::uint64_t)> told);
     // Segments in which something was damaged, in the order found, each once; at most `damaged_segments_max`.
     [[nodiscard]] const std::vector<std::uint64_t>& damaged_segments() const;
+    // Segments passed over because their key is not here, each once. They are no damage.
+    [[nodiscard]] const std::vector<std::uint64_t>& locked_segments() const;
     // Of all records so far: batches whose body did not match its checksum are not handed out but counted here.
     [[nodiscard]] std::uint64_t damaged_records() const;
 

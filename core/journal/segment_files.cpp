@@ -5,6 +5,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "core/journal/at_rest.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/wire/frame.hpp"
 
@@ -56,6 +57,18 @@ std::string set_aside_time(const std::string& directory, std::string_view suffix
     return std::to_string(names.empty() ? now : std::max(now, set_aside_at(names.back()) + 1));
 }
 
+// Of a segment's header; nullopt where that is not whole.
+std::optional<std::uint32_t> key_id_of(const std::string& path) {
+    const PosixFile file(path, O_RDONLY);
+    SegmentHeader header;
+    if (!file.is_open() ||
+        file.read(std::as_writable_bytes(std::span(&header, 1)), 0) != static_cast<std::int64_t>(sizeof header)) {
+        return std::nullopt;
+    }
+    if (header.magic != segment_magic || header.crc != segment_crc(header)) return std::nullopt;
+    return header.key_id;
+}
+
 }  // namespace
 
 SegmentFiles::SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max)
@@ -65,6 +78,12 @@ SegmentFiles::SegmentFiles(std::string directory, std::uint64_t segment_bytes, s
 
 Status SegmentFiles::create(const SegmentHeader& header) {
     const std::string path = path_of(header.segment_index);
+    const auto key_id = key_id_of(path);
+    if (key_id && *key_id != header.key_id) {
+        // Made ahead by a life with another key, or none. The caller found nothing whole in it.
+        if (auto cut = cut_tail_segment(header.segment_index, segment_header_bytes, look_ahead_bytes); !cut) return cut;
+        if (io::files().unlink(path) != 0) return error_from_errno(errno, "unlink " + path);
+    }
     if (io::files().exists(path)) return adopt(path, header);
     if (const int code = make(header); code != 0) return error_from_errno(code, "make " + path);
     return Done{};
@@ -173,10 +192,11 @@ Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset,
              i += wire::frame_alignment) {
             std::uint32_t magic;
             std::memcpy(&magic, bytes.data() + i, sizeof magic);
-            if (magic != record_magic) continue;
+            if (magic != record_magic && magic != sealed_magic) continue;
             const auto header = wire::load<RecordHeader>(ConstBytes(bytes).subspan(i));
             if (header.position != first_place + at + i || header.batch_bytes > wire::frame_body_bytes_max) continue;
-            found_end = std::max(found_end, round_up(at + i + record_bytes(header.batch_bytes), block_bytes));
+            found_end = std::max(
+                found_end, round_up(at + i + stored_bytes(header.batch_bytes, magic == sealed_magic), block_bytes));
         }
     }
     if (found_end == 0) return Done{};
@@ -217,7 +237,9 @@ int SegmentFiles::make(const SegmentHeader& header) {
     while (!spares_.empty() && !is_recycled) {
         const std::string spare = spares_.back();
         spares_.pop_back();
-        is_recycled = PosixFile(spare, O_RDONLY).file_bytes() == segment_bytes_;
+        // What was written under no key must not lie on in a segment that is under one.
+        is_recycled = PosixFile(spare, O_RDONLY).file_bytes() == segment_bytes_ &&
+                      (header.key_id == 0 || key_id_of(spare).value_or(0) != 0);
         if (is_recycled) {
             made = spare;
         } else {
@@ -272,6 +294,8 @@ void SegmentFiles::mark_damaged(std::uint64_t segment_index) {
 void SegmentFiles::let_go(std::uint64_t segment_index) {
     const std::lock_guard lock(mutex_);
     const std::string path = path_of(segment_index);
+    // It cannot be read now; whoever has its key can. Only people delete it.
+    if (const auto key_id = key_id_of(path); key_id && *key_id != 0 && !keyring().holds(*key_id)) return;
     if (damaged_.contains(segment_index)) {
         if (!quarantine(directory_, segment_index)) return;  // it stays where it is
         static_cast<void>(io::files().unlink(path + std::string(damaged_suffix)));

@@ -23,7 +23,8 @@ namespace weir::journal {
 class SegmentStore {
   public:
     virtual ~SegmentStore() = default;
-    // Blocking, at start: makes the segment file now if it does not exist. `previous_crc` as in SegmentHeader.
+    // Blocking, at start: makes the segment file now if it does not exist. `previous_crc` as in SegmentHeader. One that is there
+    // under another key must hold nothing that counts: it is made anew.
     [[nodiscard]] virtual Status create_now(const SegmentHeader& header) = 0;
     // Asks for the file of header.segment_index (previous_crc is not known ahead: it is 0 and the chain is kept by the
     // segment's first record). Asking again changes nothing.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "core/base/assert.hpp"
 
@@ -17,9 +18,23 @@ JournalWriter::JournalWriter(io::Io& io, SegmentStore& segments, JournalOptions 
     const std::uint64_t first = open_segment_ * options_.segment_bytes + segment_header_bytes;
     end_ = {std::max(tail.end.value, first)};
     durable_ = end_;
+    if (options_.key_id == 0) return;
+    WEIR_ASSERT(options_.group_bytes_max > 0);
+    sealing_ = std::make_unique<Sealing>(Sealing{.cipher = RecordCipher(options_.journal_id),
+                                                 .seal = {.life = {}, .key_id = options_.key_id, .tag = {}},
+                                                 .buffer_bytes = static_cast<std::uint32_t>(round_up(
+                                                     options_.group_bytes_max + sizeof(RecordSeal), block_bytes)),
+                                                 .buffers = {}});
+    for (AlignedBytes& buffer : sealing_->buffers) buffer = make_aligned(sealing_->buffer_bytes);
+    if (io::files().random(sealing_->seal.life) != 0) poison(errno == 0 ? EIO : errno);
 }
 
 Status JournalWriter::open() {
+    if (poisoned_) return error_from_errno(poison_errno_, "draw random bytes");
+    if (options_.key_id != 0 && !keyring().holds(options_.key_id)) {
+        return Error{0, options_.directory + ": there is no key " + std::to_string(options_.key_id)};
+    }
+    if (auto left = leave_segment_of_another_key(); !left) return left;
     if (auto made = segments_.create_now(header_of(open_segment_)); !made) return made;
     // A record beyond the tail was never durable in order; left there it could pass for a successor of what is written
     // now.
@@ -29,6 +44,21 @@ Status JournalWriter::open() {
     file_ = file.value();
     released_segments_ = segments_.first_index();
     look_ahead();
+    return Done{};
+}
+
+Status JournalWriter::leave_segment_of_another_key() {
+    // Nothing is in it yet: it is made anew.
+    if (end_.value == open_segment_ * options_.segment_bytes + segment_header_bytes) return Done{};
+    const PosixFile file(segments_.path_of(open_segment_), O_RDONLY);
+    SegmentHeader present;
+    const bool is_there = file.is_open() && file.read(std::as_writable_bytes(std::span(&present, 1)), 0) ==
+                                                static_cast<std::int64_t>(sizeof present);
+    // What is no whole header is refused where the segment is adopted.
+    if (!is_there || present.crc != segment_crc(present) || present.key_id == options_.key_id) return Done{};
+    if (auto cut = segments_.cut_after(end_); !cut) return cut;
+    ++open_segment_;
+    end_ = durable_ = {open_segment_ * options_.segment_bytes + segment_header_bytes};
     return Done{};
 }
 
@@ -67,23 +97,33 @@ bool JournalWriter::can_append(std::size_t group_bytes) {
 std::optional<Position> JournalWriter::append(Bytes group, std::span<const RecordSlot> records, WallNs arrival) {
     WEIR_ASSERT(!group.empty() && group.size() % block_bytes == 0);
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(group.data()) % block_bytes == 0);
-    if (!can_append(group.size())) return std::nullopt;
+    const std::size_t bytes = stored_group_bytes(group.size(), records);
+    if (!can_append(bytes)) return std::nullopt;
     if (!file_.is_valid() && !open_first()) return std::nullopt;
-    if (!fits_open_segment(group.size()) && !roll()) return std::nullopt;
+    if (!fits_open_segment(bytes) && !roll()) return std::nullopt;
 
     const Position begin = end_;
-    chain(group, records, arrival);
-    end_ = {begin.value + group.size()};
     const std::uint32_t index = (write_head_ + window_count_) % writes_in_flight_max;
+    ConstBytes written = group;
+    if (sealing_) {
+        written = seal(group, records, arrival, index, bytes);
+        if (written.empty()) {
+            poison(EIO);
+            return std::nullopt;
+        }
+    } else {
+        chain(group, records, arrival);
+    }
+    end_ = {begin.value + written.size()};
     writes_[index] = {.end = end_,
                       .segment_index = open_segment_,
-                      .bytes = static_cast<std::uint32_t>(group.size()),
+                      .bytes = static_cast<std::uint32_t>(written.size()),
                       .is_done = false};
     ++window_count_;
     ++in_flight_count_;
     io::Token token = token_;
     token.index = index;
-    io_.write(file_, group, begin.value - open_segment_ * options_.segment_bytes, token);
+    io_.write(file_, written, begin.value - open_segment_ * options_.segment_bytes, token);
     look_ahead();
     return begin;
 }
@@ -129,6 +169,8 @@ void JournalWriter::release_before(Position position) {
 SegmentHeader JournalWriter::header_of(std::uint64_t segment_index) const {
     SegmentHeader header;
     header.role = options_.role;
+    header.version = options_.key_id == 0 ? journal_version : sealed_version;
+    header.key_id = options_.key_id;
     header.journal_id = options_.journal_id;
     header.segment_index = segment_index;
     header.segment_bytes = options_.segment_bytes;
@@ -174,17 +216,59 @@ void JournalWriter::chain(Bytes group, std::span<const RecordSlot> records, Wall
         WEIR_ASSERT(slot.at >= at_least && slot.at % wire::frame_alignment == 0);
         WEIR_ASSERT(slot.batch_bytes >= sizeof(wire::BatchHeader));
         WEIR_ASSERT(slot.at + record_bytes(slot.batch_bytes) <= group.size());
-        RecordHeader header;
-        header.batch_bytes = slot.batch_bytes;
-        header.position = end_.value + slot.at;
-        header.arrival_wall_ns = arrival.value;
-        header.durable_before = durable_.value;
-        header.previous_crc = previous_crc_;
+        RecordHeader header = header_at(slot, arrival);
         header.crc = record_crc(header, wire::load<wire::BatchHeader>(group.subspan(slot.at + sizeof(RecordHeader))));
         wire::store(group.subspan(slot.at), header);
         previous_crc_ = header.crc;
         at_least = slot.at + record_bytes(slot.batch_bytes);
     }
+}
+
+RecordHeader JournalWriter::header_at(const RecordSlot& slot, WallNs arrival) const {
+    RecordHeader header;
+    header.magic = sealing_ ? sealed_magic : record_magic;
+    header.batch_bytes = slot.batch_bytes;
+    header.position = end_.value + slot.at;
+    header.arrival_wall_ns = arrival.value;
+    header.durable_before = durable_.value;
+    header.previous_crc = previous_crc_;
+    return header;
+}
+
+std::size_t JournalWriter::stored_group_bytes(std::size_t group_bytes, std::span<const RecordSlot> records) const {
+    if (!sealing_ || records.empty()) return group_bytes;
+    const std::uint64_t end = records.back().at + stored_bytes(records.back().batch_bytes);
+    return std::max<std::uint64_t>(group_bytes, round_up(end, block_bytes));
+}
+
+ConstBytes JournalWriter::seal(Bytes group, std::span<const RecordSlot> records, WallNs arrival, std::uint32_t index,
+                               std::size_t bytes) {
+    WEIR_ASSERT(bytes <= sealing_->buffer_bytes);
+    const Bytes out(sealing_->buffers[index].get(), bytes);
+    std::uint64_t at = 0;
+    for (const RecordSlot& slot : records) {
+        WEIR_ASSERT(slot.at >= at && slot.at % wire::frame_alignment == 0);
+        WEIR_ASSERT(slot.batch_bytes >= sizeof(wire::BatchHeader));
+        WEIR_ASSERT(slot.at + record_bytes(slot.batch_bytes) <= group.size());
+        const std::uint64_t seal_at = slot.at + record_bytes(slot.batch_bytes);
+        WEIR_ASSERT(seal_at + sizeof(RecordSeal) <= out.size());
+        std::memset(out.data() + at, 0, slot.at - at);
+        const std::uint64_t batch_at = slot.at + sizeof(RecordHeader);
+        RecordHeader header = header_at(slot, arrival);
+        if (!sealing_->cipher.seal(open_segment_, header, group.subspan(batch_at, slot.batch_bytes),
+                                   out.data() + batch_at, sealing_->seal)) {
+            return {};
+        }
+        std::memset(out.data() + batch_at + slot.batch_bytes, 0, seal_at - batch_at - slot.batch_bytes);
+        wire::store(out.subspan(seal_at), sealing_->seal);
+        header.crc = record_crc(header, wire::load<wire::BatchHeader>(out.subspan(batch_at)));
+        wire::store(out.subspan(slot.at), header);
+        wire::store(group.subspan(slot.at), header);  // for the caller, who asks it for the crc
+        previous_crc_ = header.crc;
+        at = seal_at + sizeof(RecordSeal);
+    }
+    std::memset(out.data() + at, 0, out.size() - at);
+    return out;
 }
 
 void JournalWriter::poison(int code) {

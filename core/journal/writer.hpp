@@ -21,6 +21,8 @@
 
 #include "core/base/result.hpp"
 #include "core/io/io.hpp"
+#include "core/journal/at_rest.hpp"
+#include "core/journal/posix_file.hpp"
 #include "core/journal/record.hpp"
 #include "core/journal/segments.hpp"
 
@@ -35,6 +37,8 @@ struct JournalOptions {
     std::uint64_t segment_bytes = 64ULL << 20;  // multiple of block_bytes, at least 2 blocks
     bool durable = true;                        // false only for tests of speed
     std::uint64_t ahead_after_bytes = 0;        // the next segment is made once so much of the open one is used
+    std::uint32_t key_id = 0;                   // of keyring(); 0: nothing is encrypted
+    std::uint32_t group_bytes_max = 0;          // with a key: of an append; so much memory is taken for each write
 };
 
 // Where a record of a group begins within the group's bytes (a multiple of 8, the first at 0), and its batch's length.
@@ -64,7 +68,9 @@ class JournalWriter {
     // Appends `group`: 4096-aligned, a multiple of 4096 long, each slot with sizeof(RecordHeader) bytes of room and
     // then a sealed batch; everything else in it zero. Fills in the record headers. Returns the group's position; its
     // records' positions are that + slot.at. nullopt: no room now, ask again after a completion. Precondition:
-    // group.size() <= segment_bytes - segment_header_bytes.
+    // group.size() <= segment_bytes - segment_header_bytes. With a key each slot also leaves sizeof(RecordSeal) bytes free
+    // behind it, the last one excepted; what goes to the disk is encrypted in memory of this writer's own, may be a block
+    // longer, and ends at end_position().
     [[nodiscard]] std::optional<Position> append(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
     // The segment that the next append goes to is being waited for.
     [[nodiscard]] bool waits_for_segment() const { return waits_for_segment_; }
@@ -75,6 +81,11 @@ class JournalWriter {
     void on_completion(const io::Completion& completion);
     [[nodiscard]] Position durable_position() const { return durable_; }  // all bytes before it are durable
     [[nodiscard]] Position end_position() const { return end_; }  // where the next group would go, at the earliest
+    [[nodiscard]] bool is_sealed() const { return sealing_ != nullptr; }
+    // Of a record on the disk.
+    [[nodiscard]] std::uint64_t stored_bytes(std::uint32_t batch_bytes) const {
+        return journal::stored_bytes(batch_bytes, is_sealed());
+    }
     [[nodiscard]] bool is_poisoned() const { return poisoned_; }
     [[nodiscard]] int poison_errno() const { return poison_errno_; }
     // errno of the last failed preparation of a segment, 0 if the last one went well.
@@ -98,11 +109,26 @@ class JournalWriter {
     [[nodiscard]] bool open_first();
     void look_ahead();
     void chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
+    [[nodiscard]] RecordHeader header_at(const RecordSlot& slot, WallNs arrival) const;
+    // The group as it goes to the disk, in sealing_'s memory; empty if it cannot be encrypted.
+    [[nodiscard]] ConstBytes seal(Bytes group, std::span<const RecordSlot> records, WallNs arrival, std::uint32_t index,
+                                  std::size_t bytes);
+    [[nodiscard]] std::size_t stored_group_bytes(std::size_t group_bytes, std::span<const RecordSlot> records) const;
+    // A tail under another key, or under none, is not gone on with: the next segment is.
+    [[nodiscard]] Status leave_segment_of_another_key();
     void poison(int code);
+
+    struct Sealing {
+        RecordCipher cipher;
+        RecordSeal seal;  // of the next record: its life and key
+        std::uint32_t buffer_bytes = 0;
+        AlignedBytes buffers[writes_in_flight_max];
+    };
 
     io::Io& io_;
     SegmentStore& segments_;
     JournalOptions options_;
+    std::unique_ptr<Sealing> sealing_;  // null: without a key
     io::Token token_;
     io::File file_{};
     io::File retiring_{};  // the segment before, until its writes are done

@@ -124,6 +124,10 @@ std::string TlsIo::peer_address(io::Socket socket) const {
     return inner_->peer_address(entry(socket).inner);
 }
 
+std::optional<io::PeerCredentials> TlsIo::peer_credentials(io::Socket socket) const {
+    return inner_->peer_credentials(entry(socket).inner);
+}
+
 std::string_view TlsIo::peer_identity(io::Socket socket) const {
     const Entry& one = entry(socket);
     return one.session ? one.session->identity() : std::string_view{};

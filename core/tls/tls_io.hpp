@@ -45,6 +45,7 @@ class TlsIo final : public io::Io {
     [[nodiscard]] Result<io::Socket> listen(const io::Address& address, io::Token token) override;
     [[nodiscard]] std::string local_address(io::Socket socket) const override;
     [[nodiscard]] std::string peer_address(io::Socket socket) const override;
+    [[nodiscard]] std::optional<io::PeerCredentials> peer_credentials(io::Socket socket) const override;
     [[nodiscard]] std::string_view peer_identity(io::Socket socket) const override;
     [[nodiscard]] bool may_claim(io::Socket socket, std::string_view role, std::string_view name) override;
     [[nodiscard]] Result<io::Socket> connect(const io::Address& address, io::Token token) override;

@@ -37,6 +37,8 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       owner_(owner),
       identity_(identity),
       listen_on_(config.listen.producers),
+      allowed_users_(config.listen.allowed_uids),
+      allowed_groups_(config.listen.allowed_gids),
       connections_max_(config.listen.connections_max),
       hello_ns_max_(config.listen.hello_ms_max * ns_per_ms),
       credit_events_(config.listen.credit_events),

@@ -138,6 +138,7 @@ class Intake final : public Stage {
 
     // sessions.cpp: connections
     void on_accept(const io::Completion& completion, MonotonicNs now);
+    [[nodiscard]] bool is_allowed(io::Socket socket) const;
     void on_receive(const io::Completion& completion, MonotonicNs now);
     void on_sent(const io::Completion& completion, MonotonicNs now);
     void read_some(std::uint32_t index, std::uint32_t events_max);
@@ -164,6 +165,8 @@ class Intake final : public Stage {
     std::uint8_t owner_;
     SpoolIdentity identity_;
     std::vector<std::string> listen_on_;
+    std::vector<std::uint32_t> allowed_users_;
+    std::vector<std::uint32_t> allowed_groups_;
     std::uint32_t connections_max_;
     std::uint64_t hello_ns_max_;
     std::uint32_t credit_events_;

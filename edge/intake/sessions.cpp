@@ -1,6 +1,7 @@
 // Connections: from accept to the last byte.
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "core/wire/replay.hpp"
 #include "edge/intake/intake.hpp"
@@ -31,7 +32,23 @@ void Intake::on_accept(const io::Completion& completion, MonotonicNs now) {
     counters_.connections_total.add(1);
     io_.receive(connection.socket,
                 {.owner = owner_, .kind = receive_kind, .generation = connection.generation, .index = index});
-    if (connected_ > connections_max_) refuse(index, wire::RefusalReason::limit, "too many connections");
+    if (connected_ > connections_max_) {
+        refuse(index, wire::RefusalReason::limit, "too many connections");
+    } else if (!is_allowed(connection.socket)) {
+        refuse(index, wire::RefusalReason::name, "this user may not send here (listen.allowed_uids, allowed_gids)");
+    }
+}
+
+// Who the lists name; over anything but a Unix socket they say nothing.
+bool Intake::is_allowed(io::Socket socket) const {
+    if (allowed_users_.empty() && allowed_groups_.empty()) return true;
+    const auto peer = io_.peer_credentials(socket);
+    if (!peer) return true;
+    if (std::find(allowed_users_.begin(), allowed_users_.end(), peer->user) != allowed_users_.end()) return true;
+    const auto groups = std::span(peer->groups).first(peer->group_count);
+    return std::any_of(groups.begin(), groups.end(), [this](std::uint32_t group) {
+        return std::find(allowed_groups_.begin(), allowed_groups_.end(), group) != allowed_groups_.end();
+    });
 }
 
 void Intake::on_receive(const io::Completion& completion, MonotonicNs) {

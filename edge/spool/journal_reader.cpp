@@ -17,7 +17,7 @@ bool is_lack(int code) {
            code == EPERM;
 }
 // A buffer always holds the largest record whole, whatever the place in a block at which it begins.
-static_assert(read_buffer_bytes >= batch_buffer_bytes + journal::block_bytes);
+static_assert(read_buffer_bytes >= batch_buffer_bytes + sizeof(journal::RecordSeal) + journal::block_bytes);
 }  // namespace
 
 JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index)
@@ -26,6 +26,7 @@ JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, 
         buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, read_buffer_bytes));
         WEIR_ASSERT(buffer.bytes != nullptr);
     }
+    if (journal::keyring().count() > 0) cipher_.emplace(0);
 }
 
 JournalReader::~JournalReader() {
@@ -40,6 +41,7 @@ void JournalReader::restart(const JournalPlace& journal, Position from) {
         file_ = {};
         journal_ = &journal;
         segment_bytes_ = journal.segment_bytes;
+        if (cipher_) cipher_->use_journal(journal.journal_id);
     }
     for (Buffer& buffer : buffers_) buffer.count = buffer.cursor = 0;
     next_ = from;
@@ -143,6 +145,14 @@ void JournalReader::on_completion(const io::Completion& completion) {
     parse(buffers_[loading_], filled);
 }
 
+journal::RecordCipher::Opened JournalReader::unseal(std::byte* record, const journal::RecordHeader& header) {
+    if (!cipher_) return journal::RecordCipher::Opened::no_key;
+    std::byte* const batch = record + sizeof(header);
+    const ConstBytes behind(record + journal::record_bytes(header.batch_bytes), sizeof(journal::RecordSeal));
+    return cipher_->open(header.position / segment_bytes_, header, wire::load<journal::RecordSeal>(behind),
+                         {batch, header.batch_bytes}, batch);
+}
+
 void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
     const std::uint64_t segment_index = base_.value / segment_bytes_;
     const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
@@ -156,16 +166,20 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
         }
         const ConstBytes bytes{buffer.bytes + at, filled_bytes - at};
         const auto header = wire::load<journal::RecordHeader>(bytes);
-        const auto batch = wire::load<wire::BatchHeader>(bytes.subspan(sizeof(header)));
-        const std::uint64_t record_bytes = journal::record_bytes(header.batch_bytes);
-        const bool is_record = header.magic == journal::record_magic && header.position == place &&
-                               record_bytes <= batch_buffer_bytes && place + record_bytes <= segment_end &&
+        auto batch = wire::load<wire::BatchHeader>(bytes.subspan(sizeof(header)));
+        const bool is_sealed = header.magic == journal::sealed_magic;
+        const std::uint64_t record_bytes = journal::stored_bytes(header.batch_bytes, is_sealed);
+        const bool has_magic =
+            is_sealed || (header.magic == journal::record_magic && place < journal_->plain_until.value);
+        const bool is_record = has_magic && header.position == place &&
+                               journal::record_bytes(header.batch_bytes) <= batch_buffer_bytes &&
+                               place + record_bytes <= segment_end && header.batch_bytes >= sizeof(batch) &&
                                header.crc == journal::record_crc(header, batch) &&
-                               header.batch_bytes == sizeof(batch) + batch.body_bytes;
+                               (is_sealed || header.batch_bytes == sizeof(batch) + batch.body_bytes);
         if (!is_record) {
             // Zeros that fill a block or the end of a segment, what the file held when it was another segment, or damage: the
             // next record can only begin at a block, and its chain tells.
-            const bool was_record = header.magic == journal::record_magic && header.position == place;
+            const bool was_record = has_magic && header.position == place;
             if (was_record && !is_counted_) count_damaged(segment_index);
             if (header.magic != 0) suspect_segment_ = segment_index;
             at = round_up(at + 1, journal::block_bytes);
@@ -178,11 +192,16 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
         } else if (chain_ && !is_counted_) {
             count_damaged(suspect_segment_.value_or(chain_->end.value / segment_bytes_));
         }
-        const ConstBytes body = bytes.subspan(head_bytes, batch.body_bytes);
+        const auto opened = is_sealed ? unseal(buffer.bytes + at, header) : journal::RecordCipher::Opened::whole;
+        if (is_sealed) batch = wire::load<wire::BatchHeader>(bytes.subspan(sizeof(header)));
+        const ConstBytes body = bytes.subspan(head_bytes, header.batch_bytes - sizeof(batch));
         // Counted: a gap that the user finds now has been.
         if (is_counted_) suspect_segment_.reset();
         is_counted_ = false;
-        if (crc32c(0, body) != batch.body_crc) {
+        if (opened == journal::RecordCipher::Opened::no_key) {
+            ++locked_;
+        } else if (opened == journal::RecordCipher::Opened::forged || batch.body_bytes != body.size() ||
+                   crc32c(0, body) != batch.body_crc) {
             count_damaged(segment_index);
         } else {
             buffer.records[buffer.count++] = {.position = {place},

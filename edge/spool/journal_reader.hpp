@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/io/io.hpp"
+#include "core/journal/at_rest.hpp"
 #include "core/journal/record.hpp"
 
 namespace weir::edge {
@@ -32,6 +33,9 @@ inline constexpr std::uint32_t read_records_max =
 struct JournalPlace {
     std::string directory;
     std::uint64_t segment_bytes = 0;
+    std::uint64_t journal_id = 0;
+    // From here on only encrypted records are taken.
+    Position plain_until{UINT64_MAX};
 };
 
 struct ReadRecord {
@@ -78,6 +82,8 @@ class JournalReader {
         chain_.reset();
     }
     [[nodiscard]] std::uint64_t damaged_records() const { return damaged_; }
+    // Passed over because their key is not here: no damage.
+    [[nodiscard]] std::uint64_t locked_records() const { return locked_; }
     // The user found sequences missing before `record`: what was passed over was damage.
     void confirm_suspect(const ReadRecord& record) {
         if (record.suspect_segment) count_damaged(*record.suspect_segment);
@@ -98,6 +104,8 @@ class JournalReader {
     void give_up(std::uint64_t segment_index);
     void count_damaged(std::uint64_t segment_index);
     void parse(Buffer& buffer, std::uint32_t filled_bytes);
+    // The sealed record at `record`, decrypted where it lies.
+    [[nodiscard]] journal::RecordCipher::Opened unseal(std::byte* record, const journal::RecordHeader& header);
 
     io::Io& io_;
     const JournalPlace* journal_ = nullptr;
@@ -117,6 +125,8 @@ class JournalReader {
     std::uint32_t failures_ = 0;  // of the present read, one behind the other
     MonotonicNs retry_at_{};
     std::uint64_t damaged_ = 0;
+    std::uint64_t locked_ = 0;
+    std::optional<journal::RecordCipher> cipher_;  // none: there are no keys
     std::optional<std::uint64_t> damaged_segment_;
     // Since the last record: its checksum and end, what was passed over, and whether that was counted as damage already.
     struct Chain {

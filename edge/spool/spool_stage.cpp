@@ -37,9 +37,13 @@ std::vector<CatchUp::Source> sources_of(const EdgeConfig& config, const SpoolPar
     std::vector<CatchUp::Source> sources;
     for (std::size_t index = 0; index < parts.start.lanes.size(); ++index) {
         const SpoolLane& lane = parts.start.lanes[index];
-        sources.push_back(
-            {.place = {stream_directory(config.data_dir, lane.state.name, lane.state.part), lane.journal.segment_bytes},
-             .segments = parts.segments[index].get()});
+        const std::uint64_t segment_bytes = lane.journal.segment_bytes;
+        JournalPlace place{.directory = stream_directory(config.data_dir, lane.state.name, lane.state.part),
+                           .segment_bytes = segment_bytes,
+                           .journal_id = parts.start.identity.lineage};
+        // What this life writes is behind the tail's segment, where that was plain.
+        if (config.at_rest.key != 0) place.plain_until = {round_up(lane.journal.tail.end.value + 1, segment_bytes)};
+        sources.push_back({.place = std::move(place), .segments = parts.segments[index].get()});
     }
     return sources;
 }
@@ -86,7 +90,8 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
                       .kind = journal_kind,
                       .generation = static_cast<std::uint16_t>(index),
                       .index = 0},
-            .keep_ns = parts.config.spool.keep_delivered_ms * ns_per_ms};
+            .keep_ns = parts.config.spool.keep_delivered_ms * ns_per_ms,
+            .key_id = parts.config.at_rest.key};
         streams_.push_back(std::make_unique<StreamSpool>(io, *parts.segments[index], options, lane));
         counters_.lanes[index].spooled.set(lane.state.last_sequence);
         counters_.lanes[index].delivered.set(lane.delivered_events());
@@ -236,15 +241,16 @@ void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, 
     const std::uint32_t buffer = written.batch.buffer;
     const auto header = wire::load<wire::BatchHeader>(pool_.buffer(buffer).subspan(sizeof(journal::RecordHeader)));
     WEIR_ASSERT(header.last_sequence() >= lane.state.last_sequence);
-    const DurableBatch batch{.buffer = buffer,
-                             .batch_bytes = written.batch.batch_bytes,
-                             .stream = static_cast<std::uint32_t>(index),
-                             .first_sequence = header.first_sequence,
-                             .last_sequence = header.last_sequence(),
-                             .begin = written.position,
-                             .end = {written.position.value + journal::record_bytes(written.batch.batch_bytes)},
-                             .durable_before = lane.journal.durable_end,
-                             .written_at = written.submitted_at};
+    const DurableBatch batch{
+        .buffer = buffer,
+        .batch_bytes = written.batch.batch_bytes,
+        .stream = static_cast<std::uint32_t>(index),
+        .first_sequence = header.first_sequence,
+        .last_sequence = header.last_sequence(),
+        .begin = written.position,
+        .end = {written.position.value + streams_[index]->journal().stored_bytes(written.batch.batch_bytes)},
+        .durable_before = lane.journal.durable_end,
+        .written_at = written.submitted_at};
     lane.state.last_sequence = batch.last_sequence;
     lane.state.previous_crc = header.header_crc;
     lane.state.totals = header.totals;

@@ -40,7 +40,8 @@ inline constexpr std::uint64_t small_segment_bytes_max = 4ULL << 20;
 inline constexpr std::uint64_t small_segment_bytes_min = 512ULL << 10;  // holds a batch or more
 // A lane with a bound of its own has at least so many segments in it.
 inline constexpr std::uint64_t segments_of_lane = 4;
-static_assert(small_segment_bytes_min >= batch_buffer_bytes + journal::segment_header_bytes);
+// With a key a group may be a block longer.
+static_assert(small_segment_bytes_min >= batch_buffer_bytes + journal::block_bytes + journal::segment_header_bytes);
 [[nodiscard]] inline std::uint64_t stream_segment_bytes(const EdgeConfig& config, std::string_view lane) {
     std::uint64_t bytes = std::min(config.spool.segment_bytes, small_segment_bytes_max);
     for (const LaneConfig& one : config.lanes) {

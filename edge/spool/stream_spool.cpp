@@ -18,6 +18,8 @@ journal::JournalOptions journal_options(const StreamSpool::Options& from, const 
     options.journal_id = from.lineage;
     options.segment_bytes = start.segment_bytes;
     options.ahead_after_bytes = start.segment_bytes / ahead_after_share;
+    options.key_id = from.key_id;
+    options.group_bytes_max = batch_buffer_bytes;
     return options;
 }
 
@@ -47,7 +49,7 @@ bool StreamSpool::write(const ToSpool& batch, Bytes group, WallNs wall, Monotoni
         .batch = batch,
         .position = *position,
         .record_crc = wire::load<journal::RecordHeader>(group).crc,
-        .group_end = {position->value + group.size()},
+        .group_end = journal_.end_position(),
         .submitted_at = now};
     return true;
 }

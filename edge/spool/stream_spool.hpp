@@ -26,6 +26,7 @@ class StreamSpool {
         std::uint64_t lineage = 0;
         io::Token token;            // of its writes; the index is the journal's own
         std::uint64_t keep_ns = 0;  // what is delivered stays so long
+        std::uint32_t key_id = 0;   // under which it is written, 0: none
     };
     struct Written {
         ToSpool batch;

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""What TLS costs: the same load through one edge to central, plain and over TLS in turn, in one run. Time of the processor, not of the
-clock, so that a busy machine disturbs it less: per event at the edge (from its producer, and to central) and at central.
+"""What TLS costs, or encryption at rest: the same load through one edge to central, plain and with it in turn, in one run. Time of the
+processor, not of the clock, so that a busy machine disturbs it less: per event at the edge (from its producer, and to central) and at
+central.
 
-  scripts/bench-tls [--events N] [--rounds N] [--payload-bytes N] [--io auto|uring|epoll]
+  scripts/bench-tls [--events N] [--rounds N] [--payload-bytes N] [--io auto|uring|epoll] [--at-rest]
 """
 import argparse
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 from cluster import BIN, Cluster
 
@@ -18,8 +20,15 @@ def cpu_seconds(process):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def run(is_tls, args):
-    with Cluster(["north"], io=args.io, is_tls=is_tls) as cluster:
+def cluster_of(is_with, args, key_dir):
+    if not args.at_rest:
+        return Cluster(["north"], io=args.io, is_tls=is_with)
+    table = f'\n[at_rest]\nkey_dir = "{key_dir}"\nkey = {1 if is_with else 0}\n'
+    return Cluster(["north"], io=args.io, edge_extra=table, central_extra=table)
+
+
+def run(is_with, args, key_dir):
+    with cluster_of(is_with, args, key_dir) as cluster:
         daemons = [cluster.edges[0], cluster.central]
 
         def send(events):
@@ -47,19 +56,28 @@ def main():
     args.add_argument("--rounds", type=int, default=3)
     args.add_argument("--payload-bytes", type=int, default=100)
     args.add_argument("--io", default="auto", choices=("auto", "uring", "epoll"))
+    args.add_argument("--at-rest", action="store_true")
     args = args.parse_args()
+    with tempfile.TemporaryDirectory(prefix="weir-keys-") as key_dir:
+        key = pathlib.Path(key_dir) / "1.key"
+        key.write_text("5a" * 32)
+        key.chmod(0o600)
+        compare(args, "at rest" if args.at_rest else "TLS", key_dir)
+    return 0
+
+
+def compare(args, name_of_it, key_dir):
     best = {}
     for number in range(args.rounds):
-        for is_tls in (False, True):
-            spent = run(is_tls, args)
-            print(f"  round {number + 1} {'TLS  ' if is_tls else 'plain'}: edge {spent[0]:6.2f} s, central {spent[1]:6.2f} s of the processor",
+        for is_with in (False, True):
+            spent = run(is_with, args, key_dir)
+            print(f"  round {number + 1} {name_of_it if is_with else 'plain':<7}: edge {spent[0]:6.2f} s, central {spent[1]:6.2f} s of the processor",
                   flush=True)
-            best[is_tls] = [min(pair) for pair in zip(spent, best.get(is_tls, spent))]
+            best[is_with] = [min(pair) for pair in zip(spent, best.get(is_with, spent))]
     print(f"{args.events} events of {args.payload_bytes} bytes payload, the least of {args.rounds} rounds:")
     for index, name in enumerate(("edge", "central")):
-        plain, tls = (best[is_tls][index] / args.events * 1e9 for is_tls in (False, True))
-        print(f"  {name:<8} plain {plain:7.0f} ns an event, TLS {tls:7.0f}: {tls - plain:+.0f} ns, x {tls / max(plain, 1):.2f}")
-    return 0
+        plain, dear = (best[is_with][index] / args.events * 1e9 for is_with in (False, True))
+        print(f"  {name:<8} plain {plain:7.0f} ns an event, {name_of_it} {dear:7.0f}: {dear - plain:+.0f} ns, x {dear / max(plain, 1):.2f}")
 
 
 if __name__ == "__main__":

@@ -197,8 +197,9 @@ TEST(EdgeConfig, AKeyFileThatOthersMayReadOrThatIsNoKeyIsRefused) {
         EXPECT_EQ(loaded.config->pii.key.high, 0x0f0e0d0c0b0a0908U);
     }
     std::filesystem::permissions(key.path(), std::filesystem::perms(0640));
-    EXPECT_EQ(edge_errors(content),
-              std::vector<std::string>{"6:12: pii.key_file: must have mode 0600: others may read it"});
+    EXPECT_EQ(
+        edge_errors(content),
+        std::vector<std::string>{"6:12: pii.key_file: must have mode 0600 or stricter: others may read or write it"});
     std::filesystem::permissions(key.path(), std::filesystem::perms(0600));
     std::ofstream(key.path()) << "000102030405060708090a0b0c0d0e0g";
     EXPECT_EQ(edge_errors(content),
@@ -307,6 +308,29 @@ TEST(EdgeConfig, TheDefaultLaneComesFirstAndKeepsItsSettings) {
     EXPECT_EQ(loaded.config->lanes[1].name, "a");
 }
 
+TEST(AtRestConfig, AKeyNeedsItsFileAndThatIsForItsOwnerOnly) {
+    std::string directory = (std::filesystem::temp_directory_path() / "weir-keys-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+    const std::string file = directory + "/7.key";
+    std::ofstream(file) << std::string(64, 'b') << "\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+    const std::string table = "[at_rest]\nkey_dir = \"" + directory + "\"\nkey = ";
+    EXPECT_EQ(edge_errors(minimal_edge + table + "7\n"), std::vector<std::string>{});
+    EXPECT_EQ(central_errors(minimal_central + table + "7\n"), std::vector<std::string>{});
+    const auto about = [](const std::vector<std::string>& errors) { return errors.size() == 1 ? errors[0] : ""; };
+    EXPECT_NE(about(central_errors(minimal_central + table + "8\n")).find("there is no " + directory + "/8.key"),
+              std::string::npos);
+    EXPECT_NE(about(edge_errors(minimal_edge + "[at_rest]\nkey = 1\n")).find("at_rest.key: needs key_dir"),
+              std::string::npos);
+    std::filesystem::permissions(file, std::filesystem::perms::group_read, std::filesystem::perm_options::add);
+    for (const auto& errors :
+         {edge_errors(minimal_edge + table + "7\n"), central_errors(minimal_central + table + "7\n")}) {
+        EXPECT_NE(about(errors).find("7.key: must have mode 0600 or stricter"), std::string::npos);
+        EXPECT_EQ(about(errors).find("bbbb"), std::string::npos);
+    }
+    std::filesystem::remove_all(directory);
+}
+
 TEST(EdgeConfig, RoutesAndRulesAreReadWhole) {
     const TemporaryFile file(switched_on(read_text("edge/edge.example.toml")));
     const auto loaded = edge::load_config(file.path());
@@ -408,7 +432,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 150U);
+    EXPECT_EQ(edge::known_config_keys().size(), 158U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -550,7 +574,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 50U);
+    EXPECT_EQ(central::known_config_keys().size(), 55U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {

@@ -42,7 +42,7 @@ TEST_F(JournalReaderTest, WhatLiesBetweenTwoRecordsThatFollowEachOtherIsNoDamage
     }
     const Position end = bench.writer().durable_position();
     ASSERT_GT(end.value, segment_bytes);
-    const JournalPlace place{bench.path(), segment_bytes};
+    const JournalPlace place{.directory = bench.path(), .segment_bytes = segment_bytes, .journal_id = 7};
     JournalReader reader(*io, 0, 0, 0);
     reader.restart(place, {});
     ASSERT_NE(next(reader, end), nullptr);
@@ -61,7 +61,7 @@ TEST_F(JournalReaderTest, WithoutADescriptorItWaitsAndNamesNothingAsGone) {
     bench.append_durable({journal::batch_of(1, 3000)});
     bench.save();
     const Position end = bench.writer().durable_position();
-    const JournalPlace place{bench.path(), segment_bytes};
+    const JournalPlace place{.directory = bench.path(), .segment_bytes = segment_bytes, .journal_id = 7};
     JournalReader reader(*io, 0, 0, 0);
     reader.restart(place, {});
     rlimit before{};

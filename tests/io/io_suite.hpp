@@ -138,6 +138,26 @@ TEST_P(IoTest, SpeaksOverUnixSocketsAndReplacesADeadOne) {
     std::filesystem::remove_all(path);
 }
 
+TEST_P(IoTest, KnowsWhoHasAUnixSocketsOtherEndAndNobodyOverTcp) {
+    char path[] = "/tmp/weir-io-XXXXXX";
+    ASSERT_NE(::mkdtemp(path), nullptr);
+    make({.slots = 8, .slot_bytes = 16U << 10, .sockets_max = 64, .operations_max = 64, .unix_mode = 0660});
+    if (IsSkipped()) return;
+    const Pair tcp = connect_pair();
+    EXPECT_FALSE(io->peer_credentials(tcp.server).has_value());
+    listener = Socket{};
+    const Pair pair = connect_pair(std::string("unix:") + path + "/s");
+    const auto peer = io->peer_credentials(pair.server);
+    ASSERT_TRUE(peer.has_value());
+    EXPECT_EQ(peer->user, ::geteuid());
+    ASSERT_GE(peer->group_count, 1U);
+    EXPECT_EQ(peer->groups[0], ::getegid());
+    using perms = std::filesystem::perms;
+    EXPECT_EQ(std::filesystem::status(std::string(path) + "/s").permissions() & perms::all,
+              perms::owner_read | perms::owner_write | perms::group_read | perms::group_write);
+    std::filesystem::remove_all(path);
+}
+
 TEST_P(IoTest, TellsThatThePeerHasFinished) {
     const Pair pair = connect_pair();
     io->receive(pair.server, token(kind_receive, 1));

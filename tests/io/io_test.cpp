@@ -1,5 +1,10 @@
 // The Ios that talk to the kernel themselves, io_uring and epoll, and what they share.
+#include <fcntl.h>
+#include <liburing.h>
+#include <unistd.h>
+
 #include "core/io/epoll_io.hpp"
+#include "core/io/ring_restrictions.hpp"
 #include "core/io/uring_io.hpp"
 #include "tests/io/io_suite.hpp"
 
@@ -21,6 +26,41 @@ TEST(Address, IsReadOrRefusedWithTheReason) {
          {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:7401x", "host.example:1", "unix:", "[::g]:1"})
         EXPECT_FALSE(check_address(bad).ok()) << bad;
     EXPECT_FALSE(check_address("unix:" + std::string(108, 'x')).ok());
+}
+
+// As UringIo makes its ring; then someone puts into it what UringIo never does.
+TEST(RingRestrictions, RefuseAnOperationThatIsNotInUseAndLetTheOthersPass) {
+    io_uring ring{};
+    io_uring_params params{};
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
+    if (io_uring_queue_init_params(8, &ring, &params) != 0) GTEST_SKIP() << "io_uring is refused here";
+    ASSERT_EQ(restrict_ring(ring.ring_fd), 0);
+    ASSERT_EQ(enable_ring(ring.ring_fd), 0);
+    const auto result_of = [&](auto prepare) {
+        io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+        prepare(sqe);
+        EXPECT_EQ(io_uring_submit_and_wait(&ring, 1), 1);
+        io_uring_cqe* cqe = nullptr;
+        EXPECT_EQ(io_uring_wait_cqe(&ring, &cqe), 0);
+        const int result = cqe->res;
+        io_uring_cqe_seen(&ring, cqe);
+        return result;
+    };
+    char byte = 0;
+    const int zeros = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    EXPECT_EQ(result_of([&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, zeros, &byte, 1, 0); }), 1);
+    EXPECT_EQ(result_of([](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); }), -EACCES);
+    EXPECT_EQ(result_of([](io_uring_sqe* sqe) { io_uring_prep_openat(sqe, AT_FDCWD, "/dev/null", O_RDONLY, 0); }),
+              -EACCES);
+    EXPECT_EQ(result_of([](io_uring_sqe* sqe) { io_uring_prep_unlinkat(sqe, AT_FDCWD, "/nowhere", 0); }), -EACCES);
+    EXPECT_EQ(result_of([&](io_uring_sqe* sqe) {
+                  io_uring_prep_read(sqe, zeros, &byte, 1, 0);
+                  sqe->flags |= IOSQE_ASYNC;
+              }),
+              -EACCES);
+    EXPECT_EQ(io_uring_register_files_sparse(&ring, 4), -EACCES);
+    ::close(zeros);
+    io_uring_queue_exit(&ring);
 }
 
 TEST(MakeIo, ChoosesByItselfAndSaysWhatItChose) {

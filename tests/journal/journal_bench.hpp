@@ -1,4 +1,6 @@
 // JournalBench: a journal in a directory of its own, written through MemoryIo, and what a reader finds there.
+//
+// With WEIR_TEST_AT_REST=1 in the environment every journal is encrypted: the same tests hold.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -58,6 +60,37 @@ inline std::vector<std::byte> batch_of(std::uint64_t number, std::size_t payload
     return batch;
 }
 
+inline constexpr std::uint32_t test_key_id = 3;
+inline SecretBytes test_key(std::uint32_t key_id) {
+    SecretBytes key(master_key_bytes);
+    for (std::size_t i = 0; i < master_key_bytes; ++i) key.bytes()[i] = static_cast<std::byte>(key_id * 41 + i);
+    return key;
+}
+inline Keyring test_keyring(std::initializer_list<std::uint32_t> key_ids) {
+    Keyring ring;
+    for (const std::uint32_t key_id : key_ids) ring.add(key_id, test_key(key_id));
+    return ring;
+}
+// The process's keys, while it lives.
+class UseKeys {
+  public:
+    explicit UseKeys(std::initializer_list<std::uint32_t> key_ids) : before_(use_keyring(test_keyring(key_ids))) {}
+    ~UseKeys() { static_cast<void>(use_keyring(std::move(before_))); }
+    UseKeys(const UseKeys&) = delete;
+    UseKeys& operator=(const UseKeys&) = delete;
+
+  private:
+    Keyring before_;
+};
+inline std::uint32_t default_key_id() {
+    static const std::uint32_t key_id = [] {
+        if (::getenv("WEIR_TEST_AT_REST") == nullptr) return 0U;
+        static_cast<void>(use_keyring(test_keyring({test_key_id})));
+        return test_key_id;
+    }();
+    return key_id;
+}
+
 struct Group {
     AlignedBytes memory;
     std::size_t bytes = 0;
@@ -65,14 +98,15 @@ struct Group {
     [[nodiscard]] Bytes span() const { return {memory.get(), bytes}; }
 };
 
-inline Group group_of(const std::vector<std::vector<std::byte>>& batches) {
+inline Group group_of(const std::vector<std::vector<std::byte>>& batches, bool is_sealed = false) {
     Group group;
-    std::uint64_t at = 0;
+    std::uint64_t at = 0, end = 0;
     for (const auto& batch : batches) {
+        end = at + record_bytes(static_cast<std::uint32_t>(batch.size()));
         group.slots.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(batch.size())});
-        at += record_bytes(static_cast<std::uint32_t>(batch.size()));
+        at += stored_bytes(static_cast<std::uint32_t>(batch.size()), is_sealed);
     }
-    group.bytes = round_up(at, block_bytes);
+    group.bytes = round_up(end, block_bytes);
     group.memory = make_aligned(group.bytes);
     for (std::size_t i = 0; i < batches.size(); ++i) {
         std::copy(batches[i].begin(), batches[i].end(), group.memory.get() + group.slots[i].at + sizeof(RecordHeader));
@@ -106,11 +140,14 @@ inline Found read_all(const std::string& directory, Position from = {}) {
 
 class JournalBench {
   public:
-    explicit JournalBench(std::uint64_t segment_bytes = 16 * block_bytes, std::uint32_t recycled_max = 0)
+    explicit JournalBench(std::uint64_t segment_bytes = 16 * block_bytes, std::uint32_t recycled_max = 0,
+                          std::uint32_t key_id = default_key_id())
         : options_{.directory = directory_.path(),
                    .role = Role::spool,
                    .journal_id = 7,
-                   .segment_bytes = segment_bytes},
+                   .segment_bytes = segment_bytes,
+                   .key_id = key_id,
+                   .group_bytes_max = 16 * block_bytes},
           recycled_max_(recycled_max) {
         start({});
     }
@@ -124,6 +161,7 @@ class JournalBench {
         const auto opened = writer_->open();
         ASSERT_TRUE(opened.ok()) << opened.error().what;
     }
+    void use_key(std::uint32_t key_id) { options_.key_id = key_id; }  // from the next start on
     // As after a crash: what has landed is on disk, everything pending is gone; recovery says where to go on.
     Found restart() {
         save();
@@ -137,7 +175,7 @@ class JournalBench {
     }
     // Appends; waits for the next segment's file where one is needed. The write stays pending.
     Position append(const std::vector<std::vector<std::byte>>& batches) {
-        groups_.push_back(group_of(batches));
+        groups_.push_back(group_of(batches, options_.key_id != 0));
         Group& group = groups_.back();
         for (;;) {
             if (const auto position = writer_->append(group.span(), group.slots, {1'500'000'000'000'000'000}))

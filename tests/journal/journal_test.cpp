@@ -164,7 +164,8 @@ TEST(Journal, EveryFlippedBitIsSeen) {
                 put_file(bench.segment_path(0), broken);
                 const Found found = read_all(bench.path());  // compares every byte that is handed out
                 std::vector<std::uint64_t> expected = numbers(1, 3);
-                if (at < sizeof(RecordHeader) + batch_of(1, 24).size()) {
+                const auto batch_bytes = static_cast<std::uint32_t>(batch_of(1, 24).size());
+                if (at < stored_bytes(batch_bytes, default_key_id() != 0)) {
                     expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(block - 1));
                     // Record 3 was written when 2 was durable: that proves damage. Nothing proves it of 3.
                     ASSERT_EQ(found.damaged, block < 3 ? 1U : 0U) << block << ":" << at;

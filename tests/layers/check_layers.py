@@ -28,7 +28,7 @@ SEAMS = {
     r"flatbuffers/(?!reflection).*|schemas/.*_generated\.h": {"core/wire/event.cpp"},
     r"toml\+\+/.*": {"core/control/config_reader.cpp"},
     r"boost/(beast|asio).*": {"core/control/admin.cpp", "core/control/admin_client.cpp"},
-    r"openssl/(?!types\.h).*": {"core/tls/openssl.hpp"},
+    r"openssl/(?!types\.h).*": {"core/tls/openssl.hpp", "core/journal/at_rest.cpp"},
     r"spdlog/.*": {"core/control/log.cpp"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')

@@ -51,7 +51,7 @@ std::string run(Planted bug, std::uint64_t seed) {
         weir::sim::WorldOptions options;
         options.seed = seed;
         const auto outcome = weir::sim::run_world(options);
-        static_cast<void>(::write(ends[1], outcome.wrong.data(), outcome.wrong.size()));
+        [[maybe_unused]] const auto ignored = ::write(ends[1], outcome.wrong.data(), outcome.wrong.size());
         ::_exit(0);
     }
     ::close(ends[1]);
