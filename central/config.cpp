@@ -147,11 +147,13 @@ void read_table(ConfigTable& table, CentralConfig& config) {
 void read_root(ConfigTable& root, CentralConfig& config) {
     root.needs_text("data_dir", config.data_dir);
     root.choice("log_level", config.log_level, {"debug", "info", "warn", "error"});
+    root.flag("core_dumps", config.core_dumps);
     const auto table = [&](std::string_view key, auto read) {
         root.table(key, [&](ConfigTable& inner) { read(inner, config); });
     };
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, false); });
+    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin); });
     table("listen", read_listen);
     table("journal", read_journal);
     table("dead_letters", read_dead_letters);
@@ -233,6 +235,7 @@ Budget budget_of(const CentralConfig& config) {
     terms.memory("process: code, stacks, control threads", process_bytes);
     terms.note("network: batches on their way to central, in socket buffers: at most " +
                control::bytes_text(limits.credit_bytes_total) + " (limits.credit_bytes_total)");
+    terms.disk("audit trail (admin.audit_bytes_max)", config.admin.audit_bytes_max);
     terms.disk("dead letters (dead_letters.bytes_max)", config.dead_letters.bytes_max);
     terms.disk("dead letters: what is noted as expired, two copies",
                2 * std::uint64_t{journal::checkpoint_content_bytes_max});

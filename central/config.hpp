@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/admin_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
@@ -42,6 +43,7 @@ struct CentralConfig {
     };
     std::vector<LaneBound> lanes;
     control::TlsConfig tls;
+    control::AdminConfig admin;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries
@@ -75,6 +77,7 @@ struct CentralConfig {
     } runtime;
     std::vector<TableConfig> tables;
     std::string log_level = "warn";
+    bool core_dumps = false;   // true: memory, and the keys in it, may be written to a file at a crash
     std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/siphash.hpp"
+#include "core/control/admin_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/io/io.hpp"
 #include "core/pipeline/runner.hpp"
@@ -174,6 +175,7 @@ struct EdgeConfig {
         std::uint64_t return_stable_ms = 10'000;
     } uplink;
     control::TlsConfig tls;
+    control::AdminConfig admin;
     struct {
         std::vector<std::string> allowed_types;  // empty = any
         std::uint64_t time_ahead_s_max = 0;      // 0 = not judged
@@ -216,6 +218,7 @@ struct EdgeConfig {
         std::vector<TableUseConfig> use;
     } tables;
     std::string log_level = "warn";
+    bool core_dumps = false;  // true: memory, and the keys in it, may be written to a file at a crash
     std::vector<EnrichConfig> enrichments;
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"

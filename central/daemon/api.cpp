@@ -284,10 +284,19 @@ AdminResponse metrics(const ApiSources& sources) {
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
     return {200, std::string(control::metrics_content_type),
-            out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string())};
+            out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string()) +
+                (sources.guard != nullptr ? sources.guard->metrics() : std::string())};
 }
 
 }  // namespace
+
+const std::vector<control::AccessRule>& access_rules() {
+    static const std::vector<control::AccessRule> rules{
+        {.is_act = false, .path = "/healthz", .role = {}},
+        {.path = "/api/v1/lanes/*", .role = control::Role::operator_},
+    };
+    return rules;
+}
 
 AdminResponse answer(const ApiSources& sources, std::string_view target) {
     const std::string_view path = target.substr(0, target.find('?'));
@@ -301,6 +310,7 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     if (path == "/api/v1/edges") return edges(sources);
     if (path == "/api/v1/types") return types(sources);
     if (path == "/api/v1/lanes") return lanes(sources.shared);
+    if (path == "/api/v1/access" && sources.guard != nullptr) return json(sources.guard->json());
     return json("{\"error\":\"no such path\"}\n", 404);
 }
 

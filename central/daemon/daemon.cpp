@@ -13,6 +13,7 @@
 #include "central/tables/table_keeper.hpp"
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
+#include "core/control/admin_guard.hpp"
 #include "core/control/log.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
@@ -147,6 +148,15 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     if (!recovered) return fail("recovery", recovered.error());
     for (const auto& note : recovered.value().notes) control::log_warn("recovery_damage", {{"what", note}});
 
+    control::AuditTrail trail(
+        {.directory = config.data_dir, .owner = "central", .bytes_max = config.admin.audit_bytes_max});
+    auto guarded = control::AdminGuard::open(
+        {.owner = "central", .tokens = config.admin.tokens, .limits = config.admin.limits, .rules = access_rules()},
+        trail);
+    if (!guarded) return fail("admin", guarded.error());
+    control::AdminGuard& guard = *guarded.value();
+    guard.begin();
+
     auto watched = control::TlsWatch::open(config.tls.files, "central", "");
     if (!watched) return fail("tls", watched.error());
     control::TlsWatch* const watch = watched.value().get();  // null: everything is plain
@@ -197,17 +207,18 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                 }});
     scrubber.start();
     const ApiSources sources{shared,           model, reader, is_draining, is_alive, scrubber.counters(),
-                             runner.io_name(), watch};
+                             runner.io_name(), watch, &guard};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
             config.listen.admin,
             [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
-            [&](std::string_view target, std::string_view) {
-                auto done = act(shared, target);
+            [&](const control::AdminAct& asked) {
+                auto done = act(shared, asked.target);
                 runner.doorbell().ring();
                 return done;
-            });
+            },
+            &guard);
         if (auto served = admin->start(); !served) {
             halt();
             return fail("admin", served.error());
@@ -244,6 +255,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
         if (watch != nullptr) watch->look(wish == control::Wish::reload);
+        guard.look(monotonic_now(), wish == control::Wish::reload);
         log_changes(shared, logged);
         for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});
         if (const MonotonicNs now = monotonic_now(); now >= next_retention) {

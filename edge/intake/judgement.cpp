@@ -82,6 +82,7 @@ using Differences = std::vector<std::pair<std::string, bool>>;
 Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
     return {
         {"log_level", now.log_level != next.log_level},
+        {"core_dumps", now.core_dumps != next.core_dumps},
         {"edge_id", now.edge_id != next.edge_id},
         {"data_dir", now.data_dir != next.data_dir},
         {"listen.producers", now.listen.producers != next.listen.producers},
@@ -99,6 +100,12 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"tls.uplink", now.tls.uplink != next.tls.uplink},
         {"tls.producers", now.tls.producers != next.tls.producers},
         {"tls.central_names", now.tls.central_names != next.tls.central_names},
+        {"admin.tokens", now.admin.tokens != next.admin.tokens},
+        {"admin.requests_per_second", now.admin.limits.requests_per_second != next.admin.limits.requests_per_second},
+        {"admin.failures_max", now.admin.limits.failures_max != next.admin.limits.failures_max},
+        {"admin.backoff_ms", now.admin.limits.backoff_ms != next.admin.limits.backoff_ms},
+        {"admin.backoff_ms_max", now.admin.limits.backoff_ms_max != next.admin.limits.backoff_ms_max},
+        {"admin.audit_bytes_max", now.admin.audit_bytes_max != next.admin.audit_bytes_max},
         {"uplink.centrals", now.uplink.centrals != next.uplink.centrals},
         {"uplink.choice", now.uplink.choice != next.uplink.choice},
         {"uplink.weights", now.uplink.weights != next.uplink.weights},

@@ -151,6 +151,9 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"5:1: dead_letters.fuse_failures_min: must not be more than dead_letters.fuse_window_events, 500 events"}},
         {minimal_edge + "[dead_letters]\nfuse_pause_ms = 90000\n",
          {"5:1: dead_letters.fuse_pause_ms_max: must not be less than dead_letters.fuse_pause_ms, 90000 ms"}},
+        {minimal_edge + "[admin]\nbackoff_ms = 60000\nfailures_max = 0\n",
+         {"5:1: admin.backoff_ms_max: must not be less than admin.backoff_ms, 60000 ms",
+          "7:16: admin.failures_max: must be 1 to 1000 failures, not 0"}},
         {minimal_edge + "[ladder]\ncritical_spool_percent = 60\n",
          {"6:26: ladder.critical_spool_percent: must not be less than ladder.degraded_spool_percent, 70 percent"}},
         {minimal_edge + "[ladder]\ndegraded_stall_ms = 6000\n",
@@ -408,7 +411,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 149U);
+    EXPECT_EQ(edge::known_config_keys().size(), 157U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -417,6 +420,8 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     const edge::EdgeConfig& read = *example.config;
     const edge::EdgeConfig plain;
     EXPECT_EQ(read.log_level, plain.log_level);
+    EXPECT_EQ(read.core_dumps, plain.core_dumps);
+    EXPECT_EQ(read.admin, plain.admin);
     EXPECT_EQ(read.listen.allow_plaintext, plain.listen.allow_plaintext);
     EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
@@ -549,7 +554,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 50U);
+    EXPECT_EQ(central::known_config_keys().size(), 58U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -558,6 +563,8 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     const central::CentralConfig& read = *example.config;
     const central::CentralConfig plain;
     EXPECT_EQ(read.log_level, plain.log_level);
+    EXPECT_EQ(read.core_dumps, plain.core_dumps);
+    EXPECT_EQ(read.admin, plain.admin);
     EXPECT_EQ(read.listen.allow_plaintext, plain.listen.allow_plaintext);
     EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
