@@ -11,6 +11,7 @@
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/admin_guard.hpp"
+#include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
 #include "core/control/service.hpp"
@@ -49,12 +50,14 @@ void ring_doorbell(void* doorbell) {
 }
 
 constexpr const char* fuse_reset_target = "/v1/fuse/reset";
+constexpr const char* letters_target = "/v1/dead-letters/";
 // What the admin port asks of whom. A tap shows events: reading counters is less.
 const std::vector<control::AccessRule> access_rules{
     {.is_act = false, .path = "/healthz", .role = {}},
     {.path = "/v1/reload", .role = control::Role::operator_},
     {.path = "/v1/tap", .role = control::Role::operator_},
     {.path = fuse_reset_target, .role = control::Role::operator_},
+    {.path = "/v1/dead-letters/*", .role = control::Role::replayer, .needs_reason = true},
 };
 constexpr std::array<const char*, fused_stages> stage_names{"decode", "validate"};
 
@@ -172,6 +175,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
     [[nodiscard]] control::AdminResponse act(const control::AdminAct& asked);
     [[nodiscard]] control::AdminResponse answer_reload();
+    [[nodiscard]] control::LettersDesk letters_desk() const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] wire::Rung rung() const { return static_cast<wire::Rung>(counters.intake.rung.get()); }
     [[nodiscard]] std::string_view rung_text() const { return wire::text(rung()); }
@@ -727,7 +731,18 @@ control::AdminResponse EdgeDaemon::Parts::act(const control::AdminAct& asked) {
         intake_runner.doorbell().ring();
         return {.body = "the fuses are closed\n"};
     }
-    return {.status = 404, .body = "not found: /v1/reload /v1/tap " + std::string(fuse_reset_target) + "\n"};
+    if (path.starts_with(letters_target)) return control::act_on_letters(letters_desk(), letters_target, asked);
+    return {.status = 404,
+            .body = "not found: /v1/reload /v1/tap " + std::string(fuse_reset_target) + " " + letters_target +
+                    "replay|purge\n"};
+}
+
+// Replayed letters come in as any producer's events do.
+control::LettersDesk EdgeDaemon::Parts::letters_desk() const {
+    if (config.tls.is_for_producers()) {
+        return {config.data_dir, "", "producers speak TLS here, which a replay does not yet"};
+    }
+    return {config.data_dir, config.listen.producers.front(), ""};
 }
 
 // The control thread reads it, as at SIGHUP; the answer waits until intake judges by it.

@@ -294,6 +294,7 @@ const std::vector<control::AccessRule>& access_rules() {
     static const std::vector<control::AccessRule> rules{
         {.is_act = false, .path = "/healthz", .role = {}},
         {.path = "/api/v1/lanes/*", .role = control::Role::operator_},
+        {.path = "/api/v1/dead-letters/*", .role = control::Role::replayer, .needs_reason = true},
     };
     return rules;
 }

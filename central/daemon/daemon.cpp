@@ -14,6 +14,7 @@
 #include "core/base/clock.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/admin_guard.hpp"
+#include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
@@ -214,6 +215,13 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             config.listen.admin,
             [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
             [&](const control::AdminAct& asked) {
+                constexpr std::string_view letters = "/api/v1/dead-letters/";
+                if (asked.target.starts_with(letters)) {
+                    // Central reaches no edge by itself.
+                    return control::act_on_letters(
+                        {config.data_dir, "", "replay them at their edge, or by weir-central dead-letters replay --to"},
+                        letters, asked);
+                }
                 auto done = act(shared, asked.target);
                 runner.doorbell().ring();
                 return done;

@@ -45,8 +45,8 @@ struct AdminResponse {
 using AdminHandler = std::function<AdminResponse(std::string_view method, std::string_view target)>;
 // A POST that was let in, and by whom and why: the guard's words; "anyone" without one.
 struct AdminAct {
-    std::string_view target;
-    std::string_view body;
+    std::string_view target{};
+    std::string_view body{};
     std::string_view who = "anyone";
     std::string_view role = "";
     std::string_view reason = "";
