@@ -99,6 +99,8 @@ void read_dead_letters(ConfigTable& table, CentralConfig& config) {
 void read_limits(ConfigTable& table, CentralConfig& config) {
     auto& limits = config.limits;
     table.number("edges_max", limits.edges_max, Bounds{1, 65'536, "edges"});
+    table.number("edge_journal_bytes_max", limits.edge_journal_bytes_max, Bounds{0, 1ULL << 50, "bytes"});
+    table.number("edge_letters_bytes_max", limits.edge_letters_bytes_max, Bounds{0, 1ULL << 50, "bytes"});
     table.number("positions_max", limits.positions_max, Bounds{1, 1U << 24, "positions"});
     table.number("types_max", limits.types_max, Bounds{1, 1U << 20, "types"});
     table.number("minutes_max", limits.minutes_max, Bounds{1, 44'640, "minutes"});

@@ -59,6 +59,9 @@ struct CentralConfig {
     } dead_letters;
     struct {
         std::uint32_t edges_max = 1024;
+        // Of one edge, by its name (central/ingest/edge_quota.hpp); 0: no bound.
+        std::uint64_t edge_journal_bytes_max = 0;
+        std::uint64_t edge_letters_bytes_max = 1ULL << 30;
         std::uint32_t positions_max = 65'536;           // (edge, lineage, lane, part)
         std::uint32_t types_max = 4096;                 // of the read model; more are counted under "other"
         std::uint32_t minutes_max = 1440;               // of the per-type minute counts, newest kept

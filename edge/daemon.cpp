@@ -14,6 +14,8 @@
 #include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
+#include "core/control/outsiders.hpp"
+#include "core/control/process.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/control/tls_watch.hpp"
@@ -240,6 +242,7 @@ struct EdgeDaemon::Parts {
 };
 
 Status EdgeDaemon::Parts::start() {
+    if (!config.core_dumps) control::keep_memory_private();
     auto found = recover(config);
     if (!found) return found.error();
     recovered.emplace(std::move(found.value()));
@@ -303,6 +306,7 @@ Status EdgeDaemon::Parts::start_tls() {
     if (!opened) return opened.error();
     tls = std::move(opened.value());
     if (!tls) return Done{};
+    control::record_outsiders(*tls, *guard);
     const std::string& domain = config.tls.files.trust_domain;
     if (config.tls.is_for_uplink()) {
         auto added = tls->add("uplink", weir::tls::Side::client, {domain, "central", config.tls.central_names});

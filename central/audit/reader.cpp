@@ -96,7 +96,7 @@ void take_central_checkpoint(Audit& audit, const std::string& path, ConstBytes c
         if (content.size() < sizeof(CheckpointHead)) return false;
         const auto head = wire::load<CheckpointHead>(content);
         return head.magic == CheckpointHead{}.magic && head.version == CheckpointHead{}.version &&
-               content.size() == sizeof head + head.rows * sizeof(CheckpointRow);
+               content.size() == checkpoint_bytes(head);
     };
     if (!is_whole()) return audit.note(path + ": not of a form that this version knows; not compared");
     const auto head = wire::load<CheckpointHead>(content);

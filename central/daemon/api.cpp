@@ -261,6 +261,20 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.credit_on_the_way_max.get()));
     out.counter("weir_central_set_aside_total", "Batches not taken because their journal is full or cannot be written",
                 {}, shared.set_aside.get());
+    for (std::uint32_t i = 0; i < shared.quota.row_count(); ++i) {
+        const EdgeQuota::Row& row = shared.quota.row(i);
+        const auto edge = wire::name_of(row.edge);
+        const auto gauge = [&](std::string_view name, std::string_view help, std::string_view of,
+                               const Counter& value) {
+            out.gauge(name, help, {{"edge", edge}, {"of", of}}, static_cast<double>(value.get()));
+        };
+        constexpr std::string_view stored = "Bytes of an edge's batches ever stored";
+        constexpr std::string_view over = "1: the edge has used up its quota and is granted nothing more";
+        gauge("weir_central_edge_stored_bytes", stored, "journal", row.journal_bytes);
+        gauge("weir_central_edge_stored_bytes", stored, "dead_letters", row.letters_bytes);
+        gauge("weir_central_edge_over_quota", over, "journal", row.is_over_journal);
+        gauge("weir_central_edge_over_quota", over, "dead_letters", row.is_over_letters);
+    }
     for (const auto& lane : shared.holds.held()) {
         out.gauge("weir_central_lane_held", "1: an operator holds the lane", {{"lane", lane}}, 1.0);
     }

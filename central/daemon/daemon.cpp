@@ -3,7 +3,9 @@
 #include <sched.h>
 
 #include <cstring>
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "central/daemon/api.hpp"
 #include "central/ingest/ingest.hpp"
@@ -16,6 +18,8 @@
 #include "core/control/admin_guard.hpp"
 #include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
+#include "core/control/outsiders.hpp"
+#include "core/control/process.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/control/tls_watch.hpp"
@@ -76,6 +80,7 @@ struct Logged {
     std::uint64_t expired = 0;
     std::uint64_t letters = 0;
     std::vector<std::string> held;
+    std::map<std::string, std::uint64_t> over_quota;  // by edge: 1 journal, 2 dead letters
 };
 
 void log_changes(const IngestShared& shared, Logged& logged) {
@@ -96,6 +101,18 @@ void log_changes(const IngestShared& shared, Logged& logged) {
         for (const auto& name : now) names += (names.empty() ? "" : ",") + name;
         control::log_warn("lanes_held", {{"lanes", names}});
         logged.held = std::move(now);
+    }
+    for (std::uint32_t i = 0; i < shared.quota.row_count(); ++i) {
+        const EdgeQuota::Row& row = shared.quota.row(i);
+        const std::uint64_t now = row.is_over_journal.get() + 2 * row.is_over_letters.get();
+        std::uint64_t& before = logged.over_quota[std::string(wire::name_of(row.edge))];
+        if (std::exchange(before, now) == now) continue;
+        control::log_warn(now == 0 ? "edge_within_quota" : "edge_over_quota",
+                          {{"edge", wire::name_of(row.edge)},
+                           {"of", now == 0   ? ""
+                                  : now == 1 ? "journal"
+                                  : now == 2 ? "dead_letters"
+                                             : "journal,dead_letters"}});
     }
     if (const auto now = shared.full_errno.get(); now != logged.full) {
         if (now == 0) control::log_warn("journal_has_room");
@@ -140,6 +157,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     control::log_open(control::parse_log_level(config.log_level).value_or(control::LogLevel::warn));
     const auto service =
         control::ServiceManager::from_environment();  // before any thread is made: it changes the environment
+    if (!config.core_dumps) control::keep_memory_private();
     if (auto made = journal::make_directory(config.data_dir); !made) return fail("data_dir", made.error());
     auto lock = journal::lock_directory(config.data_dir);
     if (!lock) return fail("data_dir", lock.error());
@@ -164,6 +182,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     // Stores outlive the runner, whose doorbell they ring until they are gone.
     Runner runner(runner_options(config, io_choice));
     if (watch != nullptr) {
+        control::record_outsiders(*watch, guard);
         if (auto added = watch->add("edges", tls::Side::server, {config.tls.files.trust_domain, "edge", {}}); !added) {
             return fail("tls", added.error());
         }

@@ -54,6 +54,7 @@ struct PositionRow {
     PositionKey key;
     LaneName lane_name{};
     Counter received, appended, duplicates, rejected, dead_lettered, last_sequence;  // events; durable sequence
+    Counter stored_bytes;                                                            // of its batches in the journal
     Counter gap, elsewhere;  // sequences that the edge named lost, or delivered to another central
 };
 

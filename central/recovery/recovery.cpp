@@ -35,7 +35,7 @@ bool is_checkpoint(ConstBytes content, CheckpointHead& head) {
     if (content.size() < sizeof(CheckpointHead)) return false;
     head = wire::load<CheckpointHead>(content);
     if (head.magic != CheckpointHead{}.magic || head.version != CheckpointHead{}.version) return false;
-    if (content.size() != sizeof(CheckpointHead) + head.rows * sizeof(CheckpointRow)) return false;
+    if (content.size() != checkpoint_bytes(head)) return false;
     for (std::uint32_t i = 0; i < head.rows; ++i) {
         const CheckpointRow row = row_of(content, i);
         if (row.part > wire::Part::backlog || row.is_after_gap > 1) return false;
@@ -85,6 +85,10 @@ bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table
         const std::uint32_t edge = table.claim_edge({packed.edge, packed.lineage});
         if (index == no_row || edge == no_row) return false;
         fill(table.row(index), packed);
+        if (head.stored_bytes_width != 0) {
+            const std::size_t at = sizeof head + head.rows * sizeof(CheckpointRow) + i * stored_bytes_width;
+            table.row(index).stored_bytes.set(wire::load<std::uint64_t>(content.subspan(at)));
+        }
         table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), packed.epoch));
     }
     return true;
@@ -235,7 +239,8 @@ Result<Recovered> recover(const CentralConfig& config, PositionTable& table) {
 
 bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vector<std::byte>& content) {
     head.rows = table.row_count();
-    const std::size_t bytes = sizeof head + head.rows * sizeof(CheckpointRow);
+    head.stored_bytes_width = stored_bytes_width;
+    const std::size_t bytes = checkpoint_bytes(head);
     if (bytes > journal::checkpoint_content_bytes_max) return false;
     content.resize(bytes);  // within what the owner reserved
     const Bytes out(content);
@@ -258,6 +263,8 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.part = row.key.part;
         packed.is_after_gap = row.hot.is_after_gap ? 1 : 0;
         wire::store(out.subspan(sizeof head + i * sizeof(CheckpointRow)), packed);
+        wire::store(out.subspan(sizeof head + head.rows * sizeof(CheckpointRow) + i * stored_bytes_width),
+                    row.stored_bytes.get());
     }
     return true;
 }

@@ -5,7 +5,8 @@
 // A damaged or missing checkpoint costs time, not truth: both journals are then read whole. Only the counts of duplicates
 // and rejects since the last checkpoint are lost with a crash; `received` comes back as appended + duplicates + rejected.
 //
-// Format    CheckpointHead, then `rows` CheckpointRow; little-endian. The place is the last write group's, so that the
+// Format    CheckpointHead, then `rows` CheckpointRow, then for each row the bytes of its batches (8, or 0 for none: then they are
+//           counted from there on); little-endian. The place is the last write group's, so that the
 //           scan always meets a record and its chain; a batch met twice is recognised by its sequence.
 // Thread    Blocking, before the ingest runner starts; pack_checkpoint on it.
 #pragma once
@@ -29,9 +30,10 @@ struct CheckpointHead {
     std::uint64_t journal_position = 0;  // of the last write group
     std::uint64_t dead_letters_position = 0;
     std::uint32_t rows = 0;
-    std::uint32_t reserved_2 = 0;
+    std::uint32_t stored_bytes_width = 0;  // 8, or 0
 };
 static_assert(sizeof(CheckpointHead) == 48);
+inline constexpr std::uint32_t stored_bytes_width = sizeof(std::uint64_t);
 
 struct CheckpointRow {
     EdgeName edge{};
@@ -50,6 +52,11 @@ struct CheckpointRow {
     std::uint8_t is_after_gap = 0;  // 0 or 1
 };
 static_assert(sizeof(CheckpointRow) == 120);
+// Of a whole checkpoint with this head; 0: there is none such.
+[[nodiscard]] constexpr std::uint64_t checkpoint_bytes(const CheckpointHead& head) {
+    if (head.stored_bytes_width != 0 && head.stored_bytes_width != stored_bytes_width) return 0;
+    return sizeof head + std::uint64_t{head.rows} * (sizeof(CheckpointRow) + head.stored_bytes_width);
+}
 
 struct RecoveredJournal {
     std::uint64_t id = 0;

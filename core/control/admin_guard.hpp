@@ -83,6 +83,8 @@ class AdminGuard {
     void begin();
     // A record of something that nobody waits for; a failure is logged and counted.
     void record(const AuditEntry& entry);
+    // What outsiders do to the daemon's other ports: one record of each act in AuditTrail::note_period_ns. The control thread.
+    void note(const AuditEntry& entry, MonotonicNs now) { trail_.note(entry, now); }
     // Where the token file has changed since: reads it, whole or not at all. Logs and records what came of it.
     void look(MonotonicNs now, bool is_asked);
     [[nodiscard]] AdminVerdict judge(const AdminCall& call, MonotonicNs now);

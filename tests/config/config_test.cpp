@@ -554,7 +554,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 58U);
+    EXPECT_EQ(central::known_config_keys().size(), 60U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -582,6 +582,8 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.journal.checkpoint_ms, plain.journal.checkpoint_ms);
     EXPECT_EQ(read.journal.tick_ms, plain.journal.tick_ms);
     EXPECT_EQ(read.limits.edges_max, plain.limits.edges_max);
+    EXPECT_EQ(read.limits.edge_journal_bytes_max, plain.limits.edge_journal_bytes_max);
+    EXPECT_EQ(read.limits.edge_letters_bytes_max, plain.limits.edge_letters_bytes_max);
     EXPECT_EQ(read.limits.positions_max, plain.limits.positions_max);
     EXPECT_EQ(read.limits.types_max, plain.limits.types_max);
     EXPECT_EQ(read.limits.minutes_max, plain.limits.minutes_max);
