@@ -92,7 +92,7 @@ TEST_F(AdminGuardTest, WrongTokensArePausedEverLongerAndARightOneEndsThat) {
     pass_ms(1999);
     EXPECT_EQ(judge(false, "/metrics", wrong), 429U);
     pass_ms(1);
-    for (std::uint64_t ms : {4000, 8000, 16'000, 30'000, 30'000}) {
+    for (const std::uint64_t ms : {4000UL, 8000UL, 16'000UL, 30'000UL, 30'000UL}) {
         EXPECT_EQ(judge(false, "/metrics", wrong), 401U);
         pass_ms(ms - 1);
         EXPECT_EQ(judge(false, "/metrics", wrong), 429U) << ms;
