@@ -100,6 +100,8 @@ void read_dead_letters(ConfigTable& table, CentralConfig& config) {
 void read_limits(ConfigTable& table, CentralConfig& config) {
     auto& limits = config.limits;
     table.number("edges_max", limits.edges_max, Bounds{1, 65'536, "edges"});
+    table.number("edge_journal_bytes_max", limits.edge_journal_bytes_max, Bounds{0, 1ULL << 50, "bytes"});
+    table.number("edge_letters_bytes_max", limits.edge_letters_bytes_max, Bounds{0, 1ULL << 50, "bytes"});
     table.number("positions_max", limits.positions_max, Bounds{1, 1U << 24, "positions"});
     table.number("types_max", limits.types_max, Bounds{1, 1U << 20, "types"});
     table.number("minutes_max", limits.minutes_max, Bounds{1, 44'640, "minutes"});
@@ -156,6 +158,7 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, false); });
     root.table("at_rest", [&](ConfigTable& inner) { control::read_at_rest(inner, config.at_rest); });
+    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin); });
     table("listen", read_listen);
     table("journal", read_journal);
     table("dead_letters", read_dead_letters);
@@ -241,6 +244,7 @@ Budget budget_of(const CentralConfig& config) {
     terms.memory("process: code, stacks, control threads", process_bytes);
     terms.note("network: batches on their way to central, in socket buffers: at most " +
                control::bytes_text(limits.credit_bytes_total) + " (limits.credit_bytes_total)");
+    terms.disk("audit trail (admin.audit_bytes_max)", config.admin.audit_bytes_max);
     terms.disk("dead letters (dead_letters.bytes_max)", config.dead_letters.bytes_max);
     terms.disk("dead letters: what is noted as expired, two copies",
                2 * std::uint64_t{journal::checkpoint_content_bytes_max});

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/admin_config.hpp"
 #include "core/control/at_rest_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/pipeline/runner.hpp"
@@ -44,6 +45,7 @@ struct CentralConfig {
     std::vector<LaneBound> lanes;
     control::TlsConfig tls;
     control::AtRestConfig at_rest;
+    control::AdminConfig admin;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
         std::uint32_t group_bytes = 1U << 20;  // most that one write carries
@@ -59,6 +61,9 @@ struct CentralConfig {
     } dead_letters;
     struct {
         std::uint32_t edges_max = 1024;
+        // Of one edge, by its name (central/ingest/edge_quota.hpp); 0: no bound.
+        std::uint64_t edge_journal_bytes_max = 0;
+        std::uint64_t edge_letters_bytes_max = 1ULL << 30;
         std::uint32_t positions_max = 65'536;           // (edge, lineage, lane, part)
         std::uint32_t types_max = 4096;                 // of the read model; more are counted under "other"
         std::uint32_t minutes_max = 1440;               // of the per-type minute counts, newest kept

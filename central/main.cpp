@@ -5,6 +5,7 @@
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
+#include "core/control/access_options.hpp"
 #include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/signals.hpp"
@@ -44,6 +45,10 @@ int main(int argc, char** argv) {
     weir::control::DeadLetterArguments letters_arguments;
     auto* letters = weir::control::add_dead_letters(app, letters_arguments);
     letters->add_option("--key-dir", key_dirs, "at_rest.key_dir, where they are encrypted");
+    weir::control::AuditArguments trail_arguments;
+    auto* trail = weir::control::add_audit_trail(app, trail_arguments);
+    weir::control::TokenArguments token_arguments;
+    auto* token = weir::control::add_token_command(app, token_arguments);
     std::vector<std::string> edge_dirs;
     auto* audit =
         app.add_subcommand("audit", "Account for every event from the journals on disk, also beside a daemon");
@@ -70,6 +75,8 @@ int main(int argc, char** argv) {
     if ((journal->parsed() || letters->parsed()) && !open_keys()) return weir::control::exit_usage;
     if (journal->parsed()) return weir::control::journal_command(verb, directory, is_json, std::cout, std::cerr);
     if (letters->parsed()) return weir::control::dead_letters_command(letters_arguments, std::cout, std::cerr);
+    if (trail->parsed()) return weir::control::audit_trail_command(trail_arguments, std::cout, std::cerr);
+    if (token->parsed()) return weir::control::token_command(token_arguments);
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
     if (audit->parsed()) {

@@ -494,6 +494,7 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, true); });
     root.table("at_rest", [&](ConfigTable& inner) { control::read_at_rest(inner, config.at_rest); });
+    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin); });
     table("listen", read_listen);
     table("uplink", read_uplink);
     table("validate", read_validate);
@@ -659,6 +660,7 @@ Budget budget_of(const EdgeConfig& config) {
                journal::quarantine_files_max * segments);
     terms.disk("duplicate filter's side file",
                std::max(sidecar_bytes, std::uint64_t{config.cache.ids_max} * filter_ring_bytes));
+    terms.disk("audit trail (admin.audit_bytes_max)", config.admin.audit_bytes_max);
     terms.disk("checkpoints: two of two copies",
                checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     return {terms.memory_bytes(), terms.disk_bytes(), terms.text()};

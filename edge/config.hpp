@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/siphash.hpp"
+#include "core/control/admin_config.hpp"
 #include "core/control/at_rest_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/io/io.hpp"
@@ -181,6 +182,7 @@ struct EdgeConfig {
     } uplink;
     control::TlsConfig tls;
     control::AtRestConfig at_rest;
+    control::AdminConfig admin;
     struct {
         std::vector<std::string> allowed_types;  // empty = any
         std::uint64_t time_ahead_s_max = 0;      // 0 = not judged

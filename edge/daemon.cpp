@@ -12,8 +12,11 @@
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
 #include "core/control/admin.hpp"
+#include "core/control/admin_guard.hpp"
+#include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
 #include "core/control/metrics_text.hpp"
+#include "core/control/outsiders.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/control/tls_watch.hpp"
@@ -52,6 +55,15 @@ void ring_doorbell(void* doorbell) {
 }
 
 constexpr const char* fuse_reset_target = "/v1/fuse/reset";
+constexpr const char* letters_target = "/v1/dead-letters/";
+// What the admin port asks of whom. A tap shows events: reading counters is less.
+const std::vector<control::AccessRule> access_rules{
+    {.is_act = false, .path = "/healthz", .role = {}},
+    {.path = "/v1/reload", .role = control::Role::operator_},
+    {.path = "/v1/tap", .role = control::Role::operator_},
+    {.path = fuse_reset_target, .role = control::Role::operator_},
+    {.path = "/v1/dead-letters/*", .role = control::Role::replayer, .needs_reason = true},
+};
 constexpr std::array<const char*, fused_stages> stage_names{"decode", "validate"};
 
 std::string hex(std::uint64_t value) {
@@ -150,6 +162,8 @@ struct EdgeDaemon::Parts {
           spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}
 
     [[nodiscard]] Status start();
+    [[nodiscard]] Status start_admin();
+    [[nodiscard]] Status open_guard();
     [[nodiscard]] Status start_tls();
     [[nodiscard]] Status start_spool();
     [[nodiscard]] Status start_intake();
@@ -168,11 +182,13 @@ struct EdgeDaemon::Parts {
         const std::lock_guard lock(lanes_mutex);
         return lane_names;
     }
+    [[nodiscard]] ReloadOutcome tell_reload(ReloadOutcome outcome);
     void look_at_tables();
     void tell_tables();
     [[nodiscard]] control::AdminResponse answer(std::string_view target) const;
-    [[nodiscard]] control::AdminResponse act(std::string_view target, std::string_view body);
+    [[nodiscard]] control::AdminResponse act(const control::AdminAct& asked);
     [[nodiscard]] control::AdminResponse answer_reload();
+    [[nodiscard]] control::LettersDesk letters_desk() const;
     [[nodiscard]] std::vector<std::string> unready_reasons() const;
     [[nodiscard]] wire::Rung rung() const { return static_cast<wire::Rung>(counters.intake.rung.get()); }
     [[nodiscard]] std::string_view rung_text() const { return wire::text(rung()); }
@@ -229,6 +245,8 @@ struct EdgeDaemon::Parts {
     // The runners end before what their stages use.
     Runner intake_runner;
     Runner spool_runner;
+    std::unique_ptr<control::AuditTrail> trail;
+    std::unique_ptr<control::AdminGuard> guard;
     std::unique_ptr<control::AdminServer> admin;
     std::atomic<bool> is_draining{false};
     // Why the spool has no next file, 0 if it has one: as the control thread last looked.
@@ -254,6 +272,7 @@ Status EdgeDaemon::Parts::start() {
         tables->load();
         tell_tables();
     }
+    if (auto status = open_guard(); !status) return status;
     if (auto status = start_tls(); !status) return status;
     if (auto status = start_spool(); !status) return status;
     open_poison_guard();
@@ -274,10 +293,7 @@ Status EdgeDaemon::Parts::start() {
             scrubbed[stream]->mark_damaged(segment_index);
         }});
     scrubber->start();
-    admin = std::make_unique<control::AdminServer>(
-        config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); },
-        [this](std::string_view target, std::string_view body) { return act(target, body); });
-    if (auto status = admin->start(); !status) return status;
+    if (auto status = start_admin(); !status) return status;
     const SpoolIdentity& identity = recovered->spool.identity;
     control::log_info("ready", {{"edge", identity.edge_id},
                                 {"producers", joined(config.listen.producers)},
@@ -290,11 +306,31 @@ Status EdgeDaemon::Parts::start() {
     return Done{};
 }
 
+Status EdgeDaemon::Parts::start_admin() {
+    admin = std::make_unique<control::AdminServer>(
+        config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); },
+        [this](const control::AdminAct& asked) { return act(asked); }, guard.get());
+    return admin->start();
+}
+
+// Before anything of the outside is let in.
+Status EdgeDaemon::Parts::open_guard() {
+    trail = std::make_unique<control::AuditTrail>(control::AuditTrail::Options{
+        .directory = config.data_dir, .owner = "edge " + config.edge_id, .bytes_max = config.admin.audit_bytes_max});
+    auto guarded = control::AdminGuard::open(
+        {.owner = "edge", .tokens = config.admin.tokens, .limits = config.admin.limits, .rules = access_rules}, *trail);
+    if (!guarded) return guarded.error();
+    guard = std::move(guarded.value());
+    guard->begin();
+    return Done{};
+}
+
 Status EdgeDaemon::Parts::start_tls() {
     auto opened = control::TlsWatch::open(config.tls.files, "edge", config.edge_id);
     if (!opened) return opened.error();
     tls = std::move(opened.value());
     if (!tls) return Done{};
+    control::record_outsiders(*tls, *guard);
     const std::string& domain = config.tls.files.trust_domain;
     if (config.tls.is_for_uplink()) {
         auto added = tls->add("uplink", weir::tls::Side::client, {domain, "central", config.tls.central_names});
@@ -406,6 +442,7 @@ int EdgeDaemon::Parts::run() {
         measure_spool();
         look_at_tables();
         if (tls) tls->look(wish == control::Wish::reload);
+        guard->look(monotonic_now(), wish == control::Wish::reload);
         tell_changes();
         keep_watchdog();
         control::log_flush();
@@ -414,7 +451,7 @@ int EdgeDaemon::Parts::run() {
                 break;
             case control::Wish::reload:
                 reload_desk.begin();
-                reload_desk.end(reload());
+                reload_desk.end(tell_reload(reload()));
                 break;
             case control::Wish::drain:
                 return drain(signals);
@@ -531,6 +568,15 @@ void EdgeDaemon::Parts::tell_lane_names() {
     taps.use_lanes(std::move(names));
     const std::lock_guard lock(lanes_mutex);
     lane_names = std::move(all);
+}
+
+// Who asked, by signal or HTTP, is known by the record of that, if at all: this one says what judges now.
+ReloadOutcome EdgeDaemon::Parts::tell_reload(ReloadOutcome outcome) {
+    guard->record({.act = "reload",
+                   .who = "edge " + config.edge_id,
+                   .target = config_path,
+                   .outcome = outcome.is_taken ? "taken: digest " + hex(outcome.digest) : "refused"});
+    return outcome;
 }
 
 int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
@@ -709,6 +755,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         }
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
         if (tls) body += tls->health();
+        body += guard->health();
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }
     if (target == "/metrics") {
@@ -728,24 +775,36 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
                                       .tables = tables ? &table_numbers : nullptr}) +
-                        (tls ? tls->metrics() : std::string())};
+                        (tls ? tls->metrics() : std::string()) + guard->metrics()};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes(), config.edge_id)};
     }
-    return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger\n"};
+    if (target == "/api/v1/access") return {.content_type = "application/json", .body = guard->json()};
+    return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger /api/v1/access\n"};
 }
 
-control::AdminResponse EdgeDaemon::Parts::act(std::string_view target, std::string_view body) {
-    const std::string_view path = target.substr(0, target.find('?'));
+control::AdminResponse EdgeDaemon::Parts::act(const control::AdminAct& asked) {
+    const std::string_view path = asked.target.substr(0, asked.target.find('?'));
     if (path == "/v1/reload") return answer_reload();
-    if (path == "/v1/tap") return taps.open(target.substr(path.size()), body);
+    if (path == "/v1/tap") return taps.open(asked.target.substr(path.size()), asked.body);
     if (path == fuse_reset_target) {
         controls.fuse_resets.fetch_add(1, std::memory_order_relaxed);
         intake_runner.doorbell().ring();
         return {.body = "the fuses are closed\n"};
     }
-    return {.status = 404, .body = "not found: /v1/reload /v1/tap " + std::string(fuse_reset_target) + "\n"};
+    if (path.starts_with(letters_target)) return control::act_on_letters(letters_desk(), letters_target, asked);
+    return {.status = 404,
+            .body = "not found: /v1/reload /v1/tap " + std::string(fuse_reset_target) + " " + letters_target +
+                    "replay|purge\n"};
+}
+
+// Replayed letters come in as any producer's events do.
+control::LettersDesk EdgeDaemon::Parts::letters_desk() const {
+    if (config.tls.is_for_producers()) {
+        return {config.data_dir, "", "producers speak TLS here, which a replay does not yet"};
+    }
+    return {config.data_dir, config.listen.producers.front(), ""};
 }
 
 // The control thread reads it, as at SIGHUP; the answer waits until intake judges by it.

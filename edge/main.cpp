@@ -3,6 +3,7 @@
 #include <iostream>
 #include <string>
 
+#include "core/control/access_options.hpp"
 #include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/log.hpp"
@@ -103,6 +104,7 @@ int main(int argc, char** argv) {
     weir::edge::TapArguments tap;
     auto* tap_command = app.add_subcommand("tap", "Prints the events of a running edge that match, as they pass");
     tap_command->add_option("--admin", tap.admin, "HOST:PORT of its listen.admin")->required();
+    tap_command->add_option("--token-file", tap.token_file, "A token of role operator, in a file of mode 0600");
     tap_command->add_option("--where", tap.where, "An expression (core/rules/LANGUAGE.md); without it every event");
     tap_command->add_option("--limit", tap.limit, "Ends after so many events")->capture_default_str();
     tap_command->add_option("--rate", tap.rate, "At most so many a second; the rest is counted")->capture_default_str();
@@ -112,6 +114,7 @@ int main(int argc, char** argv) {
     weir::edge::TopArguments top;
     auto* top_command = app.add_subcommand("top", "A live table of a running edge; q ends it");
     top_command->add_option("--admin", top.admin, "HOST:PORT of its listen.admin")->required();
+    top_command->add_option("--token-file", top.token_file, "A token of any role, in a file of mode 0600");
     top_command->add_option("--interval", top.interval_s, "Seconds between two looks")
         ->check(CLI::Range(0.1, 3600.0))
         ->capture_default_str();
@@ -135,6 +138,13 @@ int main(int argc, char** argv) {
     letters_command->callback([&] {
         if (open_keys(key_dirs, code)) code = weir::control::dead_letters_command(letters, std::cout, std::cerr);
     });
+
+    weir::control::AuditArguments trail;
+    auto* trail_command = weir::control::add_audit_trail(app, trail);
+    trail_command->callback([&] { code = weir::control::audit_trail_command(trail, std::cout, std::cerr); });
+    weir::control::TokenArguments token;
+    auto* token_command = weir::control::add_token_command(app, token);
+    token_command->callback([&] { code = weir::control::token_command(token); });
 
     std::ios::sync_with_stdio(false);
     try {

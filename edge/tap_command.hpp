@@ -13,6 +13,7 @@ namespace weir::edge {
 
 struct TapArguments {
     std::string admin;
+    std::string token_file{};
     std::string where{};
     std::uint64_t limit = tap_limit_default;
     std::uint64_t rate = tap_rate_default;

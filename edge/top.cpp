@@ -64,9 +64,10 @@ struct Timed {
     MonotonicNs at{};
 };
 
-std::optional<Timed> look_at(const std::string& admin, std::ostream& err) {
+std::optional<Timed> look_at(const TopArguments& arguments, std::ostream& err) {
+    const std::string& admin = arguments.admin;
     const auto get = [&](const char* target) -> std::optional<std::string> {
-        auto answer = control::ask_admin({.address = admin, .target = target});
+        auto answer = control::ask_admin({.address = admin, .target = target, .token_file = arguments.token_file});
         if (answer.ok() && answer.value().status == 200) return std::move(answer.value().body);
         err << (answer.ok()
                     ? admin + ": " + std::string(target) + " is answered " + std::to_string(answer.value().status)
@@ -95,14 +96,14 @@ void draw(const std::string& table, std::ostream& out) {
 }  // namespace
 
 int run_top(const TopArguments& arguments, std::ostream& out, std::ostream& err) {
-    auto before = look_at(arguments.admin, err);
+    auto before = look_at(arguments, err);
     if (!before) return 2;
     const bool is_screen = !arguments.is_once && ::isatty(STDOUT_FILENO) == 1;
     const RawKeys keys;
     if (is_screen) out << hide_cursor << home << clear_to_end << std::flush;
     int code = 0;
     while (!keys.ends_within(static_cast<int>(arguments.interval_s * 1000))) {
-        auto now = look_at(arguments.admin, err);
+        auto now = look_at(arguments, err);
         if (!now) {
             code = 1;
             break;

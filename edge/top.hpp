@@ -10,6 +10,7 @@ namespace weir::edge {
 
 struct TopArguments {
     std::string admin;
+    std::string token_file{};
     double interval_s = 1;
     bool is_once = false;  // one table, of the first interval
 };

@@ -263,6 +263,20 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.credit_on_the_way_max.get()));
     out.counter("weir_central_set_aside_total", "Batches not taken because their journal is full or cannot be written",
                 {}, shared.set_aside.get());
+    for (std::uint32_t i = 0; i < shared.quota.row_count(); ++i) {
+        const EdgeQuota::Row& row = shared.quota.row(i);
+        const auto edge = wire::name_of(row.edge);
+        const auto gauge = [&](std::string_view name, std::string_view help, std::string_view of,
+                               const Counter& value) {
+            out.gauge(name, help, {{"edge", edge}, {"of", of}}, static_cast<double>(value.get()));
+        };
+        constexpr std::string_view stored = "Bytes of an edge's batches ever stored";
+        constexpr std::string_view over = "1: the edge has used up its quota and is granted nothing more";
+        gauge("weir_central_edge_stored_bytes", stored, "journal", row.journal_bytes);
+        gauge("weir_central_edge_stored_bytes", stored, "dead_letters", row.letters_bytes);
+        gauge("weir_central_edge_over_quota", over, "journal", row.is_over_journal);
+        gauge("weir_central_edge_over_quota", over, "dead_letters", row.is_over_letters);
+    }
     for (const auto& lane : shared.holds.held()) {
         out.gauge("weir_central_lane_held", "1: an operator holds the lane", {{"lane", lane}}, 1.0);
     }
@@ -286,10 +300,20 @@ AdminResponse metrics(const ApiSources& sources) {
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
     return {200, std::string(control::metrics_content_type),
-            out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string())};
+            out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string()) +
+                (sources.guard != nullptr ? sources.guard->metrics() : std::string())};
 }
 
 }  // namespace
+
+const std::vector<control::AccessRule>& access_rules() {
+    static const std::vector<control::AccessRule> rules{
+        {.is_act = false, .path = "/healthz", .role = {}},
+        {.path = "/api/v1/lanes/*", .role = control::Role::operator_},
+        {.path = "/api/v1/dead-letters/*", .role = control::Role::replayer, .needs_reason = true},
+    };
+    return rules;
+}
 
 AdminResponse answer(const ApiSources& sources, std::string_view target) {
     const std::string_view path = target.substr(0, target.find('?'));
@@ -303,6 +327,7 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     if (path == "/api/v1/edges") return edges(sources);
     if (path == "/api/v1/types") return types(sources);
     if (path == "/api/v1/lanes") return lanes(sources.shared);
+    if (path == "/api/v1/access" && sources.guard != nullptr) return json(sources.guard->json());
     return json("{\"error\":\"no such path\"}\n", 404);
 }
 

@@ -9,6 +9,7 @@
 #include "central/ingest/ingest.hpp"
 #include "central/readmodel/reader.hpp"
 #include "core/control/admin.hpp"
+#include "core/control/admin_guard.hpp"
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 
@@ -23,7 +24,10 @@ struct ApiSources {
     const journal::ScrubCounters& scrub;
     std::string io_name;                     // of the ingest runner: what the kernel allowed
     const control::TlsWatch* tls = nullptr;  // null: everything is plain
+    const control::AdminGuard* guard = nullptr;
 };
+// What the port asks of whom; what is not named here a viewer may read, and only an admin do.
+[[nodiscard]] const std::vector<control::AccessRule>& access_rules();
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
 // A POST: /api/v1/lanes/NAME/hold or /release; answers with the lanes as they are then. Who calls wakes the ingest runner.
 [[nodiscard]] control::AdminResponse act(IngestShared& shared, std::string_view target);

@@ -3,7 +3,9 @@
 #include <sched.h>
 
 #include <cstring>
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "central/daemon/api.hpp"
 #include "central/ingest/ingest.hpp"
@@ -14,7 +16,10 @@
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
 #include "core/control/admin.hpp"
+#include "core/control/admin_guard.hpp"
+#include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
+#include "core/control/outsiders.hpp"
 #include "core/control/service.hpp"
 #include "core/control/signals.hpp"
 #include "core/control/tls_watch.hpp"
@@ -76,6 +81,7 @@ struct Logged {
     std::uint64_t expired = 0;
     std::uint64_t letters = 0;
     std::vector<std::string> held;
+    std::map<std::string, std::uint64_t> over_quota;  // by edge: 1 journal, 2 dead letters
 };
 
 void log_changes(const IngestShared& shared, Logged& logged) {
@@ -96,6 +102,18 @@ void log_changes(const IngestShared& shared, Logged& logged) {
         for (const auto& name : now) names += (names.empty() ? "" : ",") + name;
         control::log_warn("lanes_held", {{"lanes", names}});
         logged.held = std::move(now);
+    }
+    for (std::uint32_t i = 0; i < shared.quota.row_count(); ++i) {
+        const EdgeQuota::Row& row = shared.quota.row(i);
+        const std::uint64_t now = row.is_over_journal.get() + 2 * row.is_over_letters.get();
+        std::uint64_t& before = logged.over_quota[std::string(wire::name_of(row.edge))];
+        if (std::exchange(before, now) == now) continue;
+        control::log_warn(now == 0 ? "edge_within_quota" : "edge_over_quota",
+                          {{"edge", wire::name_of(row.edge)},
+                           {"of", now == 0   ? ""
+                                  : now == 1 ? "journal"
+                                  : now == 2 ? "dead_letters"
+                                             : "journal,dead_letters"}});
     }
     if (const auto now = shared.full_errno.get(); now != logged.full) {
         if (now == 0) control::log_warn("journal_has_room");
@@ -140,16 +158,25 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     control::log_open(control::parse_log_level(config.log_level).value_or(control::LogLevel::warn));
     const auto service =
         control::ServiceManager::from_environment();  // before any thread is made: it changes the environment
+    if (!config.runtime.core_dumps && !forbid_core_dumps()) control::log_warn("core_dumps_possible", {});
     if (auto made = journal::make_directory(config.data_dir); !made) return fail("data_dir", made.error());
     auto lock = journal::lock_directory(config.data_dir);
     if (!lock) return fail("data_dir", lock.error());
 
-    if (!config.runtime.core_dumps && !forbid_core_dumps()) control::log_warn("core_dumps_possible", {});
     if (auto opened = control::open_keys(config.at_rest); !opened) return fail("at_rest", opened.error());
     IngestShared shared(config);
     auto recovered = recover(config, shared.positions);
     if (!recovered) return fail("recovery", recovered.error());
     for (const auto& note : recovered.value().notes) control::log_warn("recovery_damage", {{"what", note}});
+
+    control::AuditTrail trail(
+        {.directory = config.data_dir, .owner = "central", .bytes_max = config.admin.audit_bytes_max});
+    auto guarded = control::AdminGuard::open(
+        {.owner = "central", .tokens = config.admin.tokens, .limits = config.admin.limits, .rules = access_rules()},
+        trail);
+    if (!guarded) return fail("admin", guarded.error());
+    control::AdminGuard& guard = *guarded.value();
+    guard.begin();
 
     auto watched = control::TlsWatch::open(config.tls.files, "central", "");
     if (!watched) return fail("tls", watched.error());
@@ -157,6 +184,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     // Stores outlive the runner, whose doorbell they ring until they are gone.
     Runner runner(runner_options(config, io_choice));
     if (watch != nullptr) {
+        control::record_outsiders(*watch, guard);
         if (auto added = watch->add("edges", tls::Side::server, {config.tls.files.trust_domain, "edge", {}}); !added) {
             return fail("tls", added.error());
         }
@@ -201,17 +229,25 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                 }});
     scrubber.start();
     const ApiSources sources{shared,           model, reader, is_draining, is_alive, scrubber.counters(),
-                             runner.io_name(), watch};
+                             runner.io_name(), watch, &guard};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
             config.listen.admin,
             [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
-            [&](std::string_view target, std::string_view) {
-                auto done = act(shared, target);
+            [&](const control::AdminAct& asked) {
+                constexpr std::string_view letters = "/api/v1/dead-letters/";
+                if (asked.target.starts_with(letters)) {
+                    // Central reaches no edge by itself.
+                    return control::act_on_letters(
+                        {config.data_dir, "", "replay them at their edge, or by weir-central dead-letters replay --to"},
+                        letters, asked);
+                }
+                auto done = act(shared, asked.target);
                 runner.doorbell().ring();
                 return done;
-            });
+            },
+            &guard);
         if (auto served = admin->start(); !served) {
             halt();
             return fail("admin", served.error());
@@ -248,6 +284,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
         if (watch != nullptr) watch->look(wish == control::Wish::reload);
+        guard.look(monotonic_now(), wish == control::Wish::reload);
         log_changes(shared, logged);
         for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});
         if (const MonotonicNs now = monotonic_now(); now >= next_retention) {

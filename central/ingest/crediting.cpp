@@ -12,9 +12,15 @@ std::uint64_t IngestStage::window_of(const LaneName& name) const {
     return LaneCredit::no_bound;
 }
 
-bool IngestStage::is_closed(const LaneCredit& credit) const {
+bool IngestStage::is_closed(const Session& session, const LaneCredit& credit) const {
     const Gate& gate = gates_[credit.lane == dead_letter_lane ? Target::letters : Target::events];
-    return gate.is_stuck || shared_.holds.is_held(credit.name);
+    return gate.is_stuck || shared_.holds.is_held(credit.name) ||
+           shared_.quota.is_over(session.quota, credit.lane, io_.now());
+}
+
+// Its lanes are judged anew when it has got over a quota, or back.
+void IngestStage::look_at_quota(Session& session, MonotonicNs now) {
+    if (session.quota != no_row && shared_.quota.note_state(session.quota, now)) judge_lanes(session);
 }
 
 void IngestStage::open_credit(Session& session) {
@@ -32,7 +38,7 @@ void IngestStage::close_credit(Session& session) {
 void IngestStage::judge_lanes(Session& session) {
     for (std::uint32_t i = 0; i < session.credit_count; ++i) {
         LaneCredit& credit = session.lane_credits[i];
-        credit.is_closed = is_closed(credit);
+        credit.is_closed = is_closed(session, credit);
         if (credit.is_closed || credit.window != LaneCredit::no_bound) credit.bind(session.credit);
     }
     session.wants_credit = true;

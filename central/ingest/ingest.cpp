@@ -82,6 +82,7 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
     speaking_.reserve(count);
     held_.resize(config.runtime.receive_slots);
     packed_.reserve(journal::checkpoint_content_bytes_max);
+    shared.quota.restore(shared.positions);
 }
 
 IngestStage::~IngestStage() = default;
@@ -423,6 +424,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     }
     session.hello = hello;
     session.edge = edge;
+    session.quota = shared_.quota.claim(hello.edge_id);
     session.state = State::live;
     session.wants_welcome = true;
     if ((hello.features & wire::edge_feature_tables) != 0) tables_.begin(index);
@@ -539,6 +541,12 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
         case Judgement::append:
             break;
     }
+    const MonotonicNs now = io_.now();
+    if (shared_.quota.is_far_over(session.quota, header.lane, now)) {
+        return refused(wire::RefusalReason::limit, header.lane == dead_letter_lane
+                                                       ? "quota: limits.edge_letters_bytes_max"
+                                                       : "quota: limits.edge_journal_bytes_max");
+    }
     // An edge may be stolen or broken: what is no event stays where it is, set aside, and the rest of the batch goes on.
     const std::uint32_t unverified = wire::count_unverified(header, body.subspan(sizeof header));
     const bool is_put = target.put(body, {.row = lane->row,
@@ -553,6 +561,8 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
         speak(session);
     }
     PositionTable::take(row, header, unverified);
+    if (session.quota != no_row) shared_.quota.took(session.quota, header.lane, body.size(), now);
+    look_at_quota(session, now);
     WEIR_ASSERT(row.received.get() == row.appended.get() + row.duplicates.get() + row.rejected.get());
     shared_.batches.add(1);
     shared_.batch_bytes.add(body.size());
@@ -757,6 +767,7 @@ void IngestStage::free_session(Session& session) {
     session.wants_refusal = session.wants_goodbye = session.wants_ack = session.has_more_credit = false;
     session.lane_count = session.credit_count = 0;
     session.hello = {};
+    session.quota = no_row;
     unused_.push_back(index);
     --live_sessions_;
     shared_.connections.set(live_sessions_);
@@ -781,6 +792,7 @@ void IngestStage::sweep(MonotonicNs now) {
                 }
                 break;
             case State::live:
+                look_at_quota(session, now);
                 if (share_.grant(session.credit) > 0) {  // what others have left
                     session.wants_credit = session.has_more_credit = true;
                     speak(session);

@@ -24,6 +24,7 @@
 
 #include "central/config.hpp"
 #include "central/ingest/credit.hpp"
+#include "central/ingest/edge_quota.hpp"
 #include "central/ingest/group_journal.hpp"
 #include "central/ingest/hello_pace.hpp"
 #include "central/ingest/lane_holds.hpp"
@@ -40,13 +41,20 @@ namespace weir::central {
 // What other threads may see of ingest. Outlives it.
 struct IngestShared {
     explicit IngestShared(const CentralConfig& config)
-        : positions(config.limits.positions_max, config.limits.edges_max), lane_bounds(config.lanes) {
+        : positions(config.limits.positions_max, config.limits.edges_max),
+          quota({.journal_bytes_max = config.limits.edge_journal_bytes_max,
+                 .letters_bytes_max = config.limits.edge_letters_bytes_max,
+                 .letters_ns = config.dead_letters.keep_s * ns_per_second,
+                 .granted_bytes_max = std::max(config.listen.credit_bytes, credit_floor_bytes),
+                 .edges_max = config.limits.edges_max}),
+          lane_bounds(config.lanes) {
         const auto is_letters = [](const auto& bound) { return bound.name == dead_letter_lane_name; };
         if (std::none_of(lane_bounds.begin(), lane_bounds.end(), is_letters)) {
             lane_bounds.push_back({std::string(dead_letter_lane_name), letters_credit_bytes(config)});
         }
     }
     PositionTable positions;
+    EdgeQuota quota;
     std::vector<CentralConfig::LaneBound> lane_bounds;  // never changed
     std::array<Counter, 16> refusals;                   // by RefusalReason
     Counter connections, accepted, batches, batch_bytes, groups, written_bytes, ticks;
@@ -139,6 +147,7 @@ class IngestStage final : public Stage {
         MonotonicNs half_sent_since{};  // of the frame in its carry buffer
         wire::EdgeHello hello;
         std::uint32_t edge = no_row;
+        std::uint32_t quota = no_row;
         CreditAccount credit;
         std::uint32_t lane_count = 0;
         std::uint32_t credit_count = 0;
@@ -175,7 +184,8 @@ class IngestStage final : public Stage {
     // crediting.cpp: who may send how much.
     [[nodiscard]] std::uint64_t window_of(const LaneName& name) const;
     [[nodiscard]] GroupJournal& journal_of(LaneId lane) { return lane == dead_letter_lane ? dead_letters_ : journal_; }
-    [[nodiscard]] bool is_closed(const LaneCredit& credit) const;
+    [[nodiscard]] bool is_closed(const Session& session, const LaneCredit& credit) const;
+    void look_at_quota(Session& session, MonotonicNs now);
     void open_credit(Session& session);
     void close_credit(Session& session);
     void set_aside(Session& session, LaneCredit& credit, std::uint64_t frame_bytes);

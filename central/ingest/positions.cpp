@@ -80,6 +80,7 @@ void PositionTable::take(PositionRow& row, const wire::BatchHeader& batch, std::
     row.hot.previous_crc = batch.header_crc;
     row.hot.epoch = batch.epoch;
     row.hot.is_after_gap = batch.kind == wire::BatchKind::gap;
+    row.stored_bytes.add(sizeof batch + batch.body_bytes);
     if (batch.kind == wire::BatchKind::gap) {
         (batch.flags == wire::gap_elsewhere ? row.elsewhere : row.gap).add(batch.count);
         return;

@@ -76,13 +76,14 @@ bool take_expired(const ExpiredLetters& expired, PositionTable& table) {
 // False when the table is full.
 bool unpack(ConstBytes content, const CheckpointHead& head, PositionTable& table) {
     for (std::uint32_t i = 0; i < head.rows; ++i) {
-        const auto [packed, dead_lettered] = checkpoint_entry(content, head, i);
+        const auto [packed, dead_lettered, stored_bytes] = checkpoint_entry(content, head, i);
         const std::uint32_t index =
             table.claim({packed.edge, packed.lineage, packed.lane, packed.part}, packed.lane_name);
         const std::uint32_t edge = table.claim_edge({packed.edge, packed.lineage});
         if (index == no_row || edge == no_row) return false;
         fill(table.row(index), packed);
         if (packed.lane != dead_letter_lane) table.row(index).dead_lettered.set(dead_lettered);
+        table.row(index).stored_bytes.set(stored_bytes);
         table.edge(edge).epoch.set(std::max(table.edge(edge).epoch.get(), packed.epoch));
     }
     return true;
@@ -240,7 +241,8 @@ std::optional<CheckpointHead> checkpoint_head(ConstBytes content) {
     if (head.magic != CheckpointHead{}.magic || bytes == 0) return std::nullopt;
     if (content.size() != sizeof head + head.rows * bytes) return std::nullopt;
     for (std::uint32_t i = 0; i < head.rows; ++i) {
-        const auto [row, dead_lettered] = checkpoint_entry(content, head, i);
+        const auto [row, dead_lettered, stored_bytes] = checkpoint_entry(content, head, i);
+        static_cast<void>(stored_bytes);  // any number
         if (row.part > wire::Part::backlog || row.is_after_gap > 1) return std::nullopt;
         const bool are_letters = row.lane == dead_letter_lane;
         if (are_letters ? dead_lettered != row.appended : dead_lettered > row.appended) return std::nullopt;
@@ -282,7 +284,9 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.part = row.key.part;
         packed.is_after_gap = row.hot.is_after_gap ? 1 : 0;
         wire::store(out.subspan(sizeof head + i * sizeof(CheckpointEntry)),
-                    CheckpointEntry{.row = packed, .dead_lettered = row.dead_lettered.get()});
+                    CheckpointEntry{.row = packed,
+                                    .dead_lettered = row.dead_lettered.get(),
+                                    .stored_bytes = row.stored_bytes.get()});
     }
     return true;
 }

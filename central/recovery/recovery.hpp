@@ -6,8 +6,8 @@
 // and rejects since the last checkpoint are lost with a crash; `received` comes back as appended + duplicates + rejected.
 //
 // Format    Version 3: CheckpointHead, then `rows` CheckpointEntry; little-endian. Version 2, which is read too, has a CheckpointRow in the
-//           place of each. The place is the last write group's, so that the scan always meets a record and its chain; a batch
-//           met twice is recognised by its sequence.
+//           place of each: then stored bytes are counted from there on. The place is the last write group's, so that the scan always
+//           meets a record and its chain; a batch met twice is recognised by its sequence.
 // Thread    Blocking, before the ingest runner starts; pack_checkpoint on it.
 #pragma once
 
@@ -56,8 +56,9 @@ static_assert(sizeof(CheckpointRow) == 120);
 struct CheckpointEntry {
     CheckpointRow row;
     std::uint64_t dead_lettered = 0;  // of `appended`
+    std::uint64_t stored_bytes = 0;   // of its batches in the journal
 };
-static_assert(sizeof(CheckpointEntry) == 128);
+static_assert(sizeof(CheckpointEntry) == 136);
 
 struct RecoveredJournal {
     std::uint64_t id = 0;

@@ -15,6 +15,8 @@
 #include <chrono>
 #include <optional>
 
+#include "core/control/token_book.hpp"
+
 namespace weir::control {
 namespace {
 
@@ -43,6 +45,7 @@ std::optional<tcp::endpoint> endpoint_of(std::string_view address) {
 
 struct Asking {
     const AdminQuestion& question;
+    std::string token{};
     AdminAnswer answer{};
     BoostError error{};
 
@@ -54,6 +57,7 @@ struct Asking {
         if (error) co_return;
         http::request<http::string_body> request(http::string_to_verb(question.method), question.target, 11);
         request.set(http::field::host, "localhost");
+        if (!token.empty()) request.set(http::field::authorization, "Bearer " + token);
         request.keep_alive(false);
         request.body() = question.body;
         request.prepare_payload();
@@ -90,6 +94,11 @@ Result<AdminAnswer> ask_admin(const AdminQuestion& question) {
     if (!endpoint) return Error{EINVAL, question.address + ": not HOST:PORT"};
     asio::io_context context{1};
     Asking asking{question};
+    if (!question.token_file.empty()) {
+        auto token = read_token_file(question.token_file);
+        if (!token) return token.error();
+        asking.token = std::move(token.value());
+    }
     asio::co_spawn(context, asking.run(*endpoint), asio::detached);
     context.run();
     if (asking.error) return Error{asking.error.value(), question.address + ": " + asking.error.message()};

@@ -1,11 +1,14 @@
 #include "core/control/dead_letters.hpp"
 
+#include <unistd.h>
+
 #include <map>
 #include <set>
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/base/time_text.hpp"
+#include "core/control/audit_trail.hpp"
 #include "core/control/letter_marks.hpp"
 #include "core/control/letter_replay.hpp"
 #include "core/control/tool_output.hpp"
@@ -270,6 +273,7 @@ std::string fault_of(const DeadLetterArguments& arguments) {
     if (!is_replay && !is_purge && !arguments.reason_text.empty()) return "--reason-text is for replay and purge";
     if ((is_replay || is_purge) && arguments.all) return "--all is for ls and show";
     if (is_purge && arguments.reason_text.empty()) return "purge needs --reason-text \"why\"";
+    if (is_replay && arguments.reason_text.empty() && !arguments.dry_run) return "replay needs --reason-text \"why\"";
     if (arguments.reason_text.size() > 1000) return "--reason-text: more than 1000 bytes";
     if (is_replay && arguments.to.empty() && !arguments.dry_run) return "replay needs --to HOST:PORT or unix:PATH";
     if (is_replay && arguments.timeout_s == 0) return "--timeout 0: at least 1 second";
@@ -277,6 +281,57 @@ std::string fault_of(const DeadLetterArguments& arguments) {
         if (const auto address = io::parse_address(arguments.to); !address) return "--to " + address.error().what;
     }
     return {};
+}
+
+// The options that were given, as a person would write them.
+std::string described(const DeadLetterArguments& arguments) {
+    std::string text = arguments.directory;
+    const auto option = [&](std::string_view name, const std::string& value) {
+        if (!value.empty()) text.append(" --").append(name).append(" ").append(value);
+    };
+    const LetterFilterTexts& filter = arguments.filter;
+    option("to", arguments.to);
+    option("edge", filter.edge);
+    option("reason", filter.reason);
+    option("stage", filter.stage);
+    option("type", filter.type);
+    option("source", filter.source);
+    option("since", filter.since);
+    option("until", filter.until);
+    option("sequence", filter.sequence);
+    if (arguments.limit != 0) option("limit", number(arguments.limit));
+    return text;
+}
+
+// Replays or purges between two records.
+int audited(const Letters& letters, const DeadLetterArguments& arguments, std::ostream& out, std::ostream& err) {
+    const auto done = [&] {
+        return arguments.verb == "replay" ? replay_letters(letters, arguments, out, err)
+                                          : purge_letters(letters, arguments, out, err);
+    };
+    if (arguments.dry_run) return done();
+    // The daemon's own bound is not known here, and this is its machine's administrator.
+    AuditTrail trail({.directory = arguments.directory, .owner = "dead-letters", .bytes_max = UINT64_MAX});
+    AuditEntry entry{.act = "dead-letters." + arguments.verb,
+                     .who = arguments.who.empty() ? "uid:" + number(::getuid()) : arguments.who,
+                     .from = arguments.from,
+                     .target = described(arguments),
+                     .reason = arguments.reason_text,
+                     .outcome = "asked"};
+    const auto asked = trail.add(entry);
+    if (!asked) {
+        err << "dead-letters: not done: it cannot be written down: " << asked.error().what << "\n";
+        return 1;
+    }
+    const int code = done();
+    entry.outcome = "exit " + number(static_cast<std::uint64_t>(code));
+    entry.of = asked.value();
+    entry.reason.clear();
+    if (const auto ended = trail.add(entry); !ended) {
+        err << "dead-letters: done, but what came of it cannot be written down: " << ended.error().what << "\n";
+        return std::max(code, 1);
+    }
+    return code;
 }
 
 }  // namespace
@@ -310,8 +365,7 @@ int dead_letters_command(const DeadLetterArguments& arguments, std::ostream& out
         return 1;
     }
     const Letters letters(arguments, std::move(paths), std::move(filter.value()), std::move(marks.value()));
-    if (verb == "replay") return replay_letters(letters, arguments, out, err);
-    if (verb == "purge") return purge_letters(letters, arguments, out, err);
+    if (verb == "replay" || verb == "purge") return audited(letters, arguments, out, err);
     return list_letters(letters, arguments, out, err);
 }
 

@@ -8,6 +8,9 @@
 //              for ever (core/wire/FORMAT.md §3.1): it is applied at most once, whoever offers it and however often
 //   purge      marks letters as done with; what they take on the disk goes with the journal's retention
 //
+// Replay and purge ask why, and are done only when a record of that is in DIR/audit-trail (audit_trail.hpp); another says what came of
+// it.
+//
 // Thread    Blocking; for command lines only.
 #pragma once
 
@@ -32,6 +35,8 @@ struct DeadLetterArguments {
     std::string reason_text;       // purge, replay: why, kept with the mark
     bool dry_run = false;          // replay, purge: says what it would do
     std::uint64_t timeout_s = 10;  // replay: without any answer
+    std::string who{};             // for the audit trail; empty: "uid:N" of this process
+    std::string from{};            // an address; empty: this machine
 };
 
 // Returns the exit code: 0; 1 (damage found, something could not be read, or a letter asked for was not applied: it still fails,

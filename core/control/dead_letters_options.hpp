@@ -23,7 +23,8 @@ inline CLI::App* add_dead_letters(CLI::App& app, DeadLetterArguments& into) {
     letters->add_option("--limit", into.limit, "At most so many, the first in the journal's order");
     letters->add_flag("--all", into.all, "ls, show: those that were purged or replayed too");
     letters->add_option("--to", into.to, "replay: the edge's producer port, HOST:PORT or unix:PATH");
-    letters->add_option("--reason-text", into.reason_text, "purge, replay: why; kept beside the journal");
+    letters->add_option("--reason-text", into.reason_text,
+                        "purge, replay: why; kept beside the journal and in the audit trail");
     letters->add_flag("--dry-run", into.dry_run, "replay, purge: only says what would be done");
     letters->add_option("--timeout", into.timeout_s, "replay: seconds without any answer, then it gives up")
         ->capture_default_str();

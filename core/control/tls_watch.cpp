@@ -71,7 +71,8 @@ void TlsWatch::look(bool is_asked) {
     for (const tls::News& news : keeper_->look(monotonic_now(), wall_now(), is_asked)) {
         log(level_of(news.kind), tls::text(news.kind), {{"what", news.what}});
     }
-    keeper_->take_notes([](const tls::Note& note) {
+    keeper_->take_notes([this](const tls::Note& note) {
+        if (tell_outsider_) tell_outsider_(note);
         log(note.kind == tls::NoteKind::handshake_failed ? LogLevel::warn : LogLevel::error, tls::text(note.kind),
             {{"peer", text_of(note.address)}, {"identity", text_of(note.identity)}, {"what", text_of(note.what)}});
     });

@@ -14,7 +14,8 @@
 
 namespace weir::tls {
 class CredentialKeeper;
-}
+struct Note;
+}  // namespace weir::tls
 
 namespace weir::control {
 
@@ -33,6 +34,9 @@ class TlsWatch {
     using MakeIo = std::function<Result<std::unique_ptr<io::Io>>(io::IoChoice, const io::IoOptions&)>;
     [[nodiscard]] MakeIo io_maker(std::string_view label) const;
 
+    // Whoever did not show who he is, or called himself another: for the audit trail. Called by look().
+    using TellOutsider = std::function<void(const tls::Note& note)>;
+    void tell_outsiders(TellOutsider tell) { tell_outsider_ = std::move(tell); }
     // Every turn of the control loop; `is_asked`: SIGHUP came.
     void look(bool is_asked);
 
@@ -44,6 +48,7 @@ class TlsWatch {
     TlsWatch(std::string_view who, std::unique_ptr<tls::CredentialKeeper> keeper);
 
     std::string who_;
+    TellOutsider tell_outsider_;
     std::unique_ptr<tls::CredentialKeeper> keeper_;
     std::vector<std::string> labels_;  // of the keeper's endpoints
 };

@@ -96,7 +96,9 @@ void TlsIo::handshake_failed(std::uint32_t index, const std::string& why, std::i
 
 bool TlsIo::may_begin_handshake(MonotonicNs now) {
     const std::uint64_t cost_ns = ns_per_second / tls_.handshakes_per_second_max;
-    handshake_room_ns_ = std::min(handshake_room_ns_ + now.since(handshake_room_at_), ns_per_second);
+    // No more at once than handshake_burst_ns allows: open connections wait while they are done.
+    const std::uint64_t room_ns_max = std::max(cost_ns, tls_.handshake_burst_ns);
+    handshake_room_ns_ = std::min(handshake_room_ns_ + now.since(handshake_room_at_), room_ns_max);
     handshake_room_at_ = now;
     if (handshake_room_ns_ < cost_ns) return false;
     handshake_room_ns_ -= cost_ns;

@@ -23,10 +23,11 @@
 namespace weir::tls {
 
 struct TlsIoOptions {
-    Endpoint* listen = nullptr;                     // of sockets that are listened on; null: those stay plain
-    Endpoint* connect = nullptr;                    // of sockets that are connected; null: those stay plain
-    std::uint32_t handshakes_max = 256;             // not yet agreed, or on their way out
-    std::uint32_t handshakes_per_second_max = 500;  // accepted above this are closed at once
+    Endpoint* listen = nullptr;                          // of sockets that are listened on; null: those stay plain
+    Endpoint* connect = nullptr;                         // of sockets that are connected; null: those stay plain
+    std::uint32_t handshakes_max = 256;                  // not yet agreed, or on their way out
+    std::uint32_t handshakes_per_second_max = 500;       // accepted above this are closed at once
+    std::uint64_t handshake_burst_ns = 100 * ns_per_ms;  // of that rate at once: 50, some 15 ms of the runner's time
     std::uint64_t handshake_ns_max = 5 * ns_per_second;
     std::uint64_t farewell_ns_max = ns_per_second;  // for an alert, or the last word, to leave
     std::uint32_t listen_output_bytes = output_bytes_min;

@@ -86,7 +86,7 @@ class Letters:
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
     def replay(self, port, *options):
-        code, rows, said = self.run("replay", "--to", f"127.0.0.1:{port}", *options)
+        code, rows, said = self.run("replay", "--to", f"127.0.0.1:{port}", "--reason-text", "the rule was wrong", *options)
         return code, collections.Counter(row["outcome"] for row in rows), said
 
     def forget(self):
@@ -158,7 +158,8 @@ def killed_replays(cluster, letters, kills, before, total):
     for kill in range(1, kills + 1):
         letters.forget()  # each one begins from nothing but what the edge knows
         gate = Gate(port, bytes_all * kill // (kills + 1), passes_acks=kill % 2 == 1)
-        replay = subprocess.Popen(letters.command("replay", "--to", f"127.0.0.1:{gate.port}", "--type", "broken.*"),
+        replay = subprocess.Popen(letters.command("replay", "--to", f"127.0.0.1:{gate.port}", "--type", "broken.*",
+                                                  "--reason-text", "the rule was wrong"),
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         cluster.senders.append(replay)
         give_up = time.monotonic() + 20
@@ -233,7 +234,7 @@ def main():
         before = accepted(north)
         killed_replays(cluster, at_edge, args.kills, before, broken)
         at_edge.forget()
-        code, outcomes, said = at_edge.replay(cluster.producer_ports[0], "--type", "broken.*", "--reason-text", "the rule was wrong")
+        code, outcomes, said = at_edge.replay(cluster.producer_ports[0], "--type", "broken.*")
         expect("a whole replay applies the rest", code == 0 and accepted(north) == before + broken
                and sum(outcomes.values()) == broken + AGAIN and outcomes["duplicate"] > AGAIN, (outcomes, said))
         for what, copy in (("with its marks", at_edge), ("from central's copy", at_central)):

@@ -151,6 +151,9 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"5:1: dead_letters.fuse_failures_min: must not be more than dead_letters.fuse_window_events, 500 events"}},
         {minimal_edge + "[dead_letters]\nfuse_pause_ms = 90000\n",
          {"5:1: dead_letters.fuse_pause_ms_max: must not be less than dead_letters.fuse_pause_ms, 90000 ms"}},
+        {minimal_edge + "[admin]\nbackoff_ms = 60000\nfailures_max = 0\n",
+         {"5:1: admin.backoff_ms_max: must not be less than admin.backoff_ms, 60000 ms",
+          "7:16: admin.failures_max: must be 1 to 1000 failures, not 0"}},
         {minimal_edge + "[ladder]\ncritical_spool_percent = 60\n",
          {"6:26: ladder.critical_spool_percent: must not be less than ladder.degraded_spool_percent, 70 percent"}},
         {minimal_edge + "[ladder]\ndegraded_stall_ms = 6000\n",
@@ -432,7 +435,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 158U);
+    EXPECT_EQ(edge::known_config_keys().size(), 165U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -441,6 +444,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     const edge::EdgeConfig& read = *example.config;
     const edge::EdgeConfig plain;
     EXPECT_EQ(read.log_level, plain.log_level);
+    EXPECT_EQ(read.admin, plain.admin);
     EXPECT_EQ(read.listen.allow_plaintext, plain.listen.allow_plaintext);
     EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
@@ -574,7 +578,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 55U);
+    EXPECT_EQ(central::known_config_keys().size(), 64U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -583,6 +587,7 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     const central::CentralConfig& read = *example.config;
     const central::CentralConfig plain;
     EXPECT_EQ(read.log_level, plain.log_level);
+    EXPECT_EQ(read.admin, plain.admin);
     EXPECT_EQ(read.listen.allow_plaintext, plain.listen.allow_plaintext);
     EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
@@ -600,6 +605,8 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.journal.checkpoint_ms, plain.journal.checkpoint_ms);
     EXPECT_EQ(read.journal.tick_ms, plain.journal.tick_ms);
     EXPECT_EQ(read.limits.edges_max, plain.limits.edges_max);
+    EXPECT_EQ(read.limits.edge_journal_bytes_max, plain.limits.edge_journal_bytes_max);
+    EXPECT_EQ(read.limits.edge_letters_bytes_max, plain.limits.edge_letters_bytes_max);
     EXPECT_EQ(read.limits.positions_max, plain.limits.positions_max);
     EXPECT_EQ(read.limits.types_max, plain.limits.types_max);
     EXPECT_EQ(read.limits.minutes_max, plain.limits.minutes_max);

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "core/control/admin_client.hpp"
+#include "core/control/admin_guard.hpp"
+#include "tests/control/guard_bench.hpp"
 
 namespace weir::control {
 namespace {
@@ -211,7 +213,8 @@ class AdminActsTest : public testing::Test {
         return client.receive_all();
     }
     std::atomic<int> flows_{0};
-    AdminServer server_{"127.0.0.1:0", answer, [this](std::string_view target, std::string_view body) -> AdminResponse {
+    AdminServer server_{"127.0.0.1:0", answer, [this](const AdminAct& act) -> AdminResponse {
+                            const std::string_view target = act.target, body = act.body;
                             if (target == "/count") return {.flow = std::make_unique<Numbers>(flows_, 3)};
                             if (target == "/silence") return {.flow = std::make_unique<Numbers>(flows_, 0)};
                             if (target == "/flood") return {.flow = std::make_unique<Numbers>(flows_, 1 << 30)};
@@ -270,6 +273,114 @@ TEST_F(AdminActsTest, TheClientTakesAFlowAsItComes) {
     EXPECT_EQ(answer.value().body, "not so");
     EXPECT_FALSE(ask_admin({.address = "127.0.0.1:1"}).ok());
     EXPECT_FALSE(ask_admin({.address = "nowhere"}).ok());
+}
+
+class GuardedAdminTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        tokens_ = make_tokens(folder_ / "tokens");
+        auto opened = AdminGuard::open({.owner = "edge",
+                                        .tokens = folder_ / "tokens",
+                                        .limits = {},
+                                        .rules = {{.is_act = false, .path = "/healthz", .role = {}},
+                                                  {.path = "/act", .role = Role::operator_, .needs_reason = true}}},
+                                       trail_);
+        ASSERT_TRUE(opened) << opened.error().what;
+        guard_ = std::move(opened.value());
+        server_ = std::make_unique<AdminServer>(
+            "127.0.0.1:0", answer,
+            [this](const AdminAct& act) -> AdminResponse {
+                ++acts_;
+                trail_at_act_ = read_whole(folder_ / "audit-trail");
+                return {.status = act.target == "/act" ? 200U : 404U,
+                        .body = std::string(act.who) + ' ' + std::string(act.role) + ' ' + std::string(act.reason)};
+            },
+            guard_.get());
+        ASSERT_TRUE(server_->start());
+    }
+    std::string ask(const std::string& line, const std::string& headers = "", const std::string& role = "") {
+        Client client(server_->bound_address());
+        client.send(line + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers +
+                    (role.empty() ? "" : "Authorization: Bearer " + tokens_[role] + "\r\n") + "\r\n");
+        return client.receive_all();
+    }
+    [[nodiscard]] static bool is(const std::string& answer, int status) {
+        return answer.starts_with("HTTP/1.1 " + std::to_string(status) + ' ');
+    }
+
+    Folder folder_;
+    AuditTrail trail_{{.directory = folder_.path(), .owner = "edge", .bytes_max = 8192}};
+    std::map<std::string, std::string> tokens_;
+    std::unique_ptr<AdminGuard> guard_;
+    std::unique_ptr<AdminServer> server_;
+    int acts_ = 0;
+    std::string trail_at_act_;
+};
+
+TEST_F(GuardedAdminTest, AnActIsOnTheDiskBeforeItIsDoneAndItsOutcomeBeforeItIsAnswered) {
+    const std::string text = ask("POST /act", "Content-Length: 0\r\nWeir-Reason: mended the rule\r\n", "operator");
+    EXPECT_TRUE(is(text, 200)) << text;
+    EXPECT_TRUE(text.ends_with("operator operator mended the rule")) << text;
+    EXPECT_NE(trail_at_act_.find("\"act\":\"admin\",\"who\":\"operator\",\"role\":\"operator\",\"from\":\"127.0.0.1\","
+                                 "\"target\":\"/act\",\"reason\":\"mended the rule\",\"outcome\":\"asked\""),
+              std::string::npos)
+        << trail_at_act_;
+    EXPECT_NE(read_whole(folder_ / "audit-trail").find("\"outcome\":\"200\",\"of\":2"), std::string::npos);
+}
+
+TEST_F(GuardedAdminTest, AnActThatCannotBeWrittenDownIsNotDone) {
+    int status = 200;
+    for (int i = 0; i < 100 && status == 200; ++i) {
+        const std::string text = ask("POST /act", "Content-Length: 0\r\nWeir-Reason: x\r\n", "operator");
+        status = is(text, 200) ? 200 : is(text, 503) ? 503 : is(text, 500) ? 500 : 0;
+    }
+    EXPECT_NE(status, 200);
+    const int before = acts_;
+    EXPECT_TRUE(
+        is(ask("POST /act", "Content-Length: 0\r\nWeir-Reason: " + std::string(500, 'x') + "\r\n", "operator"), 503));
+    EXPECT_EQ(acts_, before);
+    EXPECT_TRUE(is(ask("GET /api?x=1", "", "viewer"), 200));
+}
+
+TEST_F(GuardedAdminTest, WhoMayNotIsNeverHeard) {
+    const std::string none = ask("POST /act", "Content-Length: 0\r\nWeir-Reason: x\r\n");
+    EXPECT_TRUE(is(none, 401)) << none;
+    EXPECT_NE(none.find("WWW-Authenticate: Bearer"), std::string::npos);
+    EXPECT_TRUE(is(ask("POST /act", "Content-Length: 0\r\nWeir-Reason: x\r\n", "viewer"), 403));
+    EXPECT_TRUE(is(ask("POST /act", "Content-Length: 0\r\n", "operator"), 400));
+    EXPECT_TRUE(is(ask("GET /api?x=1"), 401));
+    EXPECT_TRUE(is(ask("GET /healthz"), 200));
+    EXPECT_TRUE(is(ask("GET /healthz", "Authorization: x\r\nAuthorization: y\r\n"), 400));
+    EXPECT_EQ(acts_, 0);
+}
+
+TEST_F(GuardedAdminTest, WhatAPageSendsIsRefusedWithTheBestToken) {
+    const std::string act = "Content-Length: 0\r\nWeir-Reason: x\r\n";
+    for (const std::string header : {"Origin: http://evil.example\r\n", "Origin: null\r\n",
+                                     "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"}) {
+        EXPECT_TRUE(is(ask("POST /act", act + header, "admin"), 403)) << header;
+        EXPECT_TRUE(is(ask("GET /api?x=1", header, "admin"), 403)) << header;
+    }
+    const std::string own = "Origin: http://" + server_->bound_address() + "\r\n";
+    EXPECT_TRUE(is(ask("GET /api?x=1", own + "Sec-Fetch-Site: same-origin\r\n", "admin"), 200));
+    EXPECT_TRUE(is(ask("POST /act", act + own, "admin"), 403));
+    EXPECT_EQ(acts_, 0);
+    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_total{for=\"origin\"} 9"), std::string::npos)
+        << guard_->metrics();
+}
+
+TEST_F(GuardedAdminTest, APathThatLeavesItsPlaceIsRefusedBeforeAnyHandler) {
+    for (const std::string path : {"/../etc/passwd", "/api/%2e%2e/x", "/a//b", "/healthz/%00"}) {
+        EXPECT_TRUE(is(ask("GET " + path, "", "admin"), 400)) << path;
+    }
+}
+
+TEST_F(GuardedAdminTest, EveryAnswerForbidsAPageToUseIt) {
+    for (const std::string& text : {ask("GET /healthz"), ask("GET /api?x=1"), ask("GET /../x")}) {
+        EXPECT_NE(text.find("Content-Security-Policy: default-src 'none'; frame-ancestors 'none'"), std::string::npos)
+            << text;
+        EXPECT_NE(text.find("X-Content-Type-Options: nosniff\r\n"), std::string::npos);
+    }
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
         apply(model, last, index);
     }
     const journal::ScrubCounters scrub;
-    const central::ApiSources sources{shared, model, reader, is_draining, is_alive, scrub, "test", nullptr};
+    const central::ApiSources sources{shared, model, reader, is_draining, is_alive, scrub, "test", nullptr, nullptr};
     for (const std::string_view target : {std::string_view("/api/v1/types"), std::string_view("/api/v1/edges?x=1"),
                                           std::string_view("/api/v1/ledger"), std::string_view("/readyz"), last}) {
         must_be_json(answer(sources, target));

@@ -35,10 +35,11 @@ struct Central {
     std::atomic<bool> is_draining{false};
     journal::ScrubCounters scrub;
     std::atomic<bool> is_alive{true};
-    control::AdminServer server{
-        "127.0.0.1:0", [this](std::string_view, std::string_view target) {
-            return central::answer({shared, model, reader, is_draining, is_alive, scrub, "test"}, target);
-        }};
+    control::AdminServer server{"127.0.0.1:0", [this](std::string_view, std::string_view target) {
+                                    return central::answer(
+                                        {shared, model, reader, is_draining, is_alive, scrub, "test", nullptr, nullptr},
+                                        target);
+                                }};
     sockaddr_in to{};
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/control/dead_letters.hpp"
 #include "core/control/letter_marks.hpp"
+#include "core/control/letters_act.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "tests/journal/letter_samples.hpp"
 
@@ -193,14 +194,17 @@ TEST_F(LettersTest, AWrongArgumentIsNamedAndEndsWith64) {
         is_refused(with, said);
     }
     is_refused(arguments("purge"), "purge needs --reason-text");
-    is_refused(arguments("replay"), "replay needs --to");
+    is_refused(arguments("replay"), "replay needs --reason-text");
+    DeadLetterArguments replay = arguments("replay");
+    replay.reason_text = "why";
+    is_refused(replay, "replay needs --to");
     DeadLetterArguments with = arguments("ls");
     with.to = "127.0.0.1:1";
     is_refused(with, "--to is for replay");
     with = arguments("show");
     with.dry_run = true;
     is_refused(with, "--dry-run is for");
-    with = arguments("replay");
+    with = replay;
     with.to = "nowhere";
     is_refused(with, "--to address 'nowhere'");
     with.to = "127.0.0.1:1";
@@ -310,11 +314,52 @@ TEST_F(LettersTest, AnEdgeThatDoesNotAnswerLeavesEveryLetterUnansweredAndUnmarke
     DeadLetterArguments with = arguments("replay");
     with.filter.type = "ride*";
     with.to = "unix:" + data_.path() + "/nobody.sock";
+    with.reason_text = "the rule was wrong";
     with.timeout_s = 1;
     EXPECT_EQ(run(with), 1);
     EXPECT_NE(out_.str().find("replayed: unanswered 2"), std::string::npos) << out_.str();
     EXPECT_NE(err_.str().find("no answer for 1 s: connect unix:"), std::string::npos) << err_.str();
     EXPECT_FALSE(std::filesystem::exists(marks_path()));
+}
+
+TEST_F(LettersTest, WhatIsDoneToLettersIsInTheAuditTrailOrIsNotDone) {
+    write_samples();
+    ASSERT_EQ(purge("2", "rubbish"), 0);
+    std::ostringstream trail;
+    trail << std::ifstream(data_.path() + "/audit-trail").rdbuf();
+    EXPECT_NE(trail.str().find("\"act\":\"dead-letters.purge\",\"who\":\"uid:" + std::to_string(::getuid())),
+              std::string::npos);
+    EXPECT_NE(trail.str().find("--sequence 2\",\"reason\":\"rubbish\",\"outcome\":\"asked\""), std::string::npos)
+        << trail.str();
+    EXPECT_NE(trail.str().find("\"outcome\":\"exit 0\",\"of\":2"), std::string::npos) << trail.str();
+    // In its place stands what no file can be written to.
+    std::filesystem::remove(data_.path() + "/audit-trail");
+    std::filesystem::create_directory(data_.path() + "/audit-trail");
+    EXPECT_EQ(purge("4", "rubbish"), 1);
+    EXPECT_NE(err_.str().find("not done: it cannot be written down"), std::string::npos) << err_.str();
+    EXPECT_EQ(listed({}), "1 3 4 5 6 ");
+}
+
+TEST_F(LettersTest, ByHttpTheSameIsDoneWithinItsBounds) {
+    write_samples();
+    const auto ask = [&](std::string_view target, std::string_view why = "rubbish") {
+        return control::act_on_letters({data_.path(), "", "not here"}, "/v1/letters/",
+                                       {.target = target, .who = "rita", .role = "replayer", .reason = why});
+    };
+    EXPECT_EQ(ask("/v1/letters/replay").status, 409U);
+    EXPECT_EQ(ask("/v1/letters/show").status, 404U);
+    EXPECT_EQ(ask("/v1/letters/purge?colour=red").status, 400U);
+    EXPECT_EQ(ask("/v1/letters/purge?limit=1001").status, 400U);
+    EXPECT_EQ(ask("/v1/letters/purge?type=%zz").status, 400U);
+    EXPECT_EQ(ask("/v1/letters/purge?reason=never").status, 400U);
+    EXPECT_EQ(ask("/v1/letters/purge?type=ride", "").status, 400U);
+    EXPECT_EQ(listed({}), "1 2 3 4 5 6 ");
+    const auto done = ask("/v1/letters/purge?type=ride%2a&limit=1");
+    EXPECT_EQ(done.status, 200U) << done.body;
+    EXPECT_EQ(listed({}), "2 3 4 5 6 ");
+    std::ostringstream trail;
+    trail << std::ifstream(data_.path() + "/audit-trail").rdbuf();
+    EXPECT_NE(trail.str().find("\"who\":\"rita\""), std::string::npos);
 }
 
 TEST_F(LettersTest, LettersOfTwoEdgesAreNotOfferedToOne) {

@@ -241,6 +241,17 @@ TEST_P(TlsIoTest, AFloodOfConnectionsCostsNoMoreHandshakesThanItsRate) {
     EXPECT_GE(static_cast<double>(server.counters.handshakes_refused.get()), 40 - 10 - 10 * seconds - 2);
 }
 
+TEST_P(TlsIoTest, NoMoreHandshakesAreBegunAtOnceThanTheBurst) {
+    TlsBench bench(GetParam(), &server, {.handshakes_per_second_max = 100, .handshake_burst_ns = 50 * ns_per_ms});
+    std::vector<std::unique_ptr<Peer>> flood;
+    for (int i = 0; i < 40; ++i) flood.push_back(std::make_unique<Peer>(bench.address));
+    const MonotonicNs before = monotonic_now();
+    ASSERT_TRUE(bench.run_until([&] { return server.counters.handshakes_refused.get() > 0; }));
+    for (int i = 0; i < 50; ++i) bench.turn();
+    const double seconds = static_cast<double>(monotonic_now().since(before)) / 1e9;
+    EXPECT_GE(static_cast<double>(server.counters.handshakes_refused.get()), 40 - 5 - 100 * seconds - 2);
+}
+
 TEST_P(TlsIoTest, EverythingCutIntoSingleBytesStillArrives) {
     TlsBench bench(GetParam(), &server);
     const auto state = client(ca.edge("north"));

@@ -1,0 +1,48 @@
+// The options of `audit-trail` and `token` on a command line, the same for both daemons. Included by the two main.cpp only.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "core/control/audit_command.hpp"
+#include "core/control/dead_letters.hpp"
+#include "core/control/token_book.hpp"
+
+namespace weir::control {
+
+inline CLI::App* add_audit_trail(CLI::App& app, AuditArguments& into) {
+    auto* trail =
+        app.add_subcommand("audit-trail", "Lists who did what, or verifies that no record was changed or removed");
+    trail->add_option("VERB", into.verb, "ls or verify")->required();
+    trail->add_option("PATH", into.path, "The file, or a data_dir that has one")->required();
+    trail->add_option("--anchor", into.anchors,
+                      "verify: SEQUENCE:HASH that must be in it, as it was once said; any number");
+    return trail;
+}
+
+struct TokenArguments {
+    std::string file, name, role, out;
+};
+inline CLI::App* add_token_command(CLI::App& app, TokenArguments& into) {
+    auto* token =
+        app.add_subcommand("token", "Makes a token for the admin port: its hash into FILE, the token into --out");
+    token->add_option("FILE", into.file, "admin.tokens; made if it is not there")->required();
+    token->add_option("NAME", into.name, "1 to 32 of a-z, 0-9 and '-'")->required();
+    token->add_option("ROLE", into.role, "viewer, operator, replayer or admin")->required();
+    token->add_option("--out", into.out, "A new file of mode 0600 for the token")->required();
+    return token;
+}
+// 0; 1: it could not be made; 64: a wrong argument.
+inline int token_command(const TokenArguments& arguments) {
+    const auto role = parse_role(arguments.role);
+    if (!role) {
+        std::cerr << "token: the role must be viewer, operator, replayer or admin\n";
+        return exit_usage;
+    }
+    const auto made = make_token(arguments.file, arguments.name, *role, arguments.out);
+    if (made) return 0;
+    std::cerr << "token: " << made.error().what << "\n";
+    return 1;
+}
+
+}  // namespace weir::control
