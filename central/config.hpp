@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "central/analytics_config.hpp"
 #include "core/control/tls_config.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
@@ -74,7 +75,9 @@ struct CentralConfig {
         std::uint32_t receive_slot_bytes = 64U << 10;
     } runtime;
     std::vector<TableConfig> tables;
+    AnalyticsConfig analytics;
     std::string log_level = "warn";
+    std::string path;          // of the file it was read from
     std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };
 
