@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "central/analysis/command.hpp"
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
@@ -47,13 +48,31 @@ int main(int argc, char** argv) {
     audit->add_option("--config", config_path, "Configuration file")->required();
     audit->add_option("--edge-dir", edge_dirs, "data_dir of an edge; once for each edge");
     audit->add_flag("--json", is_json, "One JSON object a line");
+    bool is_recomputed = false, is_diff = false;
+    std::string work;
+    auto* verify =
+        app.add_subcommand("verify", "Compute results again from the journal, and compare with what was stored");
+    verify->add_flag("--recompute", is_recomputed, "The whole journal through the operators")->required();
+    verify->add_option("--config", config_path, "Configuration file")->required();
+    verify->add_option("--work", work, "Where the second results are put meanwhile; else where temporary files are");
+    auto* replay = app.add_subcommand("replay", "The journal once more");
+    replay->add_option("--config", config_path, "Configuration file with the new definitions")->required();
+    replay->add_flag("--diff", is_diff, "What they would have found, beside what was stored")->required();
+    replay->add_option("--work", work, "As of verify");
+    weir::central::QueryOptions question;
+    auto* query = app.add_subcommand("query", "Ask the results by one SELECT");
+    query->add_option("sql", question.sql, "SELECT ...")->required();
+    query->add_option("--config", config_path, "Configuration file")->required();
+    query->add_flag("--json", question.is_json, "One JSON object a line");
+    query->add_option("--rows-max", question.rows_max, "Rows that are printed");
+    query->add_option("--ms-max", question.ms_max, "How long it may take");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         const int code = app.exit(error);
         // Of an audit 1 means a fault: whatever was asked wrongly is 2.
         const std::string_view command = argc > 1 ? argv[1] : "";
-        if (code != 0 && command == "audit") return exit_audit_usage;
+        if (code != 0 && (command == "audit" || command == "verify")) return exit_audit_usage;
         return code != 0 && command == "dead-letters" ? weir::control::exit_usage : code;
     }
 
@@ -62,6 +81,9 @@ int main(int argc, char** argv) {
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
     if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
+    if (verify->parsed()) return weir::central::verify_command(*config, work, std::cout, std::cerr);
+    if (replay->parsed()) return weir::central::diff_command(*config, work, std::cout, std::cerr);
+    if (query->parsed()) return weir::central::query_command(*config, question, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);
         return 0;

@@ -207,6 +207,23 @@ AdminResponse ready(const ApiSources& sources) {
                 is_ready ? 200 : 503);
 }
 
+void analytics_metrics(const FollowerCounters& counters, control::MetricsText& out) {
+    const auto gauge = [&](std::string_view name, std::string_view help, const Counter& value) {
+        out.gauge(name, help, {}, static_cast<double>(value.get()));
+    };
+    gauge("weir_central_analytics_position", "Of the operators, bytes of the journal", counters.position);
+    gauge("weir_central_analytics_watermark_ns", "Event time that is complete", counters.watermark);
+    gauge("weir_central_analytics_state_bytes", "Of the operators' last checkpoint", counters.state_bytes);
+    gauge("weir_central_analytics_checkpoint_us", "How long the last one took, in which no record is taken",
+          counters.checkpoint_us);
+    out.counter("weir_central_analytics_commits_total", "Transactions of results", {}, counters.commits.get());
+    out.counter("weir_central_analytics_checkpoints_total", "States stored", {}, counters.checkpoints.get());
+    out.counter("weir_central_analytics_failures_total", "Times that results could not be stored", {},
+                counters.failures.get());
+    out.counter("weir_central_analytics_unreadable_total", "Events that the operators could not read", {},
+                counters.unreadable.get());
+}
+
 AdminResponse metrics(const ApiSources& sources) {
     const IngestShared& shared = sources.shared;
     control::MetricsText out;
@@ -283,6 +300,7 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
+    if (sources.analytics != nullptr) analytics_metrics(*sources.analytics, out);
     return {200, std::string(control::metrics_content_type),
             out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string())};
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "central/analysis/follower.hpp"
 #include "central/ingest/ingest.hpp"
 #include "central/readmodel/reader.hpp"
 #include "core/control/admin.hpp"
@@ -23,6 +24,7 @@ struct ApiSources {
     const journal::ScrubCounters& scrub;
     std::string io_name;                     // of the ingest runner: what the kernel allowed
     const control::TlsWatch* tls = nullptr;  // null: everything is plain
+    const FollowerCounters* analytics = nullptr;
 };
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
 // A POST: /api/v1/lanes/NAME/hold or /release; answers with the lanes as they are then. Who calls wakes the ingest runner.
