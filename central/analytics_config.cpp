@@ -261,6 +261,7 @@ void read_analytics(ConfigTable& root, AnalyticsConfig& config) {
     root.tables("patterns", definitions_max, [&](ConfigTable& inner) { read_pattern(inner, config); });
     root.tables("anomalies", definitions_max, [&](ConfigTable& inner) { read_anomaly(inner, config); });
     root.tables("alerts", definitions_max, [&](ConfigTable& inner) { read_alert(inner, config); });
+    root.tables("sinks", sinks_max, [&](ConfigTable& inner) { read_sink(inner, config.sinks); });
     const auto& alerts = config.definitions.alerts;
     for (std::size_t index = 0; index < alerts.size(); ++index) {
         for (const std::string& name : alerts[index].suppressed_by) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "central/analytics/definitions.hpp"
+#include "central/sinks_config.hpp"
 #include "core/base/result.hpp"
 #include "core/control/config_reader.hpp"
 
@@ -14,6 +15,7 @@ namespace weir::central {
 
 struct AnalyticsConfig {
     analytics::Definitions definitions;
+    std::vector<SinkConfig> sinks;
     std::uint64_t checkpoint_ms = 5000;  // between two states of the operators on the disk
     std::uint64_t commit_ms = 50;        // between two transactions of results
     std::uint64_t rows_max = 1'000'000;  // of each kind of result, the newest kept

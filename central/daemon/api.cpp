@@ -224,6 +224,18 @@ void analytics_metrics(const FollowerCounters& counters, control::MetricsText& o
                 counters.unreadable.get());
 }
 
+void sink_metrics(const AlertTeller& teller, control::MetricsText& out) {
+    const TellerCounters& counters = teller.counters();
+    const auto count = [&](std::string_view name, std::string_view help, const Counter& value) {
+        out.counter(name, help, {{"sink", teller.name()}}, value.get());
+    };
+    count("weir_central_sink_told_total", "Alerts that the sink has taken", counters.told);
+    count("weir_central_sink_failures_total", "Attempts that failed", counters.failures);
+    count("weir_central_sink_refused_total", "Alerts that the sink will not take", counters.refused);
+    count("weir_central_sink_stale_total", "Alerts that were too old to be told", counters.stale);
+    count("weir_central_sink_missed_total", "Alerts pruned before they were told", counters.missed);
+}
+
 AdminResponse metrics(const ApiSources& sources) {
     const IngestShared& shared = sources.shared;
     control::MetricsText out;
@@ -301,6 +313,9 @@ AdminResponse metrics(const ApiSources& sources) {
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
     if (sources.analytics != nullptr) analytics_metrics(*sources.analytics, out);
+    if (sources.tellers != nullptr) {
+        for (const auto& teller : *sources.tellers) sink_metrics(*teller, out);
+    }
     return {200, std::string(control::metrics_content_type),
             out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string())};
 }
@@ -319,6 +334,9 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     if (path == "/api/v1/edges") return edges(sources);
     if (path == "/api/v1/types") return types(sources);
     if (path == "/api/v1/lanes") return lanes(sources.shared);
+    if (sources.results != nullptr) {
+        if (auto answered = sources.results->answer(target)) return std::move(*answered);
+    }
     return json("{\"error\":\"no such path\"}\n", 404);
 }
 

@@ -9,6 +9,8 @@
 #include "central/analysis/follower.hpp"
 #include "central/ingest/ingest.hpp"
 #include "central/readmodel/reader.hpp"
+#include "central/readmodel/result_questions.hpp"
+#include "central/sinks/alert_teller.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
@@ -25,6 +27,8 @@ struct ApiSources {
     std::string io_name;                     // of the ingest runner: what the kernel allowed
     const control::TlsWatch* tls = nullptr;  // null: everything is plain
     const FollowerCounters* analytics = nullptr;
+    ResultQuestions* results = nullptr;
+    const std::vector<std::unique_ptr<AlertTeller>>* tellers = nullptr;
 };
 [[nodiscard]] control::AdminResponse answer(const ApiSources& sources, std::string_view target);
 // A POST: /api/v1/lanes/NAME/hold or /release; answers with the lanes as they are then. Who calls wakes the ingest runner.

@@ -206,6 +206,13 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                       config.analytics);
     bool is_following = config.analytics.is_used();
     if (is_following) follower.start();
+    std::vector<std::unique_ptr<AlertTeller>> tellers;
+    for (const SinkConfig& sink : config.analytics.sinks) {
+        tellers.push_back(std::make_unique<AlertTeller>(sink, config.data_dir,
+                                                        shared.durable_position.load(std::memory_order_acquire)));
+        tellers.back()->start();
+    }
+    ResultQuestions questions(results_path(config.data_dir), config.analytics.query_ms_max);
     std::atomic<bool> is_draining{false};
     std::atomic<bool> is_alive{true};
     journal::Scrubber scrubber({.directories = {journal_directory(config), dead_letters_directory(config)},
@@ -217,7 +224,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     scrubber.start();
     const ApiSources sources{shared,           model,    reader,
                              is_draining,      is_alive, scrubber.counters(),
-                             runner.io_name(), watch,    &follower.counters()};
+                             runner.io_name(), watch,    &follower.counters(),
+                             &questions,       &tellers};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
@@ -287,6 +295,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     if (admin) admin->stop();
     reader.stop();
     follower.stop();
+    tellers.clear();
     for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});
     control::log_info(was_halted ? "halted" : "drained");
     control::log_flush(true);

@@ -15,7 +15,7 @@ constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS windows (serial INTEGER PRIMARY KEY, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
   name TEXT NOT NULL, key TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, born INTEGER NOT NULL,
   version INTEGER NOT NULL, marks INTEGER NOT NULL, count INTEGER NOT NULL, data TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS windows_by_end ON windows (name, end_ns, key);
+CREATE INDEX IF NOT EXISTS windows_by_row ON windows (name, key, start_ns, born);
 CREATE TABLE IF NOT EXISTS patterns (serial INTEGER PRIMARY KEY, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
   name TEXT NOT NULL, key TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, given_up INTEGER NOT NULL,
   data TEXT NOT NULL);
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS anomalies (serial INTEGER PRIMARY KEY, position INTEG
 CREATE TABLE IF NOT EXISTS alerts (serial INTEGER PRIMARY KEY, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
   name TEXT NOT NULL, key TEXT NOT NULL, time_ns INTEGER NOT NULL, since_ns INTEGER NOT NULL, kind TEXT NOT NULL,
   fate TEXT NOT NULL, severity TEXT NOT NULL, count INTEGER NOT NULL, data TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS alerts_by_position ON alerts (position, serial);
 CREATE TABLE IF NOT EXISTS definitions (number INTEGER PRIMARY KEY, position INTEGER NOT NULL, digest INTEGER NOT NULL,
   config TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL);

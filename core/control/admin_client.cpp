@@ -54,6 +54,7 @@ struct Asking {
         if (error) co_return;
         http::request<http::string_body> request(http::string_to_verb(question.method), question.target, 11);
         request.set(http::field::host, "localhost");
+        if (!question.content_type.empty()) request.set(http::field::content_type, question.content_type);
         request.keep_alive(false);
         request.body() = question.body;
         request.prepare_payload();

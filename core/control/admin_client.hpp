@@ -20,6 +20,7 @@ struct AdminQuestion {
     std::string method = "GET";
     std::string target = "/";
     std::string body{};
+    std::string content_type{};
     std::uint64_t ms_max = 5'000;
     // Where it is given, the body of a 200 goes there as it comes, for as long as it comes; false: enough.
     std::function<bool(std::string_view piece)> take{};

@@ -529,6 +529,16 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
           "13:21: anomalies[0].members[1]: no detector has this name: \"luck\"",
           "14:1: alerts[0]: suppressed_by: no alert has this name: \"z\"",
           "16:6: alerts[0].on: no window, pattern or anomaly has this name: \"pattern.q\""}},
+        {minimal_central +
+             "[[sinks]]\nname = \"A\"\nkind = \"webhook\"\nurl = \"https://127.0.0.1:1\"\n[[sinks]]\nname = \"a\"\n"
+             "kind = \"webhook\"\nurl = \"http://10.0.0.1:9093/x\"\n[[sinks]]\nname = \"a\"\n"
+             "kind = \"command\"\ncommand = \"page\"\nurl = \"http://127.0.0.1:1\"\n",
+         {"4:8: sinks[0].name: must be 1 to 32 of a-z, 0-9 and '-'",
+          "6:7: sinks[0].url: must be \"http://HOST:PORT/PATH\"",
+          "10:7: sinks[1].url: plain TCP beyond loopback: \"10.0.0.1:9093\" needs [tls], or allow_plaintext = true",
+          "12:8: sinks[2].name: another sink has this name: \"a\"",
+          "14:11: sinks[2].command: must name a program by its whole path",
+          "15:7: sinks[2].url: is for kind = \"webhook\""}},
         {minimal_central + "[analytics]\ncheckpoint_ms = 5\nrow_max = 7\n",
          {"4:17: analytics.checkpoint_ms: must be 10 to 600000 ms, not 5",
           "5:1: analytics.row_max: unknown key; did you mean \"rows_max\"?"}},
@@ -573,7 +583,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 107U);
+    EXPECT_EQ(central::known_config_keys().size(), 117U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -639,6 +649,14 @@ TEST(CentralConfig, TheExamplesDefinitionsAreGoodWhenTheyAreSwitchedOn) {
     EXPECT_EQ(told.anomalies[0].spec.members, analytics::AnomalySpec{}.members);
     ASSERT_EQ(told.alerts.size(), 1U);
     EXPECT_EQ(told.alerts[0].rule.group_ns, analytics::AlertRule{}.group_ns);
+    const auto& sinks = loaded.config->analytics.sinks;
+    ASSERT_EQ(sinks.size(), 2U);
+    EXPECT_EQ(sinks[0].address, "127.0.0.1:9093");
+    EXPECT_EQ(sinks[0].target, "/api/v2/alerts");
+    EXPECT_EQ(sinks[0].timeout_ms, central::SinkConfig{}.timeout_ms);
+    EXPECT_EQ(sinks[0].retry_ms_max, central::SinkConfig{}.retry_ms_max);
+    EXPECT_EQ(sinks[0].keep_s, central::SinkConfig{}.keep_s);
+    EXPECT_EQ(sinks[1].command, (std::vector<std::string>{"/usr/local/bin/page", "--team", "roads"}));
     // What is kept with results says the same again.
     const auto again = central::analytics_of_text(loaded.config->analytics.text);
     ASSERT_TRUE(again.ok()) << again.error().what;
