@@ -6,6 +6,7 @@
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
+#include "central/store/command.hpp"
 #include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/signals.hpp"
@@ -55,10 +56,24 @@ int main(int argc, char** argv) {
     verify->add_flag("--recompute", is_recomputed, "The whole journal through the operators")->required();
     verify->add_option("--config", config_path, "Configuration file")->required();
     verify->add_option("--work", work, "Where the second results are put meanwhile; else where temporary files are");
-    auto* replay = app.add_subcommand("replay", "The journal once more");
-    replay->add_option("--config", config_path, "Configuration file with the new definitions")->required();
-    replay->add_flag("--diff", is_diff, "What they would have found, beside what was stored")->required();
+    auto* replay =
+        app.add_subcommand("replay", "The journal's events once more: to an edge, as JSON, or under new definitions");
+    weir::central::StoreOptions events;
+    const auto add_period = [&](CLI::App* command) {
+        command->add_option("--config", config_path, "Configuration file")->required();
+        command->add_option("--from", events.from, "Events at or after this time, in RFC 3339");
+        command->add_option("--until", events.until, "Events before this time");
+        command->add_option("--where", events.where, "Events for which this condition holds");
+    };
+    add_period(replay);
+    auto* diff = replay->add_flag("--diff", is_diff,
+                                  "What this configuration's definitions would have found, beside what was stored");
+    replay->add_option("--to", events.to, "HOST:PORT of an edge; \"-\": lines of JSON")->excludes(diff);
+    replay->add_option("--speed", events.speed, "max, or how many times faster than it was");
     replay->add_option("--work", work, "As of verify");
+    auto* fold = app.add_subcommand("fold", "What the events of one key come to");
+    add_period(fold);
+    fold->add_option("--key", events.key, "The events' key")->required();
     weir::central::QueryOptions question;
     auto* query = app.add_subcommand("query", "Ask the results by one SELECT");
     query->add_option("sql", question.sql, "SELECT ...")->required();
@@ -82,7 +97,13 @@ int main(int argc, char** argv) {
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
     if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
     if (verify->parsed()) return weir::central::verify_command(*config, work, std::cout, std::cerr);
-    if (replay->parsed()) return weir::central::diff_command(*config, work, std::cout, std::cerr);
+    if (replay->parsed() && is_diff) return weir::central::diff_command(*config, work, std::cout, std::cerr);
+    if (replay->parsed()) {
+        if (!events.to.empty()) return weir::central::replay_command(*config, events, std::cout, std::cerr);
+        std::cerr << "replay: --to or --diff is needed\n";
+        return 2;
+    }
+    if (fold->parsed()) return weir::central::fold_command(*config, events, std::cout, std::cerr);
     if (query->parsed()) return weir::central::query_command(*config, question, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);
