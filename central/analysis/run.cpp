@@ -75,6 +75,10 @@ Status AnalysisRun::apply(const journal::RecordView& record) {
     results_.clear();
     engine_->apply(record.batch_header, record.body(), arrival, record.end, results_);
     previous_crc_ = record.header.crc;
+    if (const auto& batch = record.batch_header; batch.kind == wire::BatchKind::events) {
+        edges_[{std::string(wire::name_of(batch.edge_id)), batch.lineage, std::string(wire::name_of(batch.lane_name)),
+                batch.part}] = {batch.last_sequence(), record.end.value, arrival.value};
+    }
     has_news_ = has_news_ || std::any_of(results_.notices.begin(), results_.notices.end(),
                                          [](const auto& notice) { return notice.fate == analytics::Fate::told; });
     return store_.add(*engine_, results_, arrival);
@@ -83,6 +87,8 @@ Status AnalysisRun::apply(const journal::RecordView& record) {
 Status AnalysisRun::commit() {
     if (!is_open_) return Done{};
     if (auto set = store_.set_cursor("analytics", position()); !set) return set;
+    if (auto set = store_.set_edges(edges_); !set) return set;
+    edges_.clear();
     is_open_ = has_news_ = false;
     return store_.commit();
 }

@@ -60,6 +60,7 @@ class AnalysisRun {
     Journal journal_;
     std::unique_ptr<analytics::Engine> engine_;
     analytics::Results results_;
+    std::map<EdgeLane, EdgeProgress> edges_;  // since the last commit
     std::uint32_t previous_crc_ = 0;
     std::uint64_t state_bytes_ = 0;
     bool is_open_ = false;  // a transaction

@@ -1,6 +1,7 @@
 #include "central/readmodel/result_store.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace weir::central {
 namespace {
@@ -28,6 +29,9 @@ CREATE TABLE IF NOT EXISTS alerts (serial INTEGER PRIMARY KEY, position INTEGER 
 CREATE INDEX IF NOT EXISTS alerts_by_position ON alerts (position, serial);
 CREATE TABLE IF NOT EXISTS definitions (number INTEGER PRIMARY KEY, position INTEGER NOT NULL, digest INTEGER NOT NULL,
   config TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS edges (edge TEXT NOT NULL, lineage TEXT NOT NULL, lane TEXT NOT NULL, part TEXT NOT NULL,
+  last_sequence INTEGER NOT NULL, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
+  PRIMARY KEY (edge, lineage, lane, part)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS state (number INTEGER PRIMARY KEY CHECK (number = 1), journal_id INTEGER NOT NULL,
   position INTEGER NOT NULL, previous_crc INTEGER NOT NULL, digest INTEGER NOT NULL, windows INTEGER NOT NULL,
@@ -85,7 +89,8 @@ Status ResultStore::clear() {
     serials_ = {};
     return database_.run(
         "BEGIN; DELETE FROM windows; DELETE FROM patterns; DELETE FROM anomalies; DELETE FROM alerts;"
-        "DELETE FROM definitions; DELETE FROM cursors; DELETE FROM state; DELETE FROM state_parts; COMMIT;");
+        "DELETE FROM edges; DELETE FROM definitions; DELETE FROM cursors; DELETE FROM state; DELETE FROM state_parts; "
+        "COMMIT;");
 }
 
 Status ResultStore::begin() {
@@ -174,6 +179,22 @@ Status ResultStore::add_definitions(const DefinitionsFrom& definitions) {
 
 Status ResultStore::set_cursor(std::string_view name, std::uint64_t position) {
     return cursor_->reset().bind(name).bind(position).run();
+}
+
+Status ResultStore::set_edges(const std::map<EdgeLane, EdgeProgress>& edges) {
+    if (edges.empty()) return Done{};
+    auto made = database_.prepare("INSERT OR REPLACE INTO edges VALUES (?,?,?,?,?,?,?)");
+    if (!made) return made.error();
+    for (const auto& [of, progress] : edges) {
+        std::array<char, 17> lineage{};
+        std::snprintf(lineage.data(), lineage.size(), "%016llx", static_cast<unsigned long long>(of.lineage));
+        const std::string_view part = of.part == wire::Part::live ? "live" : "backlog";
+        Statement& row = made.value().reset();
+        row.bind(of.edge).bind(std::string_view(lineage.data(), 16)).bind(of.lane).bind(part);
+        row.bind(progress.last_sequence).bind(progress.position).bind(progress.arrival_ns);
+        if (auto done = row.run(); !done) return done;
+    }
+    return Done{};
 }
 
 Status ResultStore::prune(std::uint64_t rows_max) {

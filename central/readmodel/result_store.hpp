@@ -13,6 +13,8 @@
 #pragma once
 
 #include <array>
+#include <compare>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +50,20 @@ struct DefinitionsFrom {
     std::string config;  // the file
 };
 
+// How far an edge's events of one lane and part have come.
+struct EdgeLane {
+    std::string edge;
+    std::uint64_t lineage = 0;
+    std::string lane;
+    wire::Part part = wire::Part::live;
+    auto operator<=>(const EdgeLane&) const = default;
+};
+struct EdgeProgress {
+    std::uint64_t last_sequence = 0;
+    std::uint64_t position = 0;
+    std::uint64_t arrival_ns = 0;
+};
+
 class ResultStore {
   public:
     [[nodiscard]] static Result<std::unique_ptr<ResultStore>> open(const std::string& path);
@@ -59,6 +75,7 @@ class ResultStore {
     [[nodiscard]] Status save_state(const StoredState& state);
     [[nodiscard]] Status add_definitions(const DefinitionsFrom& definitions);
     [[nodiscard]] Status set_cursor(std::string_view name, std::uint64_t position);
+    [[nodiscard]] Status set_edges(const std::map<EdgeLane, EdgeProgress>& edges);
     [[nodiscard]] Status prune(std::uint64_t rows_max);
     [[nodiscard]] Status commit();
     // What was begun is forgotten; add() goes on after `serials`.

@@ -41,6 +41,7 @@ TEST(Follower, StoresWhatIsDurableWhileItIsAskedRedefinedStoppedAndStarted) {
             script.write(10);
             EXPECT_TRUE(questions.answer("/api/v1/windows?limit=5").has_value());
             if (piece == 2) {
+                EXPECT_TRUE(catches_up(follower, central.shared()));  // so that there is a run to be redefined
                 auto& window = analytics.definitions.windows[2];
                 window.spec.gap_ns += second;
                 // What is kept beside the results must say the same.

@@ -19,6 +19,22 @@ TEST(AnalysisRun, StoresEachKindOfResultAndVerifyFindsNoDifference) {
     EXPECT_NE(said.find(": 0 differences\n"), said.npos) << said;
 }
 
+TEST(AnalysisRun, KnowsHowFarEachEdgesLaneHasCome) {
+    World world(30);
+    world.compute();
+    Sequence last = 0;
+    auto scanner = journal::Scanner::open(journal_directory(world.config), {});
+    while (const auto record = scanner.value().next()) {
+        if (record->batch_header.kind == wire::BatchKind::events) last = record->batch_header.last_sequence();
+    }
+    ASSERT_GT(last, 30U);
+    EXPECT_EQ(world.number("SELECT count(*) FROM edges"), 1);
+    EXPECT_EQ(world.number("SELECT last_sequence FROM edges WHERE edge = 'north' AND lineage = '000000000000004d' AND "
+                           "lane = 'main' AND part = 'live'"),
+              static_cast<std::int64_t>(last));
+    EXPECT_EQ(world.number("SELECT position > 0 AND arrival_ns > 0 FROM edges"), 1);
+}
+
 TEST(AnalysisRun, EachPlantedDifferenceIsNamed) {
     World world(150);
     world.compute();
