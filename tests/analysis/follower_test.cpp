@@ -39,9 +39,10 @@ TEST(Follower, StoresWhatIsDurableWhileItIsAskedRedefinedStoppedAndStarted) {
         follower.start();
         for (int piece = 0; piece < 6; ++piece) {
             script.write(10);
+            // So that there are results to be asked and a run to be redefined.
+            EXPECT_TRUE(catches_up(follower, central.shared()));
             EXPECT_TRUE(questions.answer("/api/v1/windows?limit=5").has_value());
             if (piece == 2) {
-                EXPECT_TRUE(catches_up(follower, central.shared()));  // so that there is a run to be redefined
                 auto& window = analytics.definitions.windows[2];
                 window.spec.gap_ns += second;
                 // What is kept beside the results must say the same.
