@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "central/analytics/engine.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/io/io.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -166,6 +167,16 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     table("runtime", read_runtime);
     root.tables("lanes", lane_bounds_max, [&](ConfigTable& inner) { read_lane(inner, config); });
     root.tables("tables", wire::tables_max, [&](ConfigTable& inner) { read_table(inner, config); });
+    read_analytics(root, config.analytics);
+}
+
+// What each definition may be and all together may not: too many nodes, alerts that suppress by a name that is none.
+void build_analytics(ConfigTable& root, CentralConfig& config) {
+    if (!config.analytics.is_used()) return;
+    const auto built = analytics::Engine::build(config.analytics.definitions);
+    if (built) return;
+    std::string what = built.error().what;
+    root.fault(what.starts_with("alert.") ? "alerts" : "analytics", what);
 }
 
 }  // namespace
@@ -182,10 +193,13 @@ LoadedConfig load_config(const std::string& path) {
     if (file.is_readable()) {
         ConfigTable root(file);
         read_root(root, config);
+        if (file.faults.empty()) build_analytics(root, config);
     }
     loaded.errors = file.error_lines();
     if (!loaded.errors.empty()) return loaded;
     config.digest = file.digest;
+    config.path = path;
+    config.analytics.text = file.text;
     if (config.listen.allow_plaintext && !config.tls.files.is_set())
         loaded.warnings.push_back("listen.allow_plaintext: batches may travel unencrypted");
     loaded.config = std::move(config);
@@ -240,6 +254,7 @@ Budget budget_of(const CentralConfig& config) {
     }
     many(std::uint64_t{limits.types_max} * limits.minutes_max, "minute counts (limits.types_max x minutes_max)",
          minute_bytes);
+    add_budget(config.analytics, terms);
     terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("process: code, stacks, control threads", process_bytes);
     terms.note("network: batches on their way to central, in socket buffers: at most " +
@@ -248,6 +263,11 @@ Budget budget_of(const CentralConfig& config) {
     terms.disk("dead letters (dead_letters.bytes_max)", config.dead_letters.bytes_max);
     terms.disk("dead letters: what is noted as expired, two copies",
                2 * std::uint64_t{journal::checkpoint_content_bytes_max});
+    if (config.analytics.is_used()) {
+        terms.note(
+            "disk: results of analytics: analytics.rows_max of each kind, about 400 bytes each, and the operators' "
+            "state");
+    }
     terms.note("disk: the journal of events grows with what arrives; there is no retention yet");
     return {terms.memory_bytes(), terms.disk_bytes(), terms.text()};
 }

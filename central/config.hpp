@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "central/analytics_config.hpp"
 #include "core/control/admin_config.hpp"
 #include "core/control/at_rest_config.hpp"
 #include "core/control/tls_config.hpp"
@@ -83,7 +84,9 @@ struct CentralConfig {
         bool core_dumps = false;        // they would hold keys and events
     } runtime;
     std::vector<TableConfig> tables;
+    AnalyticsConfig analytics;
     std::string log_level = "warn";
+    std::string path;          // of the file it was read from
     std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
 };
 

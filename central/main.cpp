@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "central/analysis/command.hpp"
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
+#include "central/store/command.hpp"
 #include "core/control/access_options.hpp"
 #include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
@@ -57,13 +59,45 @@ int main(int argc, char** argv) {
     audit->add_option("--key-dir", key_dirs,
                       "at_rest.key_dir of an edge, beside central's own: keys of one number must be the same");
     audit->add_flag("--json", is_json, "One JSON object a line");
+    bool is_recomputed = false, is_diff = false;
+    std::string work;
+    auto* verify =
+        app.add_subcommand("verify", "Compute results again from the journal, and compare with what was stored");
+    verify->add_flag("--recompute", is_recomputed, "The whole journal through the operators")->required();
+    verify->add_option("--config", config_path, "Configuration file")->required();
+    verify->add_option("--work", work, "Where the second results are put meanwhile; else where temporary files are");
+    auto* replay =
+        app.add_subcommand("replay", "The journal's events once more: to an edge, as JSON, or under new definitions");
+    weir::central::StoreOptions events;
+    const auto add_period = [&](CLI::App* command) {
+        command->add_option("--config", config_path, "Configuration file")->required();
+        command->add_option("--from", events.from, "Events at or after this time, in RFC 3339");
+        command->add_option("--until", events.until, "Events before this time");
+        command->add_option("--where", events.where, "Events for which this condition holds");
+    };
+    add_period(replay);
+    auto* diff = replay->add_flag("--diff", is_diff,
+                                  "What this configuration's definitions would have found, beside what was stored");
+    replay->add_option("--to", events.to, "HOST:PORT of an edge; \"-\": lines of JSON")->excludes(diff);
+    replay->add_option("--speed", events.speed, "max, or how many times faster than it was");
+    replay->add_option("--work", work, "As of verify");
+    auto* fold = app.add_subcommand("fold", "What the events of one key come to");
+    add_period(fold);
+    fold->add_option("--key", events.key, "The events' key")->required();
+    weir::central::QueryOptions question;
+    auto* query = app.add_subcommand("query", "Ask the results by one SELECT");
+    query->add_option("sql", question.sql, "SELECT ...")->required();
+    query->add_option("--config", config_path, "Configuration file")->required();
+    query->add_flag("--json", question.is_json, "One JSON object a line");
+    query->add_option("--rows-max", question.rows_max, "Rows that are printed");
+    query->add_option("--ms-max", question.ms_max, "How long it may take");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         const int code = app.exit(error);
         // Of an audit 1 means a fault: whatever was asked wrongly is 2.
         const std::string_view command = argc > 1 ? argv[1] : "";
-        if (code != 0 && command == "audit") return exit_audit_usage;
+        if (code != 0 && (command == "audit" || command == "verify")) return exit_audit_usage;
         return code != 0 && command == "dead-letters" ? weir::control::exit_usage : code;
     }
 
@@ -79,11 +113,19 @@ int main(int argc, char** argv) {
     if (token->parsed()) return weir::control::token_command(token_arguments);
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
-    if (audit->parsed()) {
-        if (!config->at_rest.key_dir.empty()) key_dirs.push_back(config->at_rest.key_dir);
-        if (!open_keys()) return exit_audit_usage;
-    }
+    if (!config->at_rest.key_dir.empty()) key_dirs.push_back(config->at_rest.key_dir);
+    const bool reads_journal = audit->parsed() || verify->parsed() || replay->parsed() || fold->parsed();
+    if (reads_journal && !open_keys()) return audit->parsed() ? exit_audit_usage : exit_config;
     if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
+    if (verify->parsed()) return weir::central::verify_command(*config, work, std::cout, std::cerr);
+    if (replay->parsed() && is_diff) return weir::central::diff_command(*config, work, std::cout, std::cerr);
+    if (replay->parsed()) {
+        if (!events.to.empty()) return weir::central::replay_command(*config, events, std::cout, std::cerr);
+        std::cerr << "replay: --to or --diff is needed\n";
+        return 2;
+    }
+    if (fold->parsed()) return weir::central::fold_command(*config, events, std::cout, std::cerr);
+    if (query->parsed()) return weir::central::query_command(*config, question, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);
         return 0;

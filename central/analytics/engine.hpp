@@ -48,6 +48,8 @@ class Engine {
     // Each result as one line of JSON with its definition's type and name in front.
     void append_lines(const Results& results, std::string& out) const;
 
+    // Equal: the same records and the same state give the same results.
+    [[nodiscard]] std::uint64_t definitions_digest() const;
     [[nodiscard]] std::string save() const;
     // Names of operators that begin anew; or why the bytes are no state: then the engine is not to be used further.
     [[nodiscard]] Result<std::vector<std::string>> load(std::string_view bytes);

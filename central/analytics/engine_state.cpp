@@ -93,6 +93,21 @@ void Engine::for_each_part(Self& self, Visit&& visit) {
     visit(std::string("alerts"), digest_of(told.alerts), *self.alerts_);
 }
 
+std::uint64_t Engine::definitions_digest() const {
+    StateWriter told;
+    const EventClockSpec& clock = definitions_.clock;
+    for (const std::uint64_t number : {clock.future_ns_max, clock.disorder_ns, clock.idle_ns_max, clock.join_ns_max,
+                                       clock.standing_ns_max, clock.step_ns_max}) {
+        told.put(number);
+    }
+    told.put(clock.sources_max);
+    for_each_part(*this, [&](const std::string& name, std::uint64_t digest, const auto&) {
+        told.text(name);
+        told.put(digest);
+    });
+    return digest_of(told);
+}
+
 std::string Engine::save() const {
     StateWriter out;
     out.put(state_magic);

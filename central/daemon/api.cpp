@@ -207,6 +207,35 @@ AdminResponse ready(const ApiSources& sources) {
                 is_ready ? 200 : 503);
 }
 
+void analytics_metrics(const FollowerCounters& counters, control::MetricsText& out) {
+    const auto gauge = [&](std::string_view name, std::string_view help, const Counter& value) {
+        out.gauge(name, help, {}, static_cast<double>(value.get()));
+    };
+    gauge("weir_central_analytics_position", "Of the operators, bytes of the journal", counters.position);
+    gauge("weir_central_analytics_watermark_ns", "Event time that is complete", counters.watermark);
+    gauge("weir_central_analytics_state_bytes", "Of the operators' last checkpoint", counters.state_bytes);
+    gauge("weir_central_analytics_checkpoint_us", "How long the last one took, in which no record is taken",
+          counters.checkpoint_us);
+    out.counter("weir_central_analytics_commits_total", "Transactions of results", {}, counters.commits.get());
+    out.counter("weir_central_analytics_checkpoints_total", "States stored", {}, counters.checkpoints.get());
+    out.counter("weir_central_analytics_failures_total", "Times that results could not be stored", {},
+                counters.failures.get());
+    out.counter("weir_central_analytics_unreadable_total", "Events that the operators could not read", {},
+                counters.unreadable.get());
+}
+
+void sink_metrics(const AlertTeller& teller, control::MetricsText& out) {
+    const TellerCounters& counters = teller.counters();
+    const auto count = [&](std::string_view name, std::string_view help, const Counter& value) {
+        out.counter(name, help, {{"sink", teller.name()}}, value.get());
+    };
+    count("weir_central_sink_told_total", "Alerts that the sink has taken", counters.told);
+    count("weir_central_sink_failures_total", "Attempts that failed", counters.failures);
+    count("weir_central_sink_refused_total", "Alerts that the sink will not take", counters.refused);
+    count("weir_central_sink_stale_total", "Alerts that were too old to be told", counters.stale);
+    count("weir_central_sink_missed_total", "Alerts pruned before they were told", counters.missed);
+}
+
 AdminResponse metrics(const ApiSources& sources) {
     const IngestShared& shared = sources.shared;
     control::MetricsText out;
@@ -299,6 +328,10 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
+    if (sources.analytics != nullptr) analytics_metrics(*sources.analytics, out);
+    if (sources.tellers != nullptr) {
+        for (const auto& teller : *sources.tellers) sink_metrics(*teller, out);
+    }
     return {200, std::string(control::metrics_content_type),
             out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string()) +
                 (sources.guard != nullptr ? sources.guard->metrics() : std::string())};
@@ -328,6 +361,9 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     if (path == "/api/v1/types") return types(sources);
     if (path == "/api/v1/lanes") return lanes(sources.shared);
     if (path == "/api/v1/access" && sources.guard != nullptr) return json(sources.guard->json());
+    if (sources.results != nullptr) {
+        if (auto answered = sources.results->answer(target)) return std::move(*answered);
+    }
     return json("{\"error\":\"no such path\"}\n", 404);
 }
 

@@ -6,8 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "central/analysis/follower.hpp"
 #include "central/ingest/ingest.hpp"
 #include "central/readmodel/reader.hpp"
+#include "central/readmodel/result_questions.hpp"
+#include "central/sinks/alert_teller.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/admin_guard.hpp"
 #include "core/control/tls_watch.hpp"
@@ -25,6 +28,9 @@ struct ApiSources {
     std::string io_name;                     // of the ingest runner: what the kernel allowed
     const control::TlsWatch* tls = nullptr;  // null: everything is plain
     const control::AdminGuard* guard = nullptr;
+    const FollowerCounters* analytics = nullptr;
+    ResultQuestions* results = nullptr;
+    const std::vector<std::unique_ptr<AlertTeller>>* tellers = nullptr;
 };
 // What the port asks of whom; what is not named here a viewer may read, and only an admin do.
 [[nodiscard]] const std::vector<control::AccessRule>& access_rules();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "central/analysis/follower.hpp"
 #include "central/daemon/api.hpp"
 #include "central/ingest/ingest.hpp"
 #include "central/letters/retention.hpp"
@@ -145,12 +146,26 @@ void look_at_tables(TableKeeper& tables, IngestShared& shared, Runner& runner, b
     for (const auto& line : tables.take_notes()) control::log_info("table_read", {{"what", line}});
 }
 
+// What was read at the start is followed from the start; what SIGHUP brings, from then on. A file with a mistake changes nothing.
+void reload_analytics(const CentralConfig& config, Follower& follower, bool& is_following) {
+    auto loaded = load_config(config.path);
+    for (const auto& line : loaded.errors) control::log_error("config_refused", {{"what", line}});
+    if (!loaded.config) return;
+    const bool is_used = loaded.config->analytics.is_used();
+    follower.redefine(std::move(loaded.config->analytics));
+    if (is_used && !is_following) follower.start();
+    is_following = is_following || is_used;
+    control::log_info("analytics_read");
+}
+
 }  // namespace
 
 std::string thread_plan_text(const CentralConfig& config) {
     const int core = core_of(config);
     return "thread      ingest  " + (core < 0 ? std::string("floating") : "core " + std::to_string(core)) +
-           "\nthread      reader  floating, niceness 10\nthread      segments, one for each journal"
+           "\nthread      reader  floating, niceness 10" +
+           (config.analytics.is_used() ? "\nthread      analytics  floating, niceness 5" : "") +
+           "\nthread      segments, one for each journal"
            "\nthread      admin, control\n";
 }
 
@@ -219,6 +234,17 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     ReadModel model(config.limits.types_max, config.limits.minutes_max);
     Reader reader(journal_directory(config), shared.durable_position, model);
     reader.start();
+    Follower follower(journal_directory(config), results_path(config.data_dir), shared.durable_position,
+                      config.analytics);
+    bool is_following = config.analytics.is_used();
+    if (is_following) follower.start();
+    std::vector<std::unique_ptr<AlertTeller>> tellers;
+    for (const SinkConfig& sink : config.analytics.sinks) {
+        tellers.push_back(std::make_unique<AlertTeller>(sink, config.data_dir,
+                                                        shared.durable_position.load(std::memory_order_acquire)));
+        tellers.back()->start();
+    }
+    ResultQuestions questions(results_path(config.data_dir), config.analytics.query_ms_max);
     std::atomic<bool> is_draining{false};
     std::atomic<bool> is_alive{true};
     journal::Scrubber scrubber({.directories = {journal_directory(config), dead_letters_directory(config)},
@@ -228,8 +254,18 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                     (number == 0 ? journal_store : letters_store)->mark_damaged(segment_index);
                                 }});
     scrubber.start();
-    const ApiSources sources{shared,           model, reader, is_draining, is_alive, scrubber.counters(),
-                             runner.io_name(), watch, &guard};
+    const ApiSources sources{.shared = shared,
+                             .model = model,
+                             .reader = reader,
+                             .is_draining = is_draining,
+                             .is_alive = is_alive,
+                             .scrub = scrubber.counters(),
+                             .io_name = runner.io_name(),
+                             .tls = watch,
+                             .guard = &guard,
+                             .analytics = &follower.counters(),
+                             .results = &questions,
+                             .tellers = &tellers};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
@@ -283,6 +319,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             next_tables = now.plus_ns(tables_look_ns);
             look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
+        if (wish == control::Wish::reload) reload_analytics(config, follower, is_following);
+        for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});
         if (watch != nullptr) watch->look(wish == control::Wish::reload);
         guard.look(monotonic_now(), wish == control::Wish::reload);
         log_changes(shared, logged);
@@ -305,6 +343,9 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     runner.join();
     if (admin) admin->stop();
     reader.stop();
+    follower.stop();
+    tellers.clear();
+    for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});
     control::log_info(was_halted ? "halted" : "drained");
     control::log_flush(true);
     return was_halted ? 1 : 0;

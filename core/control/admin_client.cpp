@@ -58,6 +58,7 @@ struct Asking {
         http::request<http::string_body> request(http::string_to_verb(question.method), question.target, 11);
         request.set(http::field::host, "localhost");
         if (!token.empty()) request.set(http::field::authorization, "Bearer " + token);
+        if (!question.content_type.empty()) request.set(http::field::content_type, question.content_type);
         request.keep_alive(false);
         request.body() = question.body;
         request.prepare_payload();

@@ -21,6 +21,7 @@ struct AdminQuestion {
     std::string target = "/";
     std::string body{};
     std::string token_file{};  // of mode 0600, with the token to show (token_book.hpp); empty: none
+    std::string content_type{};
     std::uint64_t ms_max = 5'000;
     // Where it is given, the body of a 200 goes there as it comes, for as long as it comes; false: enough.
     std::function<bool(std::string_view piece)> take{};

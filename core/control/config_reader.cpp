@@ -151,6 +151,7 @@ ConfigFile read_config(const std::string& path) {
 ConfigFile parse_config(std::string path, std::string_view text) {
     ConfigFile file;
     file.path = std::move(path);
+    file.text = text;
     file.digest = XXH3_64bits(text.data(), text.size());
     try {
         file.root = node_of(toml::parse(text, file.path));

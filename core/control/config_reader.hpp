@@ -60,7 +60,8 @@ struct ConfigFault {
 struct ConfigFile {
     std::string path;
     ConfigNode root;
-    std::uint64_t digest = 0;  // XXH3 (64 bits) of the file's bytes
+    std::string text;          // the file's bytes
+    std::uint64_t digest = 0;  // XXH3 (64 bits) of them
     std::vector<ConfigFault> faults;
     std::set<std::string> known_keys;  // every key that was asked for: "listen.admin", "lanes[].name"
     bool lists_keys = false;           // visit each kind of [[table]] once even where the file has none

@@ -537,6 +537,40 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
              "[[lanes]]\nname = \"a\"\ncredit_bytes = 4096\n[[lanes]]\nname = \"a\"\n[[lanes]]\nname = \"A\"\n",
          {"5:16: lanes[0].credit_bytes: must be 0, or hold the largest batch: at least 1048592 bytes",
           "7:8: lanes[1].name: is listed twice: \"a\"", "9:8: lanes[2].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
+        {minimal_central + "[[windows]]\nname = \"a b\"\nwhen = \"type > 5\"\nkey = 'lookup(\"x\", key).y'\n"
+                           "length_s = 90\nstep_s = 60\npercentiles = [\"101\"]\n[[windows]]\nname = \"s\"\n"
+                           "length_s = 60\ngap_s = 5\n[[windows]]\nname = \"s\"\ntop_count = 3\n",
+         {"4:8: windows[0].name: must be 1 to 64 of A-Z, a-z, 0-9, '-' and '_'",
+          "5:8: windows[0].when: at 1:6: text and integer have no order",
+          "6:7: windows[0].key: at 1:1: there is no table x with a column y",
+          "8:10: windows[0].step_s: the length is no multiple of the step",
+          "9:15: windows[0].percentiles: needs a value to be of",
+          "9:16: windows[0].percentiles[0]: must be \"0\" to \"100\", with at most three decimals",
+          "13:9: windows[1].gap_s: a session has no length: leave out length_s or gap_s",
+          "15:8: windows[2].name: another window has this name: \"s\"",
+          "16:13: windows[2].top_count: needs a text to list: top"}},
+        {minimal_central + "[[patterns]]\nname = \"p\"\npattern = '''\na -> !b by key\na: true\nb: true\n'''\n"
+                           "[[anomalies]]\nname = \"x\"\nwindow = \"w\"\nmembers = [\"level\", \"luck\"]\n"
+                           "[[alerts]]\nname = \"y\"\non = \"pattern.q\"\nraise = \"data.count\"\n"
+                           "suppressed_by = \"z\"\n",
+         {"5:11: patterns[0].pattern: at 1:9: within and a duration must say how long this may take",
+          "12:10: anomalies[0].window: no window has this name: \"w\"",
+          "13:21: anomalies[0].members[1]: no detector has this name: \"luck\"",
+          "14:1: alerts[0]: suppressed_by: no alert has this name: \"z\"",
+          "16:6: alerts[0].on: no window, pattern or anomaly has this name: \"pattern.q\""}},
+        {minimal_central +
+             "[[sinks]]\nname = \"A\"\nkind = \"webhook\"\nurl = \"https://127.0.0.1:1\"\n[[sinks]]\nname = \"a\"\n"
+             "kind = \"webhook\"\nurl = \"http://10.0.0.1:9093/x\"\n[[sinks]]\nname = \"a\"\n"
+             "kind = \"command\"\ncommand = \"page\"\nurl = \"http://127.0.0.1:1\"\n",
+         {"4:8: sinks[0].name: must be 1 to 32 of a-z, 0-9 and '-'",
+          "6:7: sinks[0].url: must be \"http://HOST:PORT/PATH\"",
+          "10:7: sinks[1].url: plain TCP beyond loopback: \"10.0.0.1:9093\" needs [tls], or allow_plaintext = true",
+          "12:8: sinks[2].name: another sink has this name: \"a\"",
+          "14:11: sinks[2].command: must name a program by its whole path",
+          "15:7: sinks[2].url: is for kind = \"webhook\""}},
+        {minimal_central + "[analytics]\ncheckpoint_ms = 5\nrow_max = 7\n",
+         {"4:17: analytics.checkpoint_ms: must be 10 to 600000 ms, not 5",
+          "5:1: analytics.row_max: unknown key; did you mean \"rows_max\"?"}},
         {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
          {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs [tls], or listen.allow_plaintext = "
           "true"}},
@@ -578,7 +612,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 64U);
+    EXPECT_EQ(central::known_config_keys().size(), 131U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -615,6 +649,51 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.runtime.thread_plan, plain.runtime.thread_plan);
     EXPECT_EQ(read.runtime.receive_slots, plain.runtime.receive_slots);
     EXPECT_EQ(read.runtime.receive_slot_bytes, plain.runtime.receive_slot_bytes);
+    EXPECT_FALSE(read.analytics.is_used());
+    EXPECT_EQ(read.analytics.checkpoint_ms, plain.analytics.checkpoint_ms);
+    EXPECT_EQ(read.analytics.commit_ms, plain.analytics.commit_ms);
+    EXPECT_EQ(read.analytics.rows_max, plain.analytics.rows_max);
+    EXPECT_EQ(read.analytics.query_ms_max, plain.analytics.query_ms_max);
+    const auto& clock = read.analytics.definitions.clock;
+    const analytics::EventClockSpec plain_clock;
+    EXPECT_EQ(clock.future_ns_max, plain_clock.future_ns_max);
+    EXPECT_EQ(clock.disorder_ns, plain_clock.disorder_ns);
+    EXPECT_EQ(clock.idle_ns_max, plain_clock.idle_ns_max);
+    EXPECT_EQ(clock.join_ns_max, plain_clock.join_ns_max);
+    EXPECT_EQ(clock.standing_ns_max, plain_clock.standing_ns_max);
+    EXPECT_EQ(clock.sources_max, plain_clock.sources_max);
+}
+
+TEST(CentralConfig, TheExamplesDefinitionsAreGoodWhenTheyAreSwitchedOn) {
+    const TemporaryFile file(switched_on(read_text("central/central.example.toml")));
+    const auto loaded = central::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    const analytics::Definitions& told = loaded.config->analytics.definitions;
+    ASSERT_EQ(told.windows.size(), 1U);
+    const analytics::WindowDefinition plain;
+    EXPECT_EQ(told.windows[0].spec.lateness_ns, plain.spec.lateness_ns);
+    EXPECT_EQ(told.windows[0].spec.keys_max, plain.spec.keys_max);
+    EXPECT_EQ(told.windows[0].spec.panes_max, plain.spec.panes_max);
+    EXPECT_EQ(told.windows[0].spec.aggregate.percentiles, (std::vector<std::uint32_t>{50'000, 99'000, 99'900}));
+    ASSERT_EQ(told.patterns.size(), 1U);
+    EXPECT_EQ(told.patterns[0].limits.waiting_max, analytics::PatternLimits{}.waiting_max);
+    ASSERT_EQ(told.anomalies.size(), 1U);
+    EXPECT_EQ(told.anomalies[0].spec.members, analytics::AnomalySpec{}.members);
+    ASSERT_EQ(told.alerts.size(), 1U);
+    EXPECT_EQ(told.alerts[0].rule.group_ns, analytics::AlertRule{}.group_ns);
+    const auto& sinks = loaded.config->analytics.sinks;
+    ASSERT_EQ(sinks.size(), 2U);
+    EXPECT_EQ(sinks[0].address, "127.0.0.1:9093");
+    EXPECT_EQ(sinks[0].target, "/api/v2/alerts");
+    EXPECT_EQ(sinks[0].timeout_ms, central::SinkConfig{}.timeout_ms);
+    EXPECT_EQ(sinks[0].retry_ms_max, central::SinkConfig{}.retry_ms_max);
+    EXPECT_EQ(sinks[0].keep_s, central::SinkConfig{}.keep_s);
+    EXPECT_EQ(sinks[1].command, (std::vector<std::string>{"/usr/local/bin/page", "--team", "roads"}));
+    // What is kept with results says the same again.
+    const auto again = central::analytics_of_text(loaded.config->analytics.text);
+    ASSERT_TRUE(again.ok()) << again.error().what;
+    EXPECT_EQ(again.value().definitions.windows[0].spec.step_ns, told.windows[0].spec.step_ns);
+    EXPECT_EQ(again.value().definitions.alerts.size(), 1U);
 }
 
 TEST(NearestName, IsTheClosestKnownOneOrNone) {

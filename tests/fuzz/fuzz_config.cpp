@@ -4,6 +4,7 @@
 // Input     1 byte: even = the edge's, odd = central's · the file.
 #include <algorithm>
 
+#include "central/analytics/engine.hpp"
 #include "central/config.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/wire/batch.hpp"
@@ -69,6 +70,12 @@ void look_at(const central::CentralConfig& config) {
     WEIR_ASSERT(!config.data_dir.empty());
     for (const std::string& edges : config.listen.edges) WEIR_ASSERT(io::check_address(edges).ok());
     WEIR_ASSERT(central::budget_of(config).memory_bytes > 0);
+    // What it is told to compute can be computed, and what is kept with the results says the same.
+    WEIR_ASSERT(analytics::Engine::build(config.analytics.definitions).ok());
+    if (!config.analytics.is_used()) return;
+    const auto kept = central::analytics_of_text(config.analytics.text);
+    WEIR_ASSERT(kept.ok());
+    WEIR_ASSERT(kept.value().definitions.windows.size() == config.analytics.definitions.windows.size());
 }
 }  // namespace
 

@@ -147,6 +147,8 @@ void put_text(Seeds& seeds) {
     const Buffer central = seeds.source("central/central.example.toml");
     seeds.put("config", "edge-example", joined({Buffer{std::byte{0}}, edge}));
     seeds.put("config", "central-example", joined({Buffer{std::byte{1}}, central}));
+    seeds.put("config", "central-analytics",
+              joined({Buffer{std::byte{1}}, seeds.source("central/analytics.example.toml")}));
     seeds.put("config", "edge-switched-on",
               joined({Buffer{std::byte{0}}, fuzz::bytes_of([&] {
                           // '#' directly before a letter or bracket is a setting that is switched off.

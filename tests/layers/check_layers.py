@@ -29,6 +29,7 @@ SEAMS = {
     r"toml\+\+/.*": {"core/control/config_reader.cpp"},
     r"boost/(beast|asio).*": {"core/control/admin.cpp", "core/control/admin_client.cpp"},
     r"openssl/(?!types\.h).*": {"core/tls/openssl.hpp", "core/journal/at_rest.cpp"},
+    r"sqlite3\.h": {"central/readmodel/database.cpp"},
     r"spdlog/.*": {"core/control/log.cpp"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')

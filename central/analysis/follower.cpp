@@ -1,0 +1,165 @@
+#include "central/analysis/follower.hpp"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/base/clock.hpp"
+
+namespace weir::central {
+namespace {
+
+// Between looks while nothing comes: doubled from the first to the last, so that an alert is soon and an idle night is cheap.
+constexpr std::uint64_t nap_ms_min = 1;
+constexpr std::uint64_t nap_ms_max = 16;
+constexpr std::uint64_t retry_ms = 500;
+constexpr std::uint64_t news_ns = 5 * ns_per_ms;  // alerts are committed so soon, not with each record
+constexpr int follower_niceness = 5;
+constexpr std::size_t notes_max = 64;
+
+}  // namespace
+
+void Follower::start() {
+    thread_ = std::thread([this] { work(); });
+}
+
+void Follower::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_.store(true, std::memory_order_relaxed);
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+void Follower::redefine(AnalyticsConfig config) {
+    const std::lock_guard lock(mutex_);
+    config_ = std::move(config);
+    is_redefined_.store(true, std::memory_order_relaxed);  // read again under the mutex
+}
+
+std::vector<std::string> Follower::take_notes() {
+    const std::lock_guard lock(mutex_);
+    return std::move(notes_);
+}
+
+void Follower::note(std::string what) {
+    const std::lock_guard lock(mutex_);
+    if (notes_.size() < notes_max) notes_.push_back(std::move(what));
+}
+
+void Follower::note_all(AnalysisRun& run) {
+    for (std::string& what : run.take_notes()) note(std::move(what));
+}
+
+bool Follower::nap(std::uint64_t ms) {
+    std::unique_lock lock(mutex_);
+    return !changed_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return is_stopping(); });
+}
+
+void Follower::work() {
+    pthread_setname_np(pthread_self(), "analytics");
+    // Of this thread alone, on Linux.
+    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), follower_niceness));
+    while (!is_stopping()) {
+        const Status followed = follow();
+        if (followed) return;
+        counters_.failures.add(1);
+        note(followed.error().what);
+        if (!nap(retry_ms)) return;
+    }
+}
+
+Result<std::uint64_t> Follower::journal_id() {
+    auto listed = journal::list_segments(journal_);
+    if (!listed) return listed.error();
+    return listed.value().segments.empty() ? std::uint64_t{0} : listed.value().segments.front().header.journal_id;
+}
+
+Status Follower::follow() {
+    std::uint64_t id = 0;
+    while (id == 0) {
+        auto found = journal_id();
+        if (!found) return found.error();
+        id = found.value();
+        if (id == 0 && !nap(nap_ms_max)) return Done{};
+    }
+    auto store = ResultStore::open(results_);
+    if (!store) return store.error();
+    AnalyticsConfig config;
+    {
+        const std::lock_guard lock(mutex_);
+        config = config_;
+        is_redefined_.store(false, std::memory_order_relaxed);
+    }
+    commit_ns_ = config.commit_ms * ns_per_ms;
+    checkpoint_ns_ = config.checkpoint_ms * ns_per_ms;
+    // Pairs with ingest's release.
+    auto opened = AnalysisRun::open(*store.value(), config, {id, durable_.load(std::memory_order_acquire)});
+    if (!opened) return opened.error();
+    AnalysisRun& run = *opened.value();
+    note_all(run);
+    auto scanner = run.position() == 0 ? journal::Scanner::open(journal_, {})
+                                       : journal::Scanner::open(journal_, {run.position()}, run.previous_crc());
+    if (!scanner) return scanner.error();
+    committed_ = checkpointed_ = monotonic_now();
+    counters_.position.set(run.position());
+    std::uint64_t nap_ms = nap_ms_min;
+    while (!is_stopping()) {
+        if (is_redefined_.load(std::memory_order_relaxed)) {
+            {
+                const std::lock_guard lock(mutex_);
+                config = config_;
+                is_redefined_.store(false, std::memory_order_relaxed);
+            }
+            commit_ns_ = config.commit_ms * ns_per_ms;
+            checkpoint_ns_ = config.checkpoint_ms * ns_per_ms;
+            if (auto done = run.redefine(config); !done) return done;
+            note_all(run);
+        }
+        const std::uint64_t durable = durable_.load(std::memory_order_acquire);
+        const bool has_more = round_up(run.position(), journal::block_bytes) < durable;
+        const auto record = has_more ? scanner.value().next() : std::nullopt;
+        if (record) {
+            // Written is not yet durable: what is ahead waits.
+            while (durable_.load(std::memory_order_acquire) < record->end.value) {
+                if (!nap(nap_ms_min)) break;
+            }
+            if (is_stopping()) break;
+            if (auto done = run.apply(*record); !done) return done;
+            counters_.position.set(run.position());
+            counters_.watermark.set(run.engine().watermark());
+            counters_.unreadable.set(run.engine().unreadable());
+            nap_ms = nap_ms_min;
+        }
+        if (auto done = store_what_is_due(run); !done) return done;
+        if (!record) {
+            if (!nap(nap_ms)) break;
+            nap_ms = std::min(2 * nap_ms, nap_ms_max);
+        }
+    }
+    return run.checkpoint();
+}
+
+Status Follower::store_what_is_due(AnalysisRun& run) {
+    if (!run.has_uncommitted()) return Done{};
+    const MonotonicNs now = monotonic_now();
+    if (now >= checkpointed_.plus_ns(checkpoint_ns_)) {
+        if (auto done = run.checkpoint(); !done) return done;
+        checkpointed_ = committed_ = monotonic_now();
+        counters_.checkpoints.add(1);
+        counters_.checkpoint_us.set(checkpointed_.since(now) / ns_per_us);
+        counters_.state_bytes.set(run.state_bytes());
+    } else if (now >= committed_.plus_ns(run.has_news() ? std::min(news_ns, commit_ns_) : commit_ns_)) {
+        if (auto done = run.commit(); !done) return done;
+        committed_ = now;
+        counters_.commits.add(1);
+    }
+    return Done{};
+}
+
+}  // namespace weir::central

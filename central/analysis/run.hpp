@@ -1,0 +1,71 @@
+// AnalysisRun: an engine beside the store of its results: records in, rows and positions out, and a state to go on from.
+//
+// Thread    One.
+// Law       What the store holds after a checkpoint is a function of the journal up to its position and of the definitions that held from
+//           which position on (the table `definitions`); kills, commits and checkpoints in between leave no trace in it.
+//           After an Error the run is not to be used further: open() another, which goes on from the last checkpoint.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "central/analytics_config.hpp"
+#include "central/readmodel/result_store.hpp"
+#include "core/journal/scan.hpp"
+
+namespace weir::central {
+
+class AnalysisRun {
+  public:
+    struct Journal {
+        std::uint64_t id = 0;       // of its segments
+        std::uint64_t durable = 0;  // a state beyond it is of another journal's history
+    };
+    // Goes on from the store's last checkpoint; begins anew where there is none, it is of another journal, or it cannot be read.
+    [[nodiscard]] static Result<std::unique_ptr<AnalysisRun>> open(ResultStore& store, const AnalyticsConfig& config,
+                                                                   Journal journal);
+
+    [[nodiscard]] Status apply(const journal::RecordView& record);
+    // Rows and position so far.
+    [[nodiscard]] Status commit();
+    // These and the state.
+    [[nodiscard]] Status checkpoint();
+    // From here on; a checkpoint too.
+    [[nodiscard]] Status redefine(const AnalyticsConfig& config);
+
+    [[nodiscard]] bool has_uncommitted() const { return is_open_; }
+    [[nodiscard]] bool has_news() const { return has_news_; }  // uncommitted alerts that somebody is to be told of
+    [[nodiscard]] std::uint64_t position() const { return engine_->position().value; }
+    [[nodiscard]] std::uint32_t previous_crc() const { return previous_crc_; }  // of the record that ends there
+    [[nodiscard]] const analytics::Engine& engine() const { return *engine_; }
+    [[nodiscard]] std::uint64_t state_bytes() const { return state_bytes_; }  // of the last checkpoint
+    // What is worth a line in the log: definitions that began anew, a state that could not be used.
+    [[nodiscard]] std::vector<std::string> take_notes() { return std::move(notes_); }
+
+  private:
+    AnalysisRun(ResultStore& store, const AnalyticsConfig& config, Journal journal)
+        : store_(store), config_(config), journal_(journal) {}
+    [[nodiscard]] Status begin_anew();
+    [[nodiscard]] Status go_on_from(const StoredState& state);
+    [[nodiscard]] Status build();
+    // Takes up what the old definitions' state has for the new ones.
+    [[nodiscard]] Status take_up(std::string_view state);
+    [[nodiscard]] Status note_definitions();
+    [[nodiscard]] Status begin();
+    [[nodiscard]] Status put_state();
+
+    ResultStore& store_;
+    AnalyticsConfig config_;
+    Journal journal_;
+    std::unique_ptr<analytics::Engine> engine_;
+    analytics::Results results_;
+    std::map<EdgeLane, EdgeProgress> edges_;  // since the last commit
+    std::uint32_t previous_crc_ = 0;
+    std::uint64_t state_bytes_ = 0;
+    bool is_open_ = false;  // a transaction
+    bool has_news_ = false;
+    std::vector<std::string> notes_;
+};
+
+}  // namespace weir::central
