@@ -60,7 +60,8 @@ void Batcher::configure(const std::vector<BatchLimits>& limits, std::uint64_t di
         streams_[index].name = limits[index].lane_name;
         streams_[index].batch_bytes = limits[index].batch_bytes;
         streams_[index].batch_events = limits[index].batch_events;
-        streams_[index].linger_ns = limits[index].linger_ns;
+        const bool is_backlog = streams_[index].part == wire::Part::backlog;
+        streams_[index].linger_ns = std::max(limits[index].linger_ns, is_backlog ? backlog_linger_ns : 0);
     }
     shares_.divide_among(lanes);
     identity_.config_digest = digest;

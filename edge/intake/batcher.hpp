@@ -35,6 +35,9 @@ struct Placed {
     Sequence batch = 0;  // first sequence of the batch it lies in
 };
 
+// A batch of a backlog part is open so long at least: nobody waits for it at central, and each costs a write now and a read later.
+inline constexpr std::uint64_t backlog_linger_ns = 2 * ns_per_ms;
+
 class Batcher {
   public:
     struct Parts {

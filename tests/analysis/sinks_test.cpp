@@ -56,7 +56,7 @@ class Receiver {
     std::string bodies_;
     control::AdminServer server_{"127.0.0.1:0",
                                  [](std::string_view, std::string_view) { return control::AdminResponse{}; },
-                                 [this](std::string_view target, std::string_view body) { return take(target, body); }};
+                                 [this](const control::AdminAct& act) { return take(act.target, act.body); }};
 };
 
 std::size_t count_of(const std::string& text, const std::string& what) {
