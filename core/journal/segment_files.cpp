@@ -314,4 +314,12 @@ void SegmentFiles::let_go(std::uint64_t segment_index) {
     static_cast<void>(io::files().unlink(path));
 }
 
+bool SegmentFiles::give_back_spares() {
+    const std::lock_guard lock(mutex_);
+    const bool had_any = !spares_.empty();
+    for (const std::string& spare : spares_) static_cast<void>(io::files().unlink(spare));
+    spares_.clear();
+    return had_any;
+}
+
 }  // namespace weir::journal

@@ -30,6 +30,8 @@ class SegmentFiles {
     [[nodiscard]] int make(const SegmentHeader& header);
     // Not needed any more: kept to be used again, deleted, or, if it was marked as damaged, moved to quarantine/.
     void let_go(std::uint64_t segment_index);
+    // Deletes what is only kept for reuse: a disk without room needs it elsewhere. True if there was any.
+    [[nodiscard]] bool give_back_spares();
     // Something in it cannot be read: it is evidence, and no later life may use it for something else.
     void mark_damaged(std::uint64_t segment_index);
     [[nodiscard]] std::uint64_t quarantined() const { return quarantined_.load(std::memory_order_relaxed); }

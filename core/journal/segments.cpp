@@ -109,7 +109,7 @@ class FileSegmentStore final : public SegmentStore {
 
     // Of the worker, with its lock held.
     [[nodiscard]] bool has_work(SteadyClock::time_point now) const {
-        return !damaged_.empty() || !released_.empty() || (!wanted_.empty() && now >= not_before_);
+        return !damaged_.empty() || !released_.empty() || gives_back_ || (!wanted_.empty() && now >= not_before_);
     }
     [[nodiscard]] std::optional<SteadyClock::time_point> retry_at() const {
         return wanted_.empty() ? std::nullopt : std::optional(not_before_);
@@ -128,6 +128,7 @@ class FileSegmentStore final : public SegmentStore {
     std::set<std::uint64_t> ready_;
     SteadyClock::time_point not_before_{};  // a preparation that failed is tried again then
     int prepare_errno_ = 0;
+    bool gives_back_ = false;  // its spares, asked for by one that has no room
 };
 
 bool FileSegmentStore::step(std::unique_lock<std::mutex>& lock) {
@@ -149,6 +150,15 @@ bool FileSegmentStore::step(std::unique_lock<std::mutex>& lock) {
         for (FileSegmentStore* store : worker_.stores) store->not_before_ = {};
         return false;
     }
+    if (gives_back_) {
+        gives_back_ = false;
+        lock.unlock();
+        const bool had_any = files_.give_back_spares();
+        lock.lock();
+        if (!had_any) return false;
+        for (FileSegmentStore* store : worker_.stores) store->not_before_ = {};
+        return false;
+    }
     const SegmentHeader header = wanted_.front();
     lock.unlock();
     const int code = files_.make(header);
@@ -156,6 +166,10 @@ bool FileSegmentStore::step(std::unique_lock<std::mutex>& lock) {
     prepare_errno_ = code == ECANCELED ? 0 : code;
     if (code != 0) {
         not_before_ = SteadyClock::now() + retry_after;
+        // One disk lies under all of them: what another keeps for reuse is room.
+        if (code == ENOSPC) {
+            for (FileSegmentStore* store : worker_.stores) store->gives_back_ = store != this;
+        }
         return false;
     }
     wanted_.pop_front();

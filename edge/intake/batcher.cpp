@@ -254,17 +254,22 @@ void Batcher::note_in_flight(Stream& stream) noexcept {
     ++stream.in_flight_count;
 }
 
+void Batcher::close_full() noexcept {
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        if (streams_[index].buffer != none && is_full(streams_[index])) close(static_cast<StreamIndex>(index));
+    }
+}
+
 void Batcher::close_due(bool is_idle) noexcept {
     // More would only be smaller: what comes meanwhile shares the next write. Of each stream: one that is stuck holds back no other.
     constexpr std::uint32_t in_flight_max = 2;
     for (std::size_t index = 0; index < streams_.size(); ++index) {
         const Stream& stream = streams_[index];
         if (stream.buffer == none) continue;
-        const bool is_full = stream.body_bytes >= stream.batch_bytes || stream.count >= stream.batch_events;
         const std::uint64_t linger = linger_ns(stream);
         const bool is_due =
             linger == 0 ? is_idle && stream.in_flight_count < in_flight_max : now_.since(stream.opened_at) >= linger;
-        if (is_full || is_due) close(static_cast<StreamIndex>(index));
+        if (is_full(stream) || is_due) close(static_cast<StreamIndex>(index));
     }
 }
 

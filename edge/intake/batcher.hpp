@@ -22,12 +22,14 @@
 #include "edge/intake/buffer_shares.hpp"
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/judgement.hpp"
+#include "edge/stream_segments.hpp"
 
 namespace weir::edge {
 
 // Closed and not durable yet: above it nothing is taken. Whatever comes now, from whichever producer, waits behind these, so they are
 // as many as keep the disk busy while intake makes the next ones, and no more: the rest of the buffers is the uplink's.
 inline constexpr std::uint32_t queued_batches_max = 2 * journal::writes_in_flight_max;
+static_assert(2 * queued_batches_max <= batches_of_segment);
 
 struct Placed {
     StreamIndex stream = 0;
@@ -70,6 +72,8 @@ class Batcher {
     void note_shed(std::uint8_t lane) noexcept;
     // So many of the stream's sequences were shed since its lineage began.
     void note_shed_sequences(StreamIndex stream, std::uint64_t shed_events) noexcept;
+    // Closes the batches that are full: after each vector, so that none is longer than its lane's by more than a vector.
+    void close_full() noexcept;
     // Closes the batches that are full or whose linger is over; and if `is_idle` those that linger for nothing.
     void close_due(bool is_idle) noexcept;
     void close_all() noexcept;
@@ -139,6 +143,9 @@ class Batcher {
     [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes) noexcept;
     void close(StreamIndex stream) noexcept;
     void note_in_flight(Stream& stream) noexcept;
+    [[nodiscard]] static bool is_full(const Stream& stream) {
+        return stream.body_bytes >= stream.batch_bytes || stream.count >= stream.batch_events;
+    }
     [[nodiscard]] std::uint64_t linger_ns(const Stream& stream) const {
         return std::max(stream.linger_ns, linger_ns_min_);
     }

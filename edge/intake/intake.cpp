@@ -208,6 +208,7 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
         events += static_cast<std::size_t>(std::ranges::count_if(
             vector_.events(), [](const EventRef& event) { return event.verdict != Verdict::waiting; }));
         finish_vector();
+        batcher_.close_full();
     }
     const bool takes_nothing = stalled_ || !waiting_.empty();
     if (!takes_nothing || events > 0) {

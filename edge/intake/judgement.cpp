@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "edge/stream_segments.hpp"
+
 namespace weir::edge {
 namespace {
 
@@ -51,7 +53,8 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
         const LaneConfig& limits = named == config.lanes.end() ? defaults : *named;
         batch_limits_.push_back({.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane.name),
                                  .is_in_use = lane.is_configured || lane.id == dead_letter_lane,
-                                 .batch_bytes = std::min(limits.batch_bytes, batch_body_capacity),
+                                 .batch_bytes = std::min({limits.batch_bytes, batch_body_capacity,
+                                                          batch_bytes_within(stream_segment_bytes(config, lane.name))}),
                                  .batch_events = std::min(limits.batch_events, wire::batch_events_max),
                                  .linger_ns = limits.linger_us * ns_per_us});
         shed_rules_.push_back({.is_best_effort = limits.lane_class == LaneClass::best_effort, .policy = limits.shed});

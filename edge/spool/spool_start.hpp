@@ -8,6 +8,7 @@
 #include "edge/config.hpp"
 #include "edge/handover.hpp"
 #include "edge/spool/lane_table.hpp"
+#include "edge/stream_segments.hpp"
 
 namespace weir::edge {
 
@@ -33,25 +34,6 @@ inline constexpr std::string_view backlog_suffix = ".backlog";
 }
 [[nodiscard]] inline std::string spool_checkpoint_path(const std::string& data_dir) {
     return data_dir + "/spool-checkpoint";
-}
-
-// Segments of a new journal: small where little is expected, so that a small disk has room for all of them.
-inline constexpr std::uint64_t small_segment_bytes_max = 4ULL << 20;
-inline constexpr std::uint64_t small_segment_bytes_min = 512ULL << 10;  // holds a batch or more
-// A lane with a bound of its own has at least so many segments in it.
-inline constexpr std::uint64_t segments_of_lane = 4;
-// With a key a group may be a block longer.
-static_assert(small_segment_bytes_min >= batch_buffer_bytes + journal::block_bytes + journal::segment_header_bytes);
-[[nodiscard]] inline std::uint64_t stream_segment_bytes(const EdgeConfig& config, std::string_view lane) {
-    std::uint64_t bytes = std::min(config.spool.segment_bytes, small_segment_bytes_max);
-    for (const LaneConfig& one : config.lanes) {
-        if (one.name != lane) continue;
-        if (one.lane_class == LaneClass::durable) bytes = config.spool.segment_bytes;
-        if (one.bytes_max == 0) continue;
-        const std::uint64_t share = one.bytes_max / segments_of_lane / journal::block_bytes * journal::block_bytes;
-        bytes = std::min(bytes, std::max(share, small_segment_bytes_min));
-    }
-    return bytes;
 }
 
 }  // namespace weir::edge
