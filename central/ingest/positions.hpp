@@ -55,7 +55,7 @@ struct PositionRow {
     LaneName lane_name{};
     // Events; the durable sequence. Dead-lettered: by the edge, on the lane of those; else what ingest could not verify.
     Counter received, appended, duplicates, rejected, dead_lettered, last_sequence;
-    Counter stored_bytes;  // of its batches in the journal
+    Counter stored_bytes;    // of its batches in the journal
     Counter gap, elsewhere;  // sequences that the edge named lost, or delivered to another central
 };
 

@@ -283,10 +283,10 @@ bool pack_checkpoint(const PositionTable& table, CheckpointHead head, std::vecto
         packed.lane = row.key.lane;
         packed.part = row.key.part;
         packed.is_after_gap = row.hot.is_after_gap ? 1 : 0;
-        wire::store(out.subspan(sizeof head + i * sizeof(CheckpointEntry)),
-                    CheckpointEntry{.row = packed,
-                                    .dead_lettered = row.dead_lettered.get(),
-                                    .stored_bytes = row.stored_bytes.get()});
+        wire::store(
+            out.subspan(sizeof head + i * sizeof(CheckpointEntry)),
+            CheckpointEntry{
+                .row = packed, .dead_lettered = row.dead_lettered.get(), .stored_bytes = row.stored_bytes.get()});
     }
     return true;
 }
