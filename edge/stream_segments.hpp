@@ -32,8 +32,9 @@ static_assert(small_segment_bytes_min >= batch_buffer_bytes + journal::block_byt
     return bytes;
 }
 
-// A lane on a disk without room is held while half of its open segment is free (edge/spool/lane_keeper.hpp): this many batches, which
-// is more than may be out at once (queued_batches_max), fit in there.
+// A lane on a disk without room is held while half of its open segment is free (edge/spool/lane_keeper.hpp). Half of these fit in there,
+// twice what may be out at once (queued_batches_max): a batch may be longer than its bound by the vector that filled it. Where segments
+// are shorter than about 4 MiB such vectors may be too much all the same.
 inline constexpr std::uint64_t batches_of_segment = 32;
 [[nodiscard]] inline std::uint32_t batch_bytes_within(std::uint64_t segment_bytes) {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(segment_bytes / batches_of_segment, UINT32_MAX));
