@@ -14,7 +14,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 
 from cluster import BIN, Cluster
 
@@ -69,17 +68,11 @@ stale_s = 3
 CATCH_UP_SECONDS_MAX = 60
 
 
-def metrics(central):
-    with urllib.request.urlopen(f"http://127.0.0.1:{central.admin_port}/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return {line.split()[0]: float(line.split()[1]) for line in lines if line and not line.startswith("#") and "{" not in line}
-
-
 def catch_up(central):
     """Waits until the operators are where the journal is."""
     give_up = time.monotonic() + CATCH_UP_SECONDS_MAX
     while True:
-        now = metrics(central)
+        now = central.metrics()
         if -(-now["weir_central_analytics_position"] // 4096) * 4096 >= now["weir_central_durable_position"]:
             return now
         if time.monotonic() > give_up:

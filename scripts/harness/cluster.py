@@ -109,11 +109,15 @@ class Daemon:
     def ledger(self):
         return get_json(self.admin_port, "/api/v1/ledger")
 
-    def metric(self, name):
-        """A metric without labels, or one of those with them."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as answer:
+    def metrics(self):
+        """Every metric's value, by its name with its labels as they are written."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
-        return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{")))
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))}
+
+    def metric(self, name):
+        """The first of that name, whatever its labels; None: there is none."""
+        return next((value for key, value in self.metrics().items() if key.partition("{")[0] == name), None)
 
     def io_in_use(self):
         """uring or epoll, as the last start wrote to the log."""

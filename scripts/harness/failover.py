@@ -16,14 +16,12 @@ import itertools
 import json
 import pathlib
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 from cluster import BIN, Daemon, free_ports, input_file
 
@@ -31,12 +29,6 @@ BOUND_S = {"killed": 1.0, "silent": 3.0}
 POLL_S = 0.005
 GIVE_UP_S = 30
 RATE = 400
-
-
-def metrics(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(weir_edge_uplink_\w+) ([0-9.e+]+)$", text, re.M)}
 
 
 def percentile(values, share):
@@ -48,7 +40,7 @@ def percentile(values, share):
 def await_session(edge, wanted, since):
     """Seconds from `since` until the edge is connected to central number `wanted`."""
     while time.monotonic() - since < GIVE_UP_S:
-        now = metrics(edge.admin_port)
+        now = edge.metrics()
         if now["weir_edge_uplink_connected"] == 1 and now["weir_edge_uplink_endpoint"] == wanted:
             return time.monotonic() - since
         time.sleep(POLL_S)
@@ -80,7 +72,7 @@ def set_up(directory, io):
 def run_rounds(centrals, edge, kills, seed):
     dice = random.Random(seed)
     times = {"killed": [], "silent": []}
-    in_use = int(metrics(edge.admin_port)["weir_edge_uplink_endpoint"])
+    in_use = int(edge.metrics()["weir_edge_uplink_endpoint"])
     for number in range(kills):
         how = "silent" if number % 2 else "killed"
         time.sleep(dice.uniform(0.3, 1.2))  # at any moment of a batch, a checkpoint, a ping

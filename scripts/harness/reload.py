@@ -10,13 +10,11 @@ Each side's figure is the median of its rounds; what one side's rounds differ am
 """
 import argparse
 import json
-import re
 import signal
 import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 
 from cluster import BIN, Cluster
 
@@ -27,12 +25,6 @@ RULES = [
 ]
 BROKEN = LANE + "[[rules]]\nmust = 'type == 5'\n"
 WAIT_S = 10
-
-
-def metrics(edge):
-    with urllib.request.urlopen(f"http://127.0.0.1:{edge.admin_port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(weir_\w+)(?:\{[^}]*\})? (\S+)$", text, re.M)}
 
 
 def wait_for(what, is_so):
@@ -54,14 +46,14 @@ def load(cluster, args):
 def reload_under(cluster, args, texts, count, sender):
     """Takes so many configurations, spread over the load's time; how many of them it took while events flowed."""
     edge = cluster.edges[0]
-    taken = int(metrics(edge)["weir_edge_reloads_total"])
+    taken = int(edge.metric("weir_edge_reloads_total"))
     begin, interval = time.monotonic(), args.events / args.rate / (count + 1)
     under_load = 0
     for number in range(1, count + 1):
         time.sleep(max(0.0, begin + number * interval - time.monotonic()))
         edge.config.write_text(texts[(taken + number) % 2])
         edge.process.send_signal(signal.SIGHUP)
-        wait_for(f"reload {number}", lambda n=number: metrics(edge)["weir_edge_reloads_total"] == taken + n)
+        wait_for(f"reload {number}", lambda n=number: edge.metric("weir_edge_reloads_total") == taken + n)
         under_load += sender.poll() is None
     return under_load
 
@@ -70,8 +62,8 @@ def refuse_a_broken_file(edge, taken):
     good = edge.config.read_text()
     edge.config.write_text(good.replace(RULES[taken % 2], BROKEN))
     edge.process.send_signal(signal.SIGHUP)
-    wait_for("the broken file is refused", lambda: metrics(edge)["weir_edge_reloads_refused_total"] == 1)
-    if metrics(edge)["weir_edge_reloads_total"] != taken:
+    wait_for("the broken file is refused", lambda: edge.metric("weir_edge_reloads_refused_total") == 1)
+    if edge.metric("weir_edge_reloads_total") != taken:
         raise RuntimeError("a broken file was taken")
     wait_for("the log says where", lambda: "rules[0].must: at 1:6: " in edge.log.read_text())
 

@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 
 from cluster import BIN, Cluster
 
@@ -96,12 +95,6 @@ def attack(kind, ports, count):
                         open_now[one] = at + 1
                     except OSError:
                         end(one)
-
-
-def metrics(daemon):
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(weir_\w+(?:\{[^}]*\})?) (\S+)$", text, re.M)}
 
 
 def memory_mb(daemon):
@@ -188,7 +181,7 @@ def main():
         cluster.edges.append(south)
         with Strangers(cluster, "handshakes", [central_port], counts["handshakes"]):
             seconds = second_edge(cluster)
-        numbers = metrics(cluster.central)
+        numbers = cluster.central.metrics()
         cluster.wait_until_delivered()
         ledger = cluster.edges[0].ledger()
     failed = ledger["residue"] != 0 or ledger["held"] != 0

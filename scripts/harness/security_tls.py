@@ -15,17 +15,10 @@ import struct
 import subprocess
 import sys
 import time
-import urllib.request
 
 from cluster import BIN, Cluster, make_certificates
 
 WAIT_S = 20
-
-
-def metrics(daemon):
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(weir_\w+(?:\{[^}]*\})?) (\S+)$", text, re.M)}
 
 
 def wait_for(what, is_so, seconds_max=WAIT_S):
@@ -71,7 +64,7 @@ def rotate(cluster, edges):
             if is_asked:
                 daemon.process.send_signal(signal.SIGHUP)
         seconds = wait_for(what, lambda: all(
-            metrics(d)[f"weir_{'central' if d is cluster.central else 'edge'}_tls_rotations_total"] >= taken[d.name] for d in daemons))
+            d.metrics()[f"weir_{'central' if d is cluster.central else 'edge'}_tls_rotations_total"] >= taken[d.name] for d in daemons))
         print(f"  {what}: taken by all within {seconds:.1f} s", flush=True)
 
     make_certificates(certs, edges)
@@ -90,7 +83,7 @@ def rotate(cluster, edges):
 
 def sessions(daemon, label):
     who = "central" if daemon.name == "central" else "edge"
-    return int(metrics(daemon)[f'weir_{who}_tls_sessions_total{{of="{label}"}}'])
+    return int(daemon.metrics()[f'weir_{who}_tls_sessions_total{{of="{label}"}}'])
 
 
 def plain_bytes(port):
@@ -116,11 +109,11 @@ def refusal_of(cluster, port, edge_id):
 def outsiders(cluster):
     edge, central = cluster.edges[0], cluster.central
     edges_port = int(re.search(r'edges = "127.0.0.1:(\d+)"', central.config.read_text()).group(1))
-    before = metrics(central)['weir_central_tls_handshakes_failed_total{of="edges"}']
+    before = central.metrics()['weir_central_tls_handshakes_failed_total{of="edges"}']
     plain_bytes(edges_port)
     plain_bytes(cluster.producer_ports[0])
     wait_for("central counts who spoke no TLS",
-             lambda: metrics(central)['weir_central_tls_handshakes_failed_total{of="edges"}'] > before)
+             lambda: central.metrics()['weir_central_tls_handshakes_failed_total{of="edges"}'] > before)
     expect("plain bytes are closed by both listeners", True)
 
     expect("a hello with another edge's id is refused for its name", refusal_of(cluster, edges_port, "south") == 4)
@@ -180,18 +173,18 @@ def spool_some(cluster):
 
 def deny(cluster):
     edge, central = cluster.edges[0], cluster.central
-    wait_for("the edge is connected", lambda: metrics(edge)["weir_edge_uplink_connected"] == 1)
+    wait_for("the edge is connected", lambda: edge.metrics()["weir_edge_uplink_connected"] == 1)
     serial = subprocess.run(["openssl", "x509", "-in", cluster.certs / "north.crt", "-noout", "-serial"], capture_output=True,
                             text=True, check=True).stdout.strip().split("=")[1]
     denied = cluster.directory / "denied.new"
     denied.write_text(f"serial:{serial}\n")
     os.replace(denied, cluster.certs / "denied")
-    seconds = wait_for("its open session is ended", lambda: metrics(central)['weir_central_tls_sessions_denied_total{of="edges"}'] > 0, 5)
+    seconds = wait_for("its open session is ended", lambda: central.metrics()['weir_central_tls_sessions_denied_total{of="edges"}'] > 0, 5)
     expect(f"the deny list ended the open session after {seconds:.1f} s (5 at most)", True)
     wait_for("it is not let in again", lambda: "the deny list names serial" in central.log.read_text())
-    expect("and it is not let in again", metrics(edge)["weir_edge_uplink_connected"] == 0)
+    expect("and it is not let in again", edge.metrics()["weir_edge_uplink_connected"] == 0)
     (cluster.certs / "denied").write_text("")
-    wait_for("it comes back when the list is empty", lambda: metrics(edge)["weir_edge_uplink_connected"] == 1)
+    wait_for("it comes back when the list is empty", lambda: edge.metrics()["weir_edge_uplink_connected"] == 1)
 
 
 def secrets(cluster):

@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import sys
 import time
-import urllib.request
 
 import cluster
 
@@ -47,14 +46,6 @@ def await_true(what, is_true, seconds_max=20):
             raise SystemExit(f"FAIL  {what}")
         time.sleep(0.05)
     print(f"ok    {what}")
-
-
-def metric(daemon, name):
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/metrics", timeout=5) as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith(name + "{") or line.startswith(name + " "):
-                return float(line.rsplit(" ", 1)[1])
-    return None
 
 
 def expect(what, is_true, detail=""):
@@ -111,7 +102,7 @@ def run(arguments, outer):
     central_extra = f'[[tables]]\nname = "offence"\nfile = "{table}"\n'
     with cluster.Cluster(["north"], io=arguments.io, edge_extra=extra, central_extra=central_extra) as cl:
         edge = cl.edges[0]
-        await_true("the edge has taken central's table", lambda: metric(edge, "weir_edge_table_rows") == 3000)
+        await_true("the edge has taken central's table", lambda: edge.metric("weir_edge_table_rows") == 3000)
         send(cl, range(0, 500), lambda n: 1000 + n, "delivered")
         events = stored("weir-central", cl.central)
         expect("500 events at central, each enriched", len(events) == 500 and all(
@@ -120,7 +111,7 @@ def run(arguments, outer):
         cl.central.kill()
         edge.kill()
         edge.start()
-        expect("started without a central, the edge has the table", metric(edge, "weir_edge_table_rows") == 3000)
+        expect("started without a central, the edge has the table", edge.metric("weir_edge_table_rows") == 3000)
         # Every 50th fails the rule: a dead letter.
         report = send(cl, range(500, 1000), lambda n: 9666 if n % 50 == 0 else 1000 + n, "spooled",
                       dead_letters=10)
@@ -130,16 +121,16 @@ def run(arguments, outer):
         table.write_text(OFFENCES.replace("1001,minor,1001", "1001,none,7"))
         cl.central.start()
         await_true("the changed table is taken whole from a central that was away",
-                   lambda: metric(edge, "weir_edge_table_images_total") == 1)
+                   lambda: edge.metric("weir_edge_table_images_total") == 1)
         # And now as a change, while it runs; a broken file changes nothing.
         table.write_text(OFFENCES.replace("1002,major,1002", "1002,none,8,9"))
         await_true("a broken file is refused by place", lambda: "offence.csv:4:1: a row of 4 fields under 3 names" in
                    cl.central.log.read_text())
         table.write_text(OFFENCES.replace("1002,major,1002\n", "").replace("1003,minor,1003", "1003,other,3"))
-        await_true("a change is taken as a change", lambda: metric(edge, "weir_edge_table_changes_total") == 1)
-        expect("a row is gone", metric(edge, "weir_edge_table_rows") == 2999)
-        expect("and less than a tenth of the image has crossed", metric(edge, "weir_edge_table_received_bytes_total") <
-               1.1 * 3000 * 40, str(metric(edge, "weir_edge_table_received_bytes_total")))
+        await_true("a change is taken as a change", lambda: edge.metric("weir_edge_table_changes_total") == 1)
+        expect("a row is gone", edge.metric("weir_edge_table_rows") == 2999)
+        expect("and less than a tenth of the image has crossed", edge.metric("weir_edge_table_received_bytes_total") <
+               1.1 * 3000 * 40, str(edge.metric("weir_edge_table_received_bytes_total")))
         send(cl, range(1000, 1003), lambda n: n + 1, "delivered")
         cl.wait_until_delivered()
         events = stored("weir-central", cl.central)
