@@ -131,7 +131,10 @@ def main():
         central.stop()
         if args.spoil:
             with sqlite3.connect(central.data_dir / "analytics.db") as database:
-                database.execute("UPDATE windows SET data = replace(data, 'count', 'Count') WHERE serial = 5")
+                changed = database.execute("""UPDATE windows SET data = replace(data, 'count', 'Count')
+                                              WHERE serial = (SELECT max(serial) FROM windows)""").rowcount
+            if changed != 1:
+                raise RuntimeError(f"{changed} rows were spoilt instead of one")
         code_after, said = verify(central)
         print(said.strip(), flush=True)
         for edge in cluster.edges:

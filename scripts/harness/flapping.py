@@ -16,14 +16,14 @@ import tempfile
 import time
 
 from cluster import BIN
-from failover import await_session, end_all, is_closed, metrics, set_up
+from failover import await_session, end_all, is_closed, set_up
 
 RETURN_MS, STABLE_MS = 300, 3000
 RATE = 200
 
 
 def moves(edge):
-    now = metrics(edge.admin_port)
+    now = edge.metrics()
     return int(now["weir_edge_uplink_switch_overs_total"]), int(now["weir_edge_uplink_returns_total"])
 
 
