@@ -52,6 +52,7 @@ struct Limits {  // what some gauges are a part of
 struct DaemonFacts {
     std::string_view edge_id;
     std::string io_name;  // of intake's runner: what the kernel allowed
+    const std::string& data_dir;
     const journal::ScrubCounters& scrub;
     const std::vector<std::string>& centrals;  // in order of preference
     const std::vector<RunnerFacts> runners;

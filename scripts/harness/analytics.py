@@ -74,7 +74,7 @@ def catch_up(central):
 
     def is_there():
         now.update(central.metrics())
-        return -(-now["weir_central_analytics_position"] // 4096) * 4096 >= now["weir_central_durable_position"]
+        return -(-now["weir_central_analytics_position_bytes"] // 4096) * 4096 >= now["weir_central_journal_position_bytes"]
 
     wait_for(lambda: f"analytics is where the journal is: {now}", is_there, CATCH_UP_SECONDS_MAX, poll_s=0.05)
     return now
