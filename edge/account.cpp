@@ -48,9 +48,9 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
     const std::uint64_t gone = ledger.delivered + ledger.dead_lettered + ledger.shed + ledger.expired + ledger.gap;
     ledger.held = ledger.accepted > gone ? ledger.accepted - gone : 0;
     // What has left twice is as much a fault as what came and is nowhere.
-    const std::uint64_t twice = gone > ledger.accepted ? gone - ledger.accepted : 0;
-    ledger.residue =
-        static_cast<std::int64_t>(ledger.offered - ledger.accepted - ledger.duplicates - ledger.rejected - twice);
+    ledger.twice = gone > ledger.accepted ? gone - ledger.accepted : 0;
+    ledger.residue = static_cast<std::int64_t>(ledger.offered - ledger.accepted - ledger.duplicates - ledger.rejected -
+                                               ledger.twice);
     return ledger;
 }
 
@@ -212,9 +212,10 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                1.0);
     const Ledger ledger = ledger_of(counters, lanes);
     text.gauge("weir_edge_ledger_residue_events",
-               "offered - accepted - duplicates - rejected, taken by intake between two duty cycles; 0 when it closes",
-               {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get())));
-    gauge("weir_edge_connections", "Producer connections now", intake.connections.get());
+               "offered - accepted - duplicates - rejected, taken by intake between two duty cycles, less what left "
+               "twice; 0 when it closes",
+               {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get() - ledger.twice)));
+    gauge("weir_edge_open_connections", "Producer connections now", intake.connections.get());
     gauge("weir_edge_slots_held", "Receive slots leased", intake.slots_held.get());
     gauge("weir_edge_buffers_free", "Batch buffers free", intake.buffers_free.get());
     gauge("weir_edge_filter_ids", "Ids in the duplicate filter", intake.filter_ids.get());
@@ -227,7 +228,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                    {{"stage", stages[stage]}}, static_cast<double>(intake.fuse_state[stage].get()));
     }
     for (std::size_t stage = 0; stage < stages.size(); ++stage) {
-        text.counter("weir_edge_fuse_blown_total", "Times that a stage's fuse blew, trials that failed among them",
+        text.counter("weir_edge_fuse_blows_total", "Times that a stage's fuse blew, trials that failed among them",
                      {{"stage", stages[stage]}}, intake.fuse_blown[stage].get());
     }
     gauge("weir_edge_connections_held", "Producer connections that a fuse keeps from being read",

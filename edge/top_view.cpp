@@ -98,7 +98,7 @@ class Table {
         const Metric nothing;
         const Metric& about = info.empty() ? nothing : info.front();
         line("weir-edge " + plain(about.label("edge")) + "   io " + plain(about.label("io")) + "   producers " +
-             number(value("weir_edge_connections")) + "   events/s " + rate("weir_edge_offered_events_total") +
+             number(value("weir_edge_open_connections")) + "   events/s " + rate("weir_edge_offered_events_total") +
              "   bytes/s in " + rate("weir_edge_received_bytes_total"));
     }
     void runners() {

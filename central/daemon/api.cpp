@@ -315,7 +315,7 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.letters_bytes.get()));
     out.counter("weir_central_dead_letters_retention_failures_total", "Looks of the retention that failed", {},
                 shared.letters_failures.get());
-    out.gauge("weir_central_connections", "Connections now", {}, static_cast<double>(shared.connections.get()));
+    out.gauge("weir_central_open_connections", "Connections now", {}, static_cast<double>(shared.connections.get()));
     out.counter("weir_central_connections_total", "Connections accepted", {}, shared.accepted.get());
     out.counter("weir_central_batches_total", "Batches kept", {}, shared.batches.get());
     out.counter("weir_central_batch_bytes_total", "Bytes of batches kept", {}, shared.batch_bytes.get());

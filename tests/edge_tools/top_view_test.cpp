@@ -15,7 +15,7 @@ TopLook look_after(int n) {
     const auto line = [&](const std::string& name, auto value) { out << name << ' ' << value << '\n'; };
     out << "# HELP weir_edge_info Always 1\n# TYPE weir_edge_info gauge\n";
     line(R"(weir_edge_info{edge="north",io="uring"})", 1);
-    line("weir_edge_connections", 2);
+    line("weir_edge_open_connections", 2);
     line("weir_edge_offered_events_total", 1000 * n);
     line("weir_edge_received_bytes_total", 250000.0 * n);
     line(R"(weir_edge_runner_worked_seconds_total{runner="intake"})", 0.25 * n);
