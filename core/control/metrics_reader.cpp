@@ -98,6 +98,14 @@ const std::vector<Metric>& Metrics::all(std::string_view name) const {
     return found == by_name_.end() ? none : found->second;
 }
 
+std::vector<std::string> Metrics::names(std::string_view begin, std::string_view end) const {
+    std::vector<std::string> found;
+    for (const auto& [name, values] : by_name_) {
+        if (name.starts_with(begin) && name.ends_with(end)) found.push_back(name);
+    }
+    return found;
+}
+
 double Metrics::value(std::string_view name, std::string_view label, std::string_view is) const {
     for (const Metric& one : all(name)) {
         if (label.empty() || one.label(label) == is) return one.value;
@@ -105,17 +113,27 @@ double Metrics::value(std::string_view name, std::string_view label, std::string
     return 0;
 }
 
-HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name) {
+HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name,
+                   const std::pair<std::string, std::string>& label) {
     const std::string buckets_name = std::string(name) + "_bucket";
+    const auto is_asked = [&](const Metric& one) {
+        return label.first.empty() || one.label(label.first) == label.second;
+    };
+    std::map<std::string_view, double> earlier;  // by the upper end, as it is written
+    if (before != nullptr) {
+        for (const Metric& one : before->all(buckets_name)) {
+            if (is_asked(one)) earlier.emplace(one.label("le"), one.value);
+        }
+    }
     std::vector<std::pair<double, double>> buckets;  // upper end, how many up to it
     for (const Metric& one : now.all(buckets_name)) {
         const auto end = number_of(one.label("le"));
-        if (!end) continue;
-        const double earlier = before == nullptr ? 0 : before->value(buckets_name, "le", one.label("le"));
-        buckets.emplace_back(*end, one.value - earlier);
+        if (!end || !is_asked(one)) continue;
+        const auto was = earlier.find(one.label("le"));
+        buckets.emplace_back(*end, one.value - (was == earlier.end() ? 0 : was->second));
     }
     HopTimes times;
-    times.max_s = now.value(std::string(name) + "_max");
+    times.max_s = now.value(std::string(name) + "_max", label.first, label.second);
     if (buckets.empty()) return times;
     times.count = buckets.back().second;
     const auto at_most = [&](double share) {

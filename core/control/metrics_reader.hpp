@@ -25,6 +25,8 @@ class Metrics {
     [[nodiscard]] static Metrics read(std::string_view text);
     // All of a name, in the text's order.
     [[nodiscard]] const std::vector<Metric>& all(std::string_view name) const;
+    // Of the names that begin and end so, in order.
+    [[nodiscard]] std::vector<std::string> names(std::string_view begin, std::string_view end) const;
     // The one of a name (and of a label's value); 0 if there is none.
     [[nodiscard]] double value(std::string_view name, std::string_view label = {}, std::string_view is = {}) const;
 
@@ -39,7 +41,9 @@ struct HopTimes {
     double p99_s = 0;
     double max_s = 0;  // since the start
 };
-// `before`: null for all since the start. `name`: without _bucket.
-[[nodiscard]] HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name);
+// `before`: null for all since the start. `name`: without _bucket. `label`: where there are several of that name, the one that has this
+// label (its name and value).
+[[nodiscard]] HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name,
+                                 const std::pair<std::string, std::string>& label = {});
 
 }  // namespace weir::control
