@@ -141,6 +141,19 @@ def try_top(edge):
     return done.stdout
 
 
+def try_central_top(cluster):
+    central = cluster.central
+    done = subprocess.run([BIN / "weir-central", "top", "--admin", f"127.0.0.1:{central.admin_port}", "--once", "--interval", "0.3"],
+                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=WAIT_S)
+    expect("central's top ends", done.returncode == 0, done.stderr)
+    totals = central.ledger()["totals"]
+    for word in ("weir-central", "edges 1 of 1", "EDGE", "north", "LANE", "urgent", "JOURNAL", "DEAD LETTERS", "LEDGER",
+                 f"received {totals['received']:,}", "residue 0"):
+        expect(f"central's top shows {word!r}", word in done.stdout, done.stdout)
+    expect("and fits in 80 columns", max(map(len, done.stdout.splitlines())) <= 80, done.stdout)
+    return done.stdout
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--events", type=int, default=50_000)
@@ -152,7 +165,7 @@ def main():
         try_tap(cluster, edge)
         try_stalled_reader(cluster, edge, args.events)
         cluster.wait_until_delivered()
-        table = try_top(edge)
+        table = try_top(edge) + "\n" + try_central_top(cluster)
         ledger = edge.ledger()
         expect("the ledger closes", ledger["residue"] == 0 and ledger["held"] == 0, ledger)
     print(table, end="")
