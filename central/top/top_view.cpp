@@ -118,7 +118,7 @@ class Table {
     }
     void edges(std::size_t edges_max) {
         line("");
-        line(printed("%-20s %5s %9s %10s %10s %14s %6s", "EDGE", "", "lag", "held", "events/s", "events", "seen"));
+        line(printed("%-19s %5s %9s %10s %10s %13s %8s", "EDGE", "", "lag", "held", "events/s", "events", "seen"));
         // What is away, and then what lags most, is what is looked for; the rest by name.
         std::stable_sort(edges_.begin(), edges_.end(), [](const Edge& one, const Edge& other) {
             if (one.is_connected != other.is_connected) return !one.is_connected;
@@ -127,7 +127,7 @@ class Table {
         const std::size_t shown = edges_.size() > edges_max ? edges_max - 1 : edges_.size();
         for (std::size_t index = 0; index < shown; ++index) {
             const Edge& one = edges_[index];
-            line(printed("%-20s %5s %9s %10s %10s %14s %6s", one.name.substr(0, 20).c_str(),
+            line(printed("%-19s %5s %9s %10s %10s %13s %8s", one.name.substr(0, 19).c_str(),
                          one.is_connected ? "" : "AWAY", one.lag_ms ? duration_text(*one.lag_ms / 1000).c_str() : "-",
                          one.held ? number_text(*one.held).c_str() : "-",
                          growth_.sum_rate(appended, "edge", one.name).c_str(), number_text(one.events).c_str(),
@@ -187,8 +187,9 @@ class Table {
         const double durable = value("weir_central_journal_position_bytes");
         const double free = value("weir_central_disk_free_bytes"), all = value("weir_central_disk_bytes");
         line("");
-        line("JOURNAL  " + size_text(durable) + "   disk free " + size_text(free) + " (" + share_text(free, all) +
-             ")   read model behind " + size_text(durable - value("weir_central_reader_position_bytes")) +
+        line("JOURNAL  " + size_text(durable) + "   disk free " + size_text(free) + " of " + size_text(all) + " (" +
+             share_text(free, all) + ")");
+        line("BEHIND   read model " + size_text(durable - value("weir_central_reader_position_bytes")) +
              (value("weir_central_analytics_running") != 0
                   ? "   analytics " + size_text(durable - value("weir_central_analytics_position_bytes"))
                   : std::string()));
@@ -210,7 +211,7 @@ class Table {
             line(printed("%-20s %-9s %-9s %-20s %s",
                          format_time({control::whole_number(time_ns)}).substr(0, 19).c_str(),
                          text_of(*data, "severity").c_str(), text_of(*data, "kind").c_str(),
-                         text_of(*data, "rule").substr(0, 20).c_str(), text_of(*data, "key").c_str()));
+                         text_of(*data, "rule").substr(0, 20).c_str(), text_of(*data, "key").substr(0, 18).c_str()));
         });
     }
     void ledger() {
@@ -224,8 +225,9 @@ class Table {
             line(std::move(text));
         };
         line("");
-        terms("LEDGER", {"received", "appended", "duplicates", "rejected", "residue"});
-        terms("      ", {"dead_lettered", "gap", "elsewhere", "dead_letters_expired"});
+        terms("LEDGER", {"received", "appended", "residue"});
+        terms("      ", {"duplicates", "rejected", "dead_lettered"});
+        terms("      ", {"gap", "elsewhere", "dead_letters_expired"});
     }
 
     const TopLook& now_;
