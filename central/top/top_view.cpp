@@ -162,23 +162,19 @@ class Table {
         line(printed("%-30s %12s %10s %10s %10s", "LATENCY (at most)", growth_.is_known() ? "times/s" : "times", "p50",
                      "p99", "max"));
         for (const std::string& name : names) {
-            std::set<std::pair<std::string, std::string>> kinds;
-            for (const Metric& one : now_.metrics.all(name)) {
-                const auto told = std::find_if(one.labels.begin(), one.labels.end(),
-                                               [](const auto& label) { return label.first != "le"; });
-                kinds.insert(told == one.labels.end() ? std::pair<std::string, std::string>() : *told);
-            }
-            for (const auto& kind : kinds) {
+            std::set<std::string> hop_names;
+            for (const Metric& one : now_.metrics.all(name)) hop_names.emplace(one.label("hop"));
+            for (const std::string& hop_name : hop_names) {
                 hop(name.substr(begin.size(), name.size() - begin.size() - end.size()),
-                    name.substr(0, name.size() - std::string_view("_bucket").size()), kind);
+                    name.substr(0, name.size() - std::string_view("_bucket").size()), hop_name);
             }
         }
     }
-    void hop(std::string shown, const std::string& name, const std::pair<std::string, std::string>& kind) {
-        const auto times = control::hop_times(now_.metrics, growth_.before(), name, kind);
+    void hop(std::string shown, const std::string& name, const std::string& hop_name) {
+        const auto times = control::hop_times(now_.metrics, growth_.before(), name, hop_name);
         const double count = growth_.is_known() ? times.count / growth_.seconds() : times.count;
         std::replace(shown.begin(), shown.end(), '_', ' ');
-        if (!kind.first.empty()) shown += " " + plain_text(kind.second);
+        if (!hop_name.empty()) shown += " " + plain_text(hop_name);
         const auto text = [&](double seconds) { return times.count > 0 ? duration_text(seconds) : std::string("-"); };
         line(printed("%-30s %12s %10s %10s %10s", shown.substr(0, 30).c_str(), number_text(count).c_str(),
                      text(times.p50_s).c_str(), text(times.p99_s).c_str(), duration_text(times.max_s).c_str()));

@@ -37,13 +37,13 @@ class Metrics {
 // What a histogram counted between two readings of /metrics, or since the start of the one.
 struct HopTimes {
     double count = 0;
+    double sum_s = 0;
     double p50_s = 0;  // the upper end of the bucket it falls into: at most this
     double p99_s = 0;
     double max_s = 0;  // since the start
 };
-// `before`: null for all since the start. `name`: without _bucket. `label`: where there are several of that name, the one that has this
-// label (its name and value).
+// `before`: null for all since the start. `name`: without _bucket. `hop`: the value of its label of that name, if it has one.
 [[nodiscard]] HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name,
-                                 const std::pair<std::string, std::string>& label = {});
+                                 std::string_view hop = {});
 
 }  // namespace weir::control

@@ -96,15 +96,15 @@ std::string TlsWatch::metrics() const {
             out.counter(begin + name + "_total", help, {{"of", labels_[i]}}, value.get());
         };
         total("handshakes", "Handshakes begun", counters.handshakes);
-        total("handshakes_failed", "Handshakes that failed", counters.handshakes_failed);
+        total("handshakes_failed", "Of them, failed", counters.handshakes_failed);
         total("handshakes_late", "Connections closed because their handshake took too long", counters.handshakes_late);
         total("handshakes_refused", "Connections closed at once: too many in a second", counters.handshakes_refused);
         total("handshakes_pushed_out", "Connections closed for newer ones: too many not agreed at once",
               counters.handshakes_pushed_out);
         total("sessions", "Connections agreed", counters.sessions);
-        total("sessions_failed", "Connections ended by a fault of their TLS", counters.sessions_failed);
-        total("sessions_denied", "Connections ended by the deny list", counters.sessions_denied);
-        total("sessions_cut_short", "Connections ended by the peer without its last word", counters.cut_short);
+        total("sessions_failed", "Of them, ended by a fault of their TLS", counters.sessions_failed);
+        total("sessions_denied", "Of them, ended by the deny list", counters.sessions_denied);
+        total("sessions_cut_short", "Of them, ended by the peer without its last word", counters.cut_short);
         total("false_claims", "Peers that called themselves what their certificate does not say",
               counters.false_claims);
         total("decrypted_bytes", "Plaintext received", counters.decrypted_bytes);

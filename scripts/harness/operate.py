@@ -131,7 +131,7 @@ def try_top(edge):
                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=WAIT_S)
     expect("top ends", done.returncode == 0, done.stderr)
     ledger = edge.ledger()
-    for word in ("weir-edge north", "RUNNER", "intake", "spool", "LANE", "urgent", "HOP", "receive to spooled ack", "SPOOL",
+    for word in ("weir-edge north", "RUNNER", "intake", "spool", "LANE", "urgent", "HOP", "received to spooled ack", "SPOOL",
                  "UPLINK  connected", "in use", "DEAD LETTERS", "rule_failed",
                  f"LEDGER  offered {ledger['offered']:,}", "residue 0"):
         expect(f"top shows {word!r}", word in done.stdout, done.stdout)
