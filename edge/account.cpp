@@ -4,6 +4,7 @@
 
 #include "core/base/json_scan.hpp"
 #include "core/base/types.hpp"
+#include "core/control/disk_room.hpp"
 #include "core/control/metrics_text.hpp"
 
 namespace weir::edge {
@@ -47,9 +48,9 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
     const std::uint64_t gone = ledger.delivered + ledger.dead_lettered + ledger.shed + ledger.expired + ledger.gap;
     ledger.held = ledger.accepted > gone ? ledger.accepted - gone : 0;
     // What has left twice is as much a fault as what came and is nowhere.
-    const std::uint64_t twice = gone > ledger.accepted ? gone - ledger.accepted : 0;
-    ledger.residue =
-        static_cast<std::int64_t>(ledger.offered - ledger.accepted - ledger.duplicates - ledger.rejected - twice);
+    ledger.twice = gone > ledger.accepted ? gone - ledger.accepted : 0;
+    ledger.residue = static_cast<std::int64_t>(ledger.offered - ledger.accepted - ledger.duplicates - ledger.rejected -
+                                               ledger.twice);
     return ledger;
 }
 
@@ -99,17 +100,19 @@ namespace {
 // How busy each part is, and how full: what `weir-edge top` shows beside the events.
 void append_load(control::MetricsText& text, const EdgeCounters& counters, const std::vector<LaneName>& lanes,
                  const DaemonFacts& facts) {
-    const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / static_cast<double>(ns_per_second); };
     for (const auto& [name, load] : facts.runners) {
-        text.gauge("weir_edge_runner_worked_seconds", "Time of a runner's duty cycles that found something to do",
-                   {{"runner", name}}, seconds(load.worked_ns));
-        text.gauge("weir_edge_runner_idle_seconds", "The rest of its time", {{"runner", name}}, seconds(load.idle_ns));
+        text.seconds_total("weir_edge_runner_worked_seconds_total",
+                           "Time of a runner's duty cycles that found something to do", {{"runner", name}},
+                           load.worked_ns);
+        text.seconds_total("weir_edge_runner_idle_seconds_total", "The rest of its time", {{"runner", name}},
+                           load.idle_ns);
         text.counter("weir_edge_runner_cycles_total", "Duty cycles", {{"runner", name}}, load.cycles);
     }
     const auto ring = [&](std::string_view name, std::uint64_t waiting, std::uint64_t capacity) {
-        text.gauge("weir_edge_ring_waiting", "Elements in a ring, as its reader last saw it", {{"ring", name}},
+        text.gauge("weir_edge_ring_waiting_elements", "Elements in a ring, as its reader last saw it", {{"ring", name}},
                    static_cast<double>(waiting));
-        text.gauge("weir_edge_ring_capacity", "Places of a ring", {{"ring", name}}, static_cast<double>(capacity));
+        text.gauge("weir_edge_ring_capacity_elements", "Places of a ring", {{"ring", name}},
+                   static_cast<double>(capacity));
     };
     ring("to_spool", counters.spool.batches_waiting.get(), facts.limits.to_spool);
     ring("to_intake", counters.intake.notes_waiting.get(), facts.limits.to_intake);
@@ -119,14 +122,33 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
     limit("weir_edge_buffers", "Batch buffers there are (spool.batches_max)", facts.limits.batch_buffers);
     limit("weir_edge_slots", "Receive slots of intake (runtime.receive_slots)", facts.limits.receive_slots);
     limit("weir_edge_spool_bytes_max", "What the spool may hold (spool.bytes_max)", facts.limits.spool_bytes);
-    limit("weir_edge_journal_bytes_needed",
+    limit("weir_edge_journal_needed_bytes",
           "Of the bytes held, those that are not only kept for a central that may lose them",
           counters.spool.journal_bytes_needed.get());
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         if (lanes[index].name.empty()) continue;
-        text.counter("weir_edge_lane_accepted_total", "Events given a sequence on a lane, of the lineage",
+        text.counter("weir_edge_lane_accepted_events_total", "Events given a sequence on a lane, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      counters.intake.lane_accepted[index].get());
+    }
+}
+
+// Every reason there is, from the start: who looks at a counter's growth would miss the first event of one that appears with it.
+void append_reasons(control::MetricsText& text, const IntakeCounters& intake) {
+    const auto is_named = [](std::string_view name) { return name != "none" && name != "unknown"; };
+    for (std::size_t reason = 0; reason < intake.dead_letters_by_reason.size(); ++reason) {
+        const auto name = wire::text(static_cast<wire::Reason>(reason));
+        if (!is_named(name)) continue;
+        text.counter("weir_edge_dead_letters_total", "Events set aside since the start, by reason", {{"reason", name}},
+                     intake.dead_letters_by_reason[reason].get());
+        text.counter("weir_edge_rejected_by_reason_events_total", "Events refused since the start, by reason",
+                     {{"reason", name}}, intake.rejected_by_reason[reason].get());
+    }
+    for (std::size_t reason = 0; reason < intake.refusals_by_reason.size(); ++reason) {
+        const auto name = wire::text(static_cast<wire::RefusalReason>(reason));
+        if (!is_named(name)) continue;
+        text.counter("weir_edge_producers_refused_total", "Producer connections ended, by reason", {{"reason", name}},
+                     intake.refusals_by_reason[reason].get());
     }
 }
 
@@ -143,8 +165,7 @@ void append_lanes(control::MetricsText& text, const IntakeCounters& intake, cons
         const ShedCounters& shed = intake.shed[index];
         const auto part = wire::text(lanes[index].part);
         const auto one = [&](wire::Reason reason, std::uint64_t count) {
-            if (count == 0) return;
-            text.counter("weir_edge_shed_total",
+            text.counter("weir_edge_shed_events_total",
                          "Events given up by their lane's policy, by reason; shed_oldest: of the lineage",
                          {{"lane", lanes[index].name}, {"part", part}, {"reason", wire::text(reason)}}, count);
         };
@@ -155,10 +176,10 @@ void append_lanes(control::MetricsText& text, const IntakeCounters& intake, cons
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         if (lanes[index].name.empty()) continue;
-        text.gauge("weir_edge_lane_fill_percent",
-                   "What the lane holds of what it may; at 100 its producers wait, or it sheds",
+        text.gauge("weir_edge_lane_fill_ratio",
+                   "What the lane holds of what it may; at 1 its producers wait, or it sheds",
                    {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
-                   static_cast<double>(intake.fill[index].get()));
+                   static_cast<double>(intake.fill[index].get()) / 100);
     }
 }
 
@@ -174,10 +195,10 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
         text.gauge(name, help, {}, static_cast<double>(value));
     };
-    total("weir_edge_offered_total", "Events that producers sent whole", intake.offered);
-    total("weir_edge_accepted_total", "Events taken, dead letters included", intake.accepted);
-    total("weir_edge_duplicates_total", "Events recognised as sent before", intake.duplicates);
-    total("weir_edge_rejected_total", "Events refused to their producer and not kept", intake.rejected);
+    total("weir_edge_offered_events_total", "Events that producers sent whole", intake.offered);
+    total("weir_edge_accepted_events_total", "Events taken, dead letters included", intake.accepted);
+    total("weir_edge_duplicate_events_total", "Events recognised as sent before", intake.duplicates);
+    total("weir_edge_rejected_events_total", "Events refused to their producer and not kept", intake.rejected);
     total("weir_edge_received_bytes_total", "Bytes from producers", intake.received_bytes);
     total("weir_edge_batches_total", "Batches closed", intake.batches);
     total("weir_edge_connections_total", "Producer connections since the start", intake.connections_total);
@@ -186,28 +207,15 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_intake_checkpoints_total", "Checkpoints of intake stored", intake.checkpoints);
     total("weir_edge_intake_checkpoint_failures_total", "Checkpoints of intake that failed",
           intake.checkpoint_failures);
-    for (std::size_t reason = 0; reason < intake.dead_letters_by_reason.size(); ++reason) {
-        const std::string name{wire::text(static_cast<wire::Reason>(reason))};
-        if (const auto count = intake.dead_letters_by_reason[reason].get()) {
-            text.counter("weir_edge_dead_letters_total", "Events set aside, by reason", {{"reason", name}}, count);
-        }
-        if (const auto count = intake.rejected_by_reason[reason].get()) {
-            text.counter("weir_edge_rejected_by_reason_total", "Events refused, by reason", {{"reason", name}}, count);
-        }
-    }
-    for (std::size_t reason = 0; reason < intake.refusals_by_reason.size(); ++reason) {
-        if (const auto count = intake.refusals_by_reason[reason].get()) {
-            text.counter("weir_edge_producers_refused_total", "Producer connections ended, by reason",
-                         {{"reason", wire::text(static_cast<wire::RefusalReason>(reason))}}, count);
-        }
-    }
+    append_reasons(text, intake);
     text.gauge("weir_edge_info", "Always 1; the labels say what runs", {{"edge", facts.edge_id}, {"io", facts.io_name}},
                1.0);
     const Ledger ledger = ledger_of(counters, lanes);
-    text.gauge("weir_edge_ledger_residue",
-               "offered - accepted - duplicates - rejected, taken by intake between two duty cycles; 0 when it closes",
-               {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get())));
-    gauge("weir_edge_connections", "Producer connections now", intake.connections.get());
+    text.gauge("weir_edge_ledger_residue_events",
+               "offered - accepted - duplicates - rejected, taken by intake between two duty cycles, less what left "
+               "twice; 0 when it closes",
+               {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get() - ledger.twice)));
+    gauge("weir_edge_open_connections", "Producer connections now", intake.connections.get());
     gauge("weir_edge_slots_held", "Receive slots leased", intake.slots_held.get());
     gauge("weir_edge_buffers_free", "Batch buffers free", intake.buffers_free.get());
     gauge("weir_edge_filter_ids", "Ids in the duplicate filter", intake.filter_ids.get());
@@ -215,11 +223,12 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_keys", "Keys whose last value is known", intake.keys.get());
     constexpr std::array stages{"decode", "validate"};
     for (std::size_t stage = 0; stage < stages.size(); ++stage) {
-        text.gauge("weir_edge_fuse", "0 closed, 1 blown, 2 half open: some events of held connections are on trial",
+        text.gauge("weir_edge_fuse_state",
+                   "0 closed, 1 blown, 2 half open: some events of held connections are on trial",
                    {{"stage", stages[stage]}}, static_cast<double>(intake.fuse_state[stage].get()));
     }
     for (std::size_t stage = 0; stage < stages.size(); ++stage) {
-        text.counter("weir_edge_fuse_blown_total", "Times that a stage's fuse blew, trials that failed among them",
+        text.counter("weir_edge_fuse_blows_total", "Times that a stage's fuse blew, trials that failed among them",
                      {{"stage", stages[stage]}}, intake.fuse_blown[stage].get());
     }
     gauge("weir_edge_connections_held", "Producer connections that a fuse keeps from being read",
@@ -232,13 +241,13 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         if (lanes[index].name.empty()) continue;
-        text.counter("weir_edge_spooled_total", "Events durable in the spool, of the lineage",
+        text.counter("weir_edge_spooled_events_total", "Events durable in the spool, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      spool.lanes[index].spooled.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         if (lanes[index].name.empty()) continue;
-        text.counter("weir_edge_delivered_total", "Events durable at central, of the lineage",
+        text.counter("weir_edge_delivered_events_total", "Events durable at central, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
                      spool.lanes[index].delivered.get());
     }
@@ -257,15 +266,16 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
             }
         }
     };
-    per_stream("weir_edge_gap_total", "Events that central got a gap for, of the lineage", &LaneCounters::gap, true);
-    per_stream("weir_edge_expired_total", "Events given up for their age by the lane's policy, of the lineage",
+    per_stream("weir_edge_gap_events_total", "Events that central got a gap for, of the lineage", &LaneCounters::gap,
+               true);
+    per_stream("weir_edge_expired_events_total", "Events given up for their age by the lane's policy, of the lineage",
                &LaneCounters::expired, true);
     per_stream("weir_edge_lane_undelivered_bytes", "Bytes of the stream's journal that are not delivered",
                &LaneCounters::bytes, false);
     total("weir_edge_part_changes_total", "Times that a live_first lane went to its backlog part or back",
           spool.part_changes);
     gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);
-    gauge("weir_edge_journal_bytes_held", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
+    gauge("weir_edge_journal_held_bytes", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
     total("weir_edge_journal_written_bytes_total", "Bytes written to the spool", spool.journal_bytes_written);
     total("weir_edge_journal_appends_total", "Write groups of the spool", spool.appends);
     total("weir_edge_spool_checkpoints_total", "Checkpoints of the spool stored", spool.checkpoints);
@@ -276,7 +286,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_uplink_connected", "1 while a session with a central is agreed", spool.is_connected.get());
     gauge("weir_edge_uplink_endpoint", "Which of the configured centrals, from 0", spool.endpoint.get());
     for (std::size_t index = 0; index < facts.centrals.size(); ++index) {
-        text.gauge("weir_edge_uplink_breaker",
+        text.gauge("weir_edge_uplink_breaker_state",
                    "0 closed, 1 half open, 2 open: left alone while another one may be tried",
                    {{"central", facts.centrals[index]}}, static_cast<double>(spool.breakers[index].get()));
     }
@@ -297,9 +307,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_uplink_gap_events_total", "Sequences that central got a gap for", spool.gap_events);
     total("weir_edge_uplink_elsewhere_events_total", "Sequences named to a central as delivered to another one",
           spool.elsewhere_events);
-    total("weir_edge_uplink_central_behind_total", "Sessions in which central had less than it had acked",
+    total("weir_edge_uplink_central_behind_sessions_total", "Sessions in which central had less than it had acked",
           spool.central_behind);
-    total("weir_edge_uplink_central_ahead_total", "Sessions in which central had more than is here",
+    total("weir_edge_uplink_central_ahead_sessions_total", "Sessions in which central had more than is here",
           spool.central_ahead);
     total("weir_edge_spool_damaged_records_total", "Records that could not be read back", spool.damaged_records);
     total("weir_edge_reloads_total", "Configurations taken while running", intake.reloads);
@@ -308,12 +318,12 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_events_edited_total", "Events of which something was removed or set before they were stored",
           intake.edited);
     total("weir_edge_events_enriched_total", "Of them, with something set", intake.enriched);
-    total("weir_edge_enrich_skipped_total", "Events in which nothing could be set: their payload is no JSON object",
-          intake.enrich_skipped);
-    total("weir_edge_edits_too_large_total", "Events that an edit would have made too large: dead letters",
+    total("weir_edge_enrich_skipped_events_total",
+          "Events in which nothing could be set: their payload is no JSON object", intake.enrich_skipped);
+    total("weir_edge_edit_too_large_events_total", "Events that an edit would have made too large: dead letters",
           intake.edits_too_large);
-    total("weir_edge_bytes_withheld_total", "Dead letters whose bytes were not kept: something personal may be in them",
-          intake.withheld);
+    total("weir_edge_dead_letters_withheld_total",
+          "Dead letters whose bytes were not kept: something personal may be in them", intake.withheld);
     if (facts.tables != nullptr) {
         const TableCounters& tables = *facts.tables;
         gauge("weir_edge_tables", "Tables of reference data in use", tables.tables.get());
@@ -339,11 +349,12 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
           spool.catch_up_window_bytes.get());
     gauge("weir_edge_catch_up_bytes_per_second_max", "How fast what is read back may go beside live batches",
           spool.catch_up_bytes_per_s.get());
-    gauge("weir_edge_live_usual_nanoseconds",
-          "The 99th percentile of live batches' time from write to ack while nothing is read back",
-          spool.live_usual_ns.get());
+    text.gauge("weir_edge_live_usual_seconds",
+               "The 99th percentile of live batches' time from write to ack while nothing is read back", {},
+               static_cast<double>(spool.live_usual_ns.get()) / static_cast<double>(ns_per_second));
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
+    control::append_disk_room(text, "weir_edge_", facts.data_dir);
     text.histogram("weir_edge_spooled_ack_seconds", "From receive to the spooled ack", {}, intake.spooled_ack_ns);
     text.histogram("weir_edge_append_seconds", "From submit to durable", {}, spool.append_ns);
     text.histogram("weir_edge_delivered_seconds", "From a batch's sending to its ack", {}, spool.delivered_ns);

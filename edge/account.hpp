@@ -27,7 +27,8 @@ struct Ledger {
     std::uint64_t delivered = 0;      // of the lanes but the dead letters'
     std::uint64_t dead_lettered = 0;  // durable on the dead-letter lane
     std::uint64_t shed = 0, expired = 0, gap = 0;
-    std::uint64_t held = 0;  // accepted and none of the above: in memory or in the spool
+    std::uint64_t held = 0;   // accepted and none of the above: in memory or in the spool
+    std::uint64_t twice = 0;  // left more often than it came
     // Offered that is neither accepted, nor a duplicate, nor rejected, less what left more often than it came: 0 at rest.
     std::int64_t residue = 0;
 };
@@ -52,6 +53,7 @@ struct Limits {  // what some gauges are a part of
 struct DaemonFacts {
     std::string_view edge_id;
     std::string io_name;  // of intake's runner: what the kernel allowed
+    const std::string& data_dir;
     const journal::ScrubCounters& scrub;
     const std::vector<std::string>& centrals;  // in order of preference
     const std::vector<RunnerFacts> runners;

@@ -763,6 +763,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                 .body = metrics_text(counters, lanes(),
                                      {.edge_id = config.edge_id,
                                       .io_name = std::string(intake_runner.io_name()),
+                                      .data_dir = config.data_dir,
                                       .scrub = scrubber->counters(),
                                       .centrals = config.uplink.centrals,
                                       .runners = {{"intake", intake_runner.load()}, {"spool", spool_runner.load()}},

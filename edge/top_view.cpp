@@ -98,16 +98,16 @@ class Table {
         const Metric nothing;
         const Metric& about = info.empty() ? nothing : info.front();
         line("weir-edge " + plain(about.label("edge")) + "   io " + plain(about.label("io")) + "   producers " +
-             number(value("weir_edge_connections")) + "   events/s " + rate("weir_edge_offered_total") +
+             number(value("weir_edge_open_connections")) + "   events/s " + rate("weir_edge_offered_events_total") +
              "   bytes/s in " + rate("weir_edge_received_bytes_total"));
     }
     void runners() {
         line("");
         line(printed("%-12s %10s %10s %14s", "RUNNER", "worked", "idle", "cycles/s"));
-        for (const Metric& one : now_.metrics.all("weir_edge_runner_worked_seconds")) {
+        for (const Metric& one : now_.metrics.all("weir_edge_runner_worked_seconds_total")) {
             const std::string name(one.label("runner"));
-            const char* const worked_name = "weir_edge_runner_worked_seconds";
-            const char* const idle_name = "weir_edge_runner_idle_seconds";
+            const char* const worked_name = "weir_edge_runner_worked_seconds_total";
+            const char* const idle_name = "weir_edge_runner_idle_seconds_total";
             const double worked = before_ != nullptr ? grown(worked_name, "runner", name) : one.value;
             double idle = before_ != nullptr ? grown(idle_name, "runner", name) : value(idle_name, "runner", name);
             if (worked + idle <= 0) idle = 1;  // it slept all the while: a runner counts its sleep when it wakes
@@ -122,11 +122,11 @@ class Table {
         const auto room = [&](const std::string& name, double used, double capacity) {
             line(printed("%-12s %10s %10s", plain(name).c_str(), number(used).c_str(), number(capacity).c_str()));
         };
-        for (const Metric& one : now_.metrics.all("weir_edge_ring_waiting")) {
+        for (const Metric& one : now_.metrics.all("weir_edge_ring_waiting_elements")) {
             const std::string_view ring = one.label("ring");
             std::string name = "ring ";
             name += ring.starts_with("to_") ? ring.substr(3) : ring;
-            room(name, one.value, value("weir_edge_ring_capacity", "ring", ring));
+            room(name, one.value, value("weir_edge_ring_capacity_elements", "ring", ring));
         }
         room("buffers", value("weir_edge_buffers") - value("weir_edge_buffers_free"), value("weir_edge_buffers"));
         room("slots", value("weir_edge_slots_held"), value("weir_edge_slots"));
@@ -134,14 +134,14 @@ class Table {
     void lanes() {
         line("");
         line(printed("%-16s %14s %14s %14s %12s %10s", "LANE", "accepted", "spooled", "delivered", "held", "events/s"));
-        for (const Metric& one : now_.metrics.all("weir_edge_lane_accepted_total")) {
-            const double delivered = of_stream(now_.metrics, "weir_edge_delivered_total", one);
-            const double settled = delivered + of_stream(now_.metrics, "weir_edge_gap_total", one) +
-                                   of_stream(now_.metrics, "weir_edge_expired_total", one) +
-                                   of_stream(now_.metrics, "weir_edge_shed_total", one, "shed_oldest");
+        for (const Metric& one : now_.metrics.all("weir_edge_lane_accepted_events_total")) {
+            const double delivered = of_stream(now_.metrics, "weir_edge_delivered_events_total", one);
+            const double settled = delivered + of_stream(now_.metrics, "weir_edge_gap_events_total", one) +
+                                   of_stream(now_.metrics, "weir_edge_expired_events_total", one) +
+                                   of_stream(now_.metrics, "weir_edge_shed_events_total", one, "shed_oldest");
             const std::string name = plain(one.label("lane")) + (one.label("part") == "backlog" ? ".backlog" : "");
             line(printed("%-16s %14s %14s %14s %12s %10s", name.c_str(), number(one.value).c_str(),
-                         number(of_stream(now_.metrics, "weir_edge_spooled_total", one)).c_str(),
+                         number(of_stream(now_.metrics, "weir_edge_spooled_events_total", one)).c_str(),
                          number(delivered).c_str(), number(std::max(one.value - settled, 0.0)).c_str(),
                          rate_of(one).c_str()));
         }
@@ -157,7 +157,8 @@ class Table {
     }
     [[nodiscard]] std::string rate_of(const Metric& one) const {
         if (before_ == nullptr || seconds_ <= 0) return "-";
-        return number((one.value - of_stream(before_->metrics, "weir_edge_lane_accepted_total", one)) / seconds_);
+        return number((one.value - of_stream(before_->metrics, "weir_edge_lane_accepted_events_total", one)) /
+                      seconds_);
     }
     void hops() {
         line("");
@@ -177,10 +178,10 @@ class Table {
     }
     void spool() {
         const double most = value("weir_edge_spool_bytes_max");
-        const double needed = value("weir_edge_journal_bytes_needed");
+        const double needed = value("weir_edge_journal_needed_bytes");
         line("");
         line("SPOOL   needed " + bytes(needed) + " of " + bytes(most) + " (" + share(needed, most) + ")   kept " +
-             bytes(value("weir_edge_journal_bytes_held")) + "   written/s " +
+             bytes(value("weir_edge_journal_held_bytes")) + "   written/s " +
              (before_ == nullptr || seconds_ <= 0 ? "-"
                                                   : bytes(grown("weir_edge_journal_written_bytes_total") / seconds_)) +
              (value("weir_edge_spool_poisoned_errno") != 0 ? "   THE DISK FAILED" : ""));
@@ -190,7 +191,7 @@ class Table {
              bytes(value("weir_edge_uplink_credit_bytes")) + "   unacked batches " +
              number(value("weir_edge_uplink_unacked_batches")) + "   switched " +
              number(value("weir_edge_uplink_switch_overs_total")) + " times");
-        const auto& centrals = now_.metrics.all("weir_edge_uplink_breaker");
+        const auto& centrals = now_.metrics.all("weir_edge_uplink_breaker_state");
         for (std::size_t index = 0; index < centrals.size(); ++index) {
             const char* const states[] = {"closed", "half open", "open"};
             const auto state = std::min<std::uint64_t>(whole(centrals[index].value), 2);

@@ -65,6 +65,7 @@ void Follower::work() {
     pthread_setname_np(pthread_self(), "analytics");
     // Of this thread alone, on Linux.
     static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), follower_niceness));
+    counters_.is_running.set(1);
     while (!is_stopping()) {
         const Status followed = follow();
         if (followed) return;
@@ -134,6 +135,7 @@ Status Follower::follow() {
             counters_.position.set(run.position());
             counters_.watermark.set(run.engine().watermark());
             counters_.unreadable.set(run.engine().unreadable());
+            count(run);
             nap_ms = nap_ms_min;
         }
         if (auto done = store_what_is_due(run); !done) return done;
@@ -143,6 +145,15 @@ Status Follower::follow() {
         }
     }
     return run.checkpoint();
+}
+
+void Follower::count(const AnalysisRun& run) {
+    const analytics::Results& results = run.results();
+    counters_.windows.add(results.windows.size());
+    counters_.patterns.add(results.patterns.size());
+    counters_.anomalies.add(results.anomalies.size());
+    counters_.notices.add(results.notices.size());
+    counters_.firing.set(run.engine().alerts().firing_count());
 }
 
 Status Follower::store_what_is_due(AnalysisRun& run) {

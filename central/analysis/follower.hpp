@@ -22,14 +22,17 @@
 namespace weir::central {
 
 struct FollowerCounters {
+    Counter is_running;
     Counter position;   // all records before it are in the operators
     Counter watermark;  // of event time, in ns
     Counter commits;
     Counter checkpoints;
-    Counter checkpoint_us;  // the last one: while it lasts no record is taken
-    Counter state_bytes;    // of the last one
-    Counter failures;       // of the store; each time it goes on from the last checkpoint
-    Counter unreadable;     // events that do not verify
+    Counter checkpoint_us;                          // the last one: while it lasts no record is taken
+    Counter state_bytes;                            // of the last one
+    Counter failures;                               // of the store; each time it goes on from the last checkpoint
+    Counter unreadable;                             // events that do not verify
+    Counter windows, patterns, anomalies, notices;  // results since the start
+    Counter firing;                                 // alerts, now
 };
 
 class Follower {
@@ -62,6 +65,7 @@ class Follower {
     [[nodiscard]] bool nap(std::uint64_t ms);  // false: stop
     void note(std::string what);
     void note_all(AnalysisRun& run);
+    void count(const AnalysisRun& run);
     [[nodiscard]] bool is_stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
     std::string journal_;

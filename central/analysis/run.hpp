@@ -39,7 +39,8 @@ class AnalysisRun {
     [[nodiscard]] std::uint64_t position() const { return engine_->position().value; }
     [[nodiscard]] std::uint32_t previous_crc() const { return previous_crc_; }  // of the record that ends there
     [[nodiscard]] const analytics::Engine& engine() const { return *engine_; }
-    [[nodiscard]] std::uint64_t state_bytes() const { return state_bytes_; }  // of the last checkpoint
+    [[nodiscard]] const analytics::Results& results() const { return results_; }  // of the last record applied
+    [[nodiscard]] std::uint64_t state_bytes() const { return state_bytes_; }      // of the last checkpoint
     // What is worth a line in the log: definitions that began anew, a state that could not be used.
     [[nodiscard]] std::vector<std::string> take_notes() { return std::move(notes_); }
 

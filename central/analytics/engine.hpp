@@ -44,6 +44,7 @@ class Engine {
     [[nodiscard]] std::uint64_t unreadable() const { return unreadable_; }
     [[nodiscard]] const EventClock& clock() const { return clock_; }
     [[nodiscard]] AlertMachine& alerts() { return *alerts_; }
+    [[nodiscard]] const AlertMachine& alerts() const { return *alerts_; }
     [[nodiscard]] const Definitions& definitions() const { return definitions_; }
     // Each result as one line of JSON with its definition's type and name in front.
     void append_lines(const Results& results, std::string& out) const;

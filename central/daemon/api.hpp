@@ -25,7 +25,8 @@ struct ApiSources {
     const std::atomic<bool>& is_draining;
     const std::atomic<bool>& is_alive;  // the ingest runner's heart beats
     const journal::ScrubCounters& scrub;
-    std::string io_name;                     // of the ingest runner: what the kernel allowed
+    std::string io_name;  // of the ingest runner: what the kernel allowed
+    std::string data_dir;
     const control::TlsWatch* tls = nullptr;  // null: everything is plain
     const control::AdminGuard* guard = nullptr;
     const FollowerCounters* analytics = nullptr;

@@ -261,6 +261,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                              .is_alive = is_alive,
                              .scrub = scrubber.counters(),
                              .io_name = runner.io_name(),
+                             .data_dir = config.data_dir,
                              .tls = watch,
                              .guard = &guard,
                              .analytics = &follower.counters(),

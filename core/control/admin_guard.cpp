@@ -245,7 +245,7 @@ std::string AdminGuard::metrics() const {
     out.counter(begin + "requests_total", "Requests judged", {}, requests_.get());
     out.counter(begin + "acts_total", "Of them, acts that were let in", {}, acts_.get());
     for (std::size_t i = 0; i < admin_refusals; ++i) {
-        out.counter(begin + "refused_total", "Requests and connections refused",
+        out.counter(begin + "refused_requests_total", "Requests and connections refused",
                     {{"for", text(static_cast<AdminRefusal>(i))}}, refused_[i].get());
     }
     out.counter(begin + "tokens_taken_total", "Token files taken in place of earlier ones", {}, tokens_taken_.get());

@@ -187,7 +187,7 @@ std::string AuditTrail::metrics(std::string_view prefix) const {
               static_cast<double>(number_of(now.hash)));
     out.gauge(begin + "bytes", "Of the audit trail, of admin.audit_bytes_max", {}, static_cast<double>(now.bytes));
     out.counter(begin + "failures_total", "Records that could not be written", {}, failures());
-    out.counter(begin + "broken_total", "Trails that were found changed and set aside", {}, breaks());
+    out.counter(begin + "breaks_total", "Trails that were found changed and set aside", {}, breaks());
     return out.text();
 }
 

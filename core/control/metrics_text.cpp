@@ -54,8 +54,16 @@ MetricsText::MetricsText() : families_(std::make_unique<Families>()) {}
 MetricsText::~MetricsText() = default;
 
 void MetricsText::counter(std::string_view name, std::string_view help, MetricLabels labels, std::uint64_t value) {
+    WEIR_ASSERT(name.ends_with("_total"));
     auto metric = metric_of(labels);
     metric.counter.value = static_cast<double>(value);
+    families_->add(name, help, prometheus::MetricType::Counter, std::move(metric));
+}
+
+void MetricsText::seconds_total(std::string_view name, std::string_view help, MetricLabels labels, std::uint64_t ns) {
+    WEIR_ASSERT(name.ends_with("_seconds_total"));
+    auto metric = metric_of(labels);
+    metric.counter.value = seconds_of(ns);
     families_->add(name, help, prometheus::MetricType::Counter, std::move(metric));
 }
 

@@ -1,7 +1,7 @@
 // MetricsText: our counters and histograms in the text format that Prometheus reads.
 //
 // Thread    One control thread, one per request.
-// Format    Prometheus text format 0.0.4; names are weir_edge_... and weir_central_..., times in seconds.
+// Format    Prometheus text format 0.0.4; names by the rule of core/metrics/METRICS.md, times in seconds.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,10 @@ class MetricsText {
     MetricsText& operator=(const MetricsText&) = delete;
 
     // Several values of one name, told apart by their labels, become one family; its help is the first one's. The name
-    // of a counter ends in _total, by custom.
+    // of a counter ends in _total.
     void counter(std::string_view name, std::string_view help, MetricLabels labels, std::uint64_t value);
+    // Of time that was spent: NAME ends in _seconds_total.
+    void seconds_total(std::string_view name, std::string_view help, MetricLabels labels, std::uint64_t ns);
     void gauge(std::string_view name, std::string_view help, MetricLabels labels, double value);
     // NAME (which ends in _seconds) with buckets at the powers of two of nanoseconds from about 1 us to 17 s, and a
     // gauge NAME_max.

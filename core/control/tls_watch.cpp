@@ -82,7 +82,7 @@ std::string TlsWatch::metrics() const {
     MetricsText out;
     const std::string begin = "weir_" + who_ + "_tls_";
     const WallNs wall = wall_now();
-    out.gauge(begin + "certificate_seconds_left", "Until the certificate in use runs out; below 0: since it has", {},
+    out.gauge(begin + "certificate_left_seconds", "Until the certificate in use runs out; below 0: since it has", {},
               static_cast<double>(keeper_->seconds_left(wall)));
     out.gauge(begin + "certificate_alarm", "1 when two thirds of the certificate's life are over", {},
               keeper_->is_ageing(wall) ? 1.0 : 0.0);
@@ -104,7 +104,7 @@ std::string TlsWatch::metrics() const {
         total("sessions", "Connections agreed", counters.sessions);
         total("sessions_failed", "Of them, ended by a fault of their TLS", counters.sessions_failed);
         total("sessions_denied", "Of them, ended by the deny list", counters.sessions_denied);
-        total("cut_short", "Of them, ended by the peer without its last word", counters.cut_short);
+        total("sessions_cut_short", "Of them, ended by the peer without its last word", counters.cut_short);
         total("false_claims", "Peers that called themselves what their certificate does not say",
               counters.false_claims);
         total("decrypted_bytes", "Plaintext received", counters.decrypted_bytes);

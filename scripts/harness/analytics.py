@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, wait_for
 
 DEFINITIONS = """
 [analytics]
@@ -70,14 +70,14 @@ CATCH_UP_SECONDS_MAX = 60
 
 def catch_up(central):
     """Waits until the operators are where the journal is."""
-    give_up = time.monotonic() + CATCH_UP_SECONDS_MAX
-    while True:
-        now = central.metrics()
-        if -(-now["weir_central_analytics_position"] // 4096) * 4096 >= now["weir_central_durable_position"]:
-            return now
-        if time.monotonic() > give_up:
-            raise RuntimeError(f"analytics stays behind: {now}")
-        time.sleep(0.05)
+    now = {}
+
+    def is_there():
+        now.update(central.metrics())
+        return -(-now["weir_central_analytics_position_bytes"] // 4096) * 4096 >= now["weir_central_journal_position_bytes"]
+
+    wait_for(lambda: f"analytics is where the journal is: {now}", is_there, CATCH_UP_SECONDS_MAX, poll_s=0.05)
+    return now
 
 
 def rows(central):

@@ -18,13 +18,13 @@ def progress(cluster):
     return sum(edge.ledger()["accepted"] for edge in cluster.edges if edge.process)
 
 
-def wait_for(cluster, accepted, senders):
+def await_progress(cluster, accepted, senders):
     while progress(cluster) < accepted and any(sender.poll() is None for sender in senders):
         time.sleep(0.01)
 
 
 def central_restart(cluster, total, senders):
-    wait_for(cluster, total // 4, senders)
+    await_progress(cluster, total // 4, senders)
     before = progress(cluster)
     cluster.central.stop()
     time.sleep(1.5)
@@ -37,7 +37,7 @@ def central_restart(cluster, total, senders):
 
 def edge_kill(cluster, total, senders):
     for share in (4, 2):
-        wait_for(cluster, total // share, senders)
+        await_progress(cluster, total // share, senders)
         edge = cluster.edges[0]
         edge.kill()
         started = time.monotonic()

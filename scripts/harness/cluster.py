@@ -43,6 +43,16 @@ def free_ports(count):
     return ports
 
 
+def wait_for(what, is_so, seconds_max=20, poll_s=0.02):
+    """Until `is_so()`; returns the seconds that took. `what`: what is said when it does not come to be; a text, or a function for one."""
+    began = time.monotonic()
+    while not is_so():
+        if time.monotonic() - began > seconds_max:
+            raise RuntimeError(f"not within {seconds_max} s: {what() if callable(what) else what}")
+        time.sleep(poll_s)
+    return time.monotonic() - began
+
+
 def get_json(port, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         return json.load(answer)
@@ -229,11 +239,8 @@ class Cluster:
         return reports
 
     def wait_until_delivered(self, seconds_max=120):
-        give_up = time.monotonic() + seconds_max
-        while any(edge.ledger()["held"] for edge in self.edges):
-            if time.monotonic() > give_up:
-                raise RuntimeError(f"still held: {[edge.ledger() for edge in self.edges]}")
-            time.sleep(0.05)
+        wait_for(lambda: f"nothing is held: {[edge.ledger() for edge in self.edges]}",
+                 lambda: not any(edge.ledger()["held"] for edge in self.edges), seconds_max, poll_s=0.05)
 
     def central_events(self):
         """All events in central's journal, as a file of JSON lines."""

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 
 import proxy
-from cluster import BIN, READY_SECONDS_MAX
+from cluster import BIN
 
 FAKETIME = next((path for path in map(pathlib.Path, (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",

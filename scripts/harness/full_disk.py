@@ -15,10 +15,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import faults
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, wait_for
 
 IN_NAMESPACE = "WEIR_FULL_DISK_NAMESPACE"
 MEGABYTES = 64
@@ -68,14 +67,6 @@ class Filler:
         self.path.unlink()
 
 
-def wait_for(what, is_so, seconds=60):
-    give_up = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > give_up:
-            raise RuntimeError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
-
-
 def enter_namespace():
     if IN_NAMESPACE in os.environ:
         return True
@@ -118,7 +109,7 @@ def main():
         before = cluster.finish([load(cluster, name, args, args.events // 8) for name in ("orders", "positions", "readings")])
         filler = Filler(volume)
         senders = {name: load(cluster, name, args) for name in ("orders", "positions", "readings")}
-        wait_for("positions and readings shed", lambda: lane("positions", "shed") > 0 and lane("readings", "shed") > 0)
+        wait_for("positions and readings shed", lambda: lane("positions", "shed") > 0 and lane("readings", "shed") > 0, 60)
         for name in ("positions", "readings"):
             senders[name].wait(120)  # best_effort never stops its producer
         is_waiting = senders["orders"].poll() is None

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, wait_for
 
 LANE = '[[lanes]]\nname = "urgent"\n'
 RULES = [
@@ -24,15 +24,7 @@ RULES = [
     LANE + "[[rules]]\nwhen = 'type like \"load*\"'\nmust = 'len(id) > 0'\n",
 ]
 BROKEN = LANE + "[[rules]]\nmust = 'type == 5'\n"
-WAIT_S = 10
-
-
-def wait_for(what, is_so):
-    give_up = time.monotonic() + WAIT_S
-    while not is_so():
-        if time.monotonic() > give_up:
-            raise RuntimeError(f"not within {WAIT_S} s: {what}")
-        time.sleep(0.002)
+POLL_S = 0.002  # a reload takes some milliseconds
 
 
 def load(cluster, args):
@@ -53,7 +45,7 @@ def reload_under(cluster, args, texts, count, sender):
         time.sleep(max(0.0, begin + number * interval - time.monotonic()))
         edge.config.write_text(texts[(taken + number) % 2])
         edge.process.send_signal(signal.SIGHUP)
-        wait_for(f"reload {number}", lambda n=number: edge.metric("weir_edge_reloads_total") == taken + n)
+        wait_for(f"reload {number}", lambda n=number: edge.metric("weir_edge_reloads_total") == taken + n, poll_s=POLL_S)
         under_load += sender.poll() is None
     return under_load
 

@@ -152,7 +152,7 @@ def guesser(checks, admin):
     checks.expect(f"{name}: the right token is answered once the pause is over", admin.status("GET", "/metrics", "operator") == 200
                   and time.monotonic() - began > 0.5)
     metrics = admin.ask("GET", "/metrics", "viewer")[2]
-    refused = {kind: int(float(count)) for kind, count in re.findall(r'_admin_refused_total\{for="(\w+)"\} (\S+)', metrics)}
+    refused = {kind: int(float(count)) for kind, count in re.findall(r'_admin_refused_requests_total\{for="(\w+)"\} (\S+)', metrics)}
     checks.expect(f"{name}: each refusal is counted by its reason",
                   all(refused[kind] > 0 for kind in ("host", "origin", "target", "token", "role", "pause", "reason")), refused)
 

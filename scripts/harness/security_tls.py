@@ -14,20 +14,10 @@ import ssl
 import struct
 import subprocess
 import sys
-import time
 
-from cluster import BIN, Cluster, make_certificates
+from cluster import BIN, Cluster, make_certificates, wait_for
 
 WAIT_S = 20
-
-
-def wait_for(what, is_so, seconds_max=WAIT_S):
-    began = time.monotonic()
-    while not is_so():
-        if time.monotonic() - began > seconds_max:
-            raise RuntimeError(f"not within {seconds_max} s: {what}")
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def expect(what, is_so):

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import cluster
 
@@ -39,12 +38,8 @@ def event(number, code):
             "data": {"plate": plate, "code": code, "driver": {"name": NAME, "n": number}, "phone": PHONE}}
 
 
-def await_true(what, is_true, seconds_max=20):
-    give_up = time.monotonic() + seconds_max
-    while not is_true():
-        if time.monotonic() > give_up:
-            raise SystemExit(f"FAIL  {what}")
-        time.sleep(0.05)
+def await_true(what, is_true):
+    cluster.wait_for(what, is_true)
     print(f"ok    {what}")
 
 

@@ -116,7 +116,7 @@ TEST_F(AdminGuardTest, MoreRequestsThanTheRateAreRefusedAndTheRateComesBack) {
     pass_ms(100);
     EXPECT_EQ(judge(false, "/metrics", ""), 0U);
     EXPECT_EQ(judge(false, "/metrics", ""), 429U);
-    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_total{for=\"rate\"} 2"), std::string::npos);
+    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_requests_total{for=\"rate\"} 2"), std::string::npos);
 }
 
 TEST_F(AdminGuardTest, MoreAddressesThanAreRememberedMakeRoomForEachOther) {

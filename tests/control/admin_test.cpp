@@ -365,7 +365,7 @@ TEST_F(GuardedAdminTest, WhatAPageSendsIsRefusedWithTheBestToken) {
     EXPECT_TRUE(is(ask("GET /api?x=1", own + "Sec-Fetch-Site: same-origin\r\n", "admin"), 200));
     EXPECT_TRUE(is(ask("POST /act", act + own, "admin"), 403));
     EXPECT_EQ(acts_, 0);
-    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_total{for=\"origin\"} 9"), std::string::npos)
+    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_requests_total{for=\"origin\"} 9"), std::string::npos)
         << guard_->metrics();
 }
 

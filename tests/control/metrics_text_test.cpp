@@ -9,14 +9,14 @@ namespace {
 
 TEST(MetricsText, CountersAndGaugesOfOneNameAreOneFamily) {
     MetricsText metrics;
-    metrics.counter("weir_edge_accepted_total", "Events accepted", {{"lane", "default"}}, 104'461);
+    metrics.counter("weir_edge_accepted_events_total", "Events accepted", {{"lane", "default"}}, 104'461);
     metrics.gauge("weir_edge_connected", "1 while central answers", {}, 1);
-    metrics.counter("weir_edge_accepted_total", "Events accepted", {{"lane", "ur\"gent"}}, 0);
+    metrics.counter("weir_edge_accepted_events_total", "Events accepted", {{"lane", "ur\"gent"}}, 0);
     EXPECT_EQ(metrics.text(),
-              "# HELP weir_edge_accepted_total Events accepted\n"
-              "# TYPE weir_edge_accepted_total counter\n"
-              "weir_edge_accepted_total{lane=\"default\"} 104461\n"
-              "weir_edge_accepted_total{lane=\"ur\\\"gent\"} 0\n"
+              "# HELP weir_edge_accepted_events_total Events accepted\n"
+              "# TYPE weir_edge_accepted_events_total counter\n"
+              "weir_edge_accepted_events_total{lane=\"default\"} 104461\n"
+              "weir_edge_accepted_events_total{lane=\"ur\\\"gent\"} 0\n"
               "# HELP weir_edge_connected 1 while central answers\n"
               "# TYPE weir_edge_connected gauge\n"
               "weir_edge_connected 1\n");

@@ -1,6 +1,7 @@
 // The ledger that a running edge tells: each event once, and a fault where one has left twice.
 #include <gtest/gtest.h>
 
+#include "core/control/metrics_reader.hpp"
 #include "edge/account.hpp"
 
 namespace weir::edge {
@@ -17,6 +18,24 @@ void shed_before_and_behind(EdgeCounters& counters) {
     counters.spool.lanes[1].spooled.set(60);
     counters.spool.lanes[1].shed.set(10);
     counters.spool.lanes[1].delivered.set(50);
+}
+
+control::Metrics metrics_of(const EdgeCounters& counters) {
+    const journal::ScrubCounters scrub;
+    const std::vector<std::string> centrals{"127.0.0.1:7500"};
+    const std::string data_dir = "/";
+    return control::Metrics::read(metrics_text(counters, lanes,
+                                               {.edge_id = "north",
+                                                .io_name = "uring",
+                                                .data_dir = data_dir,
+                                                .scrub = scrub,
+                                                .centrals = centrals,
+                                                .runners = {{"intake", {.worked_ns = 2'500'000'000}}},
+                                                .limits = {},
+                                                .quarantined = 0,
+                                                .poisons = 0,
+                                                .reloads_refused = 0,
+                                                .tables = nullptr}));
 }
 
 TEST(Account, CountsOnceWhatTheSpoolGaveUpAndToldIntakeOf) {
@@ -43,6 +62,28 @@ TEST(Account, HasAResidueWhereMoreLeftThanCame) {
     counters.spool.lanes[1].delivered.set(53);
     EXPECT_EQ(ledger_of(counters, lanes).held, 0U);
     EXPECT_EQ(ledger_of(counters, lanes).residue, -3);
+    EXPECT_EQ(metrics_of(counters).value("weir_edge_ledger_residue_events"), -3);
+}
+
+// Who looks at the growth of a counter that appears with its first event does not see that event.
+TEST(Account, EveryReasonIsThereBeforeItsFirstEvent) {
+    const auto metrics = metrics_of({});
+    EXPECT_EQ(metrics.value("weir_edge_dead_letters_total", "reason", "poison"), 0);
+    EXPECT_EQ(metrics.all("weir_edge_dead_letters_total").size(),
+              metrics.all("weir_edge_rejected_by_reason_events_total").size());
+    EXPECT_EQ(metrics.all("weir_edge_dead_letters_total").size(), 25U);
+    EXPECT_EQ(metrics.all("weir_edge_shed_events_total").size(), 8U) << "of two lanes";
+    EXPECT_EQ(metrics.all("weir_edge_producers_refused_total").size(), 13U);
+}
+
+TEST(Account, TimesAndPartsAreInTheUnitsOfTheirNames) {
+    EdgeCounters counters;
+    counters.intake.fill[1].set(25);
+    counters.spool.live_usual_ns.set(1'500'000);
+    const auto metrics = metrics_of(counters);
+    EXPECT_EQ(metrics.value("weir_edge_lane_fill_ratio", "lane", "positions"), 0.25);
+    EXPECT_EQ(metrics.value("weir_edge_live_usual_seconds"), 0.0015);
+    EXPECT_EQ(metrics.value("weir_edge_runner_worked_seconds_total", "runner", "intake"), 2.5);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
         }
     }
     for (const char* const name :
-         {"weir_edge_info", "weir_edge_lane_accepted_total", "weir_edge_append_seconds_bucket"}) {
+         {"weir_edge_info", "weir_edge_lane_accepted_events_total", "weir_edge_append_seconds_bucket"}) {
         for (const control::Metric& metric : now.metrics.all(name)) {
             const auto again = control::Metrics::read(written(name, metric));
             WEIR_ASSERT(again.all(name).size() == 1);
