@@ -5,6 +5,7 @@
 #include "core/base/json_scan.hpp"
 #include "core/base/types.hpp"
 #include "core/control/metrics_text.hpp"
+#include "edge/latency.hpp"
 
 namespace weir::edge {
 namespace {
@@ -344,7 +345,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
           spool.live_usual_ns.get());
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
-    text.histogram("weir_edge_spooled_ack_seconds", "From receive to the spooled ack", {}, intake.spooled_ack_ns);
+    append_latency(text, counters);
     text.histogram("weir_edge_append_seconds", "From submit to durable", {}, spool.append_ns);
     text.histogram("weir_edge_delivered_seconds", "From a batch's sending to its ack", {}, spool.delivered_ns);
     return text.text();
