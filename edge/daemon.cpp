@@ -27,6 +27,7 @@
 #include "edge/account.hpp"
 #include "edge/intake/intake.hpp"
 #include "edge/lane_changes.hpp"
+#include "edge/latency.hpp"
 #include "edge/recovery.hpp"
 #include "edge/reload_desk.hpp"
 #include "edge/spool/spare_lanes.hpp"
@@ -781,8 +782,10 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes(), config.edge_id)};
     }
+    if (target == "/api/v1/latency") return {.content_type = "application/json", .body = latency_json(counters)};
     if (target == "/api/v1/access") return {.content_type = "application/json", .body = guard->json()};
-    return {.status = 404, .body = "not found: /healthz /readyz /metrics /api/v1/ledger /api/v1/access\n"};
+    return {.status = 404,
+            .body = "not found: /healthz /readyz /metrics /api/v1/ledger /api/v1/latency /api/v1/access\n"};
 }
 
 control::AdminResponse EdgeDaemon::Parts::act(const control::AdminAct& asked) {

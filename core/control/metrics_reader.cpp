@@ -105,17 +105,31 @@ double Metrics::value(std::string_view name, std::string_view label, std::string
     return 0;
 }
 
-HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name) {
+HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name, std::string_view hop) {
     const std::string buckets_name = std::string(name) + "_bucket";
+    const auto is_of_it = [&](const Metric& one) { return one.label("hop") == hop; };
+    const auto earlier = [&](const std::string& of, std::string_view end) {
+        if (before == nullptr) return 0.0;
+        for (const Metric& one : before->all(of)) {
+            if (is_of_it(one) && one.label("le") == end) return one.value;
+        }
+        return 0.0;
+    };
+    const auto now_of = [&](const std::string& of) {
+        const auto& all = now.all(of);
+        const auto found = std::find_if(all.begin(), all.end(), is_of_it);
+        return found == all.end() ? 0.0 : found->value;
+    };
     std::vector<std::pair<double, double>> buckets;  // upper end, how many up to it
     for (const Metric& one : now.all(buckets_name)) {
         const auto end = number_of(one.label("le"));
-        if (!end) continue;
-        const double earlier = before == nullptr ? 0 : before->value(buckets_name, "le", one.label("le"));
-        buckets.emplace_back(*end, one.value - earlier);
+        if (!end || !is_of_it(one)) continue;
+        buckets.emplace_back(*end, one.value - earlier(buckets_name, one.label("le")));
     }
     HopTimes times;
-    times.max_s = now.value(std::string(name) + "_max");
+    const std::string sum_name = std::string(name) + "_sum";
+    times.sum_s = now_of(sum_name) - earlier(sum_name, {});
+    times.max_s = now_of(std::string(name) + "_max");
     if (buckets.empty()) return times;
     times.count = buckets.back().second;
     const auto at_most = [&](double share) {

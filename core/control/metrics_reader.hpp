@@ -35,11 +35,13 @@ class Metrics {
 // What a histogram counted between two readings of /metrics, or since the start of the one.
 struct HopTimes {
     double count = 0;
+    double sum_s = 0;
     double p50_s = 0;  // the upper end of the bucket it falls into: at most this
     double p99_s = 0;
     double max_s = 0;  // since the start
 };
-// `before`: null for all since the start. `name`: without _bucket.
-[[nodiscard]] HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name);
+// `before`: null for all since the start. `name`: without _bucket. `hop`: the value of its label of that name, if it has one.
+[[nodiscard]] HopTimes hop_times(const Metrics& now, const Metrics* before, std::string_view name,
+                                 std::string_view hop = {});
 
 }  // namespace weir::control

@@ -40,9 +40,16 @@ TopLook look_after(int n) {
     line(R"(weir_edge_shed_events_total{lane="default",part="backlog",reason="shed_oldest"})", 3);
     for (const auto& [end, count] :
          {std::pair("0.001", 10 * n), std::pair("0.002", 98 * n), std::pair("+Inf", 100 * n)}) {
-        line(std::string(R"(weir_edge_append_seconds_bucket{le=")") + end + "\"}", count);
+        line(std::string(R"(weir_edge_hop_seconds_bucket{hop="spooled",le=")") + end + "\"}", count);
+        line(std::string(R"(weir_edge_hop_seconds_bucket{hop="sent",le=")") + end + "\"}", 7 * n);
+        line(std::string(R"(weir_edge_spooled_ack_seconds_bucket{le=")") + end + "\"}", count);
     }
-    line("weir_edge_append_seconds_max", 0.0125);
+    line(R"(weir_edge_hop_seconds_sum{hop="sent"})", 0.007 * n);
+    line(R"(weir_edge_hop_seconds_sum{hop="spooled"})", 0.15 * n);
+    line("weir_edge_spooled_ack_seconds_sum", 0.16 * n);
+    line(R"(weir_edge_hop_seconds_max{hop="sent"})", 0.00025);
+    line(R"(weir_edge_hop_seconds_max{hop="spooled"})", 0.0125);
+    line("weir_edge_spooled_ack_seconds_max", 0.0135);
     line("weir_edge_spool_bytes_max", 4294967296.0);
     line("weir_edge_journal_needed_bytes", 1073741824);
     line("weir_edge_journal_held_bytes", 1342177280);
@@ -80,10 +87,17 @@ default                   2,700          2,670          2,400          300      
 default.backlog             150            135             60           80         50
 a"b\?                         7              0              0            7          0
 
-HOP (at most)                   times/s        p50        p99        max
-receive to spooled ack                0          -          -       0 us
-append to durable                   100     2.0 ms    12.5 ms    12.5 ms
-sent to central's ack                 0          -          -       0 us
+HOP (at most)                  events/s       mean        p50        p99        max
+received to judged                    0          -          -          -       0 us
+  to batch closed                     0          -          -          -       0 us
+  to write begun                      0          -          -          -       0 us
+  to spooled                        100     1.5 ms     2.0 ms    12.5 ms    12.5 ms
+    and said                          0          -          -          -       0 us
+  to sent                             7     1.0 ms     250 us     250 us     250 us
+  to central's ack                    0          -          -          -       0 us
+    and said                          0          -          -          -       0 us
+received to spooled ack             100     1.6 ms     2.0 ms    13.5 ms    13.5 ms
+received to delivered ack             0          -          -          -       0 us
 
 SPOOL   needed 1 GiB of 4 GiB (25.0 %)   kept 1.2 GiB   written/s 1 MiB
 UPLINK  connected   credit 2 MiB   unacked batches 4   switched 1 times
@@ -101,12 +115,12 @@ LEDGER  offered 3,000  accepted 900  duplicates 1  rejected 0  residue -3
 TEST(TopView, WithoutAnEarlierLookThereAreNoRates) {
     const std::string table = top_table(look_after(2), nullptr, 0, {});
     EXPECT_NE(table.find("events/s -"), std::string::npos) << table;
-    EXPECT_NE(table.find("append to durable                   200     2.0 ms"), std::string::npos) << table;
+    EXPECT_NE(table.find("  to spooled                        200     1.5 ms     2.0 ms"), std::string::npos) << table;
 }
 
 TEST(TopView, IsCutToTheTerminal) {
     const std::string table = top_table(look_after(2), nullptr, 0, {.columns = 10, .rows = 4});
-    EXPECT_EQ(table, "weir-edge \n\nRUNNER    \n... 27 mor\n");
+    EXPECT_EQ(table, "weir-edge \n\nRUNNER    \n... 34 mor\n");
 }
 
 TEST(TopView, AnEdgeThatSaysNothingIsATableToo) {
