@@ -43,7 +43,7 @@ void put_text(std::array<char, Count>& into, std::string_view text) {
 }
 
 struct EndpointCounters {
-    Counter handshakes, handshakes_failed, handshakes_late, handshakes_refused, handshakes_pushed_out;
+    Counter handshakes, handshakes_failed, handshakes_late, handshakes_pushed_out, handshake_ns, accept_pauses;
     Counter sessions, sessions_failed, sessions_denied, cut_short, false_claims, rotations, notes_lost;
     Counter decrypted_bytes, encrypted_bytes;
 };
