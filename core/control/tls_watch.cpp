@@ -107,6 +107,7 @@ std::string TlsWatch::metrics() const {
         total("sessions", "Connections agreed", counters.sessions);
         total("sessions_failed", "Of them, ended by a fault of their TLS", counters.sessions_failed);
         total("sessions_denied", "Of them, ended by the deny list", counters.sessions_denied);
+        total("sessions_expired", "Of them, ended because the peer's certificate ran out", counters.sessions_expired);
         total("cut_short", "Of them, ended by the peer without its last word", counters.cut_short);
         total("false_claims", "Peers that called themselves what their certificate does not say",
               counters.false_claims);

@@ -22,6 +22,8 @@ std::string_view text(NoteKind kind) noexcept {
             return "tls_session_failed";
         case NoteKind::session_denied:
             return "tls_session_denied";
+        case NoteKind::session_expired:
+            return "tls_session_expired";
         case NoteKind::false_claim:
             return "tls_false_claim";
     }
@@ -338,8 +340,11 @@ void TlsIo::pump_send(std::uint32_t index) {
 // The owner is told by what it waits for, and closes it.
 void TlsIo::break_session(std::uint32_t index, NoteKind kind, const std::string& why, std::int32_t error) {
     Entry& one = entries_[index];
-    const bool is_denied = kind == NoteKind::session_denied;
-    (is_denied ? one.endpoint->counters.sessions_denied : one.endpoint->counters.sessions_failed).add(1);
+    EndpointCounters& counters = one.endpoint->counters;
+    Counter& counter = kind == NoteKind::session_denied    ? counters.sessions_denied
+                       : kind == NoteKind::session_expired ? counters.sessions_expired
+                                                           : counters.sessions_failed;
+    counter.add(1);
     if (!why.empty()) note(index, kind, why);
     drop_held(one);
     if (one.has_inner_receive && !std::exchange(one.is_inner_paused, true)) inner_->pause_receive(one.inner, true);

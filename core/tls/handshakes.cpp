@@ -60,6 +60,7 @@ void TlsIo::handshake_done(std::uint32_t index, MonotonicNs now) {
         return handshake_failed(index, "the deny list names it", -EACCES, now);
     }
     one.endpoint->counters.sessions.add(1);
+    note_expiry(one, now);
     if (one.was_accepted) return hand_over_accept(index, now);
     one.state = State::open;
     complete(one.token, io::Op::connect, 0, index);

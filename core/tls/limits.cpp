@@ -83,6 +83,28 @@ void TlsIo::deny(const Endpoint& endpoint) {
     }
 }
 
+// In running time from the handshake on, which judged the certificate by the wall clock: one that is stepped later ends no session.
+void TlsIo::note_expiry(Entry& one, MonotonicNs now) {
+    const WallNs until = one.session->peer().not_after;
+    if (until.value == 0) return;  // a peer without a certificate
+    const WallNs wall = credible_wall(inner_->wall(), one.endpoint->current().time_floor);
+    one.peer_until = now.plus_ns(until.value - std::min(until.value, wall.value));
+    next_expiry_ = std::min(next_expiry_, one.peer_until);
+}
+
+void TlsIo::look_at_expiries(MonotonicNs now) {
+    next_expiry_ = never;
+    for (std::uint32_t index = 0; index < entries_.size(); ++index) {
+        const Entry& one = entries_[index];
+        if (one.state != State::open || one.peer_until == never) continue;
+        if (one.peer_until <= now) {
+            break_session(index, NoteKind::session_expired, "its certificate has run out", -EKEYEXPIRED);
+        } else {
+            next_expiry_ = std::min(next_expiry_, one.peer_until);
+        }
+    }
+}
+
 void TlsIo::note(std::uint32_t index, NoteKind kind, std::string_view what) {
     const Entry& one = entries_[index];
     Note said;

@@ -251,11 +251,14 @@ std::span<const io::Completion> TlsIo::wait(MonotonicNs until) {
         if (const MonotonicNs now = inner_->now(); now >= next_deadline_) look_at_timed(now);
     }
     serve_strangers();
-    const MonotonicNs next = std::min({until, next_deadline_, next_stranger()});
+    const MonotonicNs next = std::min({until, next_deadline_, next_expiry_, next_stranger()});
     const auto completions = inner_->wait(queued_.empty() ? next : MonotonicNs{0});
     if (!completions.empty()) {
         const MonotonicNs now = inner_->now();
         for (const io::Completion& completion : completions) on_inner(completion, now);
+        if (now >= next_expiry_) look_at_expiries(now);
+    } else if (next_expiry_ != never) {
+        if (const MonotonicNs now = inner_->now(); now >= next_expiry_) look_at_expiries(now);
     }
     returned_.clear();
     std::swap(returned_, queued_);

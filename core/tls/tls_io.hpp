@@ -125,6 +125,7 @@ class TlsIo final : public io::Io {
         std::uint32_t timed_at = UINT32_MAX;  // in timed_
         MonotonicNs timed_since{};
         MonotonicNs deadline{};
+        MonotonicNs peer_until = never;    // open: the peer's certificate runs out
         std::vector<std::byte> early;      // accepted: received before its handshake's turn came; before what is held
         Endpoint* endpoint = nullptr;      // null: plain
         const TlsState* using_ = nullptr;  // of the endpoint, during the handshake
@@ -190,6 +191,8 @@ class TlsIo final : public io::Io {
     void look_at_timed(MonotonicNs now);
     void push_out_oldest();
     void look_at_endpoints();
+    void note_expiry(Entry& one, MonotonicNs now);
+    void look_at_expiries(MonotonicNs now);
     void deny(const Endpoint& endpoint);
     void recycle();
     void note(std::uint32_t index, NoteKind kind, std::string_view what);
@@ -210,6 +213,7 @@ class TlsIo final : public io::Io {
     std::vector<std::uint32_t> feeding_;
     std::vector<std::uint32_t> timed_;
     MonotonicNs next_deadline_ = never;
+    MonotonicNs next_expiry_ = never;
     std::uint32_t timed_handshakes_ = 0;  // those in timed_ that are nobody's
     StrangerTime stranger_time_;
     io::Starved waiting_;                   // entries whose handshake has input, the longest first

@@ -16,7 +16,6 @@ import threading
 import time
 
 import multiset
-from cluster import BIN
 
 BUCKETS = 64
 

@@ -433,6 +433,22 @@ TEST_P(TlsIoTest, TheDenyListEndsOpenSessionsAndNoOthers) {
     ASSERT_TRUE(bench.run_until([&] { return bench.accepted[1].heard == "untouched"; }, {&peer}));
 }
 
+TEST_P(TlsIoTest, ASessionEndsWhenThePeersCertificateRunsOut) {
+    TlsBench bench(GetParam(), &server);
+    const auto lasting = client(ca.edge("north"));
+    const auto brief = client(ca.issue("URI:spiffe://weir.test/edge/south", -3600, 2));
+    Peer passing(bench.address, brief.get()), staying(bench.address, lasting.get());
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted.size() == 2; }, {&passing, &staying}));
+    const std::size_t south = bench.io->peer_identity(bench.accepted[0].socket) == "edge/south" ? 0 : 1;
+    EXPECT_FALSE(bench.accepted[south].end.has_value());
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted[south].end.has_value(); }, {&passing, &staying}));
+    EXPECT_EQ(*bench.accepted[south].end, -EKEYEXPIRED);
+    EXPECT_EQ(server.counters.sessions_expired.get(), 1U);
+    EXPECT_EQ(notes_of(server)[0].kind, NoteKind::session_expired);
+    staying.say("untouched");
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted[1 - south].heard == "untouched"; }, {&staying}));
+}
+
 TEST_P(TlsIoTest, APeerThatReadsNothingHoldsUpOnlyItself) {
     TlsBench bench(GetParam(), &server);
     const auto state = client(ca.edge("north"));
