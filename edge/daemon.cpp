@@ -517,6 +517,10 @@ ReloadOutcome EdgeDaemon::Parts::reload() {
         refuse("needs a restart: " + joined(fixed));
         return outcome;
     }
+    if (const auto renewed = control::renew_keys(loaded.config->at_rest); !renewed) {
+        refuse("at_rest: " + renewed.error().what);
+        return outcome;
+    }
     for (const auto& line : loaded.warnings) control::log_warn("config", {{"what", line}});
     const TableShare share = tables ? tables->share() : TableShare{};
     change_lanes(*loaded.config);
@@ -531,6 +535,7 @@ ReloadOutcome EdgeDaemon::Parts::reload() {
     config.lanes = loaded.config->lanes;
     config.ladder = loaded.config->ladder;
     config.dead_letters = loaded.config->dead_letters;
+    config.at_rest = loaded.config->at_rest;
     config.digest = loaded.config->digest;
     taps.use_schemas(config);
     control::log_info("reloaded", {{"edge", config.edge_id}, {"digest", hex(config.digest)}});
