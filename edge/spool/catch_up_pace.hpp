@@ -68,9 +68,7 @@ class CatchUpPace {
     static constexpr double step = 0.1;
     static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
 
-    [[nodiscard]] bool is_alone(MonotonicNs now) const {
-        return floor_ns_ == 0 || now.since(live_at_) >= pace_live_ns;
-    }
+    [[nodiscard]] bool is_alone(MonotonicNs now) const { return floor_ns_ == 0 || now.since(live_at_) >= pace_live_ns; }
 
     // Where one in a hundred is beyond it, in steps in proportion to itself.
     void learn_usual(double took) {
