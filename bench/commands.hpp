@@ -27,6 +27,7 @@ struct LoadOptions {
     std::uint64_t rate = 0;  // 0 = max
     std::uint32_t payload_bytes = 100;
     std::string source = "weir-bench";
+    std::string admin;  // HOST:PORT of the edge's admin port: its latency by hop is told too
     wire::AckLevel level = wire::AckLevel::spooled;
     std::uint64_t warmup_events = 0;
     bool as_json = false;

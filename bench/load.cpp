@@ -9,6 +9,7 @@
 
 #include "bench/commands.hpp"
 #include "bench/event_template.hpp"
+#include "bench/hop_report.hpp"
 #include "bench/pace.hpp"
 #include "bench/report.hpp"
 #include "core/base/clock.hpp"
@@ -46,12 +47,14 @@ class Load {
     std::optional<Pace> pace_;
     std::uint64_t index_ = 0;
     MonotonicNs steady_since_{};
+    HopReport hops_;
     std::uint64_t all_events_;
 };
 
 Load::Load(const LoadOptions& options)
     : options_(options),
       client_({.to = options.to, .level = options.level, .producer = "", .ca_file = options.ca_file}),
+      hops_(options.admin, options.level),
       all_events_(options.events + options.warmup_events) {
     std::uint32_t run = 0;
     WEIR_ASSERT(::getrandom(&run, sizeof run, 0) == sizeof run);
@@ -65,7 +68,10 @@ void Load::offer_due(MonotonicNs now) {
         if (!client_.offer(templates_[index_ % templates_.size()].stamp(index_, wall), 0,
                            pace_->counted_from(index_, now), is_counted))
             return;
-        if (index_ == options_.warmup_events) steady_since_ = now;
+        if (index_ == options_.warmup_events) {
+            steady_since_ = now;
+            hops_.begin();
+        }
         ++index_;
     }
 }
@@ -110,6 +116,8 @@ int Load::run() {
     report.totals.acked -= std::min(report.totals.acked, options_.warmup_events);
     report.totals.offered -= options_.warmup_events;
     report.totals.accepted -= std::min(report.totals.accepted, options_.warmup_events);
+    hops_.end();
+    report.hops = options_.as_json ? hops_.json(client_.latency()) : hops_.text(client_.latency());
     print_report(report, client_.latency(), options_.as_json);
     return report.totals.rejected > 0 ? 1 : 0;
 }

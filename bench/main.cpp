@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
         });
     load_app->add_option("--ack", load.level, "received, spooled or delivered")
         ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+    load_app->add_option("--admin", load.admin, "HOST:PORT of the edge's admin port: tells its latency hop by hop too");
     load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");
     load_app->add_option("--timeout-s", load.timeout_s,
                          "give up after so many seconds without an ack (default: never)");

@@ -12,6 +12,7 @@ struct Report {
     client::ClientTotals totals;
     std::uint64_t invalid = 0;  // lines that were no event: offered and rejected by weir-bench itself
     double seconds = 0;
+    std::string hops{};  // HopReport's words, of the form asked for
 };
 void print_report(const Report& report, const Histogram& latency, bool as_json);
 

@@ -6,6 +6,7 @@
 #include "core/base/types.hpp"
 #include "core/control/disk_room.hpp"
 #include "core/control/metrics_text.hpp"
+#include "edge/latency.hpp"
 
 namespace weir::edge {
 namespace {
@@ -357,7 +358,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
     control::append_disk_room(text, "weir_edge_", facts.data_dir);
-    text.histogram("weir_edge_spooled_ack_seconds", "From receive to the spooled ack", {}, intake.spooled_ack_ns);
+    append_latency(text, counters);
     text.histogram("weir_edge_append_seconds", "From submit to durable", {}, spool.append_ns);
     text.histogram("weir_edge_delivered_seconds", "From a batch's sending to its ack", {}, spool.delivered_ns);
     return text.text();

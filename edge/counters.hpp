@@ -11,6 +11,7 @@
 #include "core/metrics/histogram.hpp"
 #include "core/wire/control.hpp"
 #include "core/wire/verdict.hpp"
+#include "edge/hops.hpp"
 
 namespace weir::edge {
 
@@ -42,7 +43,7 @@ struct alignas(64) IntakeCounters {            // writer: intake runner
     std::array<Counter, 3> rung_changes;           // to each wire::Rung
     std::array<Counter, lanes_max> lane_accepted;  // events, totals of the lineage; index: order of the lanes
     Counter notes_waiting;                         // in the ring from the spool, as intake last saw it
-    Histogram spooled_ack_ns;                      // from the vector's receive to the sending of its spooled ack
+    IntakeHops hops;
 };
 struct alignas(64) LaneCounters {     // of a stream; writer: spool runner
     Counter spooled, delivered, gap;  // events, totals of the lineage; gap: central has a gap batch in their stead
@@ -69,6 +70,7 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter batches_waiting;  // in the ring from intake, as the spool last saw it
     Histogram append_ns;      // submit to durable
     Histogram delivered_ns;   // batch sent to acked
+    SpoolHops hops;
 };
 struct TableCounters {  // writer: control thread; edge/tables/table_keeper.hpp, TableCounts
     Counter tables, rows, memory_bytes, images, changes, received_bytes, faults, dropped;

@@ -71,6 +71,7 @@ struct ToSpool {
     std::uint32_t buffer = 0;
     std::uint32_t batch_bytes = 0;
     Position position{};
+    MonotonicNs closed_at{};  // of a batch; edge/hops.hpp
 };
 
 struct ToIntake {
@@ -93,6 +94,7 @@ struct ToIntake {
     Sequence last_sequence = 0;
     Position position{};
     std::uint64_t shed_events = 0;
+    MonotonicNs at{};  // of durable and delivered: when the spool learned it; 0: not just now
 };
 
 // What is known of a stream at start, from the checkpoint and its journal.

@@ -9,7 +9,7 @@
 #include "core/control/log.hpp"
 #include "core/control/signals.hpp"
 #include "edge/config.hpp"
-#include "edge/daemon.hpp"
+#include "edge/daemon/daemon.hpp"
 #include "edge/payload_schemas.hpp"
 #include "edge/rule_tests.hpp"
 #include "edge/tap_command.hpp"

@@ -1,6 +1,7 @@
 #include "central/daemon/api.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <map>
@@ -8,6 +9,7 @@
 
 #include "core/base/json_scan.hpp"
 #include "core/control/disk_room.hpp"
+#include "core/control/hops_text.hpp"
 #include "core/control/metrics_text.hpp"
 
 namespace weir::central {
@@ -273,6 +275,14 @@ void sink_metrics(const AlertTeller& teller, control::MetricsText& out) {
     count("weir_central_sink_missed_alerts_total", "Alerts pruned before they were told", counters.missed);
 }
 
+std::array<control::Hop, 5> hops_of(const CentralHops& hops) {
+    return {{{"appended", "received", hops.appended},
+             {"written", "appended", hops.written},
+             {"durable", "written", hops.durable},
+             {"acked", "durable", hops.acked},
+             {"ack", "received", hops.ack, true}}};
+}
+
 AdminResponse metrics(const ApiSources& sources) {
     const IngestShared& shared = sources.shared;
     control::MetricsText out;
@@ -366,6 +376,9 @@ AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
     out.gauge("weir_central_reader_position_bytes", "Up to where the read model is, in the journal", {},
               static_cast<double>(sources.reader.position()));
+    control::append_hops(out, "weir_central_hop_seconds", hops_of(shared.hops));
+    out.histogram("weir_central_ack_seconds", "From the receiving of a batch to its ack, once per event", {},
+                  shared.hops.ack);
     if (sources.analytics != nullptr) analytics_metrics(*sources.analytics, out);
     if (sources.tellers != nullptr) {
         for (const auto& teller : *sources.tellers) sink_metrics(*teller, out);
@@ -395,6 +408,7 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     if (path == "/readyz") return ready(sources);
     if (path == "/metrics") return metrics(sources);
     if (path == "/api/v1/ledger") return ledger(sources.shared);
+    if (path == "/api/v1/latency") return json(control::hops_json(hops_of(sources.shared.hops)));
     if (path == "/api/v1/edges") return edges(sources);
     if (path == "/api/v1/types") return types(sources);
     if (path == "/api/v1/lanes") return lanes(sources.shared);

@@ -146,11 +146,23 @@ void look_at_tables(TableKeeper& tables, IngestShared& shared, Runner& runner, b
     for (const auto& line : tables.take_notes()) control::log_info("table_read", {{"what", line}});
 }
 
+// Another key for the segments that are begun from now on.
+void reload_keys(control::AtRestConfig& now, const control::AtRestConfig& next) {
+    if (now == next) return;
+    const auto renewed = control::is_at_rest_fixed(now, next)
+                             ? Status(Error{0, "needs a restart: at_rest.key_dir, or at_rest.key from or to 0"})
+                             : control::renew_keys(next);
+    if (!renewed) return control::log_error("config_refused", {{"what", renewed.error().what}});
+    now = next;
+    control::log_info("at_rest_key", {{"key", std::to_string(next.key)}});
+}
+
 // What was read at the start is followed from the start; what SIGHUP brings, from then on. A file with a mistake changes nothing.
-void reload_analytics(const CentralConfig& config, Follower& follower, bool& is_following) {
+void reload(const CentralConfig& config, control::AtRestConfig& at_rest, Follower& follower, bool& is_following) {
     auto loaded = load_config(config.path);
     for (const auto& line : loaded.errors) control::log_error("config_refused", {{"what", line}});
     if (!loaded.config) return;
+    reload_keys(at_rest, loaded.config->at_rest);
     const bool is_used = loaded.config->analytics.is_used();
     follower.redefine(std::move(loaded.config->analytics));
     if (is_used && !is_following) follower.start();
@@ -304,6 +316,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     Logged logged;
     std::uint32_t still_looks = 0;
     bool was_halted = false;
+    control::AtRestConfig at_rest = config.at_rest;
     MonotonicNs next_retention{}, next_tables{};
     while (!runner.is_finished()) {
         const auto wish = signals.wait(look_ms);
@@ -320,7 +333,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             next_tables = now.plus_ns(tables_look_ns);
             look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
-        if (wish == control::Wish::reload) reload_analytics(config, follower, is_following);
+        if (wish == control::Wish::reload) reload(config, at_rest, follower, is_following);
         for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});
         if (watch != nullptr) watch->look(wish == control::Wish::reload);
         guard.look(monotonic_now(), wish == control::Wish::reload);

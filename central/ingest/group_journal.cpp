@@ -57,7 +57,7 @@ bool GroupJournal::put(ConstBytes batch, const Touch& touch) {
     return true;
 }
 
-std::size_t GroupJournal::flush(WallNs arrival) {
+std::size_t GroupJournal::flush(WallNs arrival, MonotonicNs now) {
     std::size_t count = 0;
     while (written_ < used_) {
         const bool is_closed = written_ + 1 < used_;  // another group was opened behind it: it is full
@@ -69,6 +69,7 @@ std::size_t GroupJournal::flush(WallNs arrival) {
         if (!position) break;
         last_group_ = *position;
         next.end = writer_.end_position();
+        next.written_at = now;
         ++written_;
         ++groups_written_;
         ++count;

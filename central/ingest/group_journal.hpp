@@ -27,6 +27,9 @@ struct Touch {
     std::uint8_t lane_credit = 0;  // of the session
     std::uint32_t frame_bytes = 0;
     Sequence last_sequence = 0;
+    std::uint32_t events = 0;  // of which hops are counted
+    MonotonicNs received_at{};
+    MonotonicNs appended_at{};
 };
 
 class GroupJournal {
@@ -46,16 +49,17 @@ class GroupJournal {
     [[nodiscard]] std::uint32_t batch_bytes_max() const { return batch_bytes_max_; }
     [[nodiscard]] bool put(ConstBytes batch, const Touch& touch);
     [[nodiscard]] bool has_room(std::size_t batch_bytes);
-    // Appends what may be appended now; returns how many groups.
-    std::size_t flush(WallNs arrival);
+    // Appends what may be appended now; returns how many groups. `now`: when their writes begin.
+    std::size_t flush(WallNs arrival, MonotonicNs now);
     void release_before(Position position) { writer_.release_before(position); }
     void on_completion(const io::Completion& completion) { writer_.on_completion(completion); }
-    // Calls tell(const Touch&) for each batch of every group that has become durable since, and frees the groups.
+    // Calls tell(const Touch&, MonotonicNs written_at) for each batch of every group that has become durable since, and frees the
+    // groups.
     template <class Tell>
     std::size_t collect_durable(Tell&& tell) {
         std::size_t count = 0;
         while (written_ > 0 && group(0).end <= writer_.durable_position()) {
-            for (const Touch& touch : group(0).touches) tell(touch);
+            for (const Touch& touch : group(0).touches) tell(touch, group(0).written_at);
             count += group(0).touches.size();
             free_oldest();
         }
@@ -75,6 +79,7 @@ class GroupJournal {
         journal::AlignedBytes bytes;
         std::uint32_t used_bytes = 0;
         Position end{};
+        MonotonicNs written_at{};
         std::vector<journal::RecordSlot> slots;
         std::vector<Touch> touches;
     };

@@ -112,6 +112,7 @@ Status IngestStage::open(std::uint8_t owner) {
 }
 
 std::size_t IngestStage::do_work(MonotonicNs now) {
+    clock_ = now;
     std::size_t count = serve_carry_waits(now);
     working_.swap(ready_);
     for (const std::uint32_t index : working_) {
@@ -206,7 +207,7 @@ void IngestStage::on_receive(const io::Completion& completion, MonotonicNs now) 
     if (!is_ours) return io_.release(completion.slot);
     session.heard = now;
     WEIR_ASSERT(completion.slot < held_.size());
-    held_[completion.slot] = {io::no_slot, {completion.bytes, static_cast<std::size_t>(completion.result)}};
+    held_[completion.slot] = {io::no_slot, {completion.bytes, static_cast<std::size_t>(completion.result)}, now};
     ++session.held_count;
     ++held_slots_;
     if (session.held_head == io::no_slot) {
@@ -251,6 +252,7 @@ std::size_t IngestStage::take_frames(std::uint32_t index, MonotonicNs now) {
         const std::uint32_t slot = session.held_head;
         if (slot == io::no_slot && session.splitter.carried_bytes() == 0) break;
         const ConstBytes bytes = slot == io::no_slot ? ConstBytes{} : held_[slot].rest;
+        if (slot != io::no_slot) session.received_at = held_[slot].received_at;
         std::size_t taken = 0;
         auto fault = wire::SplitFault::none;
         const std::size_t used = session.splitter.split(
@@ -554,8 +556,15 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
                                           .generation = session.generation,
                                           .lane_credit = lane->credit,
                                           .frame_bytes = static_cast<std::uint32_t>(frame_bytes),
-                                          .last_sequence = header.last_sequence()});
+                                          .last_sequence = header.last_sequence(),
+                                          .events = header.kind == wire::BatchKind::events ? header.count : 0,
+                                          .received_at = session.received_at,
+                                          .appended_at = now});
     WEIR_ASSERT(is_put);
+    clock_ = now;
+    if (header.kind == wire::BatchKind::events) {
+        shared_.hops.appended.record(now.since(session.received_at), header.count);
+    }
     if (WEIR_PLANTED(central_ack_early)) {
         lane->wants_ack = session.wants_ack = true;
         speak(session);
@@ -571,7 +580,7 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
 
 std::size_t IngestStage::commit(MonotonicNs now) {
     std::size_t count = 0;
-    const auto tell = [this](const Touch& touch) { note_durable(touch); };
+    const auto tell = [this, now](const Touch& touch, MonotonicNs written_at) { note_durable(touch, written_at, now); };
     const std::size_t durable = journal_.collect_durable(tell);
     if (durable > 0 ||
         shared_.durable_position.load(std::memory_order_relaxed) < journal_.writer().durable_position().value) {
@@ -580,7 +589,7 @@ std::size_t IngestStage::commit(MonotonicNs now) {
     }
     count += durable + dead_letters_.collect_durable(tell);
     release_letters();
-    const std::size_t groups = journal_.flush(io_.wall()) + dead_letters_.flush(io_.wall());
+    const std::size_t groups = journal_.flush(io_.wall(), clock_) + dead_letters_.flush(io_.wall(), clock_);
     if (groups > 0) last_append_ = now;
     shared_.groups.add(groups);
     shared_.written_bytes.set(journal_.writer().written_bytes() + dead_letters_.writer().written_bytes());
@@ -617,12 +626,16 @@ void IngestStage::release_letters() {
     dead_letters_.release_before({kept_from});
 }
 
-void IngestStage::note_durable(const Touch& touch) {
+void IngestStage::note_durable(const Touch& touch, MonotonicNs written_at, MonotonicNs now) {
     if (touch.row == no_row) return;  // a tick
     PositionRow& row = positions_.row(touch.row);
     WEIR_ASSERT(touch.last_sequence > row.hot.durable_sequence);
     row.hot.durable_sequence = touch.last_sequence;
     row.last_sequence.set(touch.last_sequence);
+    if (touch.events > 0) {
+        shared_.hops.written.record(written_at.since(touch.appended_at), touch.events);
+        shared_.hops.durable.record(now.since(written_at), touch.events);
+    }
     Session& sender = *sessions_[touch.session];
     const bool leaks = WEIR_PLANTED(credit_leak);
     if (sender.generation == touch.generation && sender.state == State::live && !leaks) {
@@ -634,7 +647,19 @@ void IngestStage::note_durable(const Touch& touch) {
     if (session.state != State::live) return;
     session.lanes[row.hot.session_lane].wants_ack = true;
     session.wants_ack = true;
+    if (touch.events > 0) {
+        session.received.add(touch.received_at, touch.events);
+        session.durable.add(now, touch.events);
+    }
     speak(session);
+}
+
+void IngestStage::note_acked(Session& session) {
+    if (session.durable.count() == 0) return;
+    const MonotonicNs now = io_.now();
+    session.durable.record(shared_.hops.acked, now);
+    session.received.record(shared_.hops.ack, now);
+    session.received = session.durable = {};
 }
 
 void IngestStage::send_pending(std::uint32_t index) {
@@ -680,6 +705,7 @@ std::size_t IngestStage::fill_out(Session& session) {
         return at + put_lane_credits(session, out.subspan(at));
     }
     if (std::exchange(session.wants_ack, false)) {
+        note_acked(session);
         for (std::uint32_t i = 0; i < session.lane_count; ++i) {
             SessionLane& lane = session.lanes[i];
             if (!std::exchange(lane.wants_ack, false)) continue;
@@ -767,6 +793,7 @@ void IngestStage::free_session(Session& session) {
     session.wants_refusal = session.wants_goodbye = session.wants_ack = session.has_more_credit = false;
     session.lane_count = session.credit_count = 0;
     session.hello = {};
+    session.received = session.durable = {};
     session.quota = no_row;
     unused_.push_back(index);
     --live_sessions_;
@@ -837,7 +864,7 @@ void IngestStage::tick(MonotonicNs now) {
     wire::seal(batch, {});
     const bool is_put = journal_.put(std::as_bytes(std::span(&batch, 1)), {.row = no_row});
     WEIR_ASSERT(is_put);
-    shared_.groups.add(journal_.flush(io_.wall()));
+    shared_.groups.add(journal_.flush(io_.wall(), now));
     shared_.ticks.add(1);
 }
 

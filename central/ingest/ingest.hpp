@@ -27,6 +27,7 @@
 #include "central/ingest/edge_quota.hpp"
 #include "central/ingest/group_journal.hpp"
 #include "central/ingest/hello_pace.hpp"
+#include "central/ingest/hops.hpp"
 #include "central/ingest/lane_holds.hpp"
 #include "central/ingest/positions.hpp"
 #include "central/recovery/recovery.hpp"
@@ -64,7 +65,8 @@ struct IngestShared {
     Counter carry_waits, credit_on_the_way_max,
         turns;                             // waits for a carry buffer; bytes; turns that ended at turn_bytes
     Counter set_aside, stuck_lanes_freed;  // batches; sessions ended so that their lanes go on
-    LaneHolds holds;                       // by the admin port
+    CentralHops hops;
+    LaneHolds holds;     // by the admin port
     Counter full_errno;  // why the next segment cannot be made that a group waits for; 0 when none does
     // Release by ingest after durability, acquire by the reader.
     std::atomic<std::uint64_t> durable_position{0};
@@ -118,6 +120,7 @@ class IngestStage final : public Stage {
     struct Held {
         std::uint32_t next = io::no_slot;
         ConstBytes rest;
+        MonotonicNs received_at{};
     };
     struct Session {
         explicit Session(wire::CarryPool& pool) : splitter(pool) {}
@@ -146,6 +149,8 @@ class IngestStage final : public Stage {
         std::uint32_t held_count = 0;
         MonotonicNs half_sent_since{};  // of the frame in its carry buffer
         wire::EdgeHello hello;
+        MonotonicNs received_at{};  // of the slot that was looked at last
+        Moments received, durable;  // of the events whose ack is still to be said
         std::uint32_t edge = no_row;
         std::uint32_t quota = no_row;
         CreditAccount credit;
@@ -207,7 +212,8 @@ class IngestStage final : public Stage {
 
     std::size_t commit(MonotonicNs now);
     void release_letters();
-    void note_durable(const Touch& touch);
+    void note_durable(const Touch& touch, MonotonicNs written_at, MonotonicNs now);
+    void note_acked(Session& session);
     void send_pending(std::uint32_t index);
     [[nodiscard]] std::size_t fill_out(Session& session);
     void sweep(MonotonicNs now);
@@ -245,6 +251,7 @@ class IngestStage final : public Stage {
     std::vector<io::Socket> listeners_;
     std::uint32_t live_sessions_ = 0;
     MonotonicNs next_sweep_{};
+    MonotonicNs clock_{};  // read last
     MonotonicNs last_append_{};
     std::uint64_t tick_count_ = 0;
     MonotonicNs next_checkpoint_{};

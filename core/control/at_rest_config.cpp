@@ -35,4 +35,22 @@ Status open_keys(const AtRestConfig& config) {
     return open_keys(std::span(&config.key_dir, 1));
 }
 
+Status renew_keys(const AtRestConfig& config) {
+    if (config.key_dir.empty()) return Done{};
+    auto keys = journal::Keyring::load(config.key_dir);
+    if (!keys) return keys.error();
+    if (config.key != 0 && !keys.value().holds(config.key)) {
+        return Error{0, config.key_dir + ": there is no " + std::to_string(config.key) + ".key"};
+    }
+    if (const auto changed = journal::extend_keyring(std::move(keys.value()))) {
+        return Error{0, config.key_dir + ": key " + std::to_string(*changed) + " is another one than before"};
+    }
+    if (config.key != 0) journal::use_sealing_key(config.key);
+    return Done{};
+}
+
+bool is_at_rest_fixed(const AtRestConfig& now, const AtRestConfig& next) {
+    return now.key_dir != next.key_dir || (now.key == 0) != (next.key == 0);
+}
+
 }  // namespace weir::control

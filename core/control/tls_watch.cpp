@@ -98,12 +98,17 @@ std::string TlsWatch::metrics() const {
         total("handshakes", "Handshakes begun", counters.handshakes);
         total("handshakes_failed", "Of them, failed", counters.handshakes_failed);
         total("handshakes_late", "Connections closed because their handshake took too long", counters.handshakes_late);
-        total("handshakes_refused", "Connections closed at once: too many in a second", counters.handshakes_refused);
+        out.seconds_total(begin + "handshake_seconds_total", "Time that handshakes of those who came have taken",
+                          {{"of", labels_[i]}}, counters.handshake_ns.get());
+        total("accept_pauses",
+              "Times that nobody new was accepted for a while: who came before had their share of time",
+              counters.accept_pauses);
         total("handshakes_pushed_out", "Connections closed for newer ones: too many not agreed at once",
               counters.handshakes_pushed_out);
         total("sessions", "Connections agreed", counters.sessions);
         total("sessions_failed", "Of them, ended by a fault of their TLS", counters.sessions_failed);
         total("sessions_denied", "Of them, ended by the deny list", counters.sessions_denied);
+        total("sessions_expired", "Of them, ended because the peer's certificate ran out", counters.sessions_expired);
         total("sessions_cut_short", "Of them, ended by the peer without its last word", counters.cut_short);
         total("false_claims", "Peers that called themselves what their certificate does not say",
               counters.false_claims);

@@ -54,6 +54,7 @@ class EpollIo final : public Io {
         return peer_credentials_of(entry(socket).fd);
     }
     Result<Socket> connect(const Address& address, Token token) override;
+    void pause_accept(Socket listener, bool paused) override;
     void receive(Socket socket, Token token) override;
     void pause_receive(Socket socket, bool paused) override;
     void send(Socket socket, ConstBytes bytes, Token token) override;
@@ -161,7 +162,7 @@ Socket EpollIo::add(int fd, State state, Token token) {
 void EpollIo::watch(Socket socket) {
     Entry& one = entry(socket);
     std::uint32_t mask = 0;
-    if (one.state == State::listening) mask |= EPOLLIN;
+    if (one.state == State::listening && !one.is_paused) mask |= EPOLLIN;
     if (one.state == State::connecting) mask |= EPOLLOUT;
     if (one.is_receiving && !one.is_paused && !one.is_starved) mask |= EPOLLIN;
     if (one.is_sending) mask |= EPOLLOUT;
@@ -216,6 +217,12 @@ void EpollIo::receive(Socket socket, Token token) {
 void EpollIo::pause_receive(Socket socket, bool paused) {
     entry(socket).is_paused = paused;
     watch(socket);
+}
+
+void EpollIo::pause_accept(Socket listener, bool paused) {
+    WEIR_ASSERT(entry(listener).state == State::listening);
+    entry(listener).is_paused = paused;
+    watch(listener);
 }
 
 void EpollIo::send(Socket socket, ConstBytes bytes, Token token) {
@@ -350,8 +357,7 @@ void EpollIo::on_event(Socket socket, std::uint32_t events) {
 }
 
 void EpollIo::accept_some(Socket socket) {
-    constexpr int accepts_per_event = 16;
-    for (int i = 0; i < accepts_per_event; ++i) {
+    for (std::uint32_t i = 0; i < accepts_per_wait_max; ++i) {
         const int fd = ::accept4(entry(socket).fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) return;
         if (accepted_count_ >= options_.sockets_max) {

@@ -50,6 +50,8 @@ struct File {
 
 inline constexpr std::uint64_t quiesce_ns_max = 10 * ns_per_second;  // a disk that hangs may not hold an end for ever
 inline constexpr std::uint32_t no_slot = UINT32_MAX;
+// Of one listener: however many come, what is open has its turn between them.
+inline constexpr std::uint32_t accepts_per_wait_max = 4;
 
 struct Completion {
     Token token;
@@ -98,7 +100,7 @@ class Io {
   public:
     virtual ~Io() = default;
 
-    // Listens and accepts for ever: one accept completion per connection (result 0, `socket` set). The bound address is in
+    // Listens and accepts for ever, accepts_per_wait_max in one wait(): one accept completion per connection (result 0, `socket` set). The bound address is in
     // local_address(). A Unix path is replaced if no one listens there; IoOptions::unix_mode.
     [[nodiscard]] virtual Result<Socket> listen(const Address& address, Token token) = 0;
     [[nodiscard]] virtual std::string local_address(Socket socket) const = 0;
@@ -119,6 +121,9 @@ class Io {
         static_cast<void>(socket), static_cast<void>(role), static_cast<void>(name);
         return true;
     }
+    // Stops (true) or goes on (false) accepting; a few connections that were under way may still come. Meanwhile the kernel keeps those
+    // who come in the listener's queue, listen_backlog many. An Io without such a queue does not stop.
+    virtual void pause_accept(Socket listener, bool paused) { static_cast<void>(listener), static_cast<void>(paused); }
     // Begins to connect; completes with result 0 or -errno (the socket must be closed then too).
     [[nodiscard]] virtual Result<Socket> connect(const Address& address, Token token) = 0;
     // Receives until the peer ends, an error, or close. Each completion leases a slot. A result <= 0 is the last one.

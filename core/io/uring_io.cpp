@@ -42,7 +42,8 @@ struct Entry {
     bool is_sending = false;
     bool was_accepted = false;
     int fd = -1;
-    std::uint32_t outstanding = 0;  // operations in the kernel
+    std::uint32_t accepts_armed = 0;  // of a listener
+    std::uint32_t outstanding = 0;    // operations in the kernel
     Token token;
     Token send_token;
     ConstBytes unsent;
@@ -74,6 +75,7 @@ class UringIo final : public Io {
         return peer_credentials_of(entry(socket).fd);
     }
     Result<Socket> connect(const Address& address, Token token) override;
+    void pause_accept(Socket listener, bool paused) override { entry(listener).is_paused = paused; }
     void receive(Socket socket, Token token) override;
     void pause_receive(Socket socket, bool paused) override;
     void send(Socket socket, ConstBytes bytes, Token token) override;
@@ -98,7 +100,7 @@ class UringIo final : public Io {
     [[nodiscard]] const Entry& entry(Socket socket) const { return entries_[static_cast<std::size_t>(socket.handle)]; }
     [[nodiscard]] io_uring_sqe* next_sqe(Kind kind, std::uint32_t index);
     [[nodiscard]] Socket add(int fd, Token token);
-    void arm_accept(Socket socket);
+    void arm_accepts();
     void arm_receive(Socket socket);
     void cancel_receive(Socket socket);
     void feed_starved();
@@ -130,6 +132,7 @@ class UringIo final : public Io {
     std::vector<Entry> entries_;
     Starved starved_;
     std::vector<std::int32_t> free_handles_;
+    std::vector<std::int32_t> listeners_;
     std::uint32_t accepted_count_ = 0;
     std::vector<int> files_ = std::vector<int>(files_max, -1);
     std::vector<FileOperation> operations_;
@@ -280,16 +283,23 @@ Result<Socket> UringIo::listen(const Address& address, Token token) {
         ::close(opened.value());
         return Error{EMFILE, "listen: no socket entry is free"};
     }
-    arm_accept(socket);
+    listeners_.push_back(socket.handle);
     return socket;
 }
 
-void UringIo::arm_accept(Socket socket) {
-    const auto index = static_cast<std::uint32_t>(socket.handle);
-    io_uring_sqe* sqe = next_sqe(Kind::accept, index);
-    io_uring_prep_multishot_accept(sqe, entry(socket).fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    io_uring_sqe_set_data64(sqe, pack(Kind::accept, index));
-    ++entry(socket).outstanding;
+// So many single ones and no multishot accept: that would take all who stand in the queue at once, and could not be paused in time.
+void UringIo::arm_accepts() {
+    for (const std::int32_t handle : listeners_) {
+        Entry& one = entry(Socket{handle});
+        const auto index = static_cast<std::uint32_t>(handle);
+        while (!one.is_paused && one.accepts_armed < accepts_per_wait_max) {
+            io_uring_sqe* sqe = next_sqe(Kind::accept, index);
+            io_uring_prep_accept(sqe, one.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            io_uring_sqe_set_data64(sqe, pack(Kind::accept, index));
+            ++one.accepts_armed;
+            ++one.outstanding;
+        }
+    }
 }
 
 Result<Socket> UringIo::connect(const Address& address, Token token) {
@@ -371,6 +381,7 @@ void UringIo::close(Socket socket) {
     Entry& one = entry(socket);
     WEIR_ASSERT(one.is_open && !one.is_closing);
     one.is_closing = true;
+    std::erase(listeners_, socket.handle);
     if (one.was_accepted) --accepted_count_;
     if (std::exchange(one.is_starved, false)) starved_.remove(socket.handle);
     if (one.is_receiving && !one.is_armed) {  // paused or starved: nothing in the kernel will say so
@@ -469,6 +480,7 @@ void UringIo::sync(File file, Token token) {
 std::span<const Completion> UringIo::wait(MonotonicNs until) {
     ++counters_.waits;
     feed_starved();
+    arm_accepts();
     enter(until);
     unsigned head = 0;
     unsigned count = 0;
@@ -529,8 +541,8 @@ void UringIo::on_cqe(const io_uring_cqe& cqe) {
 
 void UringIo::on_accept(Socket socket, const io_uring_cqe& cqe) {
     Entry& listener = entry(socket);
-    const bool is_last = (cqe.flags & IORING_CQE_F_MORE) == 0;
-    if (is_last) --listener.outstanding;
+    --listener.accepts_armed;
+    --listener.outstanding;
     if (cqe.res >= 0) {
         if (listener.is_closing || accepted_count_ >= options_.sockets_max) {
             ++counters_.accepts_refused;
@@ -548,7 +560,6 @@ void UringIo::on_accept(Socket socket, const io_uring_cqe& cqe) {
             }
         }
     }
-    if (is_last && !listener.is_closing) arm_accept(socket);
     finish_close_if_quiet(socket);
 }
 

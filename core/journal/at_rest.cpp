@@ -5,10 +5,12 @@
 #include <openssl/sha.h>
 
 #include <sys/stat.h>
+#include <atomic>
 #include <charconv>
 #include <cstring>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "core/base/assert.hpp"
 #include "core/io/files.hpp"
@@ -49,9 +51,22 @@ std::optional<std::uint32_t> key_id_of(std::string_view name) {
     return key_id;
 }
 
-Keyring& process_keyring() {
-    static Keyring ring;
-    return ring;
+// Readers hold on to what they have found: an earlier ring stays. Each has a key more than the one before it, so keys_max bounds them.
+struct ProcessKeys {
+    std::vector<std::unique_ptr<Keyring>> rings;
+    std::atomic<Keyring*> present{nullptr};
+    std::atomic<std::uint32_t> sealing_key{0};
+
+    ProcessKeys() { add({}); }
+    void add(Keyring ring) {
+        rings.push_back(std::make_unique<Keyring>(std::move(ring)));
+        present.store(rings.back().get(), std::memory_order_release);  // pairs with keyring()
+    }
+};
+
+ProcessKeys& process_keys() {
+    static ProcessKeys keys;
+    return keys;
 }
 
 // HMAC-SHA256 (RFC 2104); `key` of at most 64 bytes. Through the older calls: OpenSSL 3.0's newer ones allocate with every hash.
@@ -134,12 +149,38 @@ ConstBytes Keyring::find(std::uint32_t key_id) const {
     return found == keys_.end() ? ConstBytes{} : found->second.bytes();
 }
 
+Keyring Keyring::copy() const {
+    Keyring made;
+    for (const auto& [key_id, key] : keys_) {
+        SecretBytes again(master_key_bytes);
+        std::memcpy(again.bytes().data(), key.bytes().data(), master_key_bytes);
+        made.add(key_id, std::move(again));
+    }
+    return made;
+}
+
 const Keyring& keyring() noexcept {
-    return process_keyring();
+    return *process_keys().present.load(std::memory_order_acquire);  // pairs with add()
 }
 
 Keyring use_keyring(Keyring keys) {
-    return std::exchange(process_keyring(), std::move(keys));
+    return std::exchange(*process_keys().present.load(), std::move(keys));
+}
+
+std::optional<std::uint32_t> extend_keyring(Keyring more) {
+    Keyring next = keyring().copy();
+    if (const auto taken = next.merge(std::move(more))) return taken;
+    if (next.count() > keyring().count()) process_keys().add(std::move(next));
+    return std::nullopt;
+}
+
+void use_sealing_key(std::uint32_t key_id) noexcept {
+    WEIR_ASSERT(key_id == 0 || keyring().holds(key_id));
+    process_keys().sealing_key.store(key_id, std::memory_order_release);  // pairs with sealing_key(): behind its ring
+}
+
+std::uint32_t sealing_key() noexcept {
+    return process_keys().sealing_key.load(std::memory_order_acquire);
 }
 
 struct RecordCipher::State {

@@ -6,7 +6,8 @@
 // Law       Never two texts under one (key, nonce). A segment's key is derived (HKDF-SHA256) from a master key, the writer's random
 //           `life` and the segment's index; the nonce is the record's position. A writer that opens a tail anew has another life, a
 //           file that is used again another index, and no writer writes a position twice.
-// Thread    The process's Keyring is set before other threads start and only read then. A RecordCipher belongs to one thread.
+// Thread    The process's Keyring is set before other threads start; later one control thread may add to it, and any may read it. A
+//           RecordCipher belongs to one thread.
 // Cost      Deriving (some microseconds) once a segment and life; nothing is allocated by seal() and open().
 // Source    NIST SP 800-38D (GCM), RFC 5869 (HKDF).
 #pragma once
@@ -40,6 +41,7 @@ class Keyring {
     // Of master_key_bytes; empty if it is not here.
     [[nodiscard]] ConstBytes find(std::uint32_t key_id) const;
     [[nodiscard]] std::size_t count() const { return keys_.size(); }
+    [[nodiscard]] Keyring copy() const;
 
   private:
     std::map<std::uint32_t, SecretBytes> keys_;
@@ -49,6 +51,13 @@ class Keyring {
 [[nodiscard]] const Keyring& keyring() noexcept;
 // Replaces it and gives back the one before. While there is one thread.
 Keyring use_keyring(Keyring keys);
+// Adds those of `more` that are new; what is there stays, whatever became of its file. A number that both have with different keys is
+// given back, and nothing is added.
+[[nodiscard]] std::optional<std::uint32_t> extend_keyring(Keyring more);
+
+// The key that writers with a key of their own begin their next segments under; 0: each goes on with its own. Of keyring().
+void use_sealing_key(std::uint32_t key_id) noexcept;
+[[nodiscard]] std::uint32_t sealing_key() noexcept;
 
 // Behind each record of an encrypted segment.
 struct RecordSeal {

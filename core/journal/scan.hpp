@@ -12,34 +12,11 @@
 #include <vector>
 
 #include "core/base/result.hpp"
-#include "core/journal/record.hpp"
+#include "core/journal/record_reader.hpp"
+#include "core/journal/segment_list.hpp"
 #include "core/journal/writer.hpp"
 
 namespace weir::journal {
-
-struct RecordView {
-    Position position{};
-    Position end{};  // of the padded record
-    RecordHeader header;
-    wire::BatchHeader batch_header;
-    ConstBytes batch;  // header and body; valid until the next step
-    [[nodiscard]] ConstBytes body() const { return batch.subspan(sizeof(wire::BatchHeader)); }
-};
-
-struct SegmentInfo {
-    std::string path;
-    SegmentHeader header;
-    bool is_locked = false;  // under a key that keyring() has not: there, whole, and not to be read
-};
-
-// The segments of a directory in order of index; files that are no whole segment are named in `bad`.
-struct SegmentList {
-    std::vector<SegmentInfo> segments;
-    std::vector<std::string> bad;  // "PATH: why"
-    std::vector<std::uint64_t>
-        damaged;  // indexes of those of `bad` that the disk has wrong: not what could not be opened
-};
-[[nodiscard]] Result<SegmentList> list_segments(const std::string& directory);
 
 inline constexpr std::size_t damaged_segments_max = 1024;
 

@@ -35,7 +35,7 @@ Status JournalWriter::open() {
         return Error{0, options_.directory + ": there is no key " + std::to_string(options_.key_id)};
     }
     if (auto left = leave_segment_of_another_key(); !left) return left;
-    if (auto made = segments_.create_now(header_of(open_segment_)); !made) return made;
+    if (auto made = segments_.create_now(header_of(open_segment_, options_.key_id)); !made) return made;
     // A record beyond the tail was never durable in order; left there it could pass for a successor of what is written
     // now.
     if (auto cut = segments_.cut_after(end_); !cut) return cut;
@@ -77,7 +77,15 @@ bool JournalWriter::open_first() {
 void JournalWriter::look_ahead() {
     if (has_looked_ahead_ || end_.value < open_segment_ * options_.segment_bytes + options_.ahead_after_bytes) return;
     has_looked_ahead_ = true;
-    segments_.prepare(header_of(open_segment_ + 1));
+    prepare_next();
+}
+
+void JournalWriter::prepare_next() {
+    if (!next_key_id_) {
+        const std::uint32_t sealing = sealing_key();
+        next_key_id_ = options_.key_id == 0 || sealing == 0 ? options_.key_id : sealing;
+    }
+    segments_.prepare(header_of(open_segment_ + 1, *next_key_id_));
 }
 
 bool JournalWriter::can_append(std::size_t group_bytes) {
@@ -89,7 +97,11 @@ bool JournalWriter::can_append(std::size_t group_bytes) {
     if (retiring_.is_valid()) return false;
     const std::uint64_t wanted = is_open ? open_segment_ + 1 : open_segment_;
     if (segments_.ready(wanted)) return true;
-    segments_.prepare(header_of(wanted));
+    if (is_open) {
+        prepare_next();
+    } else {
+        segments_.prepare(header_of(wanted, options_.key_id));
+    }
     waits_for_segment_ = true;
     return false;
 }
@@ -166,11 +178,11 @@ void JournalWriter::release_before(Position position) {
     for (; released_segments_ < kept; ++released_segments_) segments_.release(released_segments_);
 }
 
-SegmentHeader JournalWriter::header_of(std::uint64_t segment_index) const {
+SegmentHeader JournalWriter::header_of(std::uint64_t segment_index, std::uint32_t key_id) const {
     SegmentHeader header;
     header.role = options_.role;
-    header.version = options_.key_id == 0 ? journal_version : sealed_version;
-    header.key_id = options_.key_id;
+    header.version = key_id == 0 ? journal_version : sealed_version;
+    header.key_id = key_id;
     header.journal_id = options_.journal_id;
     header.segment_index = segment_index;
     header.segment_bytes = options_.segment_bytes;
@@ -204,6 +216,8 @@ bool JournalWriter::roll() {
     }
     file_ = file.value();
     ++open_segment_;
+    if (sealing_ && next_key_id_) options_.key_id = sealing_->seal.key_id = *next_key_id_;
+    next_key_id_.reset();
     end_ = {open_segment_ * options_.segment_bytes + segment_header_bytes};
     has_looked_ahead_ = false;
     look_ahead();

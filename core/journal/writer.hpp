@@ -37,8 +37,8 @@ struct JournalOptions {
     std::uint64_t segment_bytes = 64ULL << 20;  // multiple of block_bytes, at least 2 blocks
     bool durable = true;                        // false only for tests of speed
     std::uint64_t ahead_after_bytes = 0;        // the next segment is made once so much of the open one is used
-    std::uint32_t key_id = 0;                   // of keyring(); 0: nothing is encrypted
-    std::uint32_t group_bytes_max = 0;          // with a key: of an append; so much memory is taken for each write
+    std::uint32_t key_id = 0;  // of keyring(); 0: nothing is encrypted. Segments behind the first: sealing_key()
+    std::uint32_t group_bytes_max = 0;  // with a key: of an append; so much memory is taken for each write
 };
 
 // Where a record of a group begins within the group's bytes (a multiple of 8, the first at 0), and its batch's length.
@@ -102,12 +102,13 @@ class JournalWriter {
         std::uint32_t bytes = 0;
         bool is_done = false;
     };
-    [[nodiscard]] SegmentHeader header_of(std::uint64_t segment_index) const;
+    [[nodiscard]] SegmentHeader header_of(std::uint64_t segment_index, std::uint32_t key_id) const;
     [[nodiscard]] bool is_durable() const;
     [[nodiscard]] bool fits_open_segment(std::size_t group_bytes) const;
     [[nodiscard]] bool roll();
     [[nodiscard]] bool open_first();
     void look_ahead();
+    void prepare_next();
     void chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
     [[nodiscard]] RecordHeader header_at(const RecordSlot& slot, WallNs arrival) const;
     // The group as it goes to the disk, in sealing_'s memory; empty if it cannot be encrypted.
@@ -135,6 +136,7 @@ class JournalWriter {
     std::uint64_t open_segment_ = 0;
     std::uint64_t retiring_in_flight_ = 0;
     bool has_looked_ahead_ = false;
+    std::optional<std::uint32_t> next_key_id_;  // of the segment being prepared: settled when it is first asked for
     Position end_{};
     Position durable_{};
     std::uint32_t previous_crc_ = 0;

@@ -9,6 +9,8 @@ namespace weir::tls {
 namespace {
 
 constexpr std::uint32_t held_slots_max = 2;  // of inner slots; then a socket's receiving is paused
+// What an accept takes of the runner, and the close that often follows: measured, it is the kernel's time.
+constexpr std::uint64_t accept_ns = 20 * ns_per_us;
 
 }  // namespace
 
@@ -20,6 +22,8 @@ std::string_view text(NoteKind kind) noexcept {
             return "tls_session_failed";
         case NoteKind::session_denied:
             return "tls_session_denied";
+        case NoteKind::session_expired:
+            return "tls_session_expired";
         case NoteKind::false_claim:
             return "tls_false_claim";
     }
@@ -66,10 +70,7 @@ void TlsIo::on_accept(std::uint32_t index, const io::Completion& completion, Mon
     if (completion.result < 0 || !completion.socket.is_valid()) {
         return complete(listener.token, io::Op::accept, completion.result, index);
     }
-    if (listener.endpoint != nullptr && !may_begin_handshake(now)) {
-        listener.endpoint->counters.handshakes_refused.add(1);
-        return inner_->close(completion.socket);
-    }
+    if (listener.endpoint != nullptr) stranger_time_.spend(accept_ns);
     if (listener.endpoint != nullptr && timed_handshakes_ >= tls_.handshakes_max) push_out_oldest();
     const bool is_full = listener.endpoint == nullptr && accepted_count_ >= options_.sockets_max;
     const std::uint32_t accepted =
@@ -122,7 +123,7 @@ void TlsIo::on_receive(std::uint32_t index, const io::Completion& completion, Mo
     }
     switch (one.state) {
         case State::handshaking:
-            return step_handshake(index, now);
+            return await_turn(index, now);
         case State::open:
             return pump_receive(index);
         case State::leaving:
@@ -154,7 +155,7 @@ void TlsIo::on_send(std::uint32_t index, std::int32_t result, MonotonicNs now) {
         if (one.state == State::open) return break_session(index, NoteKind::session_failed, "", result);
         return;
     }
-    if (one.state == State::handshaking) return step_handshake(index, now);
+    if (one.state == State::handshaking) return await_turn(index, now);
     if (one.state == State::leaving) return leave_if_said(index);
     pump_send(index);
     if (std::exchange(one.waits_for_room, false) && one.state == State::open) pump_receive(index);
@@ -162,6 +163,10 @@ void TlsIo::on_send(std::uint32_t index, std::int32_t result, MonotonicNs now) {
 
 void TlsIo::hold(std::uint32_t index, const io::Completion& completion) {
     Entry& one = entries_[index];
+    if (one.state == State::handshaking &&
+        keep_early(one, {completion.bytes, static_cast<std::size_t>(completion.result)})) {
+        return inner_->release(completion.slot);
+    }
     held_[completion.slot] = {io::no_slot, {completion.bytes, static_cast<std::size_t>(completion.result)}};
     if (one.held_head == io::no_slot) {
         one.held_head = completion.slot;
@@ -170,6 +175,20 @@ void TlsIo::hold(std::uint32_t index, const io::Completion& completion) {
     }
     one.held_tail = completion.slot;
     ++one.held_count;
+    if (one.state == State::handshaking) update_pause(one);
+}
+
+// Slots are few and agreed connections need them. Only behind what was kept so before, and not while the session reads from there.
+bool TlsIo::keep_early(Entry& one, ConstBytes bytes) {
+    const bool has_room = one.early.size() + bytes.size() <= handshake_bytes_max;
+    if (!one.was_accepted || one.is_front_fed || one.held_head != io::no_slot || !has_room) return false;
+    one.early.insert(one.early.end(), bytes.begin(), bytes.end());
+    return true;
+}
+
+void TlsIo::drop_early(Entry& one) {
+    std::vector<std::byte>().swap(one.early);
+    one.is_front_fed = false;
 }
 
 std::uint32_t TlsIo::pop_front(Entry& one) {
@@ -182,16 +201,19 @@ std::uint32_t TlsIo::pop_front(Entry& one) {
 
 void TlsIo::drop_held(Entry& one) {
     while (one.held_head != io::no_slot) inner_->release(pop_front(one));
+    drop_early(one);
 }
 
 void TlsIo::feed_front(Entry& one) {
-    if (one.is_front_fed || one.held_head == io::no_slot) return;
-    one.session->feed(held_[one.held_head].bytes);
+    if (one.is_front_fed || !has_input(one)) return;
+    one.session->feed(one.early.empty() ? held_[one.held_head].bytes : ConstBytes(one.early));
     one.is_front_fed = true;
 }
 
 void TlsIo::drop_read(Entry& one) {
-    if (one.is_front_fed && one.session->unread().empty()) inner_->release(pop_front(one));
+    if (!one.is_front_fed || !one.session->unread().empty()) return;
+    if (one.early.empty()) return inner_->release(pop_front(one));
+    drop_early(one);
 }
 
 void TlsIo::pump_receive(std::uint32_t index) {
@@ -199,7 +221,7 @@ void TlsIo::pump_receive(std::uint32_t index) {
     if (one.endpoint == nullptr) return pump_plain(index);
     auto outcome = Outcome::done;
     while (outcome == Outcome::done && one.is_receiving && !one.is_paused &&
-           (one.held_head != io::no_slot || one.session->has_plain())) {
+           (has_input(one) || one.session->has_plain())) {
         if (free_slots_.empty()) {
             starve(index);
             break;
@@ -217,8 +239,8 @@ void TlsIo::pump_receive(std::uint32_t index) {
         return break_session(index, NoteKind::session_failed, one.session->fault(), -EPROTO);
     if (outcome == Outcome::ended) {
         end_receive(index, 0);
-    } else if (one.is_receiving && !one.is_paused && one.has_end && !one.waits_for_room &&
-               one.held_head == io::no_slot && !one.session->has_plain()) {
+    } else if (one.is_receiving && !one.is_paused && one.has_end && !one.waits_for_room && !has_input(one) &&
+               !one.session->has_plain()) {
         if (one.end == 0) one.endpoint->counters.cut_short.add(1);
         end_receive(index, one.end < 0 ? one.end : -ECONNRESET);
     }
@@ -237,7 +259,7 @@ Outcome TlsIo::fill_slot(std::uint32_t index, std::uint32_t slot, std::size_t& c
         count += read;
         drop_read(one);
         if (outcome == Outcome::wants_room) one.waits_for_room = true;
-        if (outcome != Outcome::wants_input || one.held_head == io::no_slot) return outcome;
+        if (outcome != Outcome::wants_input || !has_input(one)) return outcome;
     }
 }
 
@@ -263,7 +285,7 @@ void TlsIo::end_receive(std::uint32_t index, std::int32_t result) {
 
 // Ciphertext that cannot be handed on keeps its slots from the others: no more of it is taken than that.
 void TlsIo::update_pause(Entry& one) {
-    if (!one.has_inner_receive || one.state != State::open) return;
+    if (!one.has_inner_receive || (one.state != State::open && one.state != State::handshaking)) return;
     const bool is_full = one.held_count >= held_slots_max || (one.is_inner_paused && one.held_count > 0);
     const bool wants_pause = one.is_paused || is_full;
     if (wants_pause == one.is_inner_paused) return;
@@ -318,8 +340,11 @@ void TlsIo::pump_send(std::uint32_t index) {
 // The owner is told by what it waits for, and closes it.
 void TlsIo::break_session(std::uint32_t index, NoteKind kind, const std::string& why, std::int32_t error) {
     Entry& one = entries_[index];
-    const bool is_denied = kind == NoteKind::session_denied;
-    (is_denied ? one.endpoint->counters.sessions_denied : one.endpoint->counters.sessions_failed).add(1);
+    EndpointCounters& counters = one.endpoint->counters;
+    Counter& counter = kind == NoteKind::session_denied    ? counters.sessions_denied
+                       : kind == NoteKind::session_expired ? counters.sessions_expired
+                                                           : counters.sessions_failed;
+    counter.add(1);
     if (!why.empty()) note(index, kind, why);
     drop_held(one);
     if (one.has_inner_receive && !std::exchange(one.is_inner_paused, true)) inner_->pause_receive(one.inner, true);

@@ -25,6 +25,7 @@ enum class NoteKind : std::uint8_t {
     handshake_failed,  // nobody was let in
     session_failed,    // an agreed connection ended by a fault of its TLS
     session_denied,    // an agreed connection ended by the deny list
+    session_expired,   // an agreed connection ended because the peer's certificate ran out
     false_claim,       // the peer called itself what its certificate does not say
 };
 [[nodiscard]] std::string_view text(NoteKind kind) noexcept;
@@ -43,8 +44,9 @@ void put_text(std::array<char, Count>& into, std::string_view text) {
 }
 
 struct EndpointCounters {
-    Counter handshakes, handshakes_failed, handshakes_late, handshakes_refused, handshakes_pushed_out;
-    Counter sessions, sessions_failed, sessions_denied, cut_short, false_claims, rotations, notes_lost;
+    Counter handshakes, handshakes_failed, handshakes_late, handshakes_pushed_out, handshake_ns, accept_pauses;
+    Counter sessions, sessions_failed, sessions_denied, sessions_expired, cut_short, false_claims, rotations,
+        notes_lost;
     Counter decrypted_bytes, encrypted_bytes;
 };
 

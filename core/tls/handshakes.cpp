@@ -23,7 +23,7 @@ void TlsIo::end_use(Entry& one) {
 void TlsIo::step_handshake(std::uint32_t index, MonotonicNs now) {
     Entry& one = entries_[index];
     if (!one.session) {
-        if (one.was_accepted && one.held_head == io::no_slot) {  // gone without a word
+        if (one.was_accepted && !has_input(one)) {  // gone without a word
             if (one.has_end) end_inner(index);
             return;
         }
@@ -40,7 +40,7 @@ void TlsIo::step_handshake(std::uint32_t index, MonotonicNs now) {
             case Outcome::wants_room:
                 return;
             case Outcome::wants_input:
-                if (one.held_head != io::no_slot) continue;
+                if (has_input(one)) continue;
                 if (one.has_end)
                     return handshake_failed(index, "the peer left", one.end < 0 ? one.end : -ECONNRESET, now);
                 return;
@@ -60,6 +60,7 @@ void TlsIo::handshake_done(std::uint32_t index, MonotonicNs now) {
         return handshake_failed(index, "the deny list names it", -EACCES, now);
     }
     one.endpoint->counters.sessions.add(1);
+    note_expiry(one, now);
     if (one.was_accepted) return hand_over_accept(index, now);
     one.state = State::open;
     complete(one.token, io::Op::connect, 0, index);
@@ -94,15 +95,47 @@ void TlsIo::handshake_failed(std::uint32_t index, const std::string& why, std::i
     complete(one.token, io::Op::connect, error, index);
 }
 
-bool TlsIo::may_begin_handshake(MonotonicNs now) {
-    const std::uint64_t cost_ns = ns_per_second / tls_.handshakes_per_second_max;
-    // No more at once than handshake_burst_ns allows: open connections wait while they are done.
-    const std::uint64_t room_ns_max = std::max(cost_ns, tls_.handshake_burst_ns);
-    handshake_room_ns_ = std::min(handshake_room_ns_ + now.since(handshake_room_at_), room_ns_max);
-    handshake_room_at_ = now;
-    if (handshake_room_ns_ < cost_ns) return false;
-    handshake_room_ns_ -= cost_ns;
-    return true;
+// Who came has its turn in serve_strangers(), if there is something to compute for it. What this side began goes on at once.
+void TlsIo::await_turn(std::uint32_t index, MonotonicNs now) {
+    Entry& one = entries_[index];
+    if (!one.was_accepted || !has_input(one)) return step_handshake(index, now);
+    if (!std::exchange(one.is_waiting, true)) waiting_.add(static_cast<std::int32_t>(index));
+}
+
+// One step, so that agreed connections wait for no more than that, and only within the share of those who came.
+void TlsIo::serve_strangers() {
+    if (timed_handshakes_ == 0 && !are_listeners_paused_) return;
+    MonotonicNs now = inner_->now();
+    if (stranger_time_.has_room(now) && !waiting_.is_empty()) {
+        const auto index = static_cast<std::uint32_t>(waiting_.take());
+        Entry& one = entries_[index];
+        Endpoint& endpoint = *one.endpoint;
+        one.is_waiting = false;
+        if (!one.session && one.has_end) {  // nothing is computed for one who has gone
+            handshake_failed(index, "the peer left", -ECONNRESET, now);
+        } else {
+            step_handshake(index, now);
+        }
+        if (one.state == State::handshaking) update_pause(one);
+        const MonotonicNs after = inner_->now();
+        stranger_time_.spend(after.since(now));
+        endpoint.counters.handshake_ns.add(after.since(now));
+        now = after;
+    }
+    const bool is_to_pause = !stranger_time_.has_room(now) || waiting_.count() >= tls_.handshakes_max / 2;
+    if (std::exchange(are_listeners_paused_, is_to_pause) != is_to_pause) pause_listeners();
+}
+
+void TlsIo::pause_listeners() {
+    for (const std::uint32_t index : listeners_) {
+        const Entry& one = entries_[index];
+        if (are_listeners_paused_) one.endpoint->counters.accept_pauses.add(1);
+        inner_->pause_accept(one.inner, are_listeners_paused_ || one.is_paused);
+    }
+}
+
+MonotonicNs TlsIo::next_stranger() const {
+    return waiting_.is_empty() && !are_listeners_paused_ ? never : stranger_time_.next_room();
 }
 
 }  // namespace weir::tls

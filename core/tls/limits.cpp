@@ -21,6 +21,7 @@ void TlsIo::time(std::uint32_t index, MonotonicNs now, std::uint64_t ns) {
 
 void TlsIo::untime(std::uint32_t index) {
     Entry& one = entries_[index];
+    if (std::exchange(one.is_waiting, false)) waiting_.remove(static_cast<std::int32_t>(index));
     if (one.timed_at == UINT32_MAX) return;
     timed_[one.timed_at] = timed_.back();
     entries_[timed_.back()].timed_at = one.timed_at;
@@ -51,11 +52,16 @@ void TlsIo::look_at_timed(MonotonicNs now) {
     for (const std::uint32_t index : timed_) next_deadline_ = std::min(next_deadline_, entries_[index].deadline);
 }
 
+// Rather one who says nothing than one for whom this side has yet to do something.
 void TlsIo::push_out_oldest() {
     std::uint32_t oldest = io::no_slot;
+    const auto goes_before = [](const Entry& one, const Entry& other) {
+        if (one.is_waiting != other.is_waiting) return other.is_waiting;
+        return one.timed_since < other.timed_since;
+    };
     for (const std::uint32_t index : timed_) {
         if (!entries_[index].is_nobodys) continue;
-        if (oldest == io::no_slot || entries_[index].timed_since < entries_[oldest].timed_since) oldest = index;
+        if (oldest == io::no_slot || goes_before(entries_[index], entries_[oldest])) oldest = index;
     }
     WEIR_ASSERT(oldest != io::no_slot);
     if (entries_[oldest].state != State::leaving) entries_[oldest].endpoint->counters.handshakes_pushed_out.add(1);
@@ -74,6 +80,28 @@ void TlsIo::deny(const Endpoint& endpoint) {
         if (one.state != State::open || one.endpoint != &endpoint || !one.session) continue;
         if (!endpoint.current().denied.contains(one.session->peer())) continue;
         break_session(index, NoteKind::session_denied, "the deny list names it", -EACCES);
+    }
+}
+
+// In running time from the handshake on, which judged the certificate by the wall clock: one that is stepped later ends no session.
+void TlsIo::note_expiry(Entry& one, MonotonicNs now) {
+    const WallNs until = one.session->peer().not_after;
+    if (until.value == 0) return;  // a peer without a certificate
+    const WallNs wall = credible_wall(inner_->wall(), one.endpoint->current().time_floor);
+    one.peer_until = now.plus_ns(until.value - std::min(until.value, wall.value));
+    next_expiry_ = std::min(next_expiry_, one.peer_until);
+}
+
+void TlsIo::look_at_expiries(MonotonicNs now) {
+    next_expiry_ = never;
+    for (std::uint32_t index = 0; index < entries_.size(); ++index) {
+        const Entry& one = entries_[index];
+        if (one.state != State::open || one.peer_until == never) continue;
+        if (one.peer_until <= now) {
+            break_session(index, NoteKind::session_expired, "its certificate has run out", -EKEYEXPIRED);
+        } else {
+            next_expiry_ = std::min(next_expiry_, one.peer_until);
+        }
     }
 }
 

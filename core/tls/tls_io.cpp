@@ -28,8 +28,10 @@ TlsIo::TlsIo(std::unique_ptr<io::Io> inner, const io::IoOptions& options, const 
       tls_(tls),
       entries_(std::size_t{options.sockets_max} + tls.handshakes_max + own_sockets + spare_entries),
       slot_inner_(options.slots, io::no_slot),
-      held_(options.slots) {
-    WEIR_ASSERT(tls.handshakes_max > 0 && tls.handshakes_per_second_max > 0);
+      held_(options.slots),
+      stranger_time_(tls.stranger_share_percent, tls.stranger_ns_at_once),
+      waiting_(entries_.size()) {
+    WEIR_ASSERT(tls.handshakes_max > 0);
     void* memory = ::mmap(nullptr, std::size_t{options.slots} * options.slot_bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     WEIR_ASSERT(memory != MAP_FAILED);
@@ -99,6 +101,7 @@ Result<io::Socket> TlsIo::listen(const io::Address& address, io::Token token) {
         return inner.error();
     }
     entries_[index].inner = inner.value();
+    if (endpoint != nullptr) listeners_.push_back(index);
     return io::Socket{static_cast<std::int32_t>(index)};
 }
 
@@ -144,6 +147,13 @@ bool TlsIo::may_claim(io::Socket socket, std::string_view role, std::string_view
         note(index, NoteKind::false_claim, std::string(role) + '/' + std::string(name));
     }
     return is_it;
+}
+
+void TlsIo::pause_accept(io::Socket listener, bool paused) {
+    Entry& one = entry(listener);
+    WEIR_ASSERT(one.state == State::listening);
+    one.is_paused = paused;
+    inner_->pause_accept(one.inner, paused || (one.endpoint != nullptr && are_listeners_paused_));
 }
 
 void TlsIo::receive(io::Socket socket, io::Token token) {
@@ -208,6 +218,7 @@ void TlsIo::close(io::Socket socket) {
         case State::broken:
             return leave(index, inner_->now());
         case State::listening:
+            std::erase(listeners_, index);
             return end_inner(index);
         case State::free:
         case State::leaving:
@@ -239,10 +250,15 @@ std::span<const io::Completion> TlsIo::wait(MonotonicNs until) {
     if (next_deadline_ != never) {
         if (const MonotonicNs now = inner_->now(); now >= next_deadline_) look_at_timed(now);
     }
-    const auto completions = inner_->wait(queued_.empty() ? std::min(until, next_deadline_) : MonotonicNs{0});
+    serve_strangers();
+    const MonotonicNs next = std::min({until, next_deadline_, next_expiry_, next_stranger()});
+    const auto completions = inner_->wait(queued_.empty() ? next : MonotonicNs{0});
     if (!completions.empty()) {
         const MonotonicNs now = inner_->now();
         for (const io::Completion& completion : completions) on_inner(completion, now);
+        if (now >= next_expiry_) look_at_expiries(now);
+    } else if (next_expiry_ != never) {
+        if (const MonotonicNs now = inner_->now(); now >= next_expiry_) look_at_expiries(now);
     }
     returned_.clear();
     std::swap(returned_, queued_);
@@ -253,6 +269,7 @@ std::span<const io::Completion> TlsIo::wait(MonotonicNs until) {
 // Peers are told that nothing more will come, where that takes no waiting for them.
 bool TlsIo::quiesce() {
     const MonotonicNs until = inner_->now().plus_ns(quiesce_farewell_ns);
+    listeners_.clear();
     for (std::uint32_t index = 0; index < entries_.size(); ++index) {
         const Entry& one = entries_[index];
         if (one.state == State::free || one.state == State::closed || one.state == State::leaving) continue;

@@ -9,25 +9,30 @@
 // Ownership Slots are numbered as the inner ones, 0 to slots - 1: each names a cell of this Io's own slab, or, on a plain socket, an
 //           inner slot that is handed on as it came.
 // Pressure  While no slot is free, ciphertext stays in its inner slots and the socket's receiving is paused. Nothing is dropped.
-// Bounds    TlsIoOptions: handshakes per second and at once, their time and bytes; one output buffer for each connection.
+// Bounds    TlsIoOptions: handshakes not agreed at once, their time and bytes; one output buffer for each connection.
 //           Over handshakes_max the oldest makes room: idle connections keep nobody out for long.
+//           One step of one handshake in a wait(), and a share of the runner's time for all of them: agreed connections go first. What
+//           a stranger has said waits in memory of its own, 16 KiB, and keeps no slot.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "core/io/io.hpp"
+#include "core/io/starved.hpp"
 #include "core/tls/endpoint.hpp"
 #include "core/tls/session.hpp"
+#include "core/tls/stranger_time.hpp"
 
 namespace weir::tls {
 
 struct TlsIoOptions {
-    Endpoint* listen = nullptr;                          // of sockets that are listened on; null: those stay plain
-    Endpoint* connect = nullptr;                         // of sockets that are connected; null: those stay plain
-    std::uint32_t handshakes_max = 256;                  // not yet agreed, or on their way out
-    std::uint32_t handshakes_per_second_max = 500;       // accepted above this are closed at once
-    std::uint64_t handshake_burst_ns = 100 * ns_per_ms;  // of that rate at once: 50, some 15 ms of the runner's time
+    Endpoint* listen = nullptr;          // of sockets that are listened on; null: those stay plain
+    Endpoint* connect = nullptr;         // of sockets that are connected; null: those stay plain
+    std::uint32_t handshakes_max = 256;  // not yet agreed, or on their way out
+    // Of the runner's time, for those who come: their accepts and handshakes. A handshake takes 0.3 to 1 ms of it.
+    std::uint32_t stranger_share_percent = 20;
+    std::uint64_t stranger_ns_at_once = ns_per_ms;
     std::uint64_t handshake_ns_max = 5 * ns_per_second;
     std::uint64_t farewell_ns_max = ns_per_second;  // for an alert, or the last word, to leave
     std::uint32_t listen_output_bytes = output_bytes_min;
@@ -50,6 +55,7 @@ class TlsIo final : public io::Io {
     [[nodiscard]] std::string_view peer_identity(io::Socket socket) const override;
     [[nodiscard]] bool may_claim(io::Socket socket, std::string_view role, std::string_view name) override;
     [[nodiscard]] Result<io::Socket> connect(const io::Address& address, io::Token token) override;
+    void pause_accept(io::Socket listener, bool paused) override;
     void receive(io::Socket socket, io::Token token) override;
     void pause_receive(io::Socket socket, bool paused) override;
     void send(io::Socket socket, ConstBytes bytes, io::Token token) override;
@@ -102,6 +108,7 @@ class TlsIo final : public io::Io {
         bool is_front_fed = false;    // the session reads from held_head
         bool waits_for_room = false;  // the session cannot read before it has sent
         bool is_nobodys = false;      // in timed_, and counted in timed_handshakes_
+        bool is_waiting = false;      // in waiting_: for its handshake's next step
         std::int32_t end = 0;
         std::uint16_t generation = 0;
         io::Socket inner;
@@ -118,6 +125,8 @@ class TlsIo final : public io::Io {
         std::uint32_t timed_at = UINT32_MAX;  // in timed_
         MonotonicNs timed_since{};
         MonotonicNs deadline{};
+        MonotonicNs peer_until = never;    // open: the peer's certificate runs out
+        std::vector<std::byte> early;      // accepted: received before its handshake's turn came; before what is held
         Endpoint* endpoint = nullptr;      // null: plain
         const TlsState* using_ = nullptr;  // of the endpoint, during the handshake
         std::unique_ptr<Session> session;
@@ -145,12 +154,19 @@ class TlsIo final : public io::Io {
     [[nodiscard]] bool begin_session(Entry& one);
     void end_use(Entry& one);
     void step_handshake(std::uint32_t index, MonotonicNs now);
+    void await_turn(std::uint32_t index, MonotonicNs now);
+    void serve_strangers();
+    void pause_listeners();
+    [[nodiscard]] MonotonicNs next_stranger() const;
     void handshake_done(std::uint32_t index, MonotonicNs now);
     void handshake_failed(std::uint32_t index, const std::string& why, std::int32_t error, MonotonicNs now);
     void hand_over_accept(std::uint32_t index, MonotonicNs now);
 
     void hold(std::uint32_t index, const io::Completion& completion);
+    [[nodiscard]] bool keep_early(Entry& one, ConstBytes bytes);
+    [[nodiscard]] static bool has_input(const Entry& one) { return !one.early.empty() || one.held_head != io::no_slot; }
     [[nodiscard]] std::uint32_t pop_front(Entry& one);
+    static void drop_early(Entry& one);
     void drop_held(Entry& one);
     void feed_front(Entry& one);
     void drop_read(Entry& one);
@@ -174,8 +190,9 @@ class TlsIo final : public io::Io {
     void untime(std::uint32_t index);
     void look_at_timed(MonotonicNs now);
     void push_out_oldest();
-    [[nodiscard]] bool may_begin_handshake(MonotonicNs now);
     void look_at_endpoints();
+    void note_expiry(Entry& one, MonotonicNs now);
+    void look_at_expiries(MonotonicNs now);
     void deny(const Endpoint& endpoint);
     void recycle();
     void note(std::uint32_t index, NoteKind kind, std::string_view what);
@@ -196,9 +213,12 @@ class TlsIo final : public io::Io {
     std::vector<std::uint32_t> feeding_;
     std::vector<std::uint32_t> timed_;
     MonotonicNs next_deadline_ = never;
+    MonotonicNs next_expiry_ = never;
     std::uint32_t timed_handshakes_ = 0;  // those in timed_ that are nobody's
-    std::uint64_t handshake_room_ns_ = 0;
-    MonotonicNs handshake_room_at_{};
+    StrangerTime stranger_time_;
+    io::Starved waiting_;                   // entries whose handshake has input, the longest first
+    std::vector<std::uint32_t> listeners_;  // with an endpoint
+    bool are_listeners_paused_ = false;
     std::vector<io::Completion> queued_;
     std::vector<io::Completion> returned_;
     std::uint64_t completions_ = 0;

@@ -1,9 +1,11 @@
 #include "edge/intake/ack_book.hpp"
 
+#include <algorithm>
+
 namespace weir::edge {
 
-AckBook::AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, Histogram& spooled_ack_ns)
-    : lanes_(lanes.size()), spooled_ack_ns_(spooled_ack_ns), runs_(runs_max), owners_(connections) {
+AckBook::AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, IntakeHops& hops)
+    : lanes_(lanes.size()), hops_(hops), runs_(runs_max), owners_(connections) {
     WEIR_ASSERT(lanes_ <= lanes_max);
     for (std::uint32_t run = 0; run < runs_max; ++run) runs_[run].next = run + 1 < runs_max ? run + 1 : none;
     for (Level& at : levels_) at.barriers.resize(barriers_max);
@@ -51,6 +53,7 @@ bool AckBook::extend(const List& list, const AckItem& item, Sequence batch) noex
         return false;
     }
     ++run.count;
+    run.later_ns += item.received_at.since(run.received_at);
     return true;
 }
 
@@ -134,16 +137,25 @@ void AckBook::open_barriers(Level& at) noexcept {
     }
 }
 
-void AckBook::reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now) noexcept {
+void AckBook::reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now, MonotonicNs told_at) noexcept {
     Level& at = level(wait);
     if (sequence <= at.reached[lane]) return;
+    const bool is_spooled = wait == Wait::spooled;
+    // The two runners read the clock apart: a word is never older than it was said.
+    const MonotonicNs until = std::max(now, told_at);
+    if (told_at.value != 0) {
+        Histogram& said = is_spooled ? hops_.spooled_said : hops_.delivered_said;
+        said.record(until.since(told_at), sequence - at.reached[lane]);
+    }
     at.reached[lane] = sequence;
     List& list = at.waiting[lane];
     while (list.head != none && runs_[list.head].last_sequence <= sequence) {
-        const std::uint32_t run = pop(list);
-        if (wait == Wait::delivered) --for_central_[lane];
-        if (wait == Wait::spooled) spooled_ack_ns_.record(now.since(runs_[run].received_at), runs_[run].count);
-        release(run);
+        const std::uint32_t index = pop(list);
+        if (!is_spooled) --for_central_[lane];
+        const Run& run = runs_[index];
+        Moments(run.received_at, run.count, run.later_ns)
+            .record(is_spooled ? hops_.spooled_ack : hops_.delivered_ack, until);
+        release(index);
     }
     open_barriers(at);
 }

@@ -36,7 +36,7 @@ struct AckItem {
 
 class AckBook {
   public:
-    AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, Histogram& spooled_ack_ns);
+    AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, IntakeHops& hops);
 
     // `batch` names the open batch: a run never reaches into the next one.
     void wait_for(Wait wait, std::uint8_t lane, Sequence sequence, Sequence batch, const AckItem& item) noexcept;
@@ -53,7 +53,8 @@ class AckBook {
     [[nodiscard]] bool may_wait_for_central(std::uint8_t stream) const {
         return for_central_[stream] < runs_for_central_max;
     }
-    void reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now) noexcept;
+    // `told_at`: when the spool learned it, for the hop behind it; 0: not just now.
+    void reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now, MonotonicNs told_at = {}) noexcept;
 
     [[nodiscard]] std::uint32_t free_runs() const { return free_count_; }
     [[nodiscard]] std::uint32_t runs_of(std::uint32_t connection) const { return owners_[connection].runs; }
@@ -75,7 +76,8 @@ class AckBook {
         std::uint64_t first_ordinal = 0;
         Sequence last_sequence = 0;
         Sequence batch = 0;
-        MonotonicNs received_at{};
+        MonotonicNs received_at{};   // of its first event
+        std::uint64_t later_ns = 0;  // by how much the others came later, in all
         std::uint32_t count = 0;
         std::uint32_t connection = 0;
         std::uint32_t next = none;
@@ -118,7 +120,7 @@ class AckBook {
     void open_barriers(Level& at) noexcept;
 
     std::size_t lanes_;
-    Histogram& spooled_ack_ns_;
+    IntakeHops& hops_;
     std::vector<Run> runs_;
     std::uint32_t free_head_ = 0;
     std::uint32_t free_count_ = runs_max;

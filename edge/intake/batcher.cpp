@@ -127,6 +127,7 @@ Placed Batcher::placed(Stream& stream, std::uint64_t bytes) noexcept {
     stream.body_bytes += static_cast<std::uint32_t>(bytes);
     ++stream.count;
     ++stream.last_sequence;
+    stream.judged.add(clock_);
     copied_bytes_ += bytes;
     counters_.accepted.add(1);
     return {static_cast<StreamIndex>(&stream - streams_.data()), stream.last_sequence,
@@ -235,7 +236,10 @@ void Batcher::close(StreamIndex index) noexcept {
         .kind = ToSpool::Kind::batch,
         .stream = index,
         .buffer = stream.buffer,
-        .batch_bytes = static_cast<std::uint32_t>(sizeof header) + stream.body_bytes};
+        .batch_bytes = static_cast<std::uint32_t>(sizeof header) + stream.body_bytes,
+        .closed_at = clock_};
+    stream.judged.record(counters_.hops.batched, clock_);
+    stream.judged.clear();
     note_in_flight(stream);
     counters_.batches.add(1);
     stream.buffer = none;

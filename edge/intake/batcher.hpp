@@ -57,7 +57,10 @@ class Batcher {
     void set_time(MonotonicNs now, WallNs wall) {
         now_ = now;
         wall_ = wall;
+        clock_ = now;
     }
+    // Before the first append of a vector: when it was judged (edge/hops.hpp).
+    void set_judged(MonotonicNs at) { clock_ = at; }
     // A vector begins that needs so much, and fits one empty batch. What the one before had reserved is free again.
     void begin_vector(std::uint64_t bytes, std::uint32_t events) noexcept;
     // True: all of the vector may be appended to `lane`, whatever else of it is appended elsewhere.
@@ -127,6 +130,7 @@ class Batcher {
         std::uint32_t body_bytes = 0;
         std::uint32_t count = 0;
         MonotonicNs opened_at{};
+        MomentRows<batch_rows> judged;  // its events
         // Batches closed and not durable, oldest first, by buffer.
         std::uint32_t in_flight_head = none;
         std::uint32_t in_flight_tail = none;
@@ -174,6 +178,7 @@ class Batcher {
     std::vector<Position> covered_;  // of each stream; 0: nothing to say
     std::size_t to_cover_ = 0;       // streams with something to say
     MonotonicNs now_{};
+    MonotonicNs clock_{};  // read last
     WallNs wall_{};
     std::uint64_t linger_ns_min_ = 0;
     std::size_t free_most_ = 0;

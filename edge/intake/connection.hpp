@@ -58,6 +58,7 @@ struct Connection {
     std::uint32_t held_tail = no_index;
     std::uint32_t held_count = 0;
     std::uint32_t held_offset = 0;  // bytes of the first that are used up
+    MonotonicNs received_at{};      // of the slot that was looked at last
     bool is_paused = false;
     bool peer_ended = false;
     bool peer_failed = false;  // and will not read either

@@ -39,6 +39,7 @@ struct EventRef {
     std::uint32_t connection = 0;
     std::uint64_t ordinal = 0;
     std::uint64_t number = 0;
+    MonotonicNs received_at{};  // its last byte
     Verdict verdict = Verdict::admitted;
     wire::Reason reason = wire::Reason::none;
     wire::StageId stage = wire::StageId::ingress;

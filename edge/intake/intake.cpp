@@ -55,7 +55,7 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       fuses_{Fuse(judgement_->dead_letters()), Fuse(judgement_->dead_letters())},
       letters_of_producers_(producers_.slots_max()),
       shedding_(lanes, identity.lineage ^ identity.epoch),
-      book_(connections_max_ + spare_connections, lanes, counters.spooled_ack_ns),
+      book_(connections_max_ + spare_connections, lanes, counters.hops),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, lanes, counters),
       carry_(carry_buffers, wire::frame_body_bytes_max),
@@ -149,10 +149,10 @@ std::size_t Intake::take_notes(MonotonicNs now) {
             case ToIntake::Kind::durable:
                 checkpointing_.durable(index, note.position);
                 batcher_.durable(index, note.last_sequence);
-                book_.reached(Wait::spooled, index, note.last_sequence, now);
+                book_.reached(Wait::spooled, index, note.last_sequence, now, note.at);
                 break;
             case ToIntake::Kind::delivered:
-                book_.reached(Wait::delivered, index, note.last_sequence, now);
+                book_.reached(Wait::delivered, index, note.last_sequence, now, note.at);
                 break;
             case ToIntake::Kind::returned:
                 batcher_.give_back(note.buffer);

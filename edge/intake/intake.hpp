@@ -78,11 +78,14 @@ class Intake final : public Stage {
         std::byte* bytes = nullptr;
         std::uint32_t count_bytes = 0;
         std::uint32_t next = no_index;
+        MonotonicNs received_at{};
     };
     struct Waiting {
         std::uint32_t connection = no_index;
         RoomAsked asked;
     };
+    // Of a vector: it is made of so many connections' events, or of fewer.
+    static constexpr std::size_t share_groups_max = 8;
     enum class Gathered : std::uint8_t { nothing, something };
 
     // intake.cpp: the duty cycle
@@ -132,7 +135,7 @@ class Intake final : public Stage {
     void put_back(const EventRef& event);
     void park(std::uint32_t index);
     [[nodiscard]] bool park_whole(Connection& connection);
-    void copy_parked(ConstBytes bytes, Connection& connection);
+    void copy_parked(ConstBytes bytes, Connection& connection, MonotonicNs received_at);
     std::size_t wake_waiting();
     void stop_waiting(Connection& connection);
 
@@ -190,6 +193,7 @@ class Intake final : public Stage {
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
+    MomentRows<share_groups_max> received_;  // of the vector's events that were given a sequence
 
     wire::CarryPool carry_;
     std::vector<io::Socket> listeners_;

@@ -7,8 +7,8 @@
 namespace weir::edge {
 namespace {
 
-AckItem item_of(const EventRef& event, wire::AckStatus status, MonotonicNs received_at) {
-    return {event.connection, event.ordinal, status, event.reason, received_at};
+AckItem item_of(const EventRef& event, wire::AckStatus status) {
+    return {event.connection, event.ordinal, status, event.reason, event.received_at};
 }
 
 // Events that one connection gives to a vector while others wait: so many flooding ones hold up a slow one for no more than about
@@ -226,9 +226,13 @@ void Intake::judge_shedding(EventRef& event) {
 }
 
 void Intake::batch() {
+    const MonotonicNs judged_at = io_.now();
+    batcher_.set_judged(judged_at);
     for (const EventRef& event : vector_.events()) {
         if (event.verdict != Verdict::dropped && event.verdict != Verdict::waiting) settle(event);
     }
+    received_.record(counters_.hops.judged, judged_at);
+    received_.clear();
 }
 
 void Intake::note_shed(const EventRef& event) {
@@ -257,23 +261,24 @@ void Intake::settle(const EventRef& event) {
             break;
         case Verdict::duplicate: {
             counters_.duplicates.add(1);
-            const AckItem item = item_of(event, wire::AckStatus::duplicate, now_);
+            const AckItem item = item_of(event, wire::AckStatus::duplicate);
             if (level == wire::AckLevel::received || WEIR_PLANTED(early_duplicate_ack)) return book_.ack_now(item);
             return book_.wait_behind_all(level == wire::AckLevel::delivered ? Wait::delivered : Wait::spooled, item);
         }
         case Verdict::rejected:
             counters_.rejected.add(1);
             counters_.rejected_by_reason[reason].add(1);
-            return book_.ack_now(item_of(event, wire::AckStatus::rejected, now_));
+            return book_.ack_now(item_of(event, wire::AckStatus::rejected));
         case Verdict::shed:
             note_shed(event);
-            return book_.ack_now(item_of(event, wire::AckStatus::shed, now_));
+            return book_.ack_now(item_of(event, wire::AckStatus::shed));
         case Verdict::waiting:
         case Verdict::dropped:
             return;
     }
+    received_.add(event.received_at);
     book_.appended(placed.stream, placed.sequence);
-    const AckItem item = item_of(event, status, now_);
+    const AckItem item = item_of(event, status);
     if (level == wire::AckLevel::received) return book_.ack_now(item);
     // A dead letter is final where it is durable: nobody waits for central to have it.
     const bool waits_for_central =

@@ -77,7 +77,7 @@ void Intake::on_receive(const io::Completion& completion, MonotonicNs) {
     }
     counters_.received_bytes.add(static_cast<std::uint64_t>(completion.result));
     WEIR_ASSERT(completion.slot < receive_slots_);
-    held_[completion.slot] = {completion.bytes, static_cast<std::uint32_t>(completion.result), no_index};
+    held_[completion.slot] = {completion.bytes, static_cast<std::uint32_t>(completion.result), no_index, now};
     hold(connection, completion.slot);
     ++slots_held_;
     if (connection.held_count >= held_slots_max && !connection.is_paused) {
@@ -121,6 +121,7 @@ void Intake::read_some(std::uint32_t index, std::uint32_t events_max) {
     ConstBytes bytes;
     if (slot != no_index) {
         bytes = ConstBytes(held_[slot].bytes, held_[slot].count_bytes).subspan(connection.held_offset);
+        connection.received_at = held_[slot].received_at;
     }
     connection.has_stopped = false;
     wire::SplitFault fault = wire::SplitFault::none;
@@ -215,6 +216,7 @@ bool Intake::take_event(std::uint32_t index, const wire::FrameHeader& header, Co
     event.connection = index;
     event.ordinal = ++connection.ordinal;
     event.number = header.number;
+    event.received_at = connection.received_at;
     event.producer = connection.producer;
     connection.in_vector = true;
     return true;

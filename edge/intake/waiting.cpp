@@ -114,7 +114,7 @@ bool Intake::park_whole(Connection& connection) {
     connection.held_head = connection.held_tail = no_index;
     connection.held_count = 0;
     if (!carried.empty()) {
-        copy_parked(carried, connection);
+        copy_parked(carried, connection, connection.received_at);
         connection.splitter.drop_waiting();
     }
     // The first keeps its place only if it stays the first.
@@ -125,7 +125,7 @@ bool Intake::park_whole(Connection& connection) {
         const ConstBytes bytes = ConstBytes(held_[slot].bytes, held_[slot].count_bytes).subspan(offset);
         offset = 0;
         if (slot < receive_slots_) {
-            copy_parked(bytes, connection);
+            copy_parked(bytes, connection, held_[slot].received_at);
             release_slot(slot);
         } else {
             if (bytes.size() != held_[slot].count_bytes) {
@@ -138,12 +138,12 @@ bool Intake::park_whole(Connection& connection) {
     return true;
 }
 
-void Intake::copy_parked(ConstBytes bytes, Connection& connection) {
+void Intake::copy_parked(ConstBytes bytes, Connection& connection, MonotonicNs received_at) {
     while (!bytes.empty()) {
         const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), parked_block_bytes));
         const std::uint32_t block = parked_.take();
         std::memcpy(parked_.bytes(block), bytes.data(), count);
-        held_[receive_slots_ + block] = {parked_.bytes(block), count, no_index};
+        held_[receive_slots_ + block] = {parked_.bytes(block), count, no_index, received_at};
         hold(connection, receive_slots_ + block);
         bytes = bytes.subspan(count);
     }

@@ -42,13 +42,15 @@ class CatchUpPace {
         }
     }
     // Nothing may go before it; now or earlier: something may.
-    [[nodiscard]] MonotonicNs free_at(MonotonicNs now) const {
-        const bool is_alone = floor_ns_ == 0 || now.since(live_at_) >= pace_live_ns;
-        return is_alone ? now : free_at_;
-    }
+    [[nodiscard]] MonotonicNs free_at(MonotonicNs now) const { return is_alone(now) ? now : free_at_; }
     void sent(std::uint64_t bytes, MonotonicNs now) {
         sent_at_ = now;
         count(bytes, now);
+        // What went while nobody could be harmed is owed to nobody.
+        if (is_alone(now)) {
+            free_at_ = now;
+            return;
+        }
         const auto takes_ns =
             static_cast<std::uint64_t>(static_cast<double>(bytes) / rate_ * static_cast<double>(ns_per_second));
         // What was not used is lost, but for a burst.
@@ -65,6 +67,8 @@ class CatchUpPace {
   private:
     static constexpr double step = 0.1;
     static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
+
+    [[nodiscard]] bool is_alone(MonotonicNs now) const { return floor_ns_ == 0 || now.since(live_at_) >= pace_live_ns; }
 
     // Where one in a hundred is beyond it, in steps in proportion to itself.
     void learn_usual(double took) {

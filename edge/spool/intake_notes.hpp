@@ -34,17 +34,20 @@ class IntakeNotes {
         returned_.reserve(buffers);
     }
 
-    void durable(std::size_t stream, Sequence last_sequence, Position end) {
+    // `at`: when it was learned, if that was now.
+    void durable(std::size_t stream, Sequence last_sequence, Position end, MonotonicNs at = {}) {
         send({.kind = ToIntake::Kind::durable,
               .stream = static_cast<StreamIndex>(stream),
               .last_sequence = last_sequence,
-              .position = end},
+              .position = end,
+              .at = at},
              durable_[stream]);
     }
-    void delivered(std::size_t stream, Sequence last_sequence) {
+    void delivered(std::size_t stream, Sequence last_sequence, MonotonicNs at = {}) {
         send({.kind = ToIntake::Kind::delivered,
               .stream = static_cast<StreamIndex>(stream),
-              .last_sequence = last_sequence},
+              .last_sequence = last_sequence,
+              .at = at},
              delivered_[stream]);
     }
     // `lane` is the lane's first stream, `stream` the part that its batches belong to from now on.
@@ -132,8 +135,10 @@ class IntakeNotes {
     void send(const ToIntake& note, Slot& slot) {
         // Once something waits, everything waits: a lane's later word never overtakes an earlier one.
         if (waiting_ == 0 && publish(note)) return;
+        const MonotonicNs since = slot ? slot->at : note.at;
         if (!slot) ++waiting_;
         slot = note;
+        slot->at = since;  // as long as the first of them waits
     }
     void flush_one(Slot& slot) {
         if (!slot || !publish(*slot)) return;

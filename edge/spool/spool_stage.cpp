@@ -250,7 +250,8 @@ void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, 
         .begin = written.position,
         .end = {written.position.value + streams_[index]->journal().stored_bytes(written.batch.batch_bytes)},
         .durable_before = lane.journal.durable_end,
-        .written_at = written.submitted_at};
+        .written_at = written.submitted_at,
+        .durable_at = now};
     lane.state.last_sequence = batch.last_sequence;
     lane.state.previous_crc = header.header_crc;
     lane.state.totals = header.totals;
@@ -258,7 +259,9 @@ void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, 
     lane.journal.durable_crc = written.record_crc;
     counters_.lanes[index].spooled.set(batch.last_sequence);
     counters_.append_ns.record(now.since(written.submitted_at));
-    notes_.durable(index, batch.last_sequence, batch.end);
+    counters_.hops.written.record(written.submitted_at.since(written.batch.closed_at), header.count);
+    counters_.hops.spooled.record(now.since(written.submitted_at), header.count);
+    notes_.durable(index, batch.last_sequence, batch.end, now);
     if (!uplink_.offer(batch)) notes_.returned(batch.buffer);
 }
 

@@ -50,7 +50,7 @@ bool StreamSpool::write(const ToSpool& batch, Bytes group, WallNs wall, Monotoni
         .position = *position,
         .record_crc = wire::load<journal::RecordHeader>(group).crc,
         .group_end = journal_.end_position(),
-        .submitted_at = now};
+        .submitted_at = std::max(now, batch.closed_at)};
     return true;
 }
 

@@ -85,6 +85,8 @@ struct DurableBatch {
     Position end{};
     Position durable_before{};  // the stream's durable end before it
     MonotonicNs written_at{};   // when its write was begun
+    MonotonicNs durable_at{};
+    [[nodiscard]] std::uint64_t events() const { return last_sequence - first_sequence + 1; }
 };
 
 class Uplink {
@@ -135,6 +137,7 @@ class Uplink {
         MonotonicNs sent_at{};
         std::uint32_t catch_up_bytes = 0;  // counted in the window of what is read back
         MonotonicNs written_at{};          // of a live batch: when its record's write was begun
+        std::uint32_t events = 0;          // of a live batch
     };
     struct Stream {
         Position cursor{};  // without a reader: everything before it was handed to the session
@@ -166,7 +169,7 @@ class Uplink {
     [[nodiscard]] bool take_ack(ConstBytes body, MonotonicNs now);
     void take_refusal(ConstBytes body, MonotonicNs now);
     [[nodiscard]] bool take_credit(ConstBytes body);
-    void set_delivered(std::size_t stream, Sequence last_sequence);
+    void set_delivered(std::size_t stream, Sequence last_sequence, MonotonicNs at = {});
     void retire_acked(std::size_t stream, MonotonicNs now);
     [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
     void settle_given_up_in_doubt(std::size_t stream, Sequence at_central);

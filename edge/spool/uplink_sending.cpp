@@ -305,8 +305,12 @@ bool Uplink::send_next(MonotonicNs now) {
         }
         case Next::memory: {
             const DurableBatch& batch = memory_.front(streams_[index].memory);
+            counters_.hops.sent.record(now.since(batch.durable_at), batch.events());
             send_batch(index, pool_.buffer(batch.buffer).data() + sizeof(journal::RecordHeader), batch.batch_bytes,
-                       {.last_sequence = batch.last_sequence, .end = batch.end, .written_at = batch.written_at},
+                       {.last_sequence = batch.last_sequence,
+                        .end = batch.end,
+                        .written_at = batch.written_at,
+                        .events = static_cast<std::uint32_t>(batch.events())},
                        Sending::memory_batch, now);
             return true;
         }

@@ -165,7 +165,7 @@ bool Uplink::take_ack(ConstBytes body, MonotonicNs now) {
     gap_refused_ = false;
     if (central_) lane.acked_by[*central_] = std::max(lane.acked_by[*central_], ack.last_sequence);
     note_proof(now);
-    if (ack.last_sequence > lane.state.delivered_sequence) set_delivered(*index, ack.last_sequence);
+    if (ack.last_sequence > lane.state.delivered_sequence) set_delivered(*index, ack.last_sequence, now);
     retire_acked(*index, now);
     return true;
 }
@@ -214,9 +214,9 @@ void Uplink::take_refusal(ConstBytes body, MonotonicNs now) {
     over_pause_ms_ = endpoints_.turned_away(now);
 }
 
-void Uplink::set_delivered(std::size_t index, Sequence last_sequence) {
+void Uplink::set_delivered(std::size_t index, Sequence last_sequence, MonotonicNs at) {
     SpoolLane& lane = lanes_[index];
-    if (last_sequence > lane.state.delivered_sequence) notes_.delivered(index, last_sequence);
+    if (last_sequence > lane.state.delivered_sequence) notes_.delivered(index, last_sequence, at);
     lane.state.delivered_sequence = last_sequence;
     settle_given_up(index);
     count_delivered(index);
@@ -263,6 +263,7 @@ void Uplink::retire_acked(std::size_t index, MonotonicNs now) {
         if (oldest.sent_at.value != 0) {
             counters_.acked_batches.add(1);
             counters_.delivered_ns.record(now.since(oldest.sent_at));
+            if (oldest.events > 0) counters_.hops.delivered.record(now.since(oldest.sent_at), oldest.events);
             window_.acked(oldest.catch_up_bytes, now.since(oldest.sent_at), now);
             if (oldest.written_at.value != 0) pace_.live_acked(now.since(oldest.written_at), now);
         }

@@ -3,7 +3,8 @@
 
   scripts/chaos/central-restart [--events N|all]   central stops, stays away, comes back; the edges spool on and catch up
   scripts/chaos/edge-kill [--events N|all]         an edge dies by kill -9, again and again, while its producer retries
-  ... [--io auto|uring|epoll] [--numbered]         numbered: producers name themselves and number their events
+  ... [--io auto|uring|epoll] [--numbered] [--tls]   numbered: producers name themselves and number their events; tls: TLS 1.3 on
+                                                   every connection, and tokens on the admin ports
 """
 import argparse
 import sys
@@ -55,9 +56,10 @@ def main():
     args.add_argument("--events", default="20000")
     args.add_argument("--seconds", type=float, default=4, help="over how long the events are sent")
     args.add_argument("--numbered", action="store_true")
+    args.add_argument("--tls", action="store_true")
     args = args.parse_args()
     count = None if args.events == "all" else int(args.events)
-    with Cluster(["north", "center", "south"], io=args.io) as cluster:
+    with Cluster(["north", "center", "south"], io=args.io, is_tls=args.tls, has_roles=args.tls) as cluster:
         parts = cluster.split_input(input_file(), count)
         sizes = [sum(1 for _ in open(part, "rb")) for part in parts]
         senders = [cluster.send(i, part, producer=f"replay-{i}" if args.numbered else None,

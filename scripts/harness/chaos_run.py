@@ -2,7 +2,7 @@
 """Breaks processes, connections and disks of a running cluster, one or two at a time as a seed says, then audits every event.
 
   scripts/chaos/run [--minutes M] [--seed S] [--edges N] [--io auto|uring|epoll] [--rate N] [--only KIND,...] [--json FILE]
-                    [--refuse-uring]
+                    [--refuse-uring] [--tls]
 
 Ends with a certificate; exit 0 only when it says PASS. Needs no root; as root it also fills disks (small file systems in a
 mount namespace of its own). With the Debian package faketime it also steps wall clocks.
@@ -204,6 +204,7 @@ def command_of(args):
              f"--rate {args.rate}"]
     parts += [f"--only {args.only}"] if args.only else []
     parts += ["--refuse-uring"] if args.refuse_uring else []
+    parts += ["--tls"] if args.tls else []
     return " ".join(parts)
 
 
@@ -244,6 +245,7 @@ def parse():
     args.add_argument("--rate", type=int, default=1000, help="events per second to each edge")
     args.add_argument("--only", help="only these kinds of fault, separated by commas")
     args.add_argument("--refuse-uring", action="store_true", help="the kernel refuses io_uring: epoll must be used by itself")
+    args.add_argument("--tls", action="store_true", help="TLS 1.3 on every connection, and tokens on the admin ports")
     args.add_argument("--json", help="the certificate also as this file")
     args.add_argument("--spoil-audit", choices=("lose", "repeat"), help="proves that the audit can fail: it must, with this")
     args = args.parse_args()
@@ -260,7 +262,7 @@ def main():
     extras[-1] += faults.SMALL_SPOOL
     cluster = Cluster(NAMES[:args.edges], io=args.io, edge_extra=[FAST + extra for extra in extras], is_proxied=True,
                       central_extra="[journal]\nsegment_bytes = 4194304\n",
-                      launcher=[BIN / "weir-no-uring"] if args.refuse_uring else [])
+                      launcher=[BIN / "weir-no-uring"] if args.refuse_uring else [], is_tls=args.tls, has_roles=args.tls)
     volumes = small_volumes(args, cluster, 4096 + int(args.minutes * 60 * args.edges * args.rate / 1024))
     print(f"chaos run: seed {args.seed}, {args.edges} edges, {input_file().name}\nagain: {command_of(args)}", flush=True)
     began = time.monotonic()

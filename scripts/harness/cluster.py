@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 
 import proxy
+from secured import Secured
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("WEIR_BIN", ROOT / "build/release/bin"))
@@ -53,24 +54,20 @@ def wait_for(what, is_so, seconds_max=20, poll_s=0.02):
     return time.monotonic() - began
 
 
+tokens = {}  # of admin ports that answer to nobody else
+
+
+def ask(port, path, timeout=5):
+    """The open answer of an admin port."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    if port in tokens:
+        request.add_header("Authorization", f"Bearer {tokens[port]}")
+    return urllib.request.urlopen(request, timeout=timeout)
+
+
 def get_json(port, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+    with ask(port, path) as answer:
         return json.load(answer)
-
-
-def make_certificates(directory, edges, **options):
-    """Leaves for central and these edges; `trusted.crt` is what everybody takes for the CAs."""
-    command = [ROOT / "scripts/certs", directory, "--edges", ",".join(edges)]
-    for key, value in options.items():
-        command += [f"--{key}", str(value)]
-    subprocess.run(command, check=True)
-    if not (directory / "trusted.crt").exists():
-        shutil.copy(directory / "ca.crt", directory / "trusted.crt")
-
-
-def tls_table(directory, name, more=""):
-    return (f'\n[tls]\ncertificate = "{directory}/{name}.crt"\nkey = "{directory}/{name}.key"\n'
-            f'ca = "{directory}/trusted.crt"\ntrust_domain = "weir.test"\ndeny_list = "{directory}/denied"\n{more}')
 
 
 class Daemon:
@@ -121,7 +118,7 @@ class Daemon:
 
     def metrics(self):
         """Every metric's value, by its name with its labels as they are written."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=10) as answer:
+        with ask(self.admin_port, "/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))}
 
@@ -138,18 +135,17 @@ class Daemon:
 class Cluster:
     """`edge_extra` is more configuration: one text for all edges, or a list with one for each. `is_proxied`: a proxy.Proxy stands
     before central for each edge (`uplinks`) and before each edge for its producers (`intakes`). `is_tls`: certificates of
-    scripts/certs in `certs`, and TLS on every connection."""
+    scripts/certs in `certs`, and TLS on every connection. `has_roles`: tokens on the admin ports; only with TLS."""
 
-    def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False, is_tls=False):
+    def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False, is_tls=False,
+                 has_roles=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-"))
         self.certs = self.directory / "certs" if is_tls else None
-        if is_tls:
-            make_certificates(self.certs, edge_names)
-            (self.certs / "denied").touch()
-            edge_extra = [extra + tls_table(self.certs, name, "producers = true\n") for name, extra in
-                          zip(edge_names, [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra)]
-            central_extra += tls_table(self.certs, "central")
+        self.secured = Secured(ROOT, BIN, self.certs, edge_names, has_roles=has_roles) if is_tls else None
         extras = [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra
+        if is_tls:
+            extras = [extra + self.secured.edge_tables(name) for name, extra in zip(edge_names, extras)]
+            central_extra += self.secured.tables("central")
         ports = iter(free_ports(2 + 2 * len(edge_names)))
         edges_port, admin = next(ports), next(ports)
         self.central = Daemon("central", "weir-central", (
@@ -160,7 +156,7 @@ class Cluster:
         for index, (name, extra) in enumerate(zip(edge_names, extras)):
             producers, admin = next(ports), next(ports)
             if is_proxied:
-                self.uplinks.append(proxy.Proxy(edges_port, is_framed=True, seed=index))
+                self.uplinks.append(proxy.Proxy(edges_port, framing="tls" if is_tls else "frames", seed=index))
                 self.intakes.append(proxy.Proxy(producers, seed=index))
             self.edges.append(Daemon(name, "weir-edge", (
                 f'edge_id = "{name}"\ndata_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
@@ -168,6 +164,8 @@ class Cluster:
                 f'centrals = ["127.0.0.1:{self.uplinks[-1].port if is_proxied else edges_port}"]\n{extra}'), self.directory,
                 admin, io, launcher))
             self.producer_ports.append(self.intakes[-1].port if is_proxied else producers)
+        if has_roles:
+            tokens.update({daemon.admin_port: self.secured.token for daemon in [self.central, *self.edges]})
         self.senders = []
         self.is_ending = False
 
@@ -226,7 +224,7 @@ class Cluster:
         return sender
 
     def sender_tls(self):
-        return ["--tls", "--ca", self.certs / "trusted.crt"] if self.certs else []
+        return self.secured.sender() if self.secured else []
 
     def finish(self, senders, seconds_max=300):
         """Waits for senders and returns what each reports; all must end with 0."""

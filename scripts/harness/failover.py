@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how long an edge is without a central when the one in use goes: two independent centrals as real processes, under load.
 
-  scripts/chaos/failover [--kills N] [--io auto|uring|epoll] [--seed S] [--json FILE]
+  scripts/chaos/failover [--kills N] [--io auto|uring|epoll] [--seed S] [--tls] [--json FILE]
 
 Each round takes the central in use away: killed (kill -9: its peers see resets and refusals) and, in every second round, stopped
 (SIGSTOP: it stays silent). The time runs from the signal to the moment when the edge has agreed a session with the other one, as
@@ -23,7 +23,8 @@ import sys
 import tempfile
 import time
 
-from cluster import BIN, Daemon, free_ports, input_file
+from cluster import BIN, ROOT, Daemon, free_ports, input_file, tokens
+from secured import Secured
 
 BOUND_S = {"killed": 1.0, "silent": 3.0}
 POLL_S = 0.005
@@ -54,19 +55,30 @@ def sequences(central):
     return collections.Counter((event["lane"], event["sequence"]) for event in events)
 
 
-def set_up(directory, io):
+def set_up(directory, io, secured=None):
+    """Two centrals, one edge, its producers' port; `secured`: with TLS and roles."""
     ports = free_ports(6)
+
+    def tables(name):
+        return secured.tables(name, "producers = true\n" if name == "north" else "") if secured else ""
+
+    if secured:
+        tokens.update({ports[2]: secured.token, ports[3]: secured.token, ports[5]: secured.token})
     centrals = [Daemon(f"central-{name}", "weir-central", (
         'data_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
-        f'edges = "127.0.0.1:{ports[index]}"\nadmin = "127.0.0.1:{ports[2 + index]}"\n'), directory, ports[2 + index], io)
+        f'edges = "127.0.0.1:{ports[index]}"\nadmin = "127.0.0.1:{ports[2 + index]}"\n' + tables(f"central-{name}")), directory, ports[2 + index], io)
         for index, name in enumerate("ab")]
     edge = Daemon("north", "weir-edge", (
         'edge_id = "north"\ndata_dir = "DATA_DIR"\nlog_level = "info"\n[listen]\n'
         f'producers = ["127.0.0.1:{ports[4]}"]\nadmin = "127.0.0.1:{ports[5]}"\n[uplink]\n'
         f'centrals = ["127.0.0.1:{ports[0]}", "127.0.0.1:{ports[1]}"]\n'
         # Each round is one switch-over: nothing goes back by itself.
-        'return_ms = 86400000\n'), directory, ports[5], io)
+        'return_ms = 86400000\n' + tables("north")), directory, ports[5], io)
     return centrals, edge, ports[4]
+
+
+def secure(directory):
+    return Secured(ROOT, BIN, directory / "certs", ["north"], ("central-a", "central-b"), has_roles=True)
 
 
 def run_rounds(centrals, edge, kills, seed):
@@ -145,10 +157,12 @@ def main():
     args.add_argument("--kills", type=int, default=50)
     args.add_argument("--io", default="auto")
     args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--tls", action="store_true", help="TLS 1.3 on every connection, and tokens on the admin ports")
     args.add_argument("--json", type=pathlib.Path)
     args = args.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-failover-"))
-    centrals, edge, producers = set_up(directory, args.io)
+    secured = secure(directory) if args.tls else None
+    centrals, edge, producers = set_up(directory, args.io, secured)
     sender = None
     try:
         # The edge first: it takes events whether a central is there or not.
@@ -161,7 +175,8 @@ def main():
             chosen = list(itertools.islice(source, args.kills * RATE * 3))
         lines.write_bytes(b"".join(chosen))
         sender = subprocess.Popen([BIN / "weir-bench", "send", "--to", f"127.0.0.1:{producers}", "--ndjson", lines, "--ack",
-                                   "spooled", "--json", "--rate", str(RATE)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                                   "spooled", "--json", "--rate", str(RATE),
+                                   *(secured.sender() if secured else [])], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         times = run_rounds(centrals, edge, args.kills, args.seed)
         good = is_closed(centrals, edge, sender)
         report = {}

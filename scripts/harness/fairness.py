@@ -4,14 +4,17 @@
 Rounds alternate: the slow producer alone, then the same beside the flood, on the same edge and central; each side's p99 is the
 median of its rounds. Exit 1 where the ratio is above 2.
 
-What is measured is all that lies between the slow producer's schedule and its ack: its own wake-ups too. Flooder, edge, central and the
-slow producer share this machine's cores, so the flooder runs at the lowest priority (nice 19): it takes what the others leave. That
-is no help to the edge, whose work for the flood is not niced; --flood-rate bounds the flood where central and edge alone use up the cores.
+What is measured is all that lies between the slow producer's schedule and its ack: its own wake-ups too. Flooder and central are other
+machines in the field; here they share the edge's cores, so they run at the lowest priority (nice 19) and take what it leaves. The edge's
+own work for the flood is not niced. --central-nice 0 measures a machine that is edge and central at once.
 
-  scripts/chaos/fairness [--rounds N] [--seconds N] [--slow-rate N] [--flood-rate N|max] [--ack LEVEL] [--ratio-max R] [--io auto|uring|epoll]
+  scripts/chaos/fairness [--rounds N] [--seconds N] [--slow-rate N] [--flood-rate N|max] [--ack LEVEL] [--ratio-max R]
+                         [--central-nice N] [--io auto|uring|epoll]
 """
 import argparse
 import json
+import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -53,6 +56,11 @@ def flooded_run(cluster, args):
     return latency, rate
 
 
+def renice(daemon, nice):
+    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
+        os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--rounds", type=int, default=5)
@@ -61,10 +69,12 @@ def main():
     args.add_argument("--flood-rate", default="max")
     args.add_argument("--ack", default="spooled", choices=("received", "spooled", "delivered"))
     args.add_argument("--ratio-max", type=float, default=2.0)
+    args.add_argument("--central-nice", type=int, default=19, choices=range(20), metavar="N")
     args.add_argument("--io", default="auto", choices=("auto", "uring", "epoll"))
     args = args.parse_args()
     alone, flooded, rates = [], [], []
     with Cluster(["north"], io=args.io) as cluster:
+        renice(cluster.central, args.central_nice)
         slow_run(cluster, args)  # warm
         for number in range(1, args.rounds + 1):
             alone.append(slow_run(cluster, args))

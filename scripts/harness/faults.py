@@ -13,10 +13,9 @@ import subprocess
 import time
 import typing
 import urllib.error
-import urllib.request
 
 import proxy
-from cluster import BIN
+from cluster import BIN, ask
 
 FAKETIME = next((path for path in map(pathlib.Path, (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -185,7 +184,7 @@ def restart_unless_well(scene, index):
 def readiness(daemon):
     """(whether it is ready, what it says)."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/readyz", timeout=5) as answer:
+        with ask(daemon.admin_port, "/readyz") as answer:
             return True, answer.read().decode().strip()
     except urllib.error.HTTPError as error:
         return False, error.read().decode().strip()

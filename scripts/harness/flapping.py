@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The preferred central comes and goes: the edge must stay where it is until that one has stayed.
 
-  scripts/chaos/flapping [--cycles N] [--io auto|uring|epoll] [--seed S]
+  scripts/chaos/flapping [--cycles N] [--io auto|uring|epoll] [--seed S] [--tls]
 
 Two independent centrals; the edge prefers the first. That one is lost, then comes back --cycles times for less than
 uplink.return_stable_ms: not one switch-over may follow. Then it stays: exactly one return. Lost again within a minute it must prove
@@ -16,7 +16,7 @@ import tempfile
 import time
 
 from cluster import BIN
-from failover import await_session, end_all, is_closed, set_up
+from failover import await_session, end_all, is_closed, secure, set_up
 
 RETURN_MS, STABLE_MS = 300, 3000
 RATE = 200
@@ -33,10 +33,10 @@ def expect(what, seen, wanted):
         raise RuntimeError(f"{what}: expected {wanted[0]} switch-overs and {wanted[1]} returns")
 
 
-def start_load(producers, seconds):
+def start_load(producers, seconds, more):
     return subprocess.Popen(
         [BIN / "weir-bench", "load", "--to", f"127.0.0.1:{producers}", "--events", str(RATE * seconds), "--rate", str(RATE),
-         "--payload-bytes", "30", "--ack", "spooled", "--json"],
+         "--payload-bytes", "30", "--ack", "spooled", "--json", *more],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -45,10 +45,12 @@ def main():
     args.add_argument("--cycles", type=int, default=20)
     args.add_argument("--io", default="auto")
     args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--tls", action="store_true", help="TLS 1.3 on every connection, and tokens on the admin ports")
     args = args.parse_args()
     dice = random.Random(args.seed)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-flapping-"))
-    centrals, edge, producers = set_up(directory, args.io)
+    secured = secure(directory) if args.tls else None
+    centrals, edge, producers = set_up(directory, args.io, secured)
     edge.config.write_text(edge.config.read_text().replace("return_ms = 86400000", f"return_ms = {RETURN_MS}\nreturn_stable_ms = {STABLE_MS}"))
     first, second = centrals
     sender = None
@@ -56,7 +58,7 @@ def main():
         for daemon in [edge, first, second]:
             daemon.start()
         await_session(edge, 0, time.monotonic())
-        sender = start_load(producers, args.cycles * 5 + 60)
+        sender = start_load(producers, args.cycles * 5 + 60, secured.sender() if secured else [])
         first.kill()
         await_session(edge, 1, time.monotonic())
         expect("the first is lost", moves(edge), (1, 0))

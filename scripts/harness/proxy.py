@@ -24,6 +24,9 @@ REPLAYABLE_FRAMES_MAX = 8
 FOREVER_S = float("inf")
 FRAME_HEADER = struct.Struct("<IHBBQ")  # core/wire/FORMAT.md, 1
 BATCH = 34
+RECORD_HEADER = struct.Struct(">BHH")
+APPLICATION_DATA = 23
+HANDSHAKE_RECORDS_MAX = 4  # encrypted ones look the same from outside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +65,46 @@ class Frames:
         return whole
 
 
+    def is_replayable(self, frame):
+        return FRAME_HEADER.unpack_from(frame)[2] == BATCH
+
+
+class Records(Frames):
+    """The same of a TLS stream: its records of application data (RFC 8446 5.1), once a handshake's own are through. One who sends a
+    record again that was captured must find the session ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed = 0
+
+    def take(self, data):
+        self.held += data
+        at, whole = 0, []
+        while len(self.held) - at >= RECORD_HEADER.size:
+            end = at + RECORD_HEADER.size + RECORD_HEADER.unpack_from(self.held, at)[2]
+            if len(self.held) < end:
+                break
+            whole.append(bytes(self.held[at:end]))
+            at = end
+        del self.held[:at]
+        return whole
+
+    def is_replayable(self, frame):
+        if frame[0] != APPLICATION_DATA:
+            return False
+        self.passed += 1
+        if self.passed > HANDSHAKE_RECORDS_MAX:
+            self.batches.append(frame)
+        return bool(self.batches)
+
+
+FRAMINGS = {None: lambda: None, "frames": Frames, "tls": Records}
+
+
 class Direction:
-    def __init__(self, source, sink, is_framed):
+    def __init__(self, source, sink, framing):
         self.source, self.sink = source, sink
-        self.frames = Frames() if is_framed else None
+        self.frames = FRAMINGS[framing]()
         self.queue = collections.deque()  # (due, bytes)
         self.queued_bytes = 0
         self.last_due = 0.0
@@ -81,9 +120,9 @@ class Direction:
 class Link:
     """A connection taken in, the one made for it, and what is on its way between them."""
 
-    def __init__(self, near, far, is_framed):
+    def __init__(self, near, far, framing):
         self.near, self.far = near, far
-        self.directions = {"up": Direction(near, far, is_framed), "down": Direction(far, near, False)}
+        self.directions = {"up": Direction(near, far, framing), "down": Direction(far, near, None)}
 
     def close(self, with_reset):
         for one in (self.near, self.far):
@@ -96,10 +135,11 @@ class Link:
 
 
 class Proxy:
-    """Start with `with`; `port` is where to connect. Methods may be called from any thread; each is done when it returns."""
+    """Start with `with`; `port` is where to connect. Methods may be called from any thread; each is done when it returns. `framing`: how
+    what comes is cut into what can be sent again, "frames" of weir or records of "tls"."""
 
-    def __init__(self, to_port, listen_port=0, is_framed=False, seed=0):
-        self.to_port, self.is_framed = to_port, is_framed
+    def __init__(self, to_port, listen_port=0, framing=None, seed=0):
+        self.to_port, self.framing = to_port, framing
         self.rng = random.Random(seed)
         self.faults = {"up": HEALTHY, "down": HEALTHY}
         self.links = set()
@@ -242,7 +282,7 @@ class Proxy:
         except OSError:
             return
         far = socket.socket()
-        link = Link(near, far, self.is_framed)
+        link = Link(near, far, self.framing)
         try:
             far.connect(("127.0.0.1", self.to_port))  # loopback: taken or refused at once
         except OSError:
@@ -276,7 +316,7 @@ class Proxy:
         elif one.frames:
             for frame in one.frames.take(data):
                 one.put(frame, due)
-                if self.replays_wanted and FRAME_HEADER.unpack_from(frame)[2] == BATCH:
+                if one.frames.is_replayable(frame) and self.replays_wanted:
                     one.put(self.rng.choice(one.frames.batches), due)
                     self.replays_wanted -= 1
                     self.replayed += 1

@@ -77,6 +77,13 @@ def send(cluster, numbers):
         raise RuntimeError(f"what was sent was not taken: {report}")
 
 
+def wait_for(what, is_so):
+    until = time.monotonic() + 10
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.05)
+    expect(what, is_so())
+
+
 def restart(daemon):
     daemon.stop()
     daemon.start()
@@ -189,6 +196,14 @@ def run(args, outer):
             whole = journal(daemon, "verify", *keys)
             expect(f"after the key changed {daemon.name}'s journal is whole under both", whole.returncode == 0, whole.stderr)
         cluster.audit()
+
+        # A third key while they run: what is begun from then on is under it.
+        digits.append(make_key(key_dir / "3.key"))
+        for daemon in daemons:
+            use_key(daemon, 3)
+            daemon.process.send_signal(signal.SIGHUP)
+        wait_for("both daemons took the new key at SIGHUP, without a restart",
+                 lambda: "event=at_rest_key key=3" in central.log.read_text() and edge.log.read_text().count("event=reloaded") == 1)
 
         check_cores(cluster)
         (key_dir / "1.key").chmod(0o640)

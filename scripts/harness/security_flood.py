@@ -197,7 +197,7 @@ def main():
         failed |= now - was > args.memory_mb_max
     of = '{of="edges"}'
     print("  central: " + ", ".join(f"{name} {numbers[f'weir_central_tls_{name}_total{of}']:.0f}" for name in (
-        "handshakes", "handshakes_late", "handshakes_refused", "handshakes_pushed_out", "handshakes_failed", "sessions")))
+        "handshakes", "handshakes_late", "accept_pauses", "handshakes_pushed_out", "handshakes_failed", "sessions")))
     print(f"  a second edge got in after {seconds:.1f} s beside a flood of handshakes; ledger {json.dumps(ledger)}")
     print(f"flood: {'FAIL' if failed else 'PASS'}: {len(ATTACKS)} kinds of strangers beside a live edge")
     return 1 if failed else 0

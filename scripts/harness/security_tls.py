@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 
-from cluster import BIN, Cluster, make_certificates, wait_for
+from cluster import BIN, Cluster, wait_for
 
 WAIT_S = 20
 
@@ -44,7 +44,7 @@ def put(path, *parts):
 def rotate(cluster, edges):
     """New leaves; then a new CA beside the old one, leaves of the new one, and the old one goes. The files are found by themselves; the
     last change is asked for by SIGHUP."""
-    certs = cluster.certs
+    certs, make_certificates = cluster.certs, cluster.secured.make_certificates
     daemons = [cluster.central, *cluster.edges]
     taken = {daemon.name: 0 for daemon in daemons}
 
@@ -111,7 +111,7 @@ def outsiders(cluster):
 
     # A producer that trusts another CA does not talk to this edge.
     stranger = cluster.directory / "stranger"
-    make_certificates(stranger, ["north"])
+    cluster.secured.make_certificates(stranger, ["north"])
     done = subprocess.run([BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[0]}", "--events", "1", "--rate",
                            "max", "--payload-bytes", "10", "--tls", "--ca", stranger / "ca.crt"], capture_output=True, text=True)
     expect(f"a producer refuses an edge of another CA: {done.stderr.strip()}",

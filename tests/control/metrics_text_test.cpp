@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "core/base/types.hpp"
+#include "core/control/hops_text.hpp"
 
 namespace weir::control {
 namespace {
@@ -46,6 +49,24 @@ TEST(MetricsText, AHistogramHasBucketsAtPowersOfTwoACountASumAndAMaximum) {
 
 TEST(MetricsText, NothingIsAnEmptyText) {
     EXPECT_EQ(MetricsText().text(), "");
+}
+
+TEST(HopsText, IsAListOfHopsWithTheWholesLast) {
+    const auto judged = std::make_unique<Histogram>();
+    const auto whole = std::make_unique<Histogram>();
+    judged->record(1'000, 3);
+    judged->record(5'000);
+    const Hop hops[] = {{"judged", "received", *judged}, {"ack", "received", *whole, true}};
+    EXPECT_EQ(hops_json(hops),
+              R"([{"hop":"judged","from":"received","to":"judged","whole":false,"count":4,"sum_us":8.000,)"
+              R"("mean_us":2.000,"p50_us":1.023,"p99_us":5.000,"max_us":5.000},)"
+              R"({"hop":"ack","from":"received","to":"ack","whole":true,"count":0,"sum_us":0.000,)"
+              R"("mean_us":0.000,"p50_us":0.000,"p99_us":0.000,"max_us":0.000}])"
+              "\n");
+    MetricsText text;
+    append_hops(text, "weir_edge_hop_seconds", hops);
+    EXPECT_NE(text.text().find("weir_edge_hop_seconds_count{hop=\"judged\"} 4"), std::string::npos) << text.text();
+    EXPECT_EQ(text.text().find("hop=\"ack\""), std::string::npos) << "a whole is no part";
 }
 
 }  // namespace

@@ -93,6 +93,14 @@ TEST(CatchUpPace, IsNoBoundWithoutLiveBatches) {
     EXPECT_GT(model.run(10 * ns_per_second, true, false).bytes, 10 * 380'000'000ULL);
 }
 
+TEST(CatchUpPace, WhatWentAloneIsNotOwedWhenLiveBatchesComeBack) {
+    CatchUpPace pace(floor_ns);
+    Model model(pace, 1e18);
+    (void)model.run(10 * ns_per_second, false);
+    (void)model.run(20 * ns_per_second, true, false);  // 8 GB
+    EXPECT_GT(model.run(ns_per_second, true).bytes, static_cast<std::uint64_t>(pace_bytes_per_s_min));
+}
+
 TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
     CatchUpPace pace(floor_ns);
     for (std::uint64_t i = 1; i < 1000; ++i) {

@@ -208,8 +208,8 @@ TEST(Producers, GiveNoSlotBeyondTheirBound) {
 // Every event acked once, never before its level: against a plain list of what waits.
 TEST(AckBook, AcksEachEventOnceAndNeverTooEarly) {
     std::vector<LaneState> lanes(3);
-    Histogram histogram;
-    AckBook book(4, lanes, histogram);
+    IntakeHops hops;
+    AckBook book(4, lanes, hops);
     std::mt19937 random(17);
     std::array<Sequence, 3> appended{}, durable{}, batch{1, 1, 1};
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::array<Sequence, 3>> waits;  // event -> needs
@@ -271,8 +271,8 @@ TEST(AckBook, IsAMapOfWhatWaitsAlsoWhenConnectionsComeAndGo) {
     for (std::uint32_t seed = 1; seed <= 10; ++seed) {
         std::mt19937 random(seed);
         std::vector<LaneState> lanes(3);
-        Histogram histogram;
-        AckBook book(4, lanes, histogram);
+        IntakeHops hops;
+        AckBook book(4, lanes, hops);
         std::array<Sequence, 3> appended{};
         std::array<std::array<Sequence, 3>, 2> reached{};
         std::array<std::map<std::uint64_t, Item>, 4> waits;  // of each connection's present life: ordinal
@@ -376,8 +376,8 @@ TEST(AckBook, IsAMapOfWhatWaitsAlsoWhenConnectionsComeAndGo) {
 
 TEST(AckBook, AForgottenConnectionsRunsComeBack) {
     std::vector<LaneState> lanes(1);
-    Histogram histogram;
-    AckBook book(2, lanes, histogram);
+    IntakeHops hops;
+    AckBook book(2, lanes, hops);
     book.appended(0, 1);
     book.wait_for(Wait::delivered, 0, 1, 1, {.connection = 1, .ordinal = 1});
     book.wait_behind_all(Wait::delivered, {.connection = 1, .ordinal = 2});

@@ -239,6 +239,30 @@ TEST_P(IoTest, APausedSocketGivesNothing) {
     EXPECT_EQ(await(kind_receive, 1).result, 1000);
 }
 
+TEST_P(IoTest, APausedListenerLeavesThoseWhoComeInItsQueue) {
+    auto listening = io->listen(Address{"127.0.0.1:0"}, token(kind_listen));
+    ASSERT_TRUE(listening.ok());
+    io->pause_accept(listening.value(), true);
+    constexpr std::uint32_t connections = 3 * accepts_per_wait_max;
+    for (std::uint32_t i = 0; i < connections; ++i) {
+        ASSERT_TRUE(io->connect(Address{io->local_address(listening.value())}, token(kind_connect, i)).ok());
+    }
+    std::uint32_t accepted = 0;
+    const auto look = [&](std::uint64_t ns) {
+        const MonotonicNs until = monotonic_now().plus_ns(ns);
+        while (accepted < connections && monotonic_now() < until) {
+            for (const Completion& one : io->wait(monotonic_now().plus_ns(5 * ns_per_ms))) {
+                accepted += one.token.kind == kind_listen ? 1U : 0U;
+            }
+        }
+    };
+    look(100 * ns_per_ms);
+    EXPECT_LE(accepted, accepts_per_wait_max);  // those that were under way
+    io->pause_accept(listening.value(), false);
+    look(patience_ns);
+    EXPECT_EQ(accepted, connections);
+}
+
 TEST_P(IoTest, ClosesWhatIsAcceptedAboveItsLimit) {
     make({.slots = 4, .slot_bytes = 4096, .sockets_max = 4, .operations_max = 16});
     auto listening = io->listen(Address{"127.0.0.1:0"}, token(kind_listen));

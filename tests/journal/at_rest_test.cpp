@@ -144,6 +144,37 @@ TEST(AtRest, AnotherKeyBeginsWithAnotherSegmentAndBothAreRead) {
 }
 
 // The next segment was made ahead, under the key of the life before.
+TEST(AtRest, AnotherKeyIsTakenAtTheNextSegmentWithoutARestart) {
+    const UseKeys keys({1});
+    JournalBench bench(small_segment, 0, 1);
+    const auto key_of_segment = [&](std::uint64_t index) {
+        return wire::load<SegmentHeader>(file_content(bench.segment_path(index))).key_id;
+    };
+    bench.append_durable({batch_of(1, 900)});
+    ASSERT_EQ(extend_keyring(test_keyring({1, 2})), std::nullopt);
+    use_sealing_key(2);
+    // The segment behind the open one may have been asked for already: it stays under the key it was asked for with.
+    for (std::uint64_t number = 2; number <= 20; ++number) bench.append_durable({batch_of(number, 3000)});
+    use_sealing_key(0);
+    EXPECT_EQ(bench.read().numbers, numbers(1, 20));
+    EXPECT_EQ(key_of_segment(0), 1U);
+    EXPECT_EQ(key_of_segment(3), 2U);
+    for (const Sealed& one : all_sealed(bench.path())) {
+        EXPECT_EQ(one.seal.key_id, key_of_segment(one.header.position / small_segment)) << one.header.position;
+    }
+    EXPECT_EQ(bench.restart().numbers, numbers(1, 20));
+}
+
+TEST(AtRest, AKeyThatIsThereIsNotReplacedByAnotherOfItsNumber) {
+    const UseKeys keys({1});
+    Keyring other;
+    other.add(1, test_key(9));
+    other.add(2, test_key(2));
+    EXPECT_EQ(extend_keyring(std::move(other)), 1U);
+    EXPECT_FALSE(keyring().holds(2));
+    EXPECT_EQ(std::memcmp(keyring().find(1).data(), test_key(1).bytes().data(), master_key_bytes), 0);
+}
+
 TEST(AtRest, AnotherKeyBehindAFullSegmentLeavesNoHole) {
     const UseKeys keys({1, 2});
     for (const std::uint32_t second : {0U, 2U}) {

@@ -8,6 +8,7 @@
 
 #include "core/metrics/counter.hpp"
 #include "core/metrics/histogram.hpp"
+#include "core/metrics/moments.hpp"
 
 namespace weir {
 namespace {
@@ -66,6 +67,70 @@ TEST(Histogram, IsEmptyAtFirstAndTakesManyAtOnce) {
     EXPECT_EQ(histogram->percentile(1.0), 1'000'000U);
     histogram->record(UINT64_MAX / 4);
     EXPECT_EQ(histogram->max(), UINT64_MAX / 4);
+}
+
+// Against a list of every moment: as many, the same sum, and the longest as it was.
+TEST(Moments, KeepTheSumTheNumberAndTheLongestOfAll) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        std::mt19937_64 random(seed);
+        Moments all;
+        std::vector<std::uint64_t> list;
+        for (std::uint64_t group = 0; group < 1 + random() % 6; ++group) {
+            Moments some;
+            for (std::uint64_t i = 0; i < random() % 40; ++i) {
+                const std::uint64_t at = 1000 + random() % 1'000'000;
+                const std::uint64_t times = 1 + random() % 3;
+                some.add({at}, times);
+                list.insert(list.end(), times, at);
+            }
+            all.add(some);
+        }
+        constexpr MonotonicNs until{2'000'000};
+        const auto histogram = std::make_unique<Histogram>();
+        all.record(*histogram, until);
+        std::uint64_t sum = 0;
+        for (const std::uint64_t at : list) sum += until.value - at;
+        ASSERT_EQ(histogram->count(), list.size());
+        ASSERT_EQ(histogram->sum(), sum);
+        if (list.empty()) continue;
+        ASSERT_EQ(histogram->max(), until.value - *std::min_element(list.begin(), list.end()));
+    }
+}
+
+TEST(MomentRows, KeepSumNumberAndLongestHoweverManyThereAreAndFewApartAsTheyAre) {
+    for (const std::uint64_t many : {1U, 3U, 8U, 9U, 100U, 10'000U}) {
+        std::mt19937_64 random(many);
+        MomentRows<8> rows;
+        const auto histogram = std::make_unique<Histogram>();
+        const auto exact = std::make_unique<Histogram>();
+        std::vector<std::pair<std::uint64_t, std::uint64_t>> list;
+        std::uint64_t at = 1'000;
+        for (std::uint64_t i = 0; i < many; ++i) {
+            at += 1 + random() % 1'000;
+            list.emplace_back(at, 1 + random() % 64);
+            for (std::uint64_t n = 0; n < list.back().second; ++n) rows.add({at});
+        }
+        const MonotonicNs until{at + 500};
+        rows.record(*histogram, until);
+        for (const auto& [one, times] : list) exact->record(until.value - one, times);
+        EXPECT_EQ(histogram->count(), exact->count());
+        EXPECT_EQ(histogram->sum(), exact->sum());
+        EXPECT_EQ(histogram->max(), exact->max());
+        if (many > 8) continue;
+        for (const double share : {0.01, 0.5, 0.9}) EXPECT_EQ(histogram->percentile(share), exact->percentile(share));
+        rows.clear();
+        EXPECT_TRUE(rows.is_empty());
+    }
+}
+
+TEST(Moments, OneThatIsLaterThanTheEndCountsAsNothingAndNotAsAWholeLife) {
+    const auto histogram = std::make_unique<Histogram>();
+    Moments moments;
+    moments.add({100});
+    moments.add({900}, 3);
+    moments.record(*histogram, {500});
+    EXPECT_EQ(histogram->count(), 4U);
+    EXPECT_EQ(histogram->max(), 400U);
 }
 
 }  // namespace

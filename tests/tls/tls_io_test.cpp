@@ -230,26 +230,76 @@ TEST_P(TlsIoTest, IdleConnectionsMakeRoomForNewOnes) {
     EXPECT_EQ(server.counters.handshakes_pushed_out.get(), 17U);
 }
 
-TEST_P(TlsIoTest, AFloodOfConnectionsCostsNoMoreHandshakesThanItsRate) {
-    TlsBench bench(GetParam(), &server, {.handshakes_per_second_max = 10});
+TEST_P(TlsIoTest, AFloodOfHandshakesTakesNoMoreThanItsShareOfTime) {
+    TlsBench bench(GetParam(), &server, {.stranger_share_percent = 10});
+    const auto state = client(ca.edge("north"));
     std::vector<std::unique_ptr<Peer>> flood;
-    for (int i = 0; i < 40; ++i) flood.push_back(std::make_unique<Peer>(bench.address));
+    const auto flood_again = [&] {
+        for (auto& peer : flood) {
+            if (!peer->has_ended()) continue;
+            peer = std::make_unique<Peer>(bench.address, state.get());
+            peer->pump();
+        }
+    };
+    for (int i = 0; i < 40; ++i) {
+        flood.push_back(std::make_unique<Peer>(bench.address, state.get()));
+        flood.back()->pump();  // its hello, and never more
+    }
     const MonotonicNs before = monotonic_now();
-    ASSERT_TRUE(bench.run_until([&] { return server.counters.handshakes_refused.get() > 0; }));
-    for (int i = 0; i < 50; ++i) bench.turn();  // all of them have been accepted, or closed
-    const double seconds = static_cast<double>(monotonic_now().since(before)) / 1e9;
-    EXPECT_GE(static_cast<double>(server.counters.handshakes_refused.get()), 40 - 10 - 10 * seconds - 2);
+    ASSERT_TRUE(bench.run_until([&] {
+        flood_again();
+        return monotonic_now() >= before.plus_ns(200 * ns_per_ms);
+    }));
+    const std::uint64_t passed_ns = monotonic_now().since(before);
+    EXPECT_GT(server.counters.handshakes.get(), 0U);
+    EXPECT_GT(server.counters.accept_pauses.get(), 0U);
+    // A step may go beyond the share once; what a kernel takes away in its middle is counted in it.
+    EXPECT_LE(server.counters.handshake_ns.get(), passed_ns / 10 + ns_per_ms + 2 * StrangerTime::piece_ns_max);
+    // And one who goes on to the end gets in beside them.
+    Peer peer(bench.address, state.get());
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted.size() == 1; }, {&peer}));
 }
 
-TEST_P(TlsIoTest, NoMoreHandshakesAreBegunAtOnceThanTheBurst) {
-    TlsBench bench(GetParam(), &server, {.handshakes_per_second_max = 100, .handshake_burst_ns = 50 * ns_per_ms});
-    std::vector<std::unique_ptr<Peer>> flood;
-    for (int i = 0; i < 40; ++i) flood.push_back(std::make_unique<Peer>(bench.address));
-    const MonotonicNs before = monotonic_now();
-    ASSERT_TRUE(bench.run_until([&] { return server.counters.handshakes_refused.get() > 0; }));
-    for (int i = 0; i < 50; ++i) bench.turn();
-    const double seconds = static_cast<double>(monotonic_now().since(before)) / 1e9;
-    EXPECT_GE(static_cast<double>(server.counters.handshakes_refused.get()), 40 - 5 - 100 * seconds - 2);
+TEST_P(TlsIoTest, OneWaitMakesOneStepOfOneHandshake) {
+    TlsBench bench(GetParam(), &server, {.stranger_share_percent = 100});
+    const auto state = client(ca.edge("north"));
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (int i = 0; i < 20; ++i) {
+        peers.push_back(std::make_unique<Peer>(bench.address, state.get()));
+        peers.back()->pump();
+    }
+    for (std::uint64_t before = 0; before < 20;) {
+        bench.turn();
+        ASSERT_LE(server.counters.handshakes.get(), before + 1);
+        before = server.counters.handshakes.get();
+    }
+}
+
+TEST_P(TlsIoTest, WhatStrangersSayKeepsNoSlot) {
+    TlsBench bench(GetParam(), &server, {.stranger_share_percent = 1, .stranger_ns_at_once = 1});
+    const auto state = client(ca.edge("north"));
+    Peer peer(bench.address, state.get());
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted.size() == 1; }, {&peer}));
+    // More of them than there are slots, all of them waiting for their turn.
+    std::vector<std::unique_ptr<Peer>> strangers;
+    for (int i = 0; i < 12; ++i) {
+        strangers.push_back(std::make_unique<Peer>(bench.address, state.get()));
+        strangers.back()->pump();
+    }
+    peer.say("through");
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted[0].heard == "through"; }, {&peer}));
+    EXPECT_EQ(bench.io->counters().slots_exhausted, 0U);
+}
+
+TEST_P(TlsIoTest, WhatIsSaidRightAfterAHandshakeIsHeardInItsOrder) {
+    TlsBench bench(GetParam(), &server, {.stranger_share_percent = 1});
+    const auto state = client(ca.edge("north"));
+    Peer peer(bench.address, state.get());
+    std::string much;
+    for (int i = 0; much.size() < 200'000; ++i) much += std::to_string(i) + ' ';
+    peer.say(much);  // goes out with the last of the handshake, more than is kept for a stranger
+    ASSERT_TRUE(
+        bench.run_until([&] { return bench.accepted.size() == 1 && bench.accepted[0].heard == much; }, {&peer}));
 }
 
 TEST_P(TlsIoTest, EverythingCutIntoSingleBytesStillArrives) {
@@ -350,7 +400,7 @@ TEST_P(TlsIoTest, CredentialsComeFromAnotherThreadWhileHandshakesGoOn) {
             server.take_notes([](const Note&) {});
         }
     });
-    TlsBench bench(GetParam(), &server, {.handshakes_per_second_max = 1'000'000});
+    TlsBench bench(GetParam(), &server, {.stranger_share_percent = 100});
     for (std::size_t round = 1; round <= 30; ++round) {
         Peer peer(bench.address, state.get());
         const bool is_in = bench.run_until([&] { return bench.accepted.size() == round; }, {&peer});
@@ -381,6 +431,22 @@ TEST_P(TlsIoTest, TheDenyListEndsOpenSessionsAndNoOthers) {
     EXPECT_EQ(notes_of(server)[0].kind, NoteKind::session_denied);
     peer.say("untouched");
     ASSERT_TRUE(bench.run_until([&] { return bench.accepted[1].heard == "untouched"; }, {&peer}));
+}
+
+TEST_P(TlsIoTest, ASessionEndsWhenThePeersCertificateRunsOut) {
+    TlsBench bench(GetParam(), &server);
+    const auto lasting = client(ca.edge("north"));
+    const auto brief = client(ca.issue("URI:spiffe://weir.test/edge/south", -3600, 2));
+    Peer passing(bench.address, brief.get()), staying(bench.address, lasting.get());
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted.size() == 2; }, {&passing, &staying}));
+    const std::size_t south = bench.io->peer_identity(bench.accepted[0].socket) == "edge/south" ? 0 : 1;
+    EXPECT_FALSE(bench.accepted[south].end.has_value());
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted[south].end.has_value(); }, {&passing, &staying}));
+    EXPECT_EQ(*bench.accepted[south].end, -EKEYEXPIRED);
+    EXPECT_EQ(server.counters.sessions_expired.get(), 1U);
+    EXPECT_EQ(notes_of(server)[0].kind, NoteKind::session_expired);
+    staying.say("untouched");
+    ASSERT_TRUE(bench.run_until([&] { return bench.accepted[1 - south].heard == "untouched"; }, {&staying}));
 }
 
 TEST_P(TlsIoTest, APeerThatReadsNothingHoldsUpOnlyItself) {

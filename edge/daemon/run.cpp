@@ -1,0 +1,111 @@
+#include <sys/statvfs.h>
+
+#include "core/base/clock.hpp"
+#include "core/control/log.hpp"
+#include "edge/daemon/parts.hpp"
+
+namespace weir::edge {
+namespace {
+
+constexpr std::uint64_t control_wait_ms = 200;
+constexpr std::uint64_t table_wait_ms = 2;  // while a table is on its way, part by part
+constexpr std::uint64_t drain_wait_ms = 10;
+// A drain that hangs on a dead disk is not waited for longer than an init system would.
+constexpr std::uint64_t drain_ms_max = 60'000;
+
+}  // namespace
+
+void EdgeDaemon::Parts::keep_watchdog() {
+    const std::array<std::uint64_t, 2> heartbeats{intake_runner.heartbeat(), spool_runner.heartbeat()};
+    switch (watchdog.look(monotonic_now(), heartbeats)) {
+        case control::Watchdog::Wish::nothing:
+            return;
+        case control::Watchdog::Wish::ring:
+            intake_runner.doorbell().ring();
+            spool_runner.doorbell().ring();
+            return;
+        case control::Watchdog::Wish::feed:
+            service.alive();
+            return;
+    }
+}
+
+int EdgeDaemon::Parts::run() {
+    control::SignalWatch signals;
+    service.ready();
+    for (;;) {
+        const control::Wish wish = signals.wait(tables && tables->is_busy() ? table_wait_ms : control_wait_ms);
+        measure_spool();
+        look_at_tables();
+        if (tls) tls->look(wish == control::Wish::reload);
+        guard->look(monotonic_now(), wish == control::Wish::reload);
+        tell_changes();
+        keep_watchdog();
+        control::log_flush();
+        switch (wish) {
+            case control::Wish::none:
+                break;
+            case control::Wish::reload:
+                reload_desk.begin();
+                reload_desk.end(tell_reload(reload()));
+                break;
+            case control::Wish::drain:
+                return drain(signals);
+            case control::Wish::halt:
+                return 1;
+        }
+        if (intake_runner.is_finished() || spool_runner.is_finished()) {
+            control::log_error("runner_ended", {{"runner", intake_runner.is_finished() ? "intake" : "spool"}});
+            return 1;
+        }
+    }
+}
+
+// A table that has come is looked up from the next vector on.
+void EdgeDaemon::Parts::look_at_tables() {
+    if (!tables) return;
+    reloads.take_back();
+    if (tables->look(monotonic_now())) {
+        reloads.offer(std::make_unique<Judgement>(config, lane_changes->streams(), tables->share()));
+        intake_runner.doorbell().ring();
+    }
+    tell_tables();
+}
+
+int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
+    is_draining.store(true, std::memory_order_relaxed);
+    control::log_info("draining");
+    service.stopping();
+    intake_runner.request_drain();
+    bool spool_asked = false;
+    const MonotonicNs until = monotonic_now().plus_ns(drain_ms_max * ns_per_ms);
+    while (!spool_runner.is_finished()) {
+        if (!spool_asked && intake_runner.is_finished()) {
+            spool_runner.request_drain();
+            spool_asked = true;
+        }
+        const bool is_late = monotonic_now() >= until;
+        if (is_late || signals.wait(drain_wait_ms) == control::Wish::halt) {
+            control::log_warn("halted", {{"why", is_late ? "the drain took too long" : "second signal"}});
+            intake_runner.request_halt();
+            spool_runner.request_halt();
+            return 1;
+        }
+    }
+    tell_changes();
+    control::log_info("drained", {{"held_events", ledger_of(counters, lanes()).held}});
+    return 0;
+}
+
+// For intake's ladder. A disk that cannot be asked counts as one with room.
+void EdgeDaemon::Parts::measure_spool() {
+    struct statvfs disk {};
+    std::uint64_t free_bytes = UINT64_MAX;
+    if (::statvfs(config.data_dir.c_str(), &disk) == 0) free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    const SpoolCounters& spool = counters.spool;
+    const std::uint64_t percent = spool_fill_percent(spool.journal_bytes_needed.get(), spool.journal_bytes_held.get(),
+                                                     config.spool.bytes_max, free_bytes);
+    controls.spool_percent.store(static_cast<std::uint32_t>(percent), std::memory_order_relaxed);
+}
+
+}  // namespace weir::edge
