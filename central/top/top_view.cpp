@@ -1,6 +1,7 @@
 #include "central/top/top_view.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 
 #include "core/base/json_scan.hpp"
 #include "core/base/time_text.hpp"
+#include "core/journal/record.hpp"
 
 namespace weir::central {
 namespace {
@@ -93,7 +95,7 @@ class Table {
         alerts();
         ledger();
         const std::vector<std::string> below = std::exchange(lines_, above);
-        const std::size_t others = above.size() + below.size() + 3;
+        const std::size_t others = above.size() + below.size() + 2;  // a blank line and the heading
         edges(rows_max == 0 ? edges_.size() : std::max(edges_min, rows_max - std::min(rows_max, others)));
         lines_.insert(lines_.end(), below.begin(), below.end());
         return std::move(lines_);
@@ -179,15 +181,20 @@ class Table {
         line(printed("%-30s %12s %10s %10s %10s", shown.substr(0, 30).c_str(), number_text(count).c_str(),
                      text(times.p50_s).c_str(), text(times.p99_s).c_str(), duration_text(times.max_s).c_str()));
     }
+    // A reader stands where the last record ends, which is padded to a whole block.
+    [[nodiscard]] double behind(std::string_view name) const {
+        const double read_to = std::ceil(value(name) / journal::block_bytes) * journal::block_bytes;
+        return std::max(value("weir_central_journal_position_bytes") - read_to, 0.0);
+    }
     void journal() {
         const double durable = value("weir_central_journal_position_bytes");
         const double free = value("weir_central_disk_free_bytes"), all = value("weir_central_disk_bytes");
         line("");
         line("JOURNAL  " + size_text(durable) + "   disk free " + size_text(free) + " of " + size_text(all) + " (" +
              share_text(free, all) + ")");
-        line("BEHIND   read model " + size_text(durable - value("weir_central_reader_position_bytes")) +
+        line("BEHIND   read model " + size_text(behind("weir_central_reader_position_bytes")) +
              (value("weir_central_analytics_running") != 0
-                  ? "   analytics " + size_text(durable - value("weir_central_analytics_position_bytes"))
+                  ? "   analytics " + size_text(behind("weir_central_analytics_position_bytes"))
                   : std::string()));
         const char* const letters = "weir_central_dead_lettered_events_total";
         line("DEAD LETTERS  " + number_text(growth_.sum(letters)) + "   events/s " + growth_.sum_rate(letters) +

@@ -63,7 +63,7 @@ std::string number_text(double value) {
 }
 
 std::uint64_t whole_number(double value) {
-    constexpr double whole_max = 1e18;
+    constexpr double whole_max = 9e18;  // a time of day in nanoseconds is below it
     return static_cast<std::uint64_t>(std::clamp(value, 0.0, whole_max));
 }
 

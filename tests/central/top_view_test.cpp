@@ -40,7 +40,7 @@ TopLook look_after(int n) {
     line(R"(weir_central_lane_held{lane="meters"})", 1);
     line("weir_central_written_bytes_total", 1048576.0 * n);
     line("weir_central_journal_position_bytes", 1073741824.0);
-    line("weir_central_reader_position_bytes", 1073741824.0 - 2048);
+    line("weir_central_reader_position_bytes", 1073741824.0 - 8192 - 100);
     line("weir_central_analytics_position_bytes", 1073741824.0 - 1048576);
     line("weir_central_analytics_running", 1);
     line("weir_central_analytics_firing_alerts", 2);
@@ -86,7 +86,7 @@ hop read                                 10     500 us     500 us     500 us
 hop stored                               50     1.0 ms     1.0 ms    20.0 ms
 
 JOURNAL  1 GiB   disk free 10 GiB of 100 GiB (10.0 %)
-BEHIND   read model 2 KiB   analytics 1 MiB
+BEHIND   read model 8 KiB   analytics 1 MiB
 DEAD LETTERS  12   events/s 4   expired 1   kept 64 KiB
 
 ALERTS  2 firing
