@@ -203,6 +203,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_received_bytes_total", "Bytes from producers", intake.received_bytes);
     total("weir_edge_batches_total", "Batches closed", intake.batches);
     total("weir_edge_connections_total", "Producer connections since the start", intake.connections_total);
+    gauge("weir_edge_disk_window_bytes",
+          "What may be closed and not durable, so that the queue for the disk stays short",
+          intake.disk_window_bytes.get());
     total("weir_edge_stalls_total", "Times that events were put back, or a vector waited, for want of room",
           intake.stalls);
     total("weir_edge_intake_checkpoints_total", "Checkpoints of intake stored", intake.checkpoints);

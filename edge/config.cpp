@@ -172,6 +172,7 @@ void read_spool(ConfigTable& table, EdgeConfig& config) {
     table.number("segment_bytes", spool.segment_bytes, Bounds{1U << 20, 4ULL << 30, "bytes", journal::block_bytes});
     table.number("bytes_max", spool.bytes_max, Bounds{2U << 20, 1ULL << 50, "bytes"});
     table.number("batches_max", spool.batches_max, Bounds{4, 16'384, "batches"});
+    table.number("disk_queue_us", spool.disk_queue_us, Bounds{0, 1'000'000, "us"});
     table.number("checkpoint_ms", spool.checkpoint_ms, Bounds{10, 10 * minute_ms, "ms"});
     table.number("keep_delivered_ms", spool.keep_delivered_ms, Bounds{0, 7 * 24 * 60 * minute_ms, "ms"});
     table.number("keep_delivered_bytes", spool.keep_delivered_bytes, Bounds{0, 1ULL << 50, "bytes"});

@@ -248,7 +248,7 @@ void Batcher::close(StreamIndex index) noexcept {
 }
 
 void Batcher::note_in_flight(Stream& stream) noexcept {
-    in_flight_[stream.buffer] = {stream.last_sequence, none};
+    in_flight_[stream.buffer] = {{stream.last_sequence, stream.body_bytes, clock_}, none};
     if (stream.in_flight_tail == none) {
         stream.in_flight_head = stream.buffer;
     } else {
@@ -256,6 +256,7 @@ void Batcher::note_in_flight(Stream& stream) noexcept {
     }
     stream.in_flight_tail = stream.buffer;
     ++stream.in_flight_count;
+    stream.in_flight_bytes += stream.body_bytes;
 }
 
 void Batcher::close_full() noexcept {
@@ -322,17 +323,6 @@ void Batcher::give_back(std::uint32_t buffer) noexcept {
     WEIR_ASSERT(free_.size() < free_.capacity());
     shares_.give_back(lane_of_buffer_[buffer]);
     free_.push_back(buffer);
-}
-
-void Batcher::durable(StreamIndex index, Sequence last_sequence) noexcept {
-    Stream& stream = streams_[index];
-    WEIR_ASSERT(last_sequence <= stream.last_sequence);
-    stream.durable = std::max(stream.durable, last_sequence);
-    while (stream.in_flight_head != none && in_flight_[stream.in_flight_head].last_sequence <= stream.durable) {
-        stream.in_flight_head = in_flight_[stream.in_flight_head].next;
-        --stream.in_flight_count;
-    }
-    if (stream.in_flight_head == none) stream.in_flight_tail = none;
 }
 
 bool Batcher::is_all_durable() const noexcept {

@@ -27,9 +27,14 @@
 namespace weir::edge {
 
 // Closed and not durable yet: above it nothing is taken. Whatever comes now, from whichever producer, waits behind these, so they are
-// as many as keep the disk busy while intake makes the next ones, and no more: the rest of the buffers is the uplink's.
+// as many as keep the disk busy while intake makes the next ones, and no more: the rest of the buffers is the uplink's. Where so many
+// make a queue longer than spool.disk_queue_us they are fewer, and shorter: disk_window_parts in the window that keeps it short.
 inline constexpr std::uint32_t queued_batches_max = 2 * journal::writes_in_flight_max;
 static_assert(2 * queued_batches_max <= batches_of_segment);
+inline constexpr std::uint32_t disk_window_parts = 4;
+// A window of the least bytes still fills the disk: 64 KiB in flight twice.
+inline constexpr std::uint64_t disk_window_bytes_min = 128U << 10;
+inline constexpr std::uint64_t disk_window_bytes_max = std::uint64_t{queued_batches_max} * batch_buffer_bytes;
 
 struct Placed {
     StreamIndex stream = 0;
@@ -52,6 +57,13 @@ class Batcher {
         IntakeCounters& counters;
     };
     explicit Batcher(Parts parts);
+
+    // A closed batch.
+    struct Closed {
+        Sequence last_sequence = 0;
+        std::uint32_t bytes = 0;
+        MonotonicNs at{};
+    };
 
     // Before the first append of a duty cycle.
     void set_time(MonotonicNs now, WallNs wall) {
@@ -93,7 +105,22 @@ class Batcher {
     std::size_t flush() noexcept;
 
     void give_back(std::uint32_t buffer) noexcept;
-    void durable(StreamIndex stream, Sequence last_sequence) noexcept;
+    // `told(Closed)` of each batch that is durable now and was not before.
+    template <class Told>
+    void durable(StreamIndex index, Sequence last_sequence, Told&& told) noexcept {
+        Stream& stream = streams_[index];
+        WEIR_ASSERT(last_sequence <= stream.last_sequence);
+        stream.durable = std::max(stream.durable, last_sequence);
+        while (stream.in_flight_head != none) {
+            const InFlight& oldest = in_flight_[stream.in_flight_head];
+            if (oldest.closed.last_sequence > stream.durable) break;
+            stream.in_flight_head = oldest.next;
+            stream.in_flight_bytes -= oldest.closed.bytes;
+            --stream.in_flight_count;
+            told(oldest.closed);
+        }
+        if (stream.in_flight_head == none) stream.in_flight_tail = none;
+    }
 
     [[nodiscard]] std::uint8_t dead_lane() const { return dead_lane_; }
     [[nodiscard]] std::size_t lanes() const { return streams_.size(); }  // streams
@@ -102,8 +129,11 @@ class Batcher {
     [[nodiscard]] StreamIndex opens_in(std::uint8_t lane) const { return streams_[lane].opens_in; }
     [[nodiscard]] Sequence last_sequence(StreamIndex stream) const { return streams_[stream].last_sequence; }
     [[nodiscard]] Sequence durable_sequence(StreamIndex stream) const { return streams_[stream].durable; }
-    // Its batches that are closed and not durable.
+    // Its batches that are closed and not durable, and their bytes.
     [[nodiscard]] std::uint32_t in_flight(StreamIndex stream) const { return streams_[stream].in_flight_count; }
+    [[nodiscard]] std::uint64_t in_flight_bytes(StreamIndex stream) const { return streams_[stream].in_flight_bytes; }
+    // No batch is filled further than this, whatever its lane's bound is.
+    void fill_at_most(std::uint64_t bytes) noexcept { fill_bytes_max_ = bytes; }
     [[nodiscard]] bool has_unpublished() const { return closed_count_ > 0 || to_cover_ > 0; }
     [[nodiscard]] bool is_all_durable() const noexcept;
     [[nodiscard]] MonotonicNs next_deadline() const noexcept;
@@ -135,9 +165,10 @@ class Batcher {
         std::uint32_t in_flight_head = none;
         std::uint32_t in_flight_tail = none;
         std::uint32_t in_flight_count = 0;
+        std::uint64_t in_flight_bytes = 0;
     };
     struct InFlight {  // index: buffer
-        Sequence last_sequence = 0;
+        Closed closed;
         std::uint32_t next = none;
     };
 
@@ -147,8 +178,9 @@ class Batcher {
     [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes) noexcept;
     void close(StreamIndex stream) noexcept;
     void note_in_flight(Stream& stream) noexcept;
-    [[nodiscard]] static bool is_full(const Stream& stream) {
-        return stream.body_bytes >= stream.batch_bytes || stream.count >= stream.batch_events;
+    [[nodiscard]] bool is_full(const Stream& stream) const {
+        return stream.body_bytes >= std::min<std::uint64_t>(stream.batch_bytes, fill_bytes_max_) ||
+               stream.count >= stream.batch_events;
     }
     [[nodiscard]] std::uint64_t linger_ns(const Stream& stream) const {
         return std::max(stream.linger_ns, linger_ns_min_);
@@ -181,6 +213,7 @@ class Batcher {
     MonotonicNs clock_{};  // read last
     WallNs wall_{};
     std::uint64_t linger_ns_min_ = 0;
+    std::uint64_t fill_bytes_max_ = UINT64_MAX;
     std::size_t free_most_ = 0;
     std::uint64_t copied_bytes_ = 0;
 };

@@ -50,6 +50,10 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       producers_(memory_.producers()),
       keys_(config.cache.keys_max),
       judgement_(std::make_unique<Judgement>(config, lanes)),
+      disk_window_({.queue_ns = config.spool.disk_queue_us * ns_per_us,
+                    .bytes_min = disk_window_bytes_min,
+                    .bytes_first = disk_window_bytes_max,
+                    .bytes_max = disk_window_bytes_max}),
       batcher_({config, identity, lanes, pool, to_spool, spool_doorbell, counters}),
       ladder_(judgement_->ladder()),
       fuses_{Fuse(judgement_->dead_letters()), Fuse(judgement_->dead_letters())},
@@ -148,7 +152,8 @@ std::size_t Intake::take_notes(MonotonicNs now) {
         switch (note.kind) {
             case ToIntake::Kind::durable:
                 checkpointing_.durable(index, note.position);
-                batcher_.durable(index, note.last_sequence);
+                batcher_.durable(index, note.last_sequence,
+                                 [&](const Batcher::Closed& batch) { learn_disk(index, batch, now); });
                 book_.reached(Wait::spooled, index, note.last_sequence, now, note.at);
                 break;
             case ToIntake::Kind::delivered:
@@ -180,12 +185,26 @@ void Intake::take_shed(const ToIntake& note) {
 }
 
 // Closed batches that wait for their turn on the disk. Those of a full lane wait for something else, and hold up nobody.
-std::uint32_t Intake::batches_for_disk() const {
-    std::uint32_t count = 0;
+bool Intake::is_disk_behind() const {
+    std::uint32_t batches = 0;
+    std::uint64_t bytes = 0;
     for (std::size_t stream = 0; stream < batcher_.lanes(); ++stream) {
-        if (counters_.fill[stream].get() < fill_full) count += batcher_.in_flight(static_cast<StreamIndex>(stream));
+        if (counters_.fill[stream].get() >= fill_full) continue;
+        batches += batcher_.in_flight(static_cast<StreamIndex>(stream));
+        bytes += batcher_.in_flight_bytes(static_cast<StreamIndex>(stream));
     }
-    return count;
+    return batches >= queued_batches_max || bytes >= disk_window_.bytes();
+}
+
+void Intake::learn_disk(StreamIndex stream, const Batcher::Closed& batch, MonotonicNs now) {
+    if (counters_.fill[stream].get() >= fill_full) return;
+    std::uint64_t under_way = 0;
+    for (std::size_t other = 0; other < batcher_.lanes(); ++other) {
+        under_way += batcher_.in_flight_bytes(static_cast<StreamIndex>(other));
+    }
+    disk_window_.arrived(batch.bytes, now.since(batch.at), under_way, now);
+    if (disk_window_.is_bound()) batcher_.fill_at_most(disk_window_.bytes() / disk_window_parts);
+    counters_.disk_window_bytes.set(disk_window_.bytes());
 }
 
 std::size_t Intake::run_vectors(MonotonicNs now) {
@@ -199,7 +218,7 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
             break;
         }
         if (vector_.count() == 0) continue;
-        if (!has_runs() || batches_for_disk() >= queued_batches_max) {
+        if (!has_runs() || is_disk_behind()) {
             stalled_ = true;
             counters_.stalls.add(1);
             break;

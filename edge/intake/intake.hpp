@@ -22,6 +22,7 @@
 #include "core/pipeline/runner.hpp"
 #include "edge/config.hpp"
 #include "edge/counters.hpp"
+#include "edge/delay_window.hpp"
 #include "edge/handover.hpp"
 #include "edge/intake/ack_book.hpp"
 #include "edge/intake/batcher.hpp"
@@ -93,7 +94,8 @@ class Intake final : public Stage {
     std::size_t take_notes(MonotonicNs now);
     void take_shed(const ToIntake& note);
     std::size_t run_vectors(MonotonicNs now);
-    [[nodiscard]] std::uint32_t batches_for_disk() const;
+    [[nodiscard]] bool is_disk_behind() const;
+    void learn_disk(StreamIndex stream, const Batcher::Closed& batch, MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
     void keep_time(MonotonicNs now);
     void keep_ladder(MonotonicNs now);
@@ -185,6 +187,7 @@ class Intake final : public Stage {
     std::unique_ptr<Judgement> next_judgement_;  // taken, and used once no vector waits
     JudgementSlot* reloads_ = nullptr;
     TapPoint tap_;
+    DelayWindow disk_window_;
     Batcher batcher_;
     Ladder ladder_;
     std::array<Fuse, fused_stages> fuses_;                 // index: FusedStage

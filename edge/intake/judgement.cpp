@@ -128,6 +128,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"spool.segment_bytes", now.spool.segment_bytes != next.spool.segment_bytes},
         {"spool.bytes_max", now.spool.bytes_max != next.spool.bytes_max},
         {"spool.batches_max", now.spool.batches_max != next.spool.batches_max},
+        {"spool.disk_queue_us", now.spool.disk_queue_us != next.spool.disk_queue_us},
         {"spool.checkpoint_ms", now.spool.checkpoint_ms != next.spool.checkpoint_ms},
         {"spool.keep_delivered_ms", now.spool.keep_delivered_ms != next.spool.keep_delivered_ms},
         {"spool.keep_delivered_bytes", now.spool.keep_delivered_bytes != next.spool.keep_delivered_bytes},

@@ -51,7 +51,7 @@ bool Intake::is_allowed(io::Socket socket) const {
     });
 }
 
-void Intake::on_receive(const io::Completion& completion, MonotonicNs) {
+void Intake::on_receive(const io::Completion& completion, MonotonicNs now) {
     const std::uint32_t index = completion.token.index;
     Connection& connection = connections_[index];
     const bool is_current = connection.generation == completion.token.generation &&

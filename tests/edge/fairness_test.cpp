@@ -66,5 +66,38 @@ TEST(Fairness, NoMoreBatchesWaitForTheDiskThanKeepItBusyHoweverManyBuffersThereA
     ASSERT_TRUE(flooder.wait_acked(sent));
 }
 
+// What a flood leaves standing before the disk, everybody waits for.
+TEST(Fairness, AQueueForTheDiskThatIsTooLongBecomesShorter) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.spool.batches_max = 64;
+    config.spool.disk_queue_us = 1000;
+    IntakeBench bench(config);
+    bench.is_durable_at_once = false;
+    TestProducer flooder(bench);
+    flooder.hello(wire::AckLevel::spooled);
+    const std::string payload = "{\"pad\":\"" + std::string(6'000, 'x') + "\"}";
+    std::uint64_t sent = 0;
+    // As much as intake takes; then the disk has all of it, `ns` later. Returns the bytes that stood there.
+    const auto round = [&](std::uint64_t ns) {
+        const std::uint64_t stalls = bench.counters.stalls.get();
+        const std::size_t first = bench.stored.size();
+        for (int n = 0; bench.counters.stalls.get() == stalls && n < 3000; ++n) {
+            flooder.send_event(std::to_string(sent++), 0, payload);
+            bench.step();
+        }
+        std::uint64_t bytes = 0;
+        for (std::size_t at = first; at < bench.stored.size(); ++at) bytes += bench.stored[at].bytes.size();
+        bench.added_ns += ns;
+        bench.settle();
+        bench.step();
+        return bytes;
+    };
+    EXPECT_GT(round(0), disk_window_bytes_max / 2) << "nobody has waited yet";
+    for (int i = 0; i < 30; ++i) (void)round(20 * ns_per_ms);
+    EXPECT_EQ(bench.counters.disk_window_bytes.get(), disk_window_bytes_min);
+    EXPECT_LE(round(20 * ns_per_ms), 2 * disk_window_bytes_min);
+}
+
 }  // namespace
 }  // namespace weir::edge::test
