@@ -208,6 +208,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     text.gauge("weir_edge_ledger_residue",
                "offered - accepted - duplicates - rejected, taken by intake between two duty cycles; 0 when it closes",
                {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get())));
+    gauge("weir_edge_low_latency_idle", "1 while the machine's cores are kept from sleeping deeply",
+          facts.is_kept_awake ? 1 : 0);
     gauge("weir_edge_connections", "Producer connections now", intake.connections.get());
     gauge("weir_edge_slots_held", "Receive slots leased", intake.slots_held.get());
     gauge("weir_edge_buffers_free", "Batch buffers free", intake.buffers_free.get());

@@ -22,6 +22,7 @@
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
+#include "core/pipeline/low_latency_idle.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/pipeline/thread_plan.hpp"
 #include "edge/account.hpp"
@@ -224,6 +225,7 @@ struct EdgeDaemon::Parts {
     BatchPool pool;
     Ring<ToSpool> to_spool;
     Ring<ToIntake> to_intake;
+    std::optional<LowLatencyIdle> awake;
     std::optional<Recovered> recovered;
     mutable std::mutex lanes_mutex;
     std::vector<LaneName> lane_names;  // under lanes_mutex: the admin port reads them
@@ -258,6 +260,11 @@ struct EdgeDaemon::Parts {
 Status EdgeDaemon::Parts::start() {
     if (!config.runtime.core_dumps && !forbid_core_dumps())
         control::log_warn("core_dumps_possible", {{"edge", config.edge_id}});
+    if (config.runtime.low_latency_idle) {
+        auto held = LowLatencyIdle::hold();
+        if (!held) control::log_warn("low_latency_idle_refused", {{"error", held.error().what}});
+        if (held) awake.emplace(std::move(held.value()));
+    }
     if (auto opened = control::open_keys(config.at_rest); !opened) return opened;
     auto found = recover(config);
     if (!found) return found.error();
@@ -775,7 +782,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .quarantined = quarantined(),
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
-                                      .tables = tables ? &table_numbers : nullptr}) +
+                                      .tables = tables ? &table_numbers : nullptr,
+                                      .is_kept_awake = awake.has_value()}) +
                         (tls ? tls->metrics() : std::string()) + guard->metrics()};
     }
     if (target == "/api/v1/ledger") {

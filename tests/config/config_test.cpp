@@ -435,7 +435,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 165U);
+    EXPECT_EQ(edge::known_config_keys().size(), 166U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -612,7 +612,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 131U);
+    EXPECT_EQ(central::known_config_keys().size(), 132U);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
