@@ -49,6 +49,31 @@ TEST(DuplicateFilter, KnowsExactlyWhatADequeKnowsAlsoAcrossRestarts) {
     }
 }
 
+// Against a deque again: hashes that share a home, or the half that the index keeps, or all but their last word.
+TEST(DuplicateFilter, TellsApartHashesThatAreAlmostTheSame) {
+    constexpr DuplicateFilter::Options options{.ids_max = 48, .lifetime_s = 1000, .seed = 3};
+    const auto fingerprint_of = [](std::uint32_t id) {
+        return Fingerprint{.high = id / 4 % 3, .low = (std::uint64_t{id / 12} << 32U) | (id % 4 == 3 ? 127U : id % 4)};
+    };
+    for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+        DuplicateFilter filter(options);
+        std::deque<std::uint32_t> order;
+        std::mt19937 random(seed);
+        for (int step = 0; step < 5'000; ++step) {
+            const auto id = static_cast<std::uint32_t>(random() % 120);
+            const bool is_known = std::find(order.begin(), order.end(), id) != order.end();
+            filter.prefetch(fingerprint_of(id));
+            filter.prefetch_oldest(static_cast<std::uint32_t>(random() % 3));
+            ASSERT_EQ(filter.contains(fingerprint_of(id), 7), is_known) << "seed " << seed << ", step " << step;
+            if (is_known) continue;
+            filter.insert(fingerprint_of(id), 7);
+            order.push_back(id);
+            if (order.size() > options.ids_max) order.pop_front();
+            ASSERT_EQ(filter.count(), order.size());
+        }
+    }
+}
+
 TEST(DuplicateFilter, RestoresFromItsSealedEntriesAndRefusesATornOne) {
     DuplicateFilter filter({.ids_max = 8, .lifetime_s = 100, .seed = 3});
     DuplicateFilter other({.ids_max = 8, .lifetime_s = 100, .seed = 3});
