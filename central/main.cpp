@@ -7,6 +7,7 @@
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
 #include "central/store/command.hpp"
+#include "central/top/top.hpp"
 #include "core/control/access_options.hpp"
 #include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
@@ -91,6 +92,8 @@ int main(int argc, char** argv) {
     query->add_flag("--json", question.is_json, "One JSON object a line");
     query->add_option("--rows-max", question.rows_max, "Rows that are printed");
     query->add_option("--ms-max", question.ms_max, "How long it may take");
+    weir::control::TopArguments top_arguments;
+    auto* top = weir::control::add_top(app, "central", top_arguments);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -111,6 +114,7 @@ int main(int argc, char** argv) {
     if (letters->parsed()) return weir::control::dead_letters_command(letters_arguments, std::cout, std::cerr);
     if (trail->parsed()) return weir::control::audit_trail_command(trail_arguments, std::cout, std::cerr);
     if (token->parsed()) return weir::control::token_command(token_arguments);
+    if (top->parsed()) return weir::central::run_top(top_arguments, std::cout, std::cerr);
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
     if (!config->at_rest.key_dir.empty()) key_dirs.push_back(config->at_rest.key_dir);

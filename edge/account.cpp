@@ -105,8 +105,8 @@ void append_load(control::MetricsText& text, const EdgeCounters& counters, const
         text.seconds_total("weir_edge_runner_worked_seconds_total",
                            "Time of a runner's duty cycles that found something to do", {{"runner", name}},
                            load.worked_ns);
-        text.seconds_total("weir_edge_runner_idle_seconds_total", "The rest of its time", {{"runner", name}},
-                           load.idle_ns);
+        text.seconds_total("weir_edge_runner_idle_seconds_total",
+                           "Time of a runner's duty cycles that found nothing to do", {{"runner", name}}, load.idle_ns);
         text.counter("weir_edge_runner_cycles_total", "Duty cycles", {{"runner", name}}, load.cycles);
     }
     const auto ring = [&](std::string_view name, std::uint64_t waiting, std::uint64_t capacity) {
@@ -298,11 +298,12 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     }
     total("weir_edge_uplink_switch_overs_total", "Sessions agreed with another central than the one before",
           spool.switch_overs);
-    total("weir_edge_uplink_returns_total", "Of them, to a more preferred central that had answered for long enough",
-          spool.returns);
+    total("weir_edge_uplink_returns_total",
+          "Sessions agreed with a more preferred central that had answered for long enough", spool.returns);
     total("weir_edge_uplink_probes_total", "Times that a more preferred central was asked whether it is there",
           spool.probes);
-    total("weir_edge_uplink_probes_answered_total", "Of them, with an answer", spool.probes_answered);
+    total("weir_edge_uplink_probes_answered_total", "Times that a more preferred central answered",
+          spool.probes_answered);
     gauge("weir_edge_uplink_last_refusal", "Reason that ended the last session, 0 while one is agreed",
           spool.last_refusal.get());
     total("weir_edge_uplink_sessions_total", "Sessions agreed", spool.sessions);
@@ -323,7 +324,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                  {}, facts.reloads_refused);
     total("weir_edge_events_edited_total", "Events of which something was removed or set before they were stored",
           intake.edited);
-    total("weir_edge_events_enriched_total", "Of them, with something set", intake.enriched);
+    total("weir_edge_events_enriched_total", "Events in which something was set before they were stored",
+          intake.enriched);
     total("weir_edge_enrich_skipped_events_total",
           "Events in which nothing could be set: their payload is no JSON object", intake.enrich_skipped);
     total("weir_edge_edit_too_large_events_total", "Events that an edit would have made too large: dead letters",
@@ -333,8 +335,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     if (facts.tables != nullptr) {
         const TableCounters& tables = *facts.tables;
         gauge("weir_edge_tables", "Tables of reference data in use", tables.tables.get());
-        gauge("weir_edge_table_rows", "Their rows", tables.rows.get());
-        gauge("weir_edge_table_memory_bytes", "Their bytes in memory", tables.memory_bytes.get());
+        gauge("weir_edge_table_rows", "Rows of the tables in use", tables.rows.get());
+        gauge("weir_edge_table_memory_bytes", "Memory of the tables in use", tables.memory_bytes.get());
         total("weir_edge_table_images_total", "Tables taken whole from central", tables.images);
         total("weir_edge_table_changes_total", "Tables taken from central as changes to what was here", tables.changes);
         total("weir_edge_table_received_bytes_total", "Bytes of tables from central", tables.received_bytes);

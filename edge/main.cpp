@@ -111,14 +111,8 @@ int main(int argc, char** argv) {
     tap_command->add_option("--format", tap.format, "text, or json: one object a line")->capture_default_str();
     tap_command->callback([&] { code = weir::edge::run_tap(tap, std::cout, std::cerr); });
 
-    weir::edge::TopArguments top;
-    auto* top_command = app.add_subcommand("top", "A live table of a running edge; q ends it");
-    top_command->add_option("--admin", top.admin, "HOST:PORT of its listen.admin")->required();
-    top_command->add_option("--token-file", top.token_file, "A token of any role, in a file of mode 0600");
-    top_command->add_option("--interval", top.interval_s, "Seconds between two looks")
-        ->check(CLI::Range(0.1, 3600.0))
-        ->capture_default_str();
-    top_command->add_flag("--once", top.is_once, "Prints one table and ends");
+    weir::control::TopArguments top;
+    auto* top_command = weir::control::add_top(app, "edge", top);
     top_command->callback([&] { code = weir::edge::run_top(top, std::cout, std::cerr); });
 
     auto* journal = app.add_subcommand("journal", "Reads the spool of a data_dir, beside a running edge too");

@@ -1,72 +1,29 @@
 #include "edge/top_view.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdarg>
-#include <cstdio>
 #include <vector>
 
 #include "core/base/json_scan.hpp"
-#include "core/control/config_reader.hpp"
 
 namespace weir::edge {
 namespace {
 
+using control::duration_text;
 using control::Metric;
 using control::Metrics;
-
-[[gnu::format(printf, 1, 2)]] std::string printed(const char* format, ...) {
-    std::array<char, 512> text;
-    va_list values;
-    va_start(values, format);
-    const int bytes = std::vsnprintf(text.data(), text.size(), format, values);
-    va_end(values);
-    return {text.data(), std::min(text.size() - 1, static_cast<std::size_t>(std::max(bytes, 0)))};
-}
-
-// 1234567 -> "1,234,567"
-std::string number(double value) {
-    const std::string digits = printed("%.0f", std::abs(value));
-    std::string text;
-    if (value < 0) text += '-';
-    for (std::size_t at = 0; at < digits.size(); ++at) {
-        if (at > 0 && (digits.size() - at) % 3 == 0) text += ',';
-        text += digits[at];
-    }
-    return text;
-}
-
-// What another process says may be any number.
-std::uint64_t whole(double value) {
-    constexpr double whole_max = 1e18;
-    return static_cast<std::uint64_t>(std::clamp(value, 0.0, whole_max));
-}
-
-std::string bytes(double value) {
-    return control::bytes_text(whole(value));
-}
-
-std::string share(double part, double whole) {
-    return whole > 0 ? printed("%.1f %%", 100 * part / whole) : "-";
-}
-
-std::string time_text(double seconds) {
-    if (seconds < 1e-3) return printed("%.0f us", seconds * 1e6);
-    return seconds < 1 ? printed("%.1f ms", seconds * 1e3) : printed("%.2f s", seconds);
-}
-
-// Names come from a running process: nothing in them moves the cursor.
-std::string plain(std::string_view text) {
-    std::string out(text);
-    std::replace_if(
-        out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-    return out;
-}
+using control::number_text;
+using control::plain_text;
+using control::printed;
+using control::share_text;
+using control::size_text;
+using control::TopGrowth;
+using control::TopLook;
+using control::TopSize;
+using control::whole_number;
 
 class Table {
   public:
-    Table(const TopLook& now, const TopLook* before, double seconds) : now_(now), before_(before), seconds_(seconds) {}
+    Table(const TopLook& now, const TopLook* before, double seconds) : now_(now), growth_(now, before, seconds) {}
 
     std::vector<std::string> lines() {
         head();
@@ -86,20 +43,19 @@ class Table {
         return now_.metrics.value(name, label, is);
     }
     [[nodiscard]] double grown(std::string_view name, std::string_view label = {}, std::string_view is = {}) const {
-        return value(name, label, is) - before_->metrics.value(name, label, is);
+        return growth_.grown(name, label, is);
     }
     [[nodiscard]] std::string rate(std::string_view name, std::string_view label = {}, std::string_view is = {}) const {
-        if (before_ == nullptr || seconds_ <= 0) return "-";
-        return number(grown(name, label, is) / seconds_);
+        return growth_.rate(name, label, is);
     }
 
     void head() {
         const auto& info = now_.metrics.all("weir_edge_info");
         const Metric nothing;
         const Metric& about = info.empty() ? nothing : info.front();
-        line("weir-edge " + plain(about.label("edge")) + "   io " + plain(about.label("io")) + "   producers " +
-             number(value("weir_edge_open_connections")) + "   events/s " + rate("weir_edge_offered_events_total") +
-             "   bytes/s in " + rate("weir_edge_received_bytes_total"));
+        line("weir-edge " + plain_text(about.label("edge")) + "   io " + plain_text(about.label("io")) +
+             "   producers " + number_text(value("weir_edge_open_connections")) + "   events/s " +
+             rate("weir_edge_offered_events_total") + "   bytes/s in " + rate("weir_edge_received_bytes_total"));
     }
     void runners() {
         line("");
@@ -108,11 +64,12 @@ class Table {
             const std::string name(one.label("runner"));
             const char* const worked_name = "weir_edge_runner_worked_seconds_total";
             const char* const idle_name = "weir_edge_runner_idle_seconds_total";
-            const double worked = before_ != nullptr ? grown(worked_name, "runner", name) : one.value;
-            double idle = before_ != nullptr ? grown(idle_name, "runner", name) : value(idle_name, "runner", name);
+            const double worked = growth_.before() != nullptr ? grown(worked_name, "runner", name) : one.value;
+            double idle =
+                growth_.before() != nullptr ? grown(idle_name, "runner", name) : value(idle_name, "runner", name);
             if (worked + idle <= 0) idle = 1;  // it slept all the while: a runner counts its sleep when it wakes
-            line(printed("%-12s %10s %10s %14s", plain(name).c_str(), share(worked, worked + idle).c_str(),
-                         share(idle, worked + idle).c_str(),
+            line(printed("%-12s %10s %10s %14s", plain_text(name).c_str(), share_text(worked, worked + idle).c_str(),
+                         share_text(idle, worked + idle).c_str(),
                          rate("weir_edge_runner_cycles_total", "runner", name).c_str()));
         }
     }
@@ -120,7 +77,8 @@ class Table {
         line("");
         line(printed("%-12s %10s %10s", "ROOM", "in use", "of"));
         const auto room = [&](const std::string& name, double used, double capacity) {
-            line(printed("%-12s %10s %10s", plain(name).c_str(), number(used).c_str(), number(capacity).c_str()));
+            line(printed("%-12s %10s %10s", plain_text(name).c_str(), number_text(used).c_str(),
+                         number_text(capacity).c_str()));
         };
         for (const Metric& one : now_.metrics.all("weir_edge_ring_waiting_elements")) {
             const std::string_view ring = one.label("ring");
@@ -139,10 +97,10 @@ class Table {
             const double settled = delivered + of_stream(now_.metrics, "weir_edge_gap_events_total", one) +
                                    of_stream(now_.metrics, "weir_edge_expired_events_total", one) +
                                    of_stream(now_.metrics, "weir_edge_shed_events_total", one, "shed_oldest");
-            const std::string name = plain(one.label("lane")) + (one.label("part") == "backlog" ? ".backlog" : "");
-            line(printed("%-16s %14s %14s %14s %12s %10s", name.c_str(), number(one.value).c_str(),
-                         number(of_stream(now_.metrics, "weir_edge_spooled_events_total", one)).c_str(),
-                         number(delivered).c_str(), number(std::max(one.value - settled, 0.0)).c_str(),
+            const std::string name = plain_text(one.label("lane")) + (one.label("part") == "backlog" ? ".backlog" : "");
+            line(printed("%-16s %14s %14s %14s %12s %10s", name.c_str(), number_text(one.value).c_str(),
+                         number_text(of_stream(now_.metrics, "weir_edge_spooled_events_total", one)).c_str(),
+                         number_text(delivered).c_str(), number_text(std::max(one.value - settled, 0.0)).c_str(),
                          rate_of(one).c_str()));
         }
     }
@@ -156,14 +114,14 @@ class Table {
         return 0;
     }
     [[nodiscard]] std::string rate_of(const Metric& one) const {
-        if (before_ == nullptr || seconds_ <= 0) return "-";
-        return number((one.value - of_stream(before_->metrics, "weir_edge_lane_accepted_events_total", one)) /
-                      seconds_);
+        if (!growth_.is_known()) return "-";
+        return number_text((one.value - of_stream(*growth_.before(), "weir_edge_lane_accepted_events_total", one)) /
+                           growth_.seconds());
     }
     void hops() {
         line("");
-        line(printed("%-26s %12s %10s %10s %10s %10s", "HOP (at most)", before_ == nullptr ? "events" : "events/s",
-                     "mean", "p50", "p99", "max"));
+        line(printed("%-26s %12s %10s %10s %10s %10s", "HOP (at most)",
+                     growth_.before() == nullptr ? "events" : "events/s", "mean", "p50", "p99", "max"));
         struct Shown {
             const char* text;
             const char* metric;
@@ -182,57 +140,59 @@ class Table {
                               {"received to spooled ack", "weir_edge_spooled_ack_seconds", ""},
                               {"received to delivered ack", "weir_edge_delivered_ack_seconds", ""}};
         for (const Shown& shown : hops) {
-            const auto times = control::hop_times(now_.metrics, before_ == nullptr ? nullptr : &before_->metrics,
-                                                  shown.metric, shown.hop);
-            const double count = before_ == nullptr || seconds_ <= 0 ? times.count : times.count / seconds_;
-            const auto text = [&](double seconds) { return times.count > 0 ? time_text(seconds) : std::string("-"); };
-            line(printed("%-26s %12s %10s %10s %10s %10s", shown.text, number(count).c_str(),
+            const auto times = control::hop_times(now_.metrics, growth_.before(), shown.metric, shown.hop);
+            const double count = !growth_.is_known() ? times.count : times.count / growth_.seconds();
+            const auto text = [&](double seconds) {
+                return times.count > 0 ? duration_text(seconds) : std::string("-");
+            };
+            line(printed("%-26s %12s %10s %10s %10s %10s", shown.text, number_text(count).c_str(),
                          text(times.count > 0 ? times.sum_s / times.count : 0).c_str(), text(times.p50_s).c_str(),
-                         text(times.p99_s).c_str(), time_text(times.max_s).c_str()));
+                         text(times.p99_s).c_str(), duration_text(times.max_s).c_str()));
         }
     }
     void spool() {
         const double most = value("weir_edge_spool_bytes_max");
         const double needed = value("weir_edge_journal_needed_bytes");
         line("");
-        line("SPOOL   needed " + bytes(needed) + " of " + bytes(most) + " (" + share(needed, most) + ")   kept " +
-             bytes(value("weir_edge_journal_held_bytes")) + "   written/s " +
-             (before_ == nullptr || seconds_ <= 0 ? "-"
-                                                  : bytes(grown("weir_edge_journal_written_bytes_total") / seconds_)) +
+        line("SPOOL   needed " + size_text(needed) + " of " + size_text(most) + " (" + share_text(needed, most) +
+             ")   kept " + size_text(value("weir_edge_journal_held_bytes")) + "   written/s " +
+             (!growth_.is_known() ? "-"
+                                  : size_text(grown("weir_edge_journal_written_bytes_total") / growth_.seconds())) +
              (value("weir_edge_spool_poisoned_errno") != 0 ? "   THE DISK FAILED" : ""));
         const bool is_connected = value("weir_edge_uplink_connected") != 0;
-        const auto endpoint = whole(value("weir_edge_uplink_endpoint"));
+        const auto endpoint = whole_number(value("weir_edge_uplink_endpoint"));
         line(std::string("UPLINK  ") + (is_connected ? "connected" : "not connected") + "   credit " +
-             bytes(value("weir_edge_uplink_credit_bytes")) + "   unacked batches " +
-             number(value("weir_edge_uplink_unacked_batches")) + "   switched " +
-             number(value("weir_edge_uplink_switch_overs_total")) + " times");
+             size_text(value("weir_edge_uplink_credit_bytes")) + "   unacked batches " +
+             number_text(value("weir_edge_uplink_unacked_batches")) + "   switched " +
+             number_text(value("weir_edge_uplink_switch_overs_total")) + " times");
         const auto& centrals = now_.metrics.all("weir_edge_uplink_breaker_state");
         for (std::size_t index = 0; index < centrals.size(); ++index) {
             const char* const states[] = {"closed", "half open", "open"};
-            const auto state = std::min<std::uint64_t>(whole(centrals[index].value), 2);
-            line("        " + plain(centrals[index].label("central")) + "   breaker " + states[state] +
+            const auto state = std::min<std::uint64_t>(whole_number(centrals[index].value), 2);
+            line("        " + plain_text(centrals[index].label("central")) + "   breaker " + states[state] +
                  (is_connected && index == endpoint ? "   in use" : ""));
         }
     }
     void dead_letters() {
         const auto& reasons = now_.metrics.all("weir_edge_dead_letters_total");
-        if (reasons.empty()) return;
+        if (std::none_of(reasons.begin(), reasons.end(), [](const Metric& one) { return one.value > 0; })) return;
         line("");
         line(printed("%-20s %12s %10s", "DEAD LETTERS", "events", "events/s"));
         for (const Metric& one : reasons) {
+            if (one.value <= 0) continue;
             const std::string_view reason = one.label("reason");
-            line(printed("%-20s %12s %10s", plain(reason).c_str(), number(one.value).c_str(),
+            line(printed("%-20s %12s %10s", plain_text(reason).c_str(), number_text(one.value).c_str(),
                          rate("weir_edge_dead_letters_total", "reason", reason).c_str()));
         }
     }
     void ledger() {
         JsonFault fault;
-        const auto object = json_parse(now_.ledger, fault);
+        const auto object = json_parse(now_.answer(0), fault);
         if (!object || object->kind != JsonKind::object) return;
         const auto terms = [&](std::string text, std::initializer_list<const char*> names) {
             for (const char* const name : names) {
                 const auto value = json_member(object->raw, name);
-                text += "  " + std::string(name) + " " + number(value ? json_number(*value).value_or(0) : 0);
+                text += "  " + std::string(name) + " " + number_text(value ? json_number(*value).value_or(0) : 0);
             }
             line(std::move(text));
         };
@@ -242,23 +202,14 @@ class Table {
     }
 
     const TopLook& now_;
-    const TopLook* before_;
-    double seconds_;
+    TopGrowth growth_;
     std::vector<std::string> lines_;
 };
 
 }  // namespace
 
 std::string top_table(const TopLook& now, const TopLook* before, double seconds, const TopSize& size) {
-    std::vector<std::string> lines = Table(now, before, seconds).lines();
-    if (size.rows > 0 && lines.size() > size.rows) {
-        const std::size_t left_out = lines.size() - size.rows + 1;
-        lines.resize(size.rows - 1);
-        lines.push_back("... " + std::to_string(left_out) + " more lines");
-    }
-    std::string out;
-    for (const std::string& line : lines) out += line.substr(0, size.columns) + '\n';
-    return out;
+    return control::fitted(Table(now, before, seconds).lines(), size);
 }
 
 }  // namespace weir::edge

@@ -236,14 +236,15 @@ void analytics_metrics(const FollowerCounters& counters, control::MetricsText& o
     const auto gauge = [&](std::string_view name, std::string_view help, const Counter& value, double unit = 1) {
         out.gauge(name, help, {}, static_cast<double>(value.get()) / unit);
     };
-    gauge("weir_central_analytics_running", "1 where something is defined: the journal is followed",
+    gauge("weir_central_analytics_running", "1 while the operators follow the journal; 0 where none are defined",
           counters.is_running);
-    gauge("weir_central_analytics_position_bytes", "Of the operators, bytes of the journal", counters.position);
+    gauge("weir_central_analytics_position_bytes", "Up to where the operators are, in the journal", counters.position);
     gauge("weir_central_analytics_watermark_timestamp_seconds", "Event time that is complete", counters.watermark,
           ns_per_second);
-    gauge("weir_central_analytics_state_bytes", "Of the operators' last checkpoint", counters.state_bytes);
-    gauge("weir_central_analytics_checkpoint_seconds", "How long the last one took, in which no record is taken",
-          counters.checkpoint_us, ns_per_second / ns_per_us);
+    gauge("weir_central_analytics_state_bytes", "Size of the operators' last checkpoint", counters.state_bytes);
+    gauge("weir_central_analytics_checkpoint_seconds",
+          "How long the operators' last checkpoint took, in which no record is taken", counters.checkpoint_us,
+          ns_per_second / ns_per_us);
     gauge("weir_central_analytics_firing_alerts", "Alerts that fire now", counters.firing);
     const auto results = [&](std::string_view kind, const Counter& value) {
         out.counter("weir_central_analytics_results_total", "Results since the start, corrections among them",
@@ -253,8 +254,9 @@ void analytics_metrics(const FollowerCounters& counters, control::MetricsText& o
     results("patterns", counters.patterns);
     results("anomalies", counters.anomalies);
     results("alerts", counters.notices);
-    out.counter("weir_central_analytics_commits_total", "Transactions of results", {}, counters.commits.get());
-    out.counter("weir_central_analytics_checkpoints_total", "States stored", {}, counters.checkpoints.get());
+    out.counter("weir_central_analytics_commits_total", "Transactions of results stored", {}, counters.commits.get());
+    out.counter("weir_central_analytics_checkpoints_total", "Checkpoints of the operators stored", {},
+                counters.checkpoints.get());
     out.counter("weir_central_analytics_failures_total", "Times that results could not be stored", {},
                 counters.failures.get());
     out.counter("weir_central_analytics_unreadable_events_total", "Events that the operators could not read", {},
@@ -301,7 +303,7 @@ AdminResponse metrics(const ApiSources& sources) {
         count("weir_central_duplicate_events_total", "Events known before", account.duplicates);
         count("weir_central_rejected_events_total", "Events refused", account.rejected);
         count("weir_central_dead_lettered_events_total",
-              "Of those put into it: edges' dead letters, and events that ingest could not verify",
+              "Events put into the journal as dead letters: edges' own, and those that ingest could not verify",
               account.dead_lettered);
         count("weir_central_gap_events_total", "Sequences that the edge declared lost", account.gap);
         count("weir_central_elsewhere_events_total", "Sequences that the edge declared delivered to another central",
@@ -316,7 +318,7 @@ AdminResponse metrics(const ApiSources& sources) {
               "received - appended - duplicates - rejected; 0 when the account closes", {},
               static_cast<double>(totals.residue()));
     for (std::uint8_t reason = 1; reason <= static_cast<std::uint8_t>(wire::RefusalReason::storage); ++reason) {
-        out.counter("weir_central_refusals_total", "Connections refused",
+        out.counter("weir_central_refusals_total", "Connections refused, by reason",
                     {{"reason", wire::text(static_cast<wire::RefusalReason>(reason))}}, shared.refusals[reason].get());
     }
     out.counter("weir_central_dead_letters_expired_total", "Dead letters released by age or size, of those kept", {},
@@ -359,7 +361,7 @@ AdminResponse metrics(const ApiSources& sources) {
     out.counter("weir_central_checkpoints_total", "Checkpoints stored", {}, shared.checkpoints.get());
     out.counter("weir_central_checkpoints_skipped_total", "Checkpoints too large to store", {},
                 shared.checkpoints_skipped.get());
-    out.gauge("weir_central_checkpoint_errno", "Of the last checkpoint; 0 when it went well", {},
+    out.gauge("weir_central_checkpoint_errno", "errno of the last checkpoint; 0 when it went well", {},
               static_cast<double>(shared.checkpoint_errno.get()));
     out.counter("weir_central_scrub_rounds_total", "Times that both journals were read again", {},
                 sources.scrub.rounds.get());
@@ -370,9 +372,9 @@ AdminResponse metrics(const ApiSources& sources) {
               shared.letters_errno.get() != 0 ? 1.0 : 0.0);
     out.gauge("weir_central_journal_poisoned", "1 when the journal cannot be written", {},
               shared.poison_errno.get() != 0 ? 1.0 : 0.0);
-    out.gauge("weir_central_journal_position_bytes", "Of the journal, bytes", {},
+    out.gauge("weir_central_journal_position_bytes", "Up to where the journal is durable", {},
               static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
-    out.gauge("weir_central_reader_position_bytes", "Of the read model, bytes", {},
+    out.gauge("weir_central_reader_position_bytes", "Up to where the read model is, in the journal", {},
               static_cast<double>(sources.reader.position()));
     control::append_hops(out, "weir_central_hop_seconds", hops_of(shared.hops));
     out.histogram("weir_central_ack_seconds", "From the receiving of a batch to its ack, once per event", {},

@@ -421,6 +421,17 @@ void json_members(std::string_view object, const std::function<void(std::string_
     }
 }
 
+void json_elements(std::string_view array, const std::function<void(const JsonValue&)>& each) {
+    AcceptedReader reader(array);
+    if (reader.peek() != '[') return;
+    reader.step();
+    while (reader.peek() != ']' && reader.peek() != '\0') {
+        each(reader.take_value());
+        reader.skip_blanks();
+        if (reader.peek() == ',') reader.step();
+    }
+}
+
 std::optional<JsonValue> json_path(std::string_view object, std::string_view path) noexcept {
     std::optional<JsonValue> value = JsonValue{JsonKind::object, object};
     for (;;) {

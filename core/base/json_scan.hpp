@@ -36,6 +36,8 @@ struct JsonFault {
 [[nodiscard]] std::optional<JsonValue> json_member(std::string_view object, std::string_view name) noexcept;
 // Each member of such an object, in order: its quoted name and its value.
 void json_members(std::string_view object, const std::function<void(std::string_view, const JsonValue&)>& each);
+// Each element of an array that it accepted, in order.
+void json_elements(std::string_view array, const std::function<void(const JsonValue&)>& each);
 // Follows a dotted path ("fine", "driver.age") from an accepted object.
 [[nodiscard]] std::optional<JsonValue> json_path(std::string_view object, std::string_view path) noexcept;
 // The number's value; nullopt if `value` is no number or outside double.

@@ -1,4 +1,4 @@
-// The options of `audit-trail` and `token` on a command line, the same for both daemons. Included by the two main.cpp only.
+// The options of `audit-trail`, `token` and `top` on a command line, the same for both daemons. Included by the two main.cpp only.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -7,6 +7,7 @@
 #include "core/control/audit_command.hpp"
 #include "core/control/dead_letters.hpp"
 #include "core/control/token_book.hpp"
+#include "core/control/top_screen.hpp"
 
 namespace weir::control {
 
@@ -18,6 +19,18 @@ inline CLI::App* add_audit_trail(CLI::App& app, AuditArguments& into) {
     trail->add_option("--anchor", into.anchors,
                       "verify: SEQUENCE:HASH that must be in it, as it was once said; any number");
     return trail;
+}
+
+// `who`: "edge" or "central".
+inline CLI::App* add_top(CLI::App& app, const std::string& who, TopArguments& into) {
+    auto* top = app.add_subcommand("top", "A live table of a running " + who + "; q ends it");
+    top->add_option("--admin", into.admin, "HOST:PORT of its listen.admin")->required();
+    top->add_option("--token-file", into.token_file, "A token of any role, in a file of mode 0600");
+    top->add_option("--interval", into.interval_s, "Seconds between two looks")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->capture_default_str();
+    top->add_flag("--once", into.is_once, "Prints one table and ends");
+    return top;
 }
 
 struct TokenArguments {

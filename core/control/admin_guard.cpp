@@ -243,7 +243,7 @@ std::string AdminGuard::metrics() const {
     MetricsText out;
     const std::string begin = "weir_" + options_.owner + "_admin_";
     out.counter(begin + "requests_total", "Requests judged", {}, requests_.get());
-    out.counter(begin + "acts_total", "Of them, acts that were let in", {}, acts_.get());
+    out.counter(begin + "acts_total", "Acts that were let in", {}, acts_.get());
     for (std::size_t i = 0; i < admin_refusals; ++i) {
         out.counter(begin + "refused_requests_total", "Requests and connections refused",
                     {{"for", text(static_cast<AdminRefusal>(i))}}, refused_[i].get());

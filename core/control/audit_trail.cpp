@@ -185,9 +185,9 @@ std::string AuditTrail::metrics(std::string_view prefix) const {
     out.gauge(begin + "records", "Records of the audit trail", {}, static_cast<double>(now.records));
     out.gauge(begin + "head", "First 52 bits of the last record's hash, to be compared with audit-trail verify", {},
               static_cast<double>(number_of(now.hash)));
-    out.gauge(begin + "bytes", "Of the audit trail, of admin.audit_bytes_max", {}, static_cast<double>(now.bytes));
-    out.counter(begin + "failures_total", "Records that could not be written", {}, failures());
-    out.counter(begin + "breaks_total", "Trails that were found changed and set aside", {}, breaks());
+    out.gauge(begin + "bytes", "Size of the audit trail, of admin.audit_bytes_max", {}, static_cast<double>(now.bytes));
+    out.counter(begin + "failures_total", "Records of the audit trail that could not be written", {}, failures());
+    out.counter(begin + "breaks_total", "Audit trails that were found changed and set aside", {}, breaks());
     return out.text();
 }
 

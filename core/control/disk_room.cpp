@@ -11,9 +11,10 @@ void append_disk_room(MetricsText& out, std::string_view prefix, const std::stri
         return static_cast<double>(blocks) * static_cast<double>(room.f_frsize);
     };
     const std::string begin(prefix);
-    out.gauge(begin + "disk_bytes", "Of the file system under data_dir", {}, bytes(room.f_blocks));
+    out.gauge(begin + "disk_bytes", "Size of the file system under data_dir", {}, bytes(room.f_blocks));
     // Those that only root may have are not free.
-    out.gauge(begin + "disk_free_bytes", "Of it, what weir may still write", {}, bytes(room.f_bavail));
+    out.gauge(begin + "disk_free_bytes", "What weir may still write to the file system under data_dir", {},
+              bytes(room.f_bavail));
 }
 
 }  // namespace weir::control

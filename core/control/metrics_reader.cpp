@@ -98,6 +98,14 @@ const std::vector<Metric>& Metrics::all(std::string_view name) const {
     return found == by_name_.end() ? none : found->second;
 }
 
+std::vector<std::string> Metrics::names(std::string_view begin, std::string_view end) const {
+    std::vector<std::string> found;
+    for (const auto& [name, values] : by_name_) {
+        if (name.starts_with(begin) && name.ends_with(end)) found.push_back(name);
+    }
+    return found;
+}
+
 double Metrics::value(std::string_view name, std::string_view label, std::string_view is) const {
     for (const Metric& one : all(name)) {
         if (label.empty() || one.label(label) == is) return one.value;

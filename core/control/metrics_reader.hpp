@@ -25,6 +25,8 @@ class Metrics {
     [[nodiscard]] static Metrics read(std::string_view text);
     // All of a name, in the text's order.
     [[nodiscard]] const std::vector<Metric>& all(std::string_view name) const;
+    // Of the names that begin and end so, in order.
+    [[nodiscard]] std::vector<std::string> names(std::string_view begin, std::string_view end) const;
     // The one of a name (and of a label's value); 0 if there is none.
     [[nodiscard]] double value(std::string_view name, std::string_view label = {}, std::string_view is = {}) const;
 

@@ -131,13 +131,26 @@ def try_top(edge):
                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=WAIT_S)
     expect("top ends", done.returncode == 0, done.stderr)
     ledger = edge.ledger()
-    for word in ("weir-edge north", "RUNNER", "intake", "spool", "LANE", "urgent", "HOP", "receive to spooled ack", "SPOOL",
+    for word in ("weir-edge north", "RUNNER", "intake", "spool", "LANE", "urgent", "HOP", "received to spooled ack", "SPOOL",
                  "UPLINK  connected", "in use", "DEAD LETTERS", "rule_failed",
                  f"LEDGER  offered {ledger['offered']:,}", "residue 0"):
         expect(f"top shows {word!r}", word in done.stdout, done.stdout)
     gone = subprocess.run([BIN / "weir-edge", "top", "--admin", "127.0.0.1:1", "--once"], capture_output=True, text=True,
                           check=False, stdin=subprocess.DEVNULL, timeout=WAIT_S)
     expect("an edge that is not there is said", gone.returncode == 2 and "127.0.0.1:1" in gone.stderr, gone.stderr)
+    return done.stdout
+
+
+def try_central_top(cluster):
+    central = cluster.central
+    done = subprocess.run([BIN / "weir-central", "top", "--admin", f"127.0.0.1:{central.admin_port}", "--once", "--interval", "0.3"],
+                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=WAIT_S)
+    expect("central's top ends", done.returncode == 0, done.stderr)
+    totals = central.ledger()["totals"]
+    for word in ("weir-central", "edges 1 of 1", "EDGE", "north", "LANE", "urgent", "JOURNAL", "DEAD LETTERS", "LEDGER",
+                 f"received {totals['received']:,}", "residue 0"):
+        expect(f"central's top shows {word!r}", word in done.stdout, done.stdout)
+    expect("and fits in 80 columns", max(map(len, done.stdout.splitlines())) <= 80, done.stdout)
     return done.stdout
 
 
@@ -152,7 +165,7 @@ def main():
         try_tap(cluster, edge)
         try_stalled_reader(cluster, edge, args.events)
         cluster.wait_until_delivered()
-        table = try_top(edge)
+        table = try_top(edge) + "\n" + try_central_top(cluster)
         ledger = edge.ledger()
         expect("the ledger closes", ledger["residue"] == 0 and ledger["held"] == 0, ledger)
     print(table, end="")

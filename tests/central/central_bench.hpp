@@ -218,6 +218,11 @@ class ScriptedEdge {
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
     }
+    // One that has greeted with `lane`, of which central has nothing yet.
+    ScriptedEdge(std::uint16_t port, const LaneScript& lane) : ScriptedEdge(port) {
+        hello(lane);
+        EXPECT_EQ(welcomed(), 0U);
+    }
     ~ScriptedEdge() { ::close(socket_); }
     ScriptedEdge(const ScriptedEdge&) = delete;
     ScriptedEdge& operator=(const ScriptedEdge&) = delete;

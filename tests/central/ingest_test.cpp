@@ -16,9 +16,7 @@ struct IngestTest : ::testing::Test {
     [[nodiscard]] Stored kept() const { return stored(journal_directory(config)); }
     RefusalReason refusal_of(const Batch& batch) {
         Central central(config);
-        ScriptedEdge edge(central.port());
-        edge.hello(lane);
-        EXPECT_EQ(edge.welcomed(), 0U);
+        ScriptedEdge edge(central.port(), lane);
         edge.send(batch);
         return edge.refusal();
     }
@@ -26,9 +24,7 @@ struct IngestTest : ::testing::Test {
 
 TEST_F(IngestTest, AnAckedBatchIsOnTheDisk) {
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     edge.send(lane.events(3));
     ASSERT_TRUE(edge.await_ack(3));
     EXPECT_EQ(kept(), (Stored{{1, 3}}));  // read while central runs
@@ -40,9 +36,7 @@ TEST_F(IngestTest, AnAckedBatchIsOnTheDisk) {
 TEST_F(IngestTest, WhatIsElsewhereIsCountedApartFromWhatIsLostAlsoAfterARestart) {
     {
         Central central(config);
-        ScriptedEdge edge(central.port());
-        edge.hello(lane);
-        ASSERT_EQ(edge.welcomed(), 0U);
+        ScriptedEdge edge(central.port(), lane);
         EXPECT_NE(edge.identity, 0U);
         edge.send(lane.gap(10, wire::gap_elsewhere));
         edge.send(lane.events(2));
@@ -61,9 +55,7 @@ TEST_F(IngestTest, WhatIsElsewhereIsCountedApartFromWhatIsLostAlsoAfterARestart)
 
 TEST_F(IngestTest, APingBeforeTheHelloIsAnsweredAndLeavesNothingBehind) {
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     {
         ScriptedEdge asking(central.port());
         asking.send_frame(wire::FrameKind::ping, {});
@@ -81,9 +73,7 @@ TEST_F(IngestTest, APingBeforeTheHelloIsAnsweredAndLeavesNothingBehind) {
 
 TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     // Rolls segments, fills groups, cuts frames.
     for (int i = 0; i < 12; ++i) ASSERT_TRUE(edge.send_within_credit(lane.events(5, 200U << 10)));
     ASSERT_TRUE(edge.await_ack(60));
@@ -95,9 +85,7 @@ TEST_F(IngestTest, WithoutRoomForTheNextSegmentItSaysSoAndGoesOnWhenThereIs) {
     // A directory in the way of the third segment: making it fails, and is tried again every second.
     const std::string in_the_way = journal_directory(config) + "/00000000000000000002.tmp";
     ASSERT_TRUE(std::filesystem::create_directory(in_the_way));
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     // Two segments and a bit: the last group waits.
     std::thread sending([&] {
         for (int i = 0; i < 10; ++i) EXPECT_TRUE(edge.send_within_credit(lane.events(5, 200U << 10)));
@@ -114,9 +102,7 @@ TEST_F(IngestTest, WithoutRoomForTheNextSegmentItSaysSoAndGoesOnWhenThereIs) {
 
 TEST_F(IngestTest, ABatchSentTwiceIsKeptOnceCountedAndAckedAgain) {
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     const auto batch = lane.events(3);
     edge.send(batch);
     ASSERT_TRUE(edge.await_ack(3));
@@ -142,9 +128,7 @@ TEST_F(IngestTest, ABrokenChainIsDiverged) {
 
 TEST_F(IngestTest, AnOverlapIsDiverged) {
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     edge.send(lane.events(3));
     ASSERT_TRUE(edge.await_ack(3));
     lane.next = 2;
@@ -170,9 +154,7 @@ TEST_F(IngestTest, AnEventThatCannotBeVerifiedIsSetAsideAndTheRestOfItsBatchAndL
     };
     {
         Central central(config);
-        ScriptedEdge edge(central.port());
-        edge.hello(lane);
-        ASSERT_EQ(edge.welcomed(), 0U);
+        ScriptedEdge edge(central.port(), lane);
         edge.send(poisoned);
         edge.send(behind);
         ASSERT_TRUE(edge.await_ack(13));
@@ -206,9 +188,7 @@ TEST_F(IngestTest, AnEventThatCannotBeVerifiedIsSetAsideAndTheRestOfItsBatchAndL
 TEST_F(IngestTest, ACheckpointOfTheVersionBeforeIsRead) {
     {
         Central central(config);
-        ScriptedEdge edge(central.port());
-        edge.hello(lane);
-        ASSERT_EQ(edge.welcomed(), 0U);
+        ScriptedEdge edge(central.port(), lane);
         edge.send(lane.events(3));
         ASSERT_TRUE(edge.await_ack(3));
         central.drain();
@@ -287,9 +267,7 @@ TEST_F(IngestTest, ANewerEpochReplacesTheConnectionAndTheSameOneIsBusy) {
 
 TEST_F(IngestTest, BadHellosAreRefusedAndHurtNobodyElse) {
     Central central(config);
-    ScriptedEdge good(central.port());
-    good.hello(lane);
-    ASSERT_EQ(good.welcomed(), 0U);
+    ScriptedEdge good(central.port(), lane);
     LaneScript bad = lane;
     bad.edge = "No_Name";
     ScriptedEdge unnamed(central.port());
@@ -309,9 +287,7 @@ TEST_F(IngestTest, BadHellosAreRefusedAndHurtNobodyElse) {
 TEST_F(IngestTest, CreditGrowsByWhatIsDurableAndMoreThanThatIsRefused) {
     config.listen.credit_bytes = 1U << 20;
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     EXPECT_EQ(edge.credit, 1U << 20);
     const auto batch = lane.events(2);
     edge.send(batch);
@@ -359,9 +335,7 @@ TEST_F(IngestTest, DeadLettersAreKeptApart) {
     Central central(config);
     lane.lane = dead_letter_lane;
     lane.lane_name = std::string(dead_letter_lane_name);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     edge.send(lane.dead_letters(3));
     ASSERT_TRUE(edge.await_ack(3));
     EXPECT_EQ(kept(), Stored{});
@@ -371,9 +345,7 @@ TEST_F(IngestTest, DeadLettersAreKeptApart) {
 
 TEST_F(IngestTest, AGapIsJournaledAndTheSequenceGoesOn) {
     Central central(config);
-    ScriptedEdge edge(central.port());
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
+    ScriptedEdge edge(central.port(), lane);
     edge.send(lane.events(2));
     edge.send(lane.gap(10));
     edge.send(lane.events(1));
@@ -409,9 +381,7 @@ TEST_P(RestartTest, GoesOnExactlyWhereItStopped) {
     const std::string how = GetParam();
     {
         Central central(config);
-        ScriptedEdge edge(central.port());
-        edge.hello(lane);
-        ASSERT_EQ(edge.welcomed(), 0U);
+        ScriptedEdge edge(central.port(), lane);
         for (int i = 0; i < 20; ++i) edge.send(lane.events(3));
         ASSERT_TRUE(edge.await_ack(60));
         how == "halted" ? central.halt() : central.drain();

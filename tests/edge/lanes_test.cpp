@@ -516,18 +516,26 @@ TEST(Shed, AnEdgeThatIsCriticalTakesForDurableLanesOnly) {
     EXPECT_EQ(counts_of(producer)[AckStatus::accepted], 1U);
 }
 
-TEST(Shed, WhoWaitsForCentralIsToldWhatTheSpoolGaveUp) {
-    IntakeDirectory directory;
-    EdgeConfig config = shedding_lane(directory.path, ShedPolicy::oldest);
+EdgeConfig pairs_on_a_shedding_lane(const std::string& path) {
+    EdgeConfig config = shedding_lane(path, ShedPolicy::oldest);
     config.lanes[1].batch_events = 2;
-    IntakeBench bench(config);
-    TestProducer producer(bench);
+    return config;
+}
+// Five batches of two, durable here, whose producer waits for central.
+void send_ten_that_wait(IntakeBench& bench, TestProducer& producer) {
     producer.hello(AckLevel::delivered, "cam");
     for (std::uint64_t n = 1; n <= 10; ++n) {
         producer.send_event(std::to_string(n), n, "{}", "slow");
         ASSERT_TRUE(bench.step_until([&] { return bench.counters.accepted.get() == n; }));
         ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled >= n / 2 * 2; }));
     }
+}
+
+TEST(Shed, WhoWaitsForCentralIsToldWhatTheSpoolGaveUp) {
+    IntakeDirectory directory;
+    IntakeBench bench(pairs_on_a_shedding_lane(directory.path));
+    TestProducer producer(bench);
+    ASSERT_NO_FATAL_FAILURE(send_ten_that_wait(bench, producer));
     // 1 and 2 are on their way to central; 3 to 6 were not sent.
     bench.say(
         {.kind = ToIntake::Kind::shed, .stream = slow_lane, .first_sequence = 3, .last_sequence = 6, .shed_events = 4});
@@ -550,16 +558,9 @@ TEST(Shed, WhoWaitsForCentralIsToldWhatTheSpoolGaveUp) {
 // Two rows with what central has between them; and central turned out to have some of what was given up before.
 TEST(Shed, WhoWaitsIsToldOfEachRowAndOfNothingElseWhateverTheTotalSays) {
     IntakeDirectory directory;
-    EdgeConfig config = shedding_lane(directory.path, ShedPolicy::oldest);
-    config.lanes[1].batch_events = 2;
-    IntakeBench bench(config);
+    IntakeBench bench(pairs_on_a_shedding_lane(directory.path));
     TestProducer producer(bench);
-    producer.hello(AckLevel::delivered, "cam");
-    for (std::uint64_t n = 1; n <= 10; ++n) {
-        producer.send_event(std::to_string(n), n, "{}", "slow");
-        ASSERT_TRUE(bench.step_until([&] { return bench.counters.accepted.get() == n; }));
-        ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled >= n / 2 * 2; }));
-    }
+    ASSERT_NO_FATAL_FAILURE(send_ten_that_wait(bench, producer));
     const auto shed = [&](Sequence first, Sequence last, std::uint64_t in_all) {
         bench.say({.kind = ToIntake::Kind::shed,
                    .stream = slow_lane,

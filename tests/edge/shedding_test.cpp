@@ -58,6 +58,14 @@ void expect_account_closes(const SpoolBench& bench, const ScriptedCentral& centr
     EXPECT_EQ(named(central, lane, wire::gap_not_kept), counters.gap.get());
 }
 
+// Lane 0 sheds its oldest, and central takes what it grants and acks none of it.
+void open_without_acks(SpoolBench& bench, ScriptedCentral& central) {
+    central.acks = false;
+    shed_oldest(bench.configure(0));
+    bench.centrals = {&central};
+    bench.open();
+}
+
 TEST(Shedding, ABestEffortLaneWithoutACentralGivesUpItsOldestAndKeepsToItsBytes) {
     ScriptedCentral central;
     central.answers_hello = false;
@@ -92,12 +100,9 @@ TEST(Shedding, ABestEffortLaneWithoutACentralGivesUpItsOldestAndKeepsToItsBytes)
 
 TEST(Shedding, WhatWasSentIsNeverGivenUpAndWhatLiesBehindItIs) {
     ScriptedCentral central;
-    central.acks = false;
-    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
-    shed_oldest(bench.configure(0));
-    bench.centrals = {&central};
     central.lane_credit[0] = 5 * batch_frame_bytes;
-    bench.open();
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central);
     ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
     bench.steps(10);
     feed_many(bench, 0, 80);
@@ -120,11 +125,8 @@ TEST(Shedding, WhatWasSentIsNeverGivenUpAndWhatLiesBehindItIs) {
 
 TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
     ScriptedCentral central;
-    central.acks = false;
     SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
-    shed_oldest(bench.configure(0));
-    bench.centrals = {&central};
-    bench.open();
+    open_without_acks(bench, central);
     feed_many(bench, 0, 5);
     ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 500; }));
     central.answers_hello = false;  // its acks are lost, and it is away
@@ -141,11 +143,8 @@ TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
 // All of what was in doubt arrived: to its last event it counts as delivered, and none of it is named.
 TEST(Shedding, WhatCentralHasToTheLastEventThatWasGivenUpIsDelivered) {
     ScriptedCentral central;
-    central.acks = false;
     SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
-    shed_oldest(bench.configure(0));
-    bench.centrals = {&central};
-    bench.open();
+    open_without_acks(bench, central);
     feed_many(bench, 0, 15);
     ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 1500; }));
     central.answers_hello = false;
@@ -174,12 +173,9 @@ TEST(Shedding, WhatCentralHasToTheLastEventThatWasGivenUpIsDelivered) {
 // What was sent lies before what was given up; the outage must not pass over it.
 TEST(Shedding, WhatWasSentBeforeWhatWasGivenUpIsNotForgottenInAnOutage) {
     ScriptedCentral central;
-    central.acks = false;
-    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
-    shed_oldest(bench.configure(0));
-    bench.centrals = {&central};
     central.lane_credit[0] = 5 * batch_frame_bytes;
-    bench.open();
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central);
     ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
     bench.steps(10);
     feed_many(bench, 0, 60);

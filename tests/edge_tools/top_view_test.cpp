@@ -8,6 +8,8 @@
 namespace weir::edge::test {
 namespace {
 
+using control::TopLook;
+
 // An edge's /metrics, `n` seconds after its start.
 TopLook look_after(int n) {
     std::ostringstream out;
@@ -62,11 +64,12 @@ TopLook look_after(int n) {
     line("weir_edge_uplink_unacked_batches", 4);
     line("weir_edge_uplink_switch_overs_total", 1);
     line(R"(weir_edge_dead_letters_total{reason="rule_failed"})", 10 * n);
+    line(R"(weir_edge_dead_letters_total{reason="poison"})", 0);
     const std::string ledger = R"({"edge":"north","offered":)" + std::to_string(1000 * n) +
                                R"(,"accepted":900,"duplicates":1,"rejected":0,"delivered":800,"dead_lettered":10,)"
                                R"("shed":0,"expired":0,"gap":0,"held":90,"residue":-3,"lanes":[]})"
                                "\n";
-    return {control::Metrics::read(out.str()), ledger};
+    return {control::Metrics::read(out.str()), {ledger}};
 }
 
 TEST(TopView, IsThisTable) {
@@ -124,7 +127,7 @@ TEST(TopView, IsCutToTheTerminal) {
 }
 
 TEST(TopView, AnEdgeThatSaysNothingIsATableToo) {
-    EXPECT_NE(top_table({control::Metrics::read(""), "no json"}, nullptr, 0, {}).find("not connected"),
+    EXPECT_NE(top_table({control::Metrics::read(""), {"no json"}}, nullptr, 0, {}).find("not connected"),
               std::string::npos);
 }
 

@@ -38,9 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
     const std::size_t columns = input.take<std::uint8_t>();
     const auto before_text = fuzz::copy_of(input.take_part());
     const auto now_text = fuzz::copy_of(input.take_part());
-    const edge::TopLook before{control::Metrics::read(fuzz::text_of(before_text)), ""};
-    const edge::TopLook now{control::Metrics::read(fuzz::text_of(now_text)), std::string(fuzz::text_of(input.rest()))};
-    for (const edge::TopLook* const earlier : {&before, static_cast<const edge::TopLook*>(nullptr)}) {
+    const control::TopLook before{control::Metrics::read(fuzz::text_of(before_text)), {}};
+    const control::TopLook now{control::Metrics::read(fuzz::text_of(now_text)),
+                               {std::string(fuzz::text_of(input.rest()))}};
+    for (const control::TopLook* const earlier : {&before, static_cast<const control::TopLook*>(nullptr)}) {
         const std::string table = edge::top_table(now, earlier, 1.5, {.columns = columns, .rows = 50});
         WEIR_ASSERT(std::count(table.begin(), table.end(), '\n') <= 50);
         std::size_t width = 0;
