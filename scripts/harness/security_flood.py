@@ -102,8 +102,8 @@ def memory_mb(daemon):
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
 
-def run(cluster, args):
-    command = [BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[0]}", "--events",
+def run(cluster, args, index=0):
+    command = [BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[index]}", "--events",
                str(args.seconds * args.rate), "--rate", str(args.rate), "--payload-bytes", "100", "--ack", "delivered", "--json",
                *cluster.sender_tls()]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -197,7 +197,7 @@ def main():
         failed |= now - was > args.memory_mb_max
     of = '{of="edges"}'
     print("  central: " + ", ".join(f"{name} {numbers[f'weir_central_tls_{name}_total{of}']:.0f}" for name in (
-        "handshakes", "handshakes_late", "handshakes_refused", "handshakes_pushed_out", "handshakes_failed", "sessions")))
+        "handshakes", "handshake_ns", "handshakes_late", "accept_pauses", "handshakes_pushed_out", "handshakes_failed", "sessions")))
     print(f"  a second edge got in after {seconds:.1f} s beside a flood of handshakes; ledger {json.dumps(ledger)}")
     print(f"flood: {'FAIL' if failed else 'PASS'}: {len(ATTACKS)} kinds of strangers beside a live edge")
     return 1 if failed else 0
