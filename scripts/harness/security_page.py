@@ -23,7 +23,7 @@ PORTS = ("7500", "7510", "7401", "7411")
 SECONDS_MAX = 60
 # Behind the last command of a step that the daemons take their time for.
 WAITS = {
-    "kill -HUP %2": "until grep -q event=reloaded.*digest north.log && grep -q tls_rotated north.log; do sleep 0.1; done",
+    "kill -HUP %2": "until [ $(grep -c event=reloaded north.log) = 2 ] && grep -q tls_rotated north.log && grep -q tls_rotated central.log; do sleep 0.1; done",
     ">> denied": "until grep -q 'the deny list names' central.log; do sleep 0.1; done",
 }
 
@@ -63,7 +63,7 @@ def script(directory, is_spoiled):
 
 def run(directory, commands):
     path = directory / "page.sh"
-    path.write_text("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n" + commands, encoding="utf-8")
+    path.write_text("trap 'set +x; kill $(jobs -p) 2>/dev/null' EXIT\n" + commands, encoding="utf-8")
     return subprocess.run(["bash", "-x", path], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                           timeout=SECONDS_MAX)
 
@@ -89,7 +89,7 @@ def main():
     try:
         said = run(directory, script(directory, args.spoil))
         if said.returncode != 0:
-            commands = [line for line in said.stderr.splitlines() if line.startswith("+")]
+            commands = [line for line in said.stderr.splitlines() if line.startswith("+ ") and line != "+ set +x"]
             print(f"FAIL  the page ends with {said.returncode} at: {commands[-1] if commands else said.stderr}")
             print("\n".join((said.stdout + said.stderr).splitlines()[-15:]))
             return 1
