@@ -20,7 +20,7 @@ from cluster import BIN, ROOT, free_ports
 
 TITLE = "## Run it safely\n"
 PORTS = ("7500", "7510", "7401", "7411")
-SECONDS_MAX = 60
+SECONDS_MAX = 45
 # Behind the last command of a step that the daemons take their time for.
 WAITS = {
     "kill -HUP %2": "until [ $(grep -c event=reloaded north.log) = 2 ] && grep -q tls_rotated north.log && grep -q tls_rotated central.log; do sleep 0.1; done",
@@ -64,8 +64,8 @@ def script(directory, is_spoiled):
 def run(directory, commands):
     path = directory / "page.sh"
     path.write_text("trap 'set +x; kill $(jobs -p) 2>/dev/null' EXIT\n" + commands, encoding="utf-8")
-    return subprocess.run(["bash", "-x", path], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                          timeout=SECONDS_MAX)
+    return subprocess.run(["timeout", str(SECONDS_MAX), "bash", "-x", path], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False)
 
 
 def look(directory, said):
