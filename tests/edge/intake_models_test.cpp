@@ -10,6 +10,7 @@
 #include "edge/intake/ack_book.hpp"
 #include "edge/intake/duplicate_filter.hpp"
 #include "edge/intake/judgement.hpp"
+#include "edge/intake/key_table.hpp"
 #include "edge/intake/producers.hpp"
 
 namespace weir::edge {
@@ -72,6 +73,37 @@ TEST(DuplicateFilter, TellsApartHashesThatAreAlmostTheSame) {
             ASSERT_EQ(filter.count(), order.size());
         }
     }
+}
+
+// Ids that someone chose so that they meet in one place: whoever does not know a spool's key cannot choose them for it.
+TEST(DuplicateFilter, CollidingIdsUnderOneKeyAreSpreadUnderAnother) {
+    constexpr std::uint64_t places = 1024;
+    const DuplicateFilter known({.ids_max = places / 2, .lifetime_s = 40, .seed = 3});
+    const DuplicateFilter other({.ids_max = places / 2, .lifetime_s = 40, .seed = 4});
+    std::set<std::uint64_t> met, spread;
+    std::size_t chosen = 0;
+    for (std::uint64_t number = 0; chosen < 200; ++number) {
+        const std::string id = std::to_string(number);
+        if (known.fingerprint("source", id).low % places != 0) continue;
+        ++chosen;
+        met.insert(known.fingerprint("source", id).low % places);
+        spread.insert(other.fingerprint("source", id).low % places);
+    }
+    EXPECT_EQ(met.size(), 1U);
+    EXPECT_GT(spread.size(), 150U);  // of 1,024 places; by chance 182
+}
+
+TEST(KeyTable, CollidingKeysTakeOneBucketAndNoMore) {
+    constexpr std::uint32_t keys_max = 4096, buckets = keys_max / 4;
+    KeyTable table(keys_max);
+    std::size_t chosen = 0;
+    for (std::uint64_t number = 0; chosen < 1000; ++number) {
+        const std::string key = std::to_string(number);
+        if (((XXH3_64bits(key.data(), key.size()) >> 32U) & (buckets - 1)) != 0) continue;
+        ++chosen;
+        table.note(key, WallNs{number});
+    }
+    EXPECT_EQ(table.count(), 4U);
 }
 
 TEST(DuplicateFilter, RestoresFromItsSealedEntriesAndRefusesATornOne) {
