@@ -82,6 +82,7 @@ struct CentralConfig {
         std::uint32_t receive_slot_bytes = 64U << 10;
         bool ring_restrictions = true;  // io_uring: only the operations in use
         bool core_dumps = false;        // they would hold keys and events
+        bool low_latency_idle = false;  // cores stay awake
     } runtime;
     std::vector<TableConfig> tables;
     AnalyticsConfig analytics;

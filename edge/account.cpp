@@ -219,6 +219,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                "offered - accepted - duplicates - rejected, taken by intake between two duty cycles, less what left "
                "twice; 0 when it closes",
                {}, static_cast<double>(static_cast<std::int64_t>(intake.residue.get() - ledger.twice)));
+    gauge("weir_edge_low_latency_idle", "1 while the machine's cores are kept from sleeping deeply",
+          facts.is_kept_awake ? 1 : 0);
     gauge("weir_edge_open_connections", "Producer connections now", intake.connections.get());
     gauge("weir_edge_slots_held", "Receive slots leased", intake.slots_held.get());
     gauge("weir_edge_buffers_free", "Batch buffers free", intake.buffers_free.get());

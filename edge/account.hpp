@@ -63,6 +63,7 @@ struct DaemonFacts {
     const std::uint32_t poisons;
     const std::uint64_t reloads_refused;
     const TableCounters* const tables;  // null: none are used
+    const bool is_kept_awake;           // runtime.low_latency_idle, and it was allowed
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

@@ -243,6 +243,7 @@ void read_runtime(ConfigTable& table, EdgeConfig& config) {
     table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
     table.flag("ring_restrictions", runtime.ring_restrictions);
     table.flag("core_dumps", runtime.core_dumps);
+    table.flag("low_latency_idle", runtime.low_latency_idle);
 }
 
 void read_lane(ConfigTable& table, EdgeConfig& config) {

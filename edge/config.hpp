@@ -216,6 +216,7 @@ struct EdgeConfig {
         std::uint32_t receive_slot_bytes = 64U << 10;
         bool ring_restrictions = true;  // io_uring: only the operations in use
         bool core_dumps = false;        // they would hold keys and events
+        bool low_latency_idle = false;  // cores stay awake
     } runtime;
     struct {
         std::string key_file;          // 32 hexadecimal digits, mode 0600; needed where anything is hashed

@@ -55,11 +55,12 @@ class DelayWindow {
     // UINT64_MAX: none was seen.
     [[nodiscard]] std::uint64_t least_ns() const { return *std::min_element(least_.begin(), least_.end()); }
 
-  private:
-    static constexpr std::uint64_t never_seen = UINT64_MAX;
     // The least time is of the last slots but one to slots so long: a way that became longer is known by then.
     static constexpr std::uint64_t least_slot_ns = 10 * ns_per_second;
     static constexpr std::size_t least_slots = 3;
+
+  private:
+    static constexpr std::uint64_t never_seen = UINT64_MAX;
 
     void learn_least(std::uint64_t took_ns, MonotonicNs now) {
         if (now.since(slot_at_) >= least_slot_ns) {

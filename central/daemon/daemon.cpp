@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "central/analysis/follower.hpp"
@@ -26,6 +27,7 @@
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
+#include "core/pipeline/low_latency_idle.hpp"
 #include "core/pipeline/runner.hpp"
 
 namespace weir::central {
@@ -186,6 +188,12 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     const auto service =
         control::ServiceManager::from_environment();  // before any thread is made: it changes the environment
     if (!config.runtime.core_dumps && !forbid_core_dumps()) control::log_warn("core_dumps_possible", {});
+    std::optional<LowLatencyIdle> awake;
+    if (config.runtime.low_latency_idle) {
+        auto held = LowLatencyIdle::hold();
+        if (!held) control::log_warn("low_latency_idle_refused", {{"error", held.error().what}});
+        if (held) awake.emplace(std::move(held.value()));
+    }
     if (auto made = journal::make_directory(config.data_dir); !made) return fail("data_dir", made.error());
     auto lock = journal::lock_directory(config.data_dir);
     if (!lock) return fail("data_dir", lock.error());

@@ -39,6 +39,7 @@ std::string entry_of(std::string_view line) {
         const auto first = digits.find_first_not_of('0');
         return "serial:" + (first == std::string::npos ? "0" : digits.substr(first));
     }
+    if (line.starts_with("uri:")) return parse_identity(line.substr(4)) ? std::string(line) : std::string();
     if (!line.starts_with("sha256:")) return {};
     const std::string digits = hex_digits(line.substr(7));
     return digits.size() == sha256_digits ? "sha256:" + digits : std::string();
@@ -55,7 +56,8 @@ Result<DenyList> DenyList::parse(std::string_view text) {
         if (line.empty()) continue;
         std::string entry = whole.size() > deny_line_bytes_max ? std::string() : entry_of(line);
         const std::string place = "line " + std::to_string(number) + ": ";
-        if (entry.empty()) return Error{EINVAL, place + "must be serial:HEX or sha256:HEX"};
+        if (entry.empty())
+            return Error{EINVAL, place + "must be serial:HEX, sha256:HEX or uri:spiffe://DOMAIN/ROLE/NAME"};
         if (list.entries_.size() == deny_entries_max) {
             return Error{EINVAL, place + "more than " + std::to_string(deny_entries_max) + " certificates"};
         }
@@ -70,7 +72,8 @@ bool DenyList::contains(const CertificateFacts& certificate) const {
     const auto has = [&](const std::string& entry) {
         return std::binary_search(entries_.begin(), entries_.end(), entry);
     };
-    return has("serial:" + certificate.serial) || has("sha256:" + certificate.fingerprint);
+    return has("serial:" + certificate.serial) || has("sha256:" + certificate.fingerprint) ||
+           (!certificate.uri.empty() && has("uri:" + certificate.uri));
 }
 
 }  // namespace weir::tls

@@ -1,7 +1,8 @@
 // DenyList: certificates that are no longer good although their time has not run out.
 //
-// Format    A line for each: "serial:HEX" or "sha256:HEX" (of the whole certificate; colons between bytes are allowed). Blank lines and
-//           what follows '#' mean nothing. Serials of different issuers are not told apart: name such ones by sha256.
+// Format    A line for each: "serial:HEX" or "sha256:HEX" (of the whole certificate; colons between bytes are allowed), or
+//           "uri:spiffe://DOMAIN/ROLE/NAME": every certificate of that name, whenever it was issued. Blank lines and what follows '#'
+//           mean nothing. Serials of different issuers are not told apart: name such ones by sha256.
 // Bounds    deny_entries_max lines of deny_line_bytes_max bytes.
 #pragma once
 
@@ -25,7 +26,7 @@ class DenyList {
     [[nodiscard]] std::size_t count() const { return entries_.size(); }
 
   private:
-    std::vector<std::string> entries_;  // "serial:..." and "sha256:...", sorted
+    std::vector<std::string> entries_;  // "serial:...", "sha256:..." and "uri:...", sorted
 };
 
 }  // namespace weir::tls

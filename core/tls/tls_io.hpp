@@ -31,7 +31,7 @@ struct TlsIoOptions {
     Endpoint* connect = nullptr;         // of sockets that are connected; null: those stay plain
     std::uint32_t handshakes_max = 256;  // not yet agreed, or on their way out
     // Of the runner's time, for those who come: their accepts and handshakes. A handshake takes 0.3 to 1 ms of it.
-    std::uint32_t stranger_share_percent = 20;
+    std::uint32_t stranger_share_percent = 10;
     std::uint64_t stranger_ns_at_once = ns_per_ms;
     std::uint64_t handshake_ns_max = 5 * ns_per_second;
     std::uint64_t farewell_ns_max = ns_per_second;  // for an alert, or the last word, to leave

@@ -65,8 +65,7 @@ bool are_frames_good(const BatchHeader& header, ConstBytes body) noexcept {
         if (bytes > body.size()) return false;
         const ConstBytes whole = body.subspan(sizeof(FrameHeader), bytes - sizeof(FrameHeader));
         if (!is_frame_good(frame, whole.first(frame.body_bytes), header.lane)) return false;
-        const ConstBytes padding = whole.subspan(frame.body_bytes);
-        if (!std::all_of(padding.begin(), padding.end(), [](std::byte b) { return b == std::byte{0}; })) return false;
+        if (!is_padding_zero(whole, frame.body_bytes)) return false;
         body = body.subspan(bytes);
     }
     return count == header.count;

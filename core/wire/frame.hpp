@@ -76,4 +76,12 @@ void store(Bytes bytes, const T& value) noexcept {
     std::memcpy(bytes.data(), &value, sizeof(T));
 }
 
+// Whether a whole frame's padding is zeros: it ends in the frame's last word, which is looked at once.
+[[nodiscard]] inline bool is_padding_zero(ConstBytes frame, std::uint32_t body_bytes) noexcept {
+    static_assert(frame_alignment == sizeof(std::uint64_t));
+    const std::uint32_t last_bytes = body_bytes % frame_alignment;  // of the body, in that word
+    if (last_bytes == 0) return true;
+    return load<std::uint64_t>(frame.last(frame_alignment)) >> (8 * last_bytes) == 0;
+}
+
 }  // namespace weir::wire

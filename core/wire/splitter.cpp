@@ -162,10 +162,7 @@ void FrameSplitter::check(const FrameHeader& header) noexcept {
 
 void FrameSplitter::check_padding(const FrameHeader& header, ConstBytes frame) noexcept {
     // Frames go into batches as they are, and a batch with other padding is refused: it has to be caught at the door.
-    const ConstBytes padding = frame.subspan(sizeof(FrameHeader) + header.body_bytes);
-    if (std::any_of(padding.begin(), padding.end(), [](std::byte b) { return b != std::byte{0}; })) {
-        fault_ = SplitFault::padding;
-    }
+    if (!is_padding_zero(frame, header.body_bytes)) fault_ = SplitFault::padding;
 }
 
 }  // namespace weir::wire

@@ -96,7 +96,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .quarantined = quarantined(),
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
-                                      .tables = tables ? &table_numbers : nullptr}) +
+                                      .tables = tables ? &table_numbers : nullptr,
+                                      .is_kept_awake = awake.has_value()}) +
                         (tls ? tls->metrics() : std::string()) + guard->metrics()};
     }
     if (target == "/api/v1/ledger") {

@@ -21,6 +21,7 @@
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
 #include "core/journal/segments.hpp"
+#include "core/pipeline/low_latency_idle.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/pipeline/thread_plan.hpp"
 #include "edge/account.hpp"
@@ -125,6 +126,7 @@ struct EdgeDaemon::Parts {
     BatchPool pool;
     Ring<ToSpool> to_spool;
     Ring<ToIntake> to_intake;
+    std::optional<LowLatencyIdle> awake;
     std::optional<Recovered> recovered;
     mutable std::mutex lanes_mutex;
     std::vector<LaneName> lane_names;  // under lanes_mutex: the admin port reads them

@@ -15,6 +15,11 @@ void ring_doorbell(void* doorbell) {
 Status EdgeDaemon::Parts::start() {
     if (!config.runtime.core_dumps && !forbid_core_dumps())
         control::log_warn("core_dumps_possible", {{"edge", config.edge_id}});
+    if (config.runtime.low_latency_idle) {
+        auto held = LowLatencyIdle::hold();
+        if (!held) control::log_warn("low_latency_idle_refused", {{"error", held.error().what}});
+        if (held) awake.emplace(std::move(held.value()));
+    }
     if (auto opened = control::open_keys(config.at_rest); !opened) return opened;
     auto found = recover(config);
     if (!found) return found.error();

@@ -248,7 +248,7 @@ void Batcher::close(StreamIndex index) noexcept {
 }
 
 void Batcher::note_in_flight(Stream& stream) noexcept {
-    in_flight_[stream.buffer] = {{stream.last_sequence, stream.body_bytes, clock_}, none};
+    in_flight_[stream.buffer] = {{stream.last_sequence, stream.body_bytes, now_}, none};
     if (stream.in_flight_tail == none) {
         stream.in_flight_head = stream.buffer;
     } else {

@@ -77,6 +77,7 @@ struct Connection {
     bool is_waiting = false;                     // for room in held_back_by; nothing of it is read
     RoomAsked held_back_by;
 
+    std::uint32_t live_at = no_index;  // its place among those that are not free
     bool sending = false;
     bool wants_welcome = false;
     bool wants_pong = false;

@@ -16,7 +16,8 @@ DuplicateFilter::DuplicateFilter(Options options)
       mask_(std::bit_ceil(std::uint64_t{options.ids_max} * 2) - 1),
       ring_(options.ids_max),
       table_(mask_ + 1, empty) {
-    WEIR_ASSERT(options.ids_max > 0);
+    WEIR_ASSERT(options.ids_max > 0 && mask_ <= UINT32_MAX);
+    begin_at(1);
 }
 
 Fingerprint DuplicateFilter::fingerprint(std::string_view source, std::string_view id) const noexcept {
@@ -30,28 +31,36 @@ Fingerprint DuplicateFilter::fingerprint(std::string_view source, std::string_vi
     return {hash.high64, hash.low64};
 }
 
-std::uint64_t DuplicateFilter::find(const Fingerprint& fingerprint) const noexcept {
-    std::uint64_t slot = fingerprint.low & mask_;
-    while (table_[slot] != empty) {
-        const FilterEntry& entry = ring_[table_[slot] - 1];
-        if (entry.low == fingerprint.low && entry.high == fingerprint.high) break;
-        slot = (slot + 1) & mask_;
+void DuplicateFilter::prefetch_oldest(std::uint32_t count) const noexcept {
+    if (next_ - oldest_ + count <= options_.ids_max) return;
+    std::uint64_t position = oldest_position_;
+    for (std::uint32_t i = 0; i < count; ++i, position = after(position)) {
+        __builtin_prefetch(&table_[ring_[position].low & mask_], 1);
     }
-    return slot;
+}
+
+std::uint64_t DuplicateFilter::find(const Fingerprint& fingerprint) const noexcept {
+    std::uint64_t at = fingerprint.low & mask_;
+    for (; table_[at] != empty; at = (at + 1) & mask_) {
+        if (((table_[at] ^ fingerprint.low) & UINT32_MAX) != 0) continue;
+        const FilterEntry& entry = ring_[position_in(table_[at])];
+        if (entry.low == fingerprint.low && entry.high == fingerprint.high) break;
+    }
+    return at;
 }
 
 bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept {
-    const std::uint64_t slot = find(fingerprint);
-    if (table_[slot] == empty) return false;
-    const std::uint32_t then = ring_[table_[slot] - 1].seconds;
+    const std::uint64_t at = find(fingerprint);
+    if (table_[at] == empty) return false;
+    const std::uint32_t then = ring_[position_in(table_[at])].seconds;
     return seconds <= then || seconds - then <= options_.lifetime_s;
 }
 
-void DuplicateFilter::erase(std::uint64_t slot) noexcept {
-    // Closes the hole: whatever probed past it moves back, so that no search ends too early.
-    std::uint64_t hole = slot;
-    for (std::uint64_t at = (slot + 1) & mask_; table_[at] != empty; at = (at + 1) & mask_) {
-        const std::uint64_t home = ring_[table_[at] - 1].low & mask_;
+void DuplicateFilter::erase(std::uint64_t hole) noexcept {
+    // Closes the hole: whatever probed past it moves back, so that no search ends
+    // too early.
+    for (std::uint64_t at = (hole + 1) & mask_; table_[at] != empty; at = (at + 1) & mask_) {
+        const std::uint64_t home = table_[at] & UINT32_MAX & mask_;
         if (((at - home) & mask_) < ((at - hole) & mask_)) continue;
         table_[hole] = table_[at];
         hole = at;
@@ -60,25 +69,27 @@ void DuplicateFilter::erase(std::uint64_t slot) noexcept {
 }
 
 void DuplicateFilter::evict_oldest() noexcept {
-    const std::uint64_t position = position_of(oldest_);
-    FilterEntry& entry = ring_[position];
+    FilterEntry& entry = ring_[oldest_position_];
     if (entry.index == oldest_) {
-        const std::uint64_t slot = find({entry.high, entry.low});
-        if (table_[slot] == position + 1) erase(slot);  // else a younger entry of the same id is meant
+        // Not there: a younger entry of the same id is meant.
+        const Slot wanted = slot_of(oldest_position_, entry.low);
+        std::uint64_t at = entry.low & mask_;
+        while (table_[at] != wanted && table_[at] != empty) at = (at + 1) & mask_;
+        if (table_[at] == wanted) erase(at);
         entry.index = 0;
         --count_;
     }
     ++oldest_;
+    oldest_position_ = after(oldest_position_);
 }
 
 void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
     if (next_ - oldest_ == options_.ids_max) evict_oldest();
-    const std::uint64_t position = position_of(next_);
-    const std::uint64_t slot = find(fingerprint);
-    ring_[position] = {fingerprint.high, fingerprint.low, next_, seconds, 0};
-    table_[slot] = static_cast<std::uint32_t>(position + 1);
+    table_[find(fingerprint)] = slot_of(next_position_, fingerprint.low);
+    ring_[next_position_] = {fingerprint.high, fingerprint.low, next_, seconds, 0};
     newest_seconds_ = std::max(newest_seconds_, seconds);
     ++next_;
+    next_position_ = after(next_position_);
     ++count_;
 }
 
@@ -86,16 +97,23 @@ void DuplicateFilter::insert(const Fingerprint& fingerprint, std::uint32_t secon
     place(fingerprint, seconds);
 }
 
+// There is no entry.
+void DuplicateFilter::begin_at(std::uint64_t index) noexcept {
+    oldest_ = next_ = index;
+    oldest_position_ = next_position_ = position_of(index);
+}
+
 bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
     if (!is_intact(entry) || entry.index < next_) return false;
-    if (count_ == 0) oldest_ = next_ = entry.index;
-    // Those between were torn or never written. So many that none would be left, and we begin anew: counting there would take
-    // for ever where an index is far off.
+    if (count_ == 0) begin_at(entry.index);
+    // Those between were torn or never written. So many that none would be left,
+    // and we begin anew: counting there would take for ever where an index is far
+    // off.
     if (entry.index - next_ >= options_.ids_max) {
         while (count_ > 0) evict_oldest();
-        oldest_ = next_ = entry.index;
+        begin_at(entry.index);
     }
-    for (; next_ < entry.index; ++next_) {
+    for (; next_ < entry.index; ++next_, next_position_ = after(next_position_)) {
         if (next_ - oldest_ == options_.ids_max) evict_oldest();
     }
     place({entry.high, entry.low}, entry.seconds);

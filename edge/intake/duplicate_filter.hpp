@@ -1,16 +1,18 @@
 // DuplicateFilter: which of the last ids_max unnumbered events were admitted, by a keyed 128-bit hash of source and id.
 //
-// A ring of entries in order of admission, laid out in memory as on disk, and an open-addressing index into it.
+// A ring of entries in order of admission, laid out in memory as on disk, and an open-addressing index into it. A slot of the index
+// holds 32 bits of the hash beside the place: another id is told apart, and moved when a hole closes, without a look at the ring.
 //
 // Thread    Intake runner (control thread during recovery).
 // Law       An entry lives until ids_max newer ones came or lifetime_s of running time passed: no step of the wall clock ages it.
-// Bounds    ids_max * 32 bytes + index of at least 2 * ids_max * 4 bytes, all made at construction.
+// Bounds    ids_max * 32 bytes + index of 2 to 4 * ids_max * 8 bytes, all made at construction.
+// Cost      A look-up and an eviction touch a line of the index each, which is prefetched for a whole vector.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
+#include "core/base/huge_pages.hpp"
 #include "edge/intake/event_vector.hpp"
 
 namespace weir::edge {
@@ -35,8 +37,10 @@ class DuplicateFilter {
 
     [[nodiscard]] Fingerprint fingerprint(std::string_view source, std::string_view id) const noexcept;
     void prefetch(const Fingerprint& fingerprint) const noexcept {
-        __builtin_prefetch(&table_[fingerprint.low & mask_]);
+        __builtin_prefetch(&table_[fingerprint.low & mask_], 1);
     }
+    // Where the index names the oldest entries, so many: they make room for as many new ones.
+    void prefetch_oldest(std::uint32_t count) const noexcept;
     [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
     // As the newest; the oldest makes room.
     void insert(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
@@ -54,22 +58,34 @@ class DuplicateFilter {
     [[nodiscard]] bool is_intact(const FilterEntry& entry) const noexcept;
 
   private:
-    static constexpr std::uint32_t empty = 0;                   // in table_: ring position + 1
+    // Of table_: the ring position + 1 above, the low bits of the hash below; 0: empty.
+    using Slot = std::uint64_t;
+    static constexpr Slot empty = 0;
     static constexpr std::uint64_t index_max = UINT64_MAX / 2;  // never reached by counting, and next_ cannot wrap
 
+    [[nodiscard]] static Slot slot_of(std::uint64_t position, std::uint64_t low) {
+        return (position + 1) << 32U | (low & UINT32_MAX);
+    }
+    [[nodiscard]] static std::uint64_t position_in(Slot slot) { return (slot >> 32U) - 1; }
+    [[nodiscard]] std::uint64_t after(std::uint64_t position) const {
+        return position + 1 == options_.ids_max ? 0 : position + 1;
+    }
     [[nodiscard]] std::uint64_t find(const Fingerprint& fingerprint) const noexcept;
     [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }
     [[nodiscard]] std::uint32_t crc_of(const FilterEntry& entry) const noexcept;
+    void begin_at(std::uint64_t index) noexcept;
     void place(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     void evict_oldest() noexcept;
     void erase(std::uint64_t slot) noexcept;
 
     Options options_;
     std::uint64_t mask_;
-    std::vector<FilterEntry> ring_;
-    std::vector<std::uint32_t> table_;
+    HugeVector<FilterEntry> ring_;
+    HugeVector<Slot> table_;
     std::uint64_t oldest_ = 1;
     std::uint64_t next_ = 1;
+    std::uint64_t oldest_position_ = 1;  // in ring_: oldest_ and next_, by ids_max
+    std::uint64_t next_position_ = 1;
     std::uint64_t count_ = 0;
     std::uint32_t newest_seconds_ = 0;
 };

@@ -47,7 +47,8 @@ struct EventRef {
     std::uint16_t rule = 0;      // 1-based
     std::int32_t producer = -1;  // slot of a numbered producer
     Fingerprint fingerprint;
-    bool is_edited = false;  // then `edited` is stored in place of body(); empty: nothing of it
+    std::uint64_t key_hash = 0;  // KeyTable::hash_of
+    bool is_edited = false;      // then `edited` is stored in place of body(); empty: nothing of it
     ConstBytes edited;
     wire::EventView view;
 

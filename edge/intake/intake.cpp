@@ -71,6 +71,7 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
     const std::uint32_t places = connections_max_ + spare_connections;
     for (std::uint32_t index = 0; index < places; ++index) connections_.emplace_back(carry_);
     for (std::uint32_t index = places; index > 0; --index) free_connections_.push_back(index - 1);
+    live_.reserve(places);
     ready_.reserve(places);
     reading_.reserve(places);
     send_buffers_.resize(std::size_t{places} * send_buffer_bytes);

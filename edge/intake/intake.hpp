@@ -202,6 +202,7 @@ class Intake final : public Stage {
     std::vector<io::Socket> listeners_;
     std::deque<Connection> connections_;
     std::vector<std::uint32_t> free_connections_;
+    std::vector<std::uint32_t> live_;     // connections that are not free, in no order
     std::vector<std::uint32_t> ready_;    // connections with bytes to read
     std::vector<std::uint32_t> reading_;  // the same, of the round under way
     std::vector<std::byte> send_buffers_;

@@ -142,6 +142,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
         {"runtime.ring_restrictions", now.runtime.ring_restrictions != next.runtime.ring_restrictions},
         {"runtime.core_dumps", now.runtime.core_dumps != next.runtime.core_dumps},
+        {"runtime.low_latency_idle", now.runtime.low_latency_idle != next.runtime.low_latency_idle},
         {"runtime.thread_plan", now.runtime.thread_plan != next.runtime.thread_plan},
         {"runtime.receive_slots", now.runtime.receive_slots != next.runtime.receive_slots},
         {"runtime.receive_slot_bytes", now.runtime.receive_slot_bytes != next.runtime.receive_slot_bytes},

@@ -9,8 +9,8 @@
 #include <bit>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
+#include "core/base/huge_pages.hpp"
 #include "core/base/types.hpp"
 
 namespace weir::edge {
@@ -20,10 +20,18 @@ class KeyTable {
     explicit KeyTable(std::uint32_t keys_max)
         : buckets_(keys_max < bucket_entries ? 0 : std::bit_floor(keys_max / bucket_entries)),
           entries_(std::size_t{buckets_} * bucket_entries) {}
-    void note(std::string_view key, WallNs time) noexcept {
-        if (buckets_ == 0 || key.empty()) return;
+    // What note() asks for; its bucket is fetched meanwhile. 0: there is nothing to note.
+    [[nodiscard]] std::uint64_t hash_of(std::string_view key) const noexcept {
+        if (buckets_ == 0 || key.empty()) return 0;
         const std::uint64_t hash = XXH3_64bits(key.data(), key.size()) | 1U;  // 0 = free
-        Entry* const bucket = &entries_[((hash >> 32U) & (buckets_ - 1)) * bucket_entries];
+        const Entry* const bucket = &entries_[bucket_of(hash)];
+        __builtin_prefetch(bucket, 1);
+        __builtin_prefetch(bucket + bucket_entries / 2, 1);
+        return hash;
+    }
+    void note(std::uint64_t hash, WallNs time) noexcept {
+        if (hash == 0) return;
+        Entry* const bucket = &entries_[bucket_of(hash)];
         Entry* place = bucket;
         for (Entry* entry = bucket; entry != bucket + bucket_entries; ++entry) {
             if (entry->hash == hash) {
@@ -50,8 +58,12 @@ class KeyTable {
         WallNs last_time{};
         std::uint64_t events = 0;
     };
+    static_assert(sizeof(Entry) * bucket_entries == 128);  // two lines
+    [[nodiscard]] std::size_t bucket_of(std::uint64_t hash) const {
+        return ((hash >> 32U) & (buckets_ - 1)) * bucket_entries;
+    }
     std::uint32_t buckets_;
-    std::vector<Entry> entries_;
+    HugeVector<Entry> entries_;
     std::uint64_t stamp_ = 0;
     std::uint64_t count_ = 0;
 };

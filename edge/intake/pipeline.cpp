@@ -1,5 +1,6 @@
 // One vector's way: gather, then each stage over all of it.
 #include <algorithm>
+#include <utility>
 
 #include "core/base/planted.hpp"
 #include "edge/intake/intake.hpp"
@@ -128,12 +129,16 @@ bool Intake::is_replay(const EventRef& event) const {
 
 void Intake::cache() {
     const auto events = vector_.events();
+    std::uint32_t asked = 0;
     for (EventRef& event : events) {
         if (event.verdict != Verdict::admitted) continue;
+        event.key_hash = keys_.hash_of(event.view.key);
         if (event.producer >= 0 && !is_replay(event)) continue;
         event.fingerprint = filter_.fingerprint(event.view.source, event.view.id);
         filter_.prefetch(event.fingerprint);
+        ++asked;
     }
+    filter_.prefetch_oldest(asked);
     batcher_.begin_vector(vector_.bytes(), vector_.count());
     const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
     for (EventRef& event : events) {
@@ -147,7 +152,7 @@ void Intake::cache() {
         } else {
             judge_unnumbered(event, seconds);
         }
-        if (event.verdict == Verdict::admitted) keys_.note(event.view.key, event.view.time);
+        if (event.verdict == Verdict::admitted) keys_.note(event.key_hash, event.view.time);
     }
 }
 
@@ -291,11 +296,16 @@ void Intake::finish_vector() {
     for (const EventRef& event : vector_.events()) {
         if (event.verdict == Verdict::waiting) put_back(event);
     }
+    // A connection's events stand together: each row of them is one look.
+    std::uint32_t last = no_index;
     for (const EventRef& event : vector_.events()) {
+        if (std::exchange(last, event.connection) == event.connection) continue;
         connections_[event.connection].in_vector = false;
         connections_[event.connection].splitter.release_taken();
     }
+    last = no_index;
     for (const EventRef& event : vector_.events()) {
+        if (std::exchange(last, event.connection) == event.connection) continue;
         Connection& connection = connections_[event.connection];
         if (connection.wants_close || connection.wants_end) close(event.connection);
         if (connection.is_held_back) park(event.connection);

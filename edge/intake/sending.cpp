@@ -48,12 +48,11 @@ static_assert(sizeof(wire::ProducerWelcome) % wire::frame_alignment == 0 &&
 }  // namespace
 
 std::size_t Intake::send_all(MonotonicNs now) {
-    if (connected_ == 0) return 0;
     std::size_t sends = 0;
-    for (std::uint32_t index = 0; index < connections_.size(); ++index) {
+    // Not all that there could be: a look at each of a thousand free ones would cost a quiet edge more than its events.
+    for (const std::uint32_t index : live_) {
         const Connection& connection = connections_[index];
-        if (connection.session == Session::free || connection.session == Session::closed || connection.sending)
-            continue;
+        if (connection.session == Session::closed || connection.sending) continue;
         end_if_done(index);
         send_some(index, now);
         sends += connection.sending ? 1 : 0;

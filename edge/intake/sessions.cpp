@@ -26,6 +26,8 @@ void Intake::on_accept(const io::Completion& completion, MonotonicNs now) {
     Connection& connection = connections_[index];
     connection.socket = completion.socket;
     connection.session = Session::hello;
+    connection.live_at = static_cast<std::uint32_t>(live_.size());
+    live_.push_back(index);
     connection.deadline = now.plus_ns(hello_ns_max_);
     connection.label = wire::name_field<64>(io_.peer_address(completion.socket));
     ++connected_;
@@ -370,6 +372,12 @@ void Intake::free_if_done(std::uint32_t index) {
     if (old.session != Session::closed || old.sending) return;
     old.socket = io::Socket{};
     old.session = Session::free;
+    // The last takes its place.
+    WEIR_ASSERT(live_[old.live_at] == index);
+    connections_[live_.back()].live_at = old.live_at;
+    live_[old.live_at] = live_.back();
+    live_.pop_back();
+    old.live_at = no_index;
     old.level = wire::AckLevel::spooled;
     old.producer = -1;
     old.label = {};

@@ -222,7 +222,7 @@ def run(args, outer):
         expect("what it held cannot be read, which is no damage", "key 1 is not here" in central.log.read_text() and
                not list(central.data_dir.rglob("*.damaged")) and not list(central.data_dir.rglob("quarantine")))
         shown = journal(central, "cat", "--json", *keys).stdout
-        expect("what is under key 2 can", shown.count(MARK) == 360, str(shown.count(MARK)))
+        expect("what is under the other two can", shown.count(MARK) == 360, str(shown.count(MARK)))
         for daemon in daemons:
             daemon.stop()
     print("PASS")

@@ -41,12 +41,12 @@ def put(path, *parts):
     os.replace(new, path)
 
 
-def rotate(cluster, edges):
+def rotate(cluster, edges, taken_before=0):
     """New leaves; then a new CA beside the old one, leaves of the new one, and the old one goes. The files are found by themselves; the
     last change is asked for by SIGHUP."""
     certs, make_certificates = cluster.certs, cluster.secured.make_certificates
     daemons = [cluster.central, *cluster.edges]
-    taken = {daemon.name: 0 for daemon in daemons}
+    taken = {daemon.name: taken_before for daemon in daemons}
 
     def all_take(what, is_asked=False):
         for daemon in daemons:

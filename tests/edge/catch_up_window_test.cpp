@@ -113,7 +113,7 @@ TEST(CatchUpWindow, FollowsAWayThatBecomesSlowerAndOneThatBecomesLonger) {
     const Outcome slow = model.run(slower, 5 * ns_per_second);
     EXPECT_LE(slow.live(0.99), 25 * ns_per_ms);
     const Way longer{.bytes_per_s = 20'000'000, .trip_ns = 60 * ns_per_ms};
-    (void)model.run(longer, least_slots * least_slot_ns + ns_per_second);
+    (void)model.run(longer, DelayWindow::least_slots * DelayWindow::least_slot_ns + ns_per_second);
     const Outcome far = model.run(longer, 10 * ns_per_second);
     EXPECT_GE(far.caught_up_bytes, left_for_catching_up(longer, 10 * ns_per_second) * 9 / 10);
 }

@@ -10,6 +10,7 @@
 #include "edge/intake/ack_book.hpp"
 #include "edge/intake/duplicate_filter.hpp"
 #include "edge/intake/judgement.hpp"
+#include "edge/intake/key_table.hpp"
 #include "edge/intake/producers.hpp"
 
 namespace weir::edge {
@@ -47,6 +48,62 @@ TEST(DuplicateFilter, KnowsExactlyWhatADequeKnowsAlsoAcrossRestarts) {
             ASSERT_EQ(filter->count(), order.size());
         }
     }
+}
+
+// Against a deque again: hashes that share a home, or the half that the index keeps, or all but their last word.
+TEST(DuplicateFilter, TellsApartHashesThatAreAlmostTheSame) {
+    constexpr DuplicateFilter::Options options{.ids_max = 48, .lifetime_s = 1000, .seed = 3};
+    const auto fingerprint_of = [](std::uint32_t id) {
+        return Fingerprint{.high = id / 4 % 3, .low = (std::uint64_t{id / 12} << 32U) | (id % 4 == 3 ? 127U : id % 4)};
+    };
+    for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+        DuplicateFilter filter(options);
+        std::deque<std::uint32_t> order;
+        std::mt19937 random(seed);
+        for (int step = 0; step < 5'000; ++step) {
+            const auto id = static_cast<std::uint32_t>(random() % 120);
+            const bool is_known = std::find(order.begin(), order.end(), id) != order.end();
+            filter.prefetch(fingerprint_of(id));
+            filter.prefetch_oldest(static_cast<std::uint32_t>(random() % 3));
+            ASSERT_EQ(filter.contains(fingerprint_of(id), 7), is_known) << "seed " << seed << ", step " << step;
+            if (is_known) continue;
+            filter.insert(fingerprint_of(id), 7);
+            order.push_back(id);
+            if (order.size() > options.ids_max) order.pop_front();
+            ASSERT_EQ(filter.count(), order.size());
+        }
+    }
+}
+
+// Ids that someone chose so that they meet in one place: whoever does not know a spool's key cannot choose them for it.
+TEST(DuplicateFilter, CollidingIdsUnderOneKeyAreSpreadUnderAnother) {
+    constexpr std::uint64_t places = 1024;
+    const DuplicateFilter known({.ids_max = places / 2, .lifetime_s = 40, .seed = 3});
+    const DuplicateFilter other({.ids_max = places / 2, .lifetime_s = 40, .seed = 4});
+    std::set<std::uint64_t> met, spread;
+    std::size_t chosen = 0;
+    for (std::uint64_t number = 0; chosen < 200; ++number) {
+        const std::string id = std::to_string(number);
+        if (known.fingerprint("source", id).low % places != 0) continue;
+        ++chosen;
+        met.insert(known.fingerprint("source", id).low % places);
+        spread.insert(other.fingerprint("source", id).low % places);
+    }
+    EXPECT_EQ(met.size(), 1U);
+    EXPECT_GT(spread.size(), 150U);  // of 1,024 places; by chance 182
+}
+
+TEST(KeyTable, CollidingKeysTakeOneBucketAndNoMore) {
+    constexpr std::uint32_t keys_max = 4096, buckets = keys_max / 4;
+    KeyTable table(keys_max);
+    std::size_t chosen = 0;
+    for (std::uint64_t number = 0; chosen < 1000; ++number) {
+        const std::string key = std::to_string(number);
+        if (((XXH3_64bits(key.data(), key.size()) >> 32U) & (buckets - 1)) != 0) continue;
+        ++chosen;
+        table.note(key, WallNs{number});
+    }
+    EXPECT_EQ(table.count(), 4U);
 }
 
 TEST(DuplicateFilter, RestoresFromItsSealedEntriesAndRefusesATornOne) {

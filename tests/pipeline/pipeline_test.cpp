@@ -1,10 +1,17 @@
 // Runners and the doorbell between them: nothing is lost when one sleeps, drains or halts.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "core/pipeline/low_latency_idle.hpp"
 #include "core/pipeline/runner.hpp"
 #include "core/pipeline/thread_plan.hpp"
 #include "core/ring/ring.hpp"
@@ -142,6 +149,21 @@ TEST(ThreadPlan, PinsOnlyWhenEveryRunnerHasACoreAndOneIsLeft) {
     const ThreadPlan tight = make_thread_plan("pinned", runners, IdlePolicy::spin, {5});
     EXPECT_EQ(tight.places[0].core, 5);
     EXPECT_EQ(tight.places[1].idle, IdlePolicy::spin_then_park);  // never two that spin on one core
+}
+
+TEST(LowLatencyIdle, SaysWhyWhereItIsNotAllowedAndWritesNoMicroseconds) {
+    EXPECT_FALSE(LowLatencyIdle::hold("/no/such/device").ok());
+    std::string path = (std::filesystem::temp_directory_path() / "weir-latency-XXXXXX").string();
+    const int file = ::mkstemp(path.data());
+    ASSERT_GE(file, 0);
+    auto held = LowLatencyIdle::hold(path);
+    std::array<char, 8> bytes{};
+    bytes.fill('x');
+    EXPECT_TRUE(held.ok());
+    EXPECT_EQ(::pread(file, bytes.data(), bytes.size(), 0), 4);
+    EXPECT_EQ(std::string(bytes.data(), 5), std::string("\0\0\0\0x", 5));
+    ::close(file);
+    std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -201,6 +201,21 @@ TEST(DenyListTest, NamesSerialsAndFingerprintsHoweverTheyAreWritten) {
     }
 }
 
+TEST(DenyListTest, NamesEveryCertificateOfAnIdentity) {
+    const TestCa ca;
+    const auto list = DenyList::parse("uri:spiffe://weir.test/edge/a\n");
+    ASSERT_TRUE(list.ok()) << list.error().what;
+    const auto facts = [](const TestCertificate& of) { return facts_of(of.certificate.get()); };
+    EXPECT_TRUE(list.value().contains(facts(ca.edge("a"))));
+    EXPECT_TRUE(list.value().contains(facts(ca.edge("a"))));  // of another serial
+    EXPECT_FALSE(list.value().contains(facts(ca.edge("ab"))));
+    EXPECT_FALSE(list.value().contains(facts(ca.central("a"))));
+    for (const char* bad :
+         {"uri:", "uri:weir.test/edge/a", "uri:spiffe://weir.test/edge", "uri:spiffe://weir.test/edge/A"}) {
+        EXPECT_FALSE(DenyList::parse(bad).ok()) << bad;
+    }
+}
+
 TEST(IdentityTest, IsReadFromTheUriAloneAndInOneForm) {
     const auto identity = parse_identity("spiffe://weir.example/edge/north-1");
     ASSERT_TRUE(identity.has_value());
