@@ -1,6 +1,7 @@
-// PageAssets: the dashboard's files as they are served, built into the binary.
+// Assets: the page's files, in the binary.
 //
-// Thread    Any: constant data.
+// Thread    Any. Nothing changes.
+// Bounds    The page's own: what the build put in.
 #pragma once
 
 #include <span>
@@ -8,14 +9,13 @@
 
 namespace weir::central {
 
-struct PageAsset {
-    std::string_view path;  // as it is asked for: "/", or "/assets/NAME"
-    std::string_view content_type;
-    std::string_view etag;  // with its quotes; of both forms
+struct Asset {
+    std::string_view path;          // as asked for: "/" or "/assets/page.js"
+    std::string_view content_type;  // "text/html; charset=utf-8"
+    std::string_view etag;          // without quotes; another one whenever the bytes are others
     std::string_view bytes;
-    std::string_view gzip;  // the same, compressed; empty where that is not smaller
 };
-// By path, ascending.
-[[nodiscard]] std::span<const PageAsset> page_assets();
+// Empty: this binary has no page.
+[[nodiscard]] std::span<const Asset> assets();
 
 }  // namespace weir::central

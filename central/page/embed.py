@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Writes the page's files as C++: embed.py OUT.cpp UPLOT_DIR. Fails when the page has become too heavy."""
-import gzip
 import hashlib
 import pathlib
 import sys
@@ -20,14 +19,8 @@ def files(here, uplot):
 
 
 def array(name, data):
-    if not data:
-        return ""
     lines = [", ".join(str(byte) for byte in data[at:at + BYTES_A_LINE]) for at in range(0, len(data), BYTES_A_LINE)]
     return f"constexpr unsigned char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
-
-
-def view(name, data):
-    return f"text({name}, {len(data)})" if data else "{}"
 
 
 def main():
@@ -36,11 +29,9 @@ def main():
     for number, (path, file) in enumerate(files(pathlib.Path(__file__).resolve().parent, uplot)):
         data = file.read_bytes()
         total += len(data)
-        small = gzip.compress(data, 9, mtime=0)
-        small = small if len(small) < len(data) else b""
-        arrays += [array(f"bytes_{number}", data), array(f"gzip_{number}", small)]
+        arrays.append(array(f"bytes_{number}", data))
         etag = hashlib.sha256(data).hexdigest()[:16]
-        rows.append(f'    {{"{path}", "{TYPES[file.suffix]}", "\\"{etag}\\"", {view(f"bytes_{number}", data)}, {view(f"gzip_{number}", small)}}},\n')
+        rows.append(f'    {{"{path}", "{TYPES[file.suffix]}", "{etag}", text(bytes_{number}, {len(data)})}},\n')
     if total >= PAGE_BYTES_MAX:
         sys.exit(f"the page weighs {total} bytes, {PAGE_BYTES_MAX} at most")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +39,8 @@ def main():
                    + "".join(arrays)
                    + "\nstd::string_view text(const unsigned char* bytes, std::size_t count) {\n"
                    + "    return {reinterpret_cast<const char*>(bytes), count};  // NOLINT\n}\n\n}  // namespace\n\n"
-                   + "std::span<const PageAsset> page_assets() {\n    static const PageAsset assets[] = {\n" + "".join("    " + row for row in rows)
-                   + "    };\n    return assets;\n}\n\n}  // namespace weir::central\n")
+                   + "std::span<const Asset> assets() {\n    static const Asset all[] = {\n" + "".join("    " + row for row in rows)
+                   + "    };\n    return all;\n}\n\n}  // namespace weir::central\n")
     print(f"page: {len(rows)} files, {total} bytes")
 
 
