@@ -1,11 +1,11 @@
 #include "central/daemon/api.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <cstdio>
 #include <string>
 
-#include "core/base/json_scan.hpp"
+#include "central/api/answers.hpp"
+#include "central/api/json_text.hpp"
+#include "central/api/page.hpp"
+#include "central/api/problem.hpp"
 #include "core/control/metrics_text.hpp"
 
 namespace weir::central {
@@ -13,198 +13,12 @@ namespace {
 
 using control::AdminResponse;
 
-AdminResponse json(std::string body, unsigned status = 200) {
-    return {status, "application/json", std::move(body)};
-}
-
-// An event's type may be any bytes: what is printed is JSON all the same.
-std::string quoted(std::string_view text) {
-    std::string out;
-    json_quote(text, out);
-    return out;
-}
-
-void member(std::string& out, std::string_view name, std::string_view raw) {
-    if (out.back() != '{') out += ',';
-    out += quoted(name);
-    out += ':';
-    out += raw;
-}
-void member(std::string& out, std::string_view name, std::uint64_t value) {
-    member(out, name, std::to_string(value));
-}
-
-// As text: a number this large loses digits in JavaScript.
-std::string hex(std::uint64_t value) {
-    char text[20];
-    std::snprintf(text, sizeof text, "\"%016llx\"", static_cast<unsigned long long>(value));
-    return text;
-}
-
-struct Account {
-    std::uint64_t received = 0, appended = 0, duplicates = 0, rejected = 0, dead_lettered = 0, gap = 0, elsewhere = 0;
-    explicit Account() = default;
-    explicit Account(const PositionRow& row)
-        : appended(row.appended.get()),
-          duplicates(row.duplicates.get()),
-          rejected(row.rejected.get()),
-          dead_lettered(row.dead_lettered.get()),
-          gap(row.gap.get()),
-          elsewhere(row.elsewhere.get()) {
-        received = row.received.get();
-    }
-    void add(const Account& other) {
-        received += other.received;
-        appended += other.appended;
-        duplicates += other.duplicates;
-        rejected += other.rejected;
-        dead_lettered += other.dead_lettered;
-        gap += other.gap;
-        elsewhere += other.elsewhere;
-    }
-    [[nodiscard]] std::int64_t residue() const {
-        return static_cast<std::int64_t>(received - appended - duplicates - rejected);
-    }
-    void write(std::string& out) const {
-        member(out, "received", received);
-        member(out, "appended", appended);
-        member(out, "duplicates", duplicates);
-        member(out, "rejected", rejected);
-        member(out, "dead_lettered", dead_lettered);
-        member(out, "gap", gap);
-        member(out, "elsewhere", elsewhere);
-    }
-};
-
-std::string_view part_text(wire::Part part) {
-    return part == wire::Part::live ? "live" : "backlog";
-}
-
-AdminResponse ledger(const IngestShared& shared) {
-    std::string lanes;
-    Account totals;
-    for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) {
-        const PositionRow& row = shared.positions.row(i);
-        const Account account(row);
-        totals.add(account);
-        std::string one = "{";
-        member(one, "edge", quoted(wire::name_of(row.key.edge)));
-        member(one, "lineage", hex(row.key.lineage));
-        member(one, "lane", quoted(wire::name_of(row.lane_name)));
-        member(one, "lane_id", row.key.lane);
-        member(one, "part", quoted(part_text(row.key.part)));
-        account.write(one);
-        member(one, "last_sequence", row.last_sequence.get());
-        if (!lanes.empty()) lanes += ',';
-        lanes += one + "}";
-    }
-    std::string sums = "{";
-    totals.write(sums);
-    member(sums, "dead_letters_expired", shared.letters_expired.get());
-    member(sums, "residue", std::to_string(totals.residue()));
-    return json("{\"lanes\":[" + lanes + "],\"totals\":" + sums + "}}\n");
-}
-
-AdminResponse edges(const ApiSources& sources) {
-    const PositionTable& positions = sources.shared.positions;
-    const ReadSnapshot counts = sources.model.snapshot();
-    std::string list;
-    for (std::uint32_t i = 0; i < positions.edge_count(); ++i) {
-        const EdgeRow& row = positions.edge(i);
-        const auto name = wire::name_of(row.key.edge);
-        std::uint64_t events = 0;
-        for (std::uint32_t r = 0; r < positions.row_count(); ++r) {
-            const PositionRow& position = positions.row(r);
-            if (position.key.edge == row.key.edge && position.key.lineage == row.key.lineage) {
-                events += position.appended.get();
-            }
-        }
-        std::string types = "{";
-        for (const EdgeCounts& edge : counts.edges) {
-            if (edge.edge != name) continue;
-            for (std::size_t t = 0; t < edge.by_type.size(); ++t) {
-                if (edge.by_type[t] != 0) member(types, counts.types[t].type, edge.by_type[t]);
-            }
-        }
-        std::string one = "{";
-        member(one, "edge", quoted(name));
-        member(one, "connected", row.connected.get() != 0 ? std::string_view("true") : std::string_view("false"));
-        member(one, "lineage", hex(row.key.lineage));
-        member(one, "epoch", row.epoch.get());
-        member(one, "connections", row.connections.get());
-        member(one, "last_seen_ms", row.last_seen_wall_ns.get() / ns_per_ms);
-        member(one, "events", events);
-        member(one, "types", types + "}");
-        if (!list.empty()) list += ',';
-        list += one + "}";
-    }
-    return json("{\"edges\":[" + list + "]}\n");
-}
-
-AdminResponse types(const ApiSources& sources) {
-    const ReadSnapshot counts = sources.model.snapshot();
-    std::string list;
-    for (const TypeCounts& type : counts.types) {
-        std::string minutes;
-        for (const MinuteCount& minute : type.minutes) {
-            std::string cell = "{";
-            member(cell, "minute_ms", minute.minute * (minute_ns / ns_per_ms));
-            member(cell, "events", minute.events);
-            if (!minutes.empty()) minutes += ',';
-            minutes += cell + "}";
-        }
-        std::string one = "{";
-        member(one, "type", quoted(type.type));
-        member(one, "events", type.events);
-        member(one, "older", type.older);
-        member(one, "minutes", "[" + minutes + "]");
-        if (!list.empty()) list += ',';
-        list += one + "}";
-    }
-    std::string out = "{";
-    member(out, "events", counts.events);
-    member(out, "position", counts.position);
-    member(out, "types", "[" + list + "]");
-    return json(out + "}\n");
-}
-
-AdminResponse lanes(const IngestShared& shared) {
-    std::string list;
-    const auto add = [&](std::string_view name, std::uint64_t credit_bytes, bool is_held) {
-        std::string one = "{";
-        member(one, "lane", quoted(name));
-        member(one, "credit_bytes", credit_bytes);
-        member(one, "held", is_held ? std::string_view("true") : std::string_view("false"));
-        list += (list.empty() ? "" : ",") + one + "}";
-    };
-    const auto held = shared.holds.held();
-    for (const auto& bound : shared.lane_bounds) {
-        add(bound.name, bound.credit_bytes, std::find(held.begin(), held.end(), bound.name) != held.end());
-    }
-    for (const auto& name : held) {
-        const auto is_it = [&](const auto& bound) { return bound.name == name; };
-        if (std::none_of(shared.lane_bounds.begin(), shared.lane_bounds.end(), is_it)) add(name, 0, true);
-    }
-    return json("{\"lanes\":[" + list + "]}\n");
-}
-
 AdminResponse ready(const ApiSources& sources) {
-    std::string reasons;
-    const auto add = [&](const std::string& why) { reasons += (reasons.empty() ? "" : ",") + quoted(why); };
-    if (const auto code = sources.shared.poison_errno.get(); code != 0) {
-        add("storage: the journal cannot be written, errno " + std::to_string(code));
-    }
-    if (const auto code = sources.shared.full_errno.get(); code != 0) {
-        add("storage: no next journal file, errno " + std::to_string(code));
-    }
-    if (const auto code = sources.shared.letters_errno.get(); code != 0) {
-        add("storage: dead letters cannot be written, errno " + std::to_string(code));
-    }
-    if (sources.is_draining.load(std::memory_order_relaxed)) add("draining");
-    if (!sources.is_alive.load(std::memory_order_relaxed)) add("ingest does not move");
-    const bool is_ready = reasons.empty();
-    return json("{\"ready\":" + std::string(is_ready ? "true" : "false") + ",\"reasons\":[" + reasons + "]}\n",
-                is_ready ? 200 : 503);
+    ListText reasons;
+    const auto all = unready_reasons(sources);
+    for (const auto& why : all) reasons.add_text(why);
+    return json_answer(ObjectText().truth("ready", all.empty()).raw("reasons", reasons.end()).end(),
+                       all.empty() ? 200 : 503);
 }
 
 void analytics_metrics(const FollowerCounters& counters, control::MetricsText& out) {
@@ -234,6 +48,7 @@ void sink_metrics(const AlertTeller& teller, control::MetricsText& out) {
     count("weir_central_sink_refused_total", "Alerts that the sink will not take", counters.refused);
     count("weir_central_sink_stale_total", "Alerts that were too old to be told", counters.stale);
     count("weir_central_sink_missed_total", "Alerts pruned before they were told", counters.missed);
+    count("weir_central_sink_silenced_total", "Alerts that were not told because of a silence", counters.silenced);
 }
 
 AdminResponse metrics(const ApiSources& sources) {
@@ -242,7 +57,7 @@ AdminResponse metrics(const ApiSources& sources) {
     for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) {
         const PositionRow& row = shared.positions.row(i);
         const Account account(row);
-        const std::string lineage = hex(row.key.lineage).substr(1, 16);
+        const std::string lineage = hex_text(row.key.lineage);
         const auto count = [&](std::string_view name, std::string_view help, std::uint64_t value) {
             out.counter(name, help,
                         {{"edge", wire::name_of(row.key.edge)},
@@ -263,8 +78,7 @@ AdminResponse metrics(const ApiSources& sources) {
               account.elsewhere);
     }
     out.gauge("weir_central_info", "Always 1; the label says what runs", {{"io", sources.io_name}}, 1.0);
-    Account totals;
-    for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) totals.add(Account(shared.positions.row(i)));
+    const Account totals = totals_of(shared);
     out.gauge("weir_central_residue", "received - appended - duplicates - rejected; 0 when the account closes", {},
               static_cast<double>(totals.residue()));
     for (std::uint8_t reason = 1; reason <= static_cast<std::uint8_t>(wire::RefusalReason::storage); ++reason) {
@@ -339,46 +153,17 @@ AdminResponse metrics(const ApiSources& sources) {
 
 }  // namespace
 
-const std::vector<control::AccessRule>& access_rules() {
-    static const std::vector<control::AccessRule> rules{
-        {.is_act = false, .path = "/healthz", .role = {}},
-        {.path = "/api/v1/lanes/*", .role = control::Role::operator_},
-        {.path = "/api/v1/dead-letters/*", .role = control::Role::replayer, .needs_reason = true},
-    };
-    return rules;
-}
-
 AdminResponse answer(const ApiSources& sources, std::string_view target) {
     const std::string_view path = target.substr(0, target.find('?'));
     if (path == "/healthz") {
         const bool is_alive = sources.is_alive.load(std::memory_order_relaxed);
-        return json(is_alive ? "{\"healthy\":true}\n" : "{\"healthy\":false}\n", is_alive ? 200 : 503);
+        return json_answer(ObjectText().truth("healthy", is_alive).end(), is_alive ? 200 : 503);
     }
     if (path == "/readyz") return ready(sources);
     if (path == "/metrics") return metrics(sources);
-    if (path == "/api/v1/ledger") return ledger(sources.shared);
-    if (path == "/api/v1/edges") return edges(sources);
-    if (path == "/api/v1/types") return types(sources);
-    if (path == "/api/v1/lanes") return lanes(sources.shared);
-    if (path == "/api/v1/access" && sources.guard != nullptr) return json(sources.guard->json());
-    if (sources.results != nullptr) {
-        if (auto answered = sources.results->answer(target)) return std::move(*answered);
-    }
-    return json("{\"error\":\"no such path\"}\n", 404);
-}
-
-AdminResponse act(IngestShared& shared, std::string_view target) {
-    constexpr std::string_view head = "/api/v1/lanes/", hold = "/hold", release = "/release";
-    const bool is_hold = target.ends_with(hold);
-    if (!target.starts_with(head) || !(is_hold || target.ends_with(release))) {
-        return json("{\"error\":\"no such act\"}\n", 404);
-    }
-    target.remove_prefix(head.size());
-    const std::size_t tail_bytes = (is_hold ? hold : release).size();
-    const std::string_view name = target.substr(0, target.size() - std::min(target.size(), tail_bytes));
-    if (!wire::is_name(name, wire::lane_name_bytes_max)) return json("{\"error\":\"not a lane's name\"}\n", 400);
-    if (!shared.holds.set(name, is_hold)) return json("{\"error\":\"too many lanes are named\"}\n", 409);
-    return lanes(shared);
+    if (auto page = answer_page(target)) return std::move(*page);
+    if (auto answered = answer_api(sources, target)) return std::move(*answered);
+    return problem(404, "there is no such path");
 }
 
 }  // namespace weir::central
