@@ -1,9 +1,0 @@
-#include "central/page/assets.hpp"
-
-namespace weir::central {
-
-std::span<const Asset> assets() {
-    return {};
-}
-
-}  // namespace weir::central
