@@ -1,7 +1,10 @@
 // Chromium, and what the tests look at in the page.
 import { existsSync } from 'node:fs';
 import { chromium } from './modules.mjs';
-import { until } from './harness.mjs';
+import { expect, until } from './harness.mjs';
+
+const page_bytes_max = 200_000;  // all of it, uncompressed
+const start_ms_max = 1000;       // until the first state is drawn
 
 export const program = process.env.WEIR_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
 
@@ -35,4 +38,19 @@ export async function heap_bytes(page) {
   const { usedSize } = await session.send('Runtime.getHeapUsage');
   await session.detach();
   return usedSize;
+}
+
+// What the page weighs, and how long it takes to show something: the best of some times, as what else the machine does is not the page's.
+export async function is_light_and_quick(page, seen) {
+  const bodies = await Promise.all(seen.responses.filter((one) => one.ok() && !one.url().includes('/api/')).map((one) => one.body()));
+  const bytes = bodies.reduce((sum, body) => sum + body.length, 0);
+  expect(bytes > 50_000 && bytes < page_bytes_max, 'weight', bytes);
+  let took = Infinity;
+  for (let times = 0; times < 3; ++times) {
+    if (times > 0) await page.reload();
+    await until(() => page.evaluate(() => window.weirShown), 'drawn');
+    took = Math.min(took, await page.evaluate(() => window.weirShown));
+  }
+  expect(took < start_ms_max, 'ms until the first state was drawn', took);
+  console.log(`      ${bytes} bytes uncompressed, first state drawn after ${Math.round(took)} ms`);
 }
