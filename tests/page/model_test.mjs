@@ -85,6 +85,7 @@ test('no two edges stand on one place, and all stand on the map', () => {
 });
 test('what came of a replay is said in words', () => {
   same(outcome({ outcome: 'accepted' }).text, 'Applied.', 'one');
+  same(outcome({ outcome: 'refused', reason: 'another edge' }).text, 'The edge refused it (another edge)', 'why');
   same(outcome({ text: '{"outcome":"rejected"}\n' }).level, 'act', 'still fails');
   same(outcome({ text: '{"outcome":"accepted"}\n{"outcome":"duplicate"}\n' }).text, 'accepted: 1, duplicate: 1', 'several');
   same(outcome({ text: '' }).level, 'act', 'none fitted');

@@ -50,7 +50,7 @@ test_alone('a dead letter fails again, its rule is mended, and it is replayed fr
   await order('mend');
   const before = await received(page);
   const second = await replay();
-  expect(second === 'Applied.', 'applied', second);
+  expect(second.startsWith('Applied.'), 'applied', second);
   await until(async () => (await received(page)) === before + 1, 'and stored');
   const third = await replay();
   expect(third.includes('before'), 'at most once', third);
@@ -60,7 +60,7 @@ test_alone('central goes and comes back, and so does the page', async () => {
   await until(async () => (await level_of(page)) === 'blind', 'it says that it is cut off');
   await order('start central');
   await await_live(page, 30);
-  await until(async () => (await figure(page, 'Edges')) === '3of 3' || (await figure(page, 'Edges')).replace(/\s/g, '') === '3of3', 'the edges are back', 30);
+  await until(async () => (await figure(page, 'Edges')).replace(/\s/g, '') === '3of3', 'the edges are back', 30);
   await until(async () => (await figure(page, 'Residue')) === '0', 'the ledger closes');
 });
 test_alone('nothing went wrong in the page, and nothing came from elsewhere', async () => {

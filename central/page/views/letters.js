@@ -49,9 +49,9 @@ export function outcome(answer) {
   const lines = answer.text !== undefined ? answer.text.split('\n').filter(Boolean).map((line) => JSON.parse(line)) : [answer];
   const outcomes = lines.map((line) => line.outcome).filter(Boolean);
   if (outcomes.length === 0) return { level: 'act', text: 'No letter fitted: nothing was replayed.' };
-  const said = { accepted: 'Applied.', duplicate: 'It had been applied before.', rejected: 'It fails still, and stays the letter it was.' };
+  const said = { accepted: 'Applied.', duplicate: 'It had been applied before.', rejected: 'It fails still, and stays the letter it was.', refused: 'The edge refused it', not_an_event: 'It is no event', unanswered: 'The edge did not answer' };
   const all = [...new Set(outcomes)];
   if (all.length > 1) return { level: 'watch', text: all.map((one) => `${one}: ${outcomes.filter((other) => other === one).length}`).join(', ') };
-  const why = lines.find((line) => line.reason_of_refusal ?? line.why)?.why ?? '';
-  return { level: ['accepted', 'duplicate'].includes(all[0]) ? 'calm' : 'act', text: said[all[0]] ?? `${words(all[0])}${why ? `: ${why}` : ''}` };
+  const why = lines.find((line) => line.reason)?.reason ?? '';
+  return { level: ['accepted', 'duplicate'].includes(all[0]) ? 'calm' : 'act', text: `${said[all[0]] ?? words(all[0])}${why ? ` (${words(why)})` : ''}` };
 }
