@@ -72,10 +72,9 @@ std::vector<std::string> unready_reasons(const ApiSources& sources) {
 std::string as_of_text(const ApiSources& sources) {
     // The others first: what is durable is never behind them.
     const std::uint64_t read = sources.reader.position();
-    const std::optional<std::uint64_t> analytics =
-        follows(sources) ? std::optional(sources.analytics->position.get()) : std::nullopt;
+    const std::string analytics = follows(sources) ? std::to_string(sources.analytics->position.get()) : "null";
     const std::uint64_t durable = sources.shared.durable_position.load(std::memory_order_acquire);
-    return ObjectText().number("durable", durable).number("read", read).number_or_null("analytics", analytics).end();
+    return ObjectText().number("durable", durable).number("read", read).raw("analytics", analytics).end();
 }
 
 std::uint64_t read_staleness_ms(const ApiSources& sources) {
