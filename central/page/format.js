@@ -47,7 +47,7 @@ export function duration_us(us) {
 }
 export const duration_ms = (ms) => (is_known(ms) ? duration_us(ms * 1000) : dash);
 export function duration_s(s) {
-  if (s < 10) return `${s.toFixed(1)} s`;
+  if (s < 10) return `${Number.isInteger(s) ? s : s.toFixed(1)} s`;
   if (s < 120) return `${Math.round(s)} s`;
   if (s < 7200) return `${Math.round(s / 60)} min`;
   return s < 172_800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86_400)} d`;

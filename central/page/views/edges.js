@@ -1,7 +1,8 @@
 // Edges: the map, and the same as a table, the worst first.
 import { by_id, put_text } from '../dom.js';
 import { age, duration_ms, plural, short, signed_ms } from '../format.js';
-import { edge_level, edge_word } from '../levels.js';
+import { edge_level } from '../levels.js';
+import { edge_text } from './edge_text.js';
 import { EdgeMap } from './map.js';
 import { Table } from '../table.js';
 
@@ -17,7 +18,7 @@ export class EdgesView {
       empty: 'No edge has come yet.',
       columns: [
         { name: 'Edge', text: (edge) => edge.id },
-        { name: 'State', text: (edge, now) => word(edge, now), level: (edge, now) => edge_level(edge, now) },
+        { name: 'State', text: (edge, now) => edge_text(edge, now), level: (edge, now) => edge_level(edge, now) },
         { name: 'Events/s', text: (edge) => short(edge.events_per_s), is_number: true },
         { name: 'Lag', title: 'From closing a batch at the edge to its arrival', text: (edge) => duration_ms(edge.lag_ms), is_number: true },
         { name: 'Held', title: 'Accepted at the edge, not yet acked', text: (edge) => short(edge.held), is_number: true },
@@ -37,8 +38,3 @@ export class EdgesView {
     this.table.show(edges, now_ms);
   }
 }
-
-const word = (edge, now_ms) => {
-  const said = edge_word(edge, now_ms);
-  return said === 'away' ? `away ${age(edge.last_seen_ms, now_ms).replace(' ago', '').replace('now', '')}`.trim() : said;
-};

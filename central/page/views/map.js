@@ -1,10 +1,11 @@
 // The map of edges: each with a shape for its state and a wire to central as thick as its rate. One edge is in the tab order; arrows
 // go to the others, Enter to its row in the table.
 import { make_svg, put_text, set } from '../dom.js';
-import { age, duration_ms, short } from '../format.js';
-import { edge_word } from '../levels.js';
+import { duration_ms, short } from '../format.js';
+import { edge_text } from './edge_text.js';
 import { layout, regions_of } from './map_layout.js';
 
+const name_letters_max = 18;
 const shapes = {
   calm: 'M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0',
   watch: 'M0 -7.5L8 6.5H-8z',
@@ -58,7 +59,7 @@ export class EdgeMap {
         'text-anchor': box.side === 'right' ? 'end' : 'start' });
       label.textContent = `${box.name || 'edges'}${box.is_dots ? ` (${region.edges.length})` : ''}`;
       boxes.append(label);
-      region.edges.forEach((edge, at) => this.#add(edge, box, box.places[at], plan.hub, boxes, wires));
+      region.edges.forEach((edge, at) => this.#add(edge, box, box.places[at], plan.hub, wires));
     });
     const hub = make_svg('g', { 'aria-hidden': 'true' }, make_svg('circle', { class: 'hub', cx: plan.hub.x, cy: plan.hub.y, r: 40 }));
     this.name_text = make_svg('text', { class: 'hub-name', x: plan.hub.x, y: plan.hub.y - 2 });
@@ -70,7 +71,7 @@ export class EdgeMap {
     if (focused && this.#entries.has(focused)) this.#entries.get(focused).node.focus();
   }
 
-  #add(edge, box, place, hub, _boxes, wires) {
+  #add(edge, box, place, hub, wires) {
     const wire = make_svg('path', { class: 'wire', d: wire_path(box, place, hub) });
     wires.append(wire);
     const node = make_svg('g', { class: 'edge', tabindex: '-1', role: 'button', transform: `translate(${place.x} ${place.y})` });
@@ -101,15 +102,13 @@ export class EdgeMap {
     set(entry.node, { 'data-level': edge.level });
     set(entry.shape, { d: shapes[edge.level] });
     set(entry.wire, { 'data-level': edge.level, 'stroke-width': (1 + Math.min(4, Math.log10(1 + (edge.events_per_s ?? 0)))).toFixed(1) });
-    const word = edge_word(edge, this.now_ms);
-    const away = word === 'away' ? `away ${age(edge.last_seen_ms, this.now_ms).replace(' ago', '').replace('now', '')}`.trim() : word;
-    const sub = edge.connected ? (edge.level === 'calm' ? `${short(edge.events_per_s)}/s` : away) : away;
+    const said = edge_text(edge, this.now_ms);
     if (entry.name) {
-      put_text(entry.name, edge.id);
-      put_text(entry.sub, sub);
+      put_text(entry.name, edge.id.length > name_letters_max ? `${edge.id.slice(0, 8)}…${edge.id.slice(9 - name_letters_max)}` : edge.id);
+      put_text(entry.sub, edge.connected && edge.level === 'calm' ? `${short(edge.events_per_s)}/s` : said);
     }
-    put_text(entry.title, `${edge.id}: ${away}`);
-    set(entry.node, { 'aria-label': `${edge.id}, ${away}, ${short(edge.events_per_s)} events a second, lag ${duration_ms(edge.lag_ms)}, ${short(edge.held)} held` });
+    put_text(entry.title, `${edge.id}: ${said}`);
+    set(entry.node, { 'aria-label': `${edge.id}, ${said}, ${short(edge.events_per_s)} events a second, lag ${duration_ms(edge.lag_ms)}, ${short(edge.held)} held` });
   }
 
   #make_current(id) {
