@@ -108,7 +108,9 @@ export class EdgeMap {
       put_text(entry.sub, edge.connected && edge.level === 'calm' ? `${short(edge.events_per_s)}/s` : said);
     }
     put_text(entry.title, `${edge.id}: ${said}`);
-    set(entry.node, { 'aria-label': `${edge.id}, ${said}, ${short(edge.events_per_s)} events a second, lag ${duration_ms(edge.lag_ms)}, ${short(edge.held)} held` });
+    // Of many edges only what calls is said: the table has the rest.
+    const numbers = entry.name ? `, ${short(edge.events_per_s)} events a second, lag ${duration_ms(edge.lag_ms)}, ${short(edge.held)} held` : '';
+    set(entry.node, { 'aria-label': `${edge.id}, ${said}${numbers}` });
   }
 
   #make_current(id) {

@@ -44,7 +44,7 @@ export class VerdictView {
   #figures(state) {
     const health = state.object('health');
     const hops = state.object('hops').hops ?? [];
-    const whole = hops.find((hop) => /end|whole|total/i.test(hop.hop)) ?? hops.reduce((a, b) => (!a || b.p99_us > a.p99_us ? b : a), null);
+    const whole = hops.find((hop) => /\bend\b|whole|total/i.test(hop.hop)) ?? hops.reduce((a, b) => (!a || b.p99_us > a.p99_us ? b : a), null);
     const edges = state.rows('edges');
     const ledger = state.object('ledger');
     const rows = [
