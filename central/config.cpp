@@ -151,6 +151,41 @@ void read_table(ConfigTable& table, CentralConfig& config) {
     config.tables.push_back(std::move(made));
 }
 
+void read_stream(ConfigTable& table, CentralConfig& config) {
+    auto& stream = config.stream;
+    table.number("clients_max", stream.clients_max, Bounds{0, 65'536, "clients"});
+    table.number("pushes_per_second", stream.pushes_per_second, Bounds{1, 100, "pushes"});
+    table.number("beat_ms", stream.beat_ms, Bounds{100, minute_ms, "ms"});
+    table.number("stalled_ms_max", stream.stalled_ms_max, Bounds{100, 10 * minute_ms, "ms"});
+    table.number("events_clients_max", stream.events_clients_max, Bounds{0, 4096, "clients"});
+    table.number("events_queue_bytes", stream.events_queue_bytes, Bounds{4096, 1U << 30, "bytes"});
+}
+
+void read_edge(ConfigTable& table, CentralConfig& config) {
+    EdgeNote note;
+    table.needs_text("name", note.name);
+    table.text("region", note.region);
+    table.text("intake", note.intake);
+    const std::string_view begin = std::string_view(note.name).substr(0, note.name.find('*'));
+    const bool is_pattern = note.name.size() == begin.size() + 1;
+    const bool is_begin = begin.empty() ? is_pattern : wire::is_name(begin, wire::edge_id_bytes_max);
+    if (!note.name.empty() && (!is_begin || note.name.size() > begin.size() + 1)) {
+        table.fault("name", "must be an edge's id, or the beginning of one and '*'");
+    }
+    if (!note.region.empty() && !wire::is_name(note.region, wire::edge_id_bytes_max)) {
+        table.fault("region", "must be 1 to 32 of a-z, 0-9 and '-'");
+    }
+    if (!note.intake.empty()) {
+        if (const auto what = control::address_fault(note.intake, {})) table.fault("intake", *what);
+        // One edge's letters mean nothing to another.
+        if (is_pattern) table.fault("intake", "is for one edge: its name must be whole");
+    }
+    for (const auto& other : config.edges) {
+        if (other.name == note.name) table.fault("name", "is listed twice: \"" + note.name + "\"");
+    }
+    config.edges.push_back(std::move(note));
+}
+
 void read_root(ConfigTable& root, CentralConfig& config) {
     root.needs_text("data_dir", config.data_dir);
     root.choice("log_level", config.log_level, {"debug", "info", "warn", "error"});
@@ -166,7 +201,9 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     table("dead_letters", read_dead_letters);
     table("limits", read_limits);
     table("runtime", read_runtime);
+    table("stream", read_stream);
     root.tables("lanes", lane_bounds_max, [&](ConfigTable& inner) { read_lane(inner, config); });
+    root.tables("edges", edge_notes_max, [&](ConfigTable& inner) { read_edge(inner, config); });
     root.tables("tables", wire::tables_max, [&](ConfigTable& inner) { read_table(inner, config); });
     read_analytics(root, config.analytics);
 }
@@ -181,6 +218,16 @@ void build_analytics(ConfigTable& root, CentralConfig& config) {
 }
 
 }  // namespace
+
+const EdgeNote* note_of(const std::vector<EdgeNote>& notes, std::string_view edge) {
+    const EdgeNote* best = nullptr;
+    for (const EdgeNote& note : notes) {
+        if (note.name == edge) return &note;
+        const std::string_view begin = std::string_view(note.name).substr(0, note.name.size() - 1);
+        if (best == nullptr && note.name.ends_with('*') && edge.starts_with(begin)) best = &note;
+    }
+    return best;
+}
 
 std::uint64_t letters_credit_bytes(const CentralConfig& config) {
     const std::uint64_t half = std::uint64_t{config.journal.groups} / 2 * config.journal.group_bytes;
@@ -255,6 +302,10 @@ Budget budget_of(const CentralConfig& config) {
     }
     many(std::uint64_t{limits.types_max} * limits.minutes_max, "minute counts (limits.types_max x minutes_max)",
          minute_bytes);
+    many(config.stream.clients_max, "WebSockets (stream.clients_max)", stream_client_bytes);
+    many(config.stream.events_clients_max, "live events not taken (stream.events_clients_max x events_queue_bytes)",
+         config.stream.events_queue_bytes);
+    terms.memory("the state as WebSockets are told it", stream_state_bytes_max);
     add_budget(config.analytics, terms);
     terms.memory("checkpoint: two copies", 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
     terms.memory("process: code, stacks, control threads", process_bytes);

@@ -19,11 +19,22 @@ namespace weir::central {
 inline constexpr std::uint64_t credit_floor_bytes = wire::frame_bytes(wire::frame_body_bytes_max);
 inline constexpr std::uint64_t session_bytes_max = 12U << 10;  // an edge's session: hello, lanes, frames to send
 inline constexpr std::size_t lane_bounds_max = wire::hello_lanes_max;
+inline constexpr std::size_t edge_notes_max = 1024;
+// Of one WebSocket beside its events: what its two coroutines, its buffers and its socket take (scripts/api-load measures it).
+inline constexpr std::uint64_t stream_client_bytes = 32U << 10;
+inline constexpr std::uint64_t stream_state_bytes_max = 8U << 20;  // the state as text, as it is now and as it was told
 
 // Reference data for edges: its name, and the file it is read from.
 struct TableConfig {
     std::string name;  // [a-z0-9-]{1,32}
     std::string file;  // NAME.csv is CSV, anything else NDJSON (central/tables/table_file.hpp)
+};
+
+// What is known of an edge before it says anything.
+struct EdgeNote {
+    std::string name;    // an edge's id, or "south-*" for all that begin so
+    std::string region;  // empty: none
+    std::string intake;  // its producer port, to which dead letters are replayed; empty: not from here
 };
 
 struct CentralConfig {
@@ -84,7 +95,16 @@ struct CentralConfig {
         bool core_dumps = false;        // they would hold keys and events
         bool low_latency_idle = false;  // cores stay awake
     } runtime;
+    struct {
+        std::uint32_t clients_max = 1024;            // WebSockets at once, of all streams together
+        std::uint32_t pushes_per_second = 10;        // of the state, at most
+        std::uint64_t beat_ms = 1000;                // silence after which a client is told that nothing has changed
+        std::uint64_t stalled_ms_max = 30'000;       // for one message; then the client is let go
+        std::uint32_t events_clients_max = 16;       // of them, of live events
+        std::uint64_t events_queue_bytes = 262'144;  // of live events that one client has not taken
+    } stream;
     std::vector<TableConfig> tables;
+    std::vector<EdgeNote> edges;
     AnalyticsConfig analytics;
     std::string log_level = "warn";
     std::string path;          // of the file it was read from
@@ -94,6 +114,9 @@ struct CentralConfig {
 // What a lane of dead letters may have unacked on one connection unless it is configured: half of what their write groups hold, so
 // that no edge alone fills them.
 [[nodiscard]] std::uint64_t letters_credit_bytes(const CentralConfig& config);
+
+// The note for that edge: its own, else the first that is for all that begin so; null: none.
+[[nodiscard]] const EdgeNote* note_of(const std::vector<EdgeNote>& notes, std::string_view edge);
 
 struct LoadedConfig {
     std::optional<CentralConfig> config;  // absent if there is any error

@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "central/analysis/follower.hpp"
+#include "central/api/stream_collector.hpp"
 #include "central/daemon/api.hpp"
+#include "central/daemon/metrics.hpp"
 #include "central/ingest/ingest.hpp"
 #include "central/letters/retention.hpp"
 #include "central/readmodel/reader.hpp"
@@ -19,7 +21,6 @@
 #include "core/base/secret.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/admin_guard.hpp"
-#include "core/control/letters_act.hpp"
 #include "core/control/log.hpp"
 #include "core/control/outsiders.hpp"
 #include "core/control/service.hpp"
@@ -160,12 +161,14 @@ void reload_keys(control::AtRestConfig& now, const control::AtRestConfig& next) 
 }
 
 // What was read at the start is followed from the start; what SIGHUP brings, from then on. A file with a mistake changes nothing.
-void reload(const CentralConfig& config, control::AtRestConfig& at_rest, Follower& follower, bool& is_following) {
+void reload(const CentralConfig& config, control::AtRestConfig& at_rest, Follower& follower, StreamCollector* stream,
+            bool& is_following) {
     auto loaded = load_config(config.path);
     for (const auto& line : loaded.errors) control::log_error("config_refused", {{"what", line}});
     if (!loaded.config) return;
     reload_keys(at_rest, loaded.config->at_rest);
     const bool is_used = loaded.config->analytics.is_used();
+    if (stream != nullptr) stream->redefine(loaded.config->analytics);
     follower.redefine(std::move(loaded.config->analytics));
     if (is_used && !is_following) follower.start();
     is_following = is_following || is_used;
@@ -180,7 +183,8 @@ std::string thread_plan_text(const CentralConfig& config) {
            "\nthread      reader  floating, niceness 10" +
            (config.analytics.is_used() ? "\nthread      analytics  floating, niceness 5" : "") +
            "\nthread      segments, one for each journal"
-           "\nthread      admin, control\n";
+           "\nthread      admin, acts, control"
+           "\nthread      stream  floating, niceness 1\n";
 }
 
 int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
@@ -253,15 +257,30 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                               monotonic_now());
     ReadModel model(config.limits.types_max, config.limits.minutes_max);
     Reader reader(journal_directory(config), shared.durable_position, model);
+    Freshness freshness;
+    EdgeDelays delays(config.limits.edges_max);
+    Milestones milestones;
+    Vitals vitals(wall_now());
+    reader.set_watch({.on_record =
+                          [&](const journal::RecordView& record) {
+                              milestones.note(record.position.value);
+                              if (record.batch_header.kind == wire::BatchKind::events) {
+                                  delays.note(record.batch_header, {record.header.arrival_wall_ns});
+                              }
+                          },
+                      .on_look = [&](std::uint64_t durable) { freshness.note(durable, monotonic_now()); }});
     reader.start();
     Follower follower(journal_directory(config), results_path(config.data_dir), shared.durable_position,
                       config.analytics);
     bool is_following = config.analytics.is_used();
     if (is_following) follower.start();
+    std::vector<std::string> silence_faults;
+    SilenceBook silences(config.data_dir, silence_faults);
+    for (const auto& fault : silence_faults) control::log_warn("silences_damaged", {{"what", fault}});
     std::vector<std::unique_ptr<AlertTeller>> tellers;
     for (const SinkConfig& sink : config.analytics.sinks) {
-        tellers.push_back(std::make_unique<AlertTeller>(sink, config.data_dir,
-                                                        shared.durable_position.load(std::memory_order_acquire)));
+        tellers.push_back(std::make_unique<AlertTeller>(
+            sink, config.data_dir, shared.durable_position.load(std::memory_order_acquire), &silences));
         tellers.back()->start();
     }
     ResultQuestions questions(results_path(config.data_dir), config.analytics.query_ms_max);
@@ -274,41 +293,48 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                                     (number == 0 ? journal_store : letters_store)->mark_damaged(segment_index);
                                 }});
     scrubber.start();
-    const ApiSources sources{.shared = shared,
-                             .model = model,
-                             .reader = reader,
-                             .is_draining = is_draining,
-                             .is_alive = is_alive,
-                             .scrub = scrubber.counters(),
-                             .io_name = runner.io_name(),
-                             .data_dir = config.data_dir,
-                             .tls = watch,
-                             .guard = &guard,
-                             .analytics = &follower.counters(),
-                             .results = &questions,
-                             .tellers = &tellers};
+    StreamHub hub(config.stream.pushes_per_second);
+    ApiSources sources{.config = config,
+                       .shared = shared,
+                       .model = model,
+                       .reader = reader,
+                       .is_draining = is_draining,
+                       .is_alive = is_alive,
+                       .scrub = scrubber.counters(),
+                       .io_name = runner.io_name(),
+                       .tls = watch,
+                       .guard = &guard,
+                       .analytics = &follower.counters(),
+                       .results = &questions,
+                       .tellers = &tellers,
+                       .freshness = &freshness,
+                       .delays = &delays,
+                       .vitals = &vitals,
+                       .milestones = &milestones,
+                       .silences = &silences,
+                       .stream = &hub};
+    sources.hops = [&shared] { return hop_times(shared.hops); };
+    Acts acts(sources, [&] { runner.doorbell().ring(); });
     std::unique_ptr<control::AdminServer> admin;
+    std::unique_ptr<StreamCollector> stream;
     if (!config.listen.admin.empty()) {
-        admin = std::make_unique<control::AdminServer>(
-            config.listen.admin,
-            [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
-            [&](const control::AdminAct& asked) {
-                constexpr std::string_view letters = "/api/v1/dead-letters/";
-                if (asked.target.starts_with(letters)) {
-                    // Central reaches no edge by itself.
-                    return control::act_on_letters(
-                        {config.data_dir, "", "replay them at their edge, or by weir-central dead-letters replay --to"},
-                        letters, asked);
-                }
-                auto done = act(shared, asked.target);
-                runner.doorbell().ring();
-                return done;
-            },
-            &guard);
+        admin = std::make_unique<control::AdminServer>(control::AdminOptions{
+            .address = config.listen.admin,
+            .handler = [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
+            .acts = [&acts](const control::AdminAct& asked) { return acts.act(asked); },
+            .guard = &guard,
+            .connections_max = config.admin.connections_max,
+            .streams_max = config.stream.clients_max,
+            .stalled_ms_max = config.stream.stalled_ms_max,
+            .has_acts_apart = true});
+        stream = std::make_unique<StreamCollector>(sources, hub, [&admin] { admin->wake(); });
+        sources.letter_milestones = &stream->letter_milestones();
+        sources.admin = admin.get();
         if (auto served = admin->start(); !served) {
             halt();
             return fail("admin", served.error());
         }
+        stream->start();
     }
     for (const auto& address : shared.addresses) {
         control::log_info("listening", {{"edges", address}, {"io", runner.io_name()}});
@@ -341,9 +367,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             next_tables = now.plus_ns(tables_look_ns);
             look_at_tables(tables, shared, runner, wish == control::Wish::reload);
         }
-        if (wish == control::Wish::reload) reload(config, at_rest, follower, is_following);
+        if (wish == control::Wish::reload) reload(config, at_rest, follower, stream.get(), is_following);
         for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});
         if (watch != nullptr) watch->look(wish == control::Wish::reload);
+        vitals.look(monotonic_now(), shared.durable_position.load(std::memory_order_relaxed));
         guard.look(monotonic_now(), wish == control::Wish::reload);
         log_changes(shared, logged);
         for (const auto& fault : scrubber.take_faults()) control::log_error("journal_rots", {{"what", fault}});
@@ -363,6 +390,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         control::log_flush();
     }
     runner.join();
+    if (stream) stream->stop();
     if (admin) admin->stop();
     reader.stop();
     follower.stop();

@@ -8,8 +8,6 @@
 #include <chrono>
 #include <optional>
 
-#include "core/journal/scan.hpp"
-
 namespace weir::central {
 namespace {
 
@@ -54,6 +52,7 @@ void Reader::run() {
     for (;;) {
         // Pairs with ingest's release. Only a journal that has grown is looked at.
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);
+        if (watch_.on_look) watch_.on_look(durable);
         while (round_up(read_position_.get(), journal::block_bytes) < durable) {
             if (stopping_.load(std::memory_order_relaxed)) return;
             const auto record = scanner->next();
@@ -64,10 +63,12 @@ void Reader::run() {
             }
             model_.apply(record->batch_header, record->body(), {record->header.arrival_wall_ns}, record->end);
             read_position_.set(record->end.value);
+            if (watch_.on_record) watch_.on_record(*record);
         }
         do {
             if (!nap(gather_ms)) return;
-        } while (durable_.load(std::memory_order_relaxed) == durable);
+            if (watch_.on_look) watch_.on_look(durable);
+        } while (durable_.load(std::memory_order_acquire) == durable);
     }
 }
 

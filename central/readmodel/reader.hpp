@@ -5,15 +5,23 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
 
 #include "central/readmodel/readmodel.hpp"
 #include "core/base/result.hpp"
+#include "core/journal/scan.hpp"
 #include "core/metrics/counter.hpp"
 
 namespace weir::central {
+
+// Who looks on, on the reader's thread; may be empty.
+struct ReaderWatch {
+    std::function<void(const journal::RecordView&)> on_record{};  // after the model has it
+    std::function<void(std::uint64_t durable)> on_look{};         // each time that the durable position is read
+};
 
 class Reader {
   public:
@@ -23,6 +31,8 @@ class Reader {
     ~Reader() { stop(); }
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
+    // Before start().
+    void set_watch(ReaderWatch watch) { watch_ = std::move(watch); }
     void start();
     void stop();
     [[nodiscard]] std::uint64_t position() const { return read_position_.get(); }
@@ -35,6 +45,7 @@ class Reader {
     std::string directory_;
     std::atomic<std::uint64_t>& durable_;
     ReadModel& model_;
+    ReaderWatch watch_;
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -37,6 +37,18 @@ ReadSnapshot ReadModel::snapshot() const {
     return counts_;
 }
 
+ReadSnapshot ReadModel::totals() const {
+    const std::lock_guard lock(mutex_);
+    ReadSnapshot told{.position = counts_.position,
+                      .events = counts_.events,
+                      .unreadable = counts_.unreadable,
+                      .types = {},
+                      .edges = counts_.edges};
+    told.types.reserve(counts_.types.size());
+    for (const TypeCounts& type : counts_.types) told.types.push_back({type.type, type.events, type.older, {}});
+    return told;
+}
+
 std::size_t ReadModel::type_of(std::string_view type) {
     if (const auto found = types_.find(type); found != types_.end()) return found->second;
     // The last place is kept for all the types that have none.

@@ -55,6 +55,8 @@ class ReadModel {
     // A batch of the journal that was verified before it was written; `end` is where its record ends.
     void apply(const wire::BatchHeader& header, ConstBytes body, WallNs arrival, Position end);
     [[nodiscard]] ReadSnapshot snapshot() const;
+    // Without any minutes.
+    [[nodiscard]] ReadSnapshot totals() const;
 
   private:
     struct TextHash {

@@ -29,17 +29,20 @@ analytics::Severity severity_of(std::string_view text) {
 
 }  // namespace
 
-AlertTeller::AlertTeller(const SinkConfig& config, const std::string& data_dir, std::uint64_t durable)
+AlertTeller::AlertTeller(const SinkConfig& config, const std::string& data_dir, std::uint64_t durable,
+                         const SilenceBook* silences)
     : config_(config),
       results_(results_path(data_dir)),
       cursor_path_(data_dir + "/sink-" + config.name),
-      sink_(make_sink(config)) {
+      sink_(make_sink(config)),
+      silences_(silences) {
     const auto loaded = journal::CheckpointFile::load(cursor_path_);
     if (loaded && loaded.value().exists && loaded.value().content.size() >= sizeof cursor_) {
         std::memcpy(&cursor_, loaded.value().content.data(), sizeof cursor_);
         cursor_file_serial_ = loaded.value().serial;
         if (cursor_.position > durable) cursor_ = {};
     }
+    position_.set(cursor_.position);
 }
 
 void AlertTeller::start() {
@@ -105,6 +108,7 @@ void AlertTeller::pause_after(const Error& error) {
 
 void AlertTeller::move_to(const Cursor& cursor, bool is_stored) {
     cursor_ = cursor;
+    position_.set(cursor.position);
     if (!is_stored) return;
     journal::CheckpointFile file(cursor_path_, cursor_file_serial_);
     if (const auto stored = file.store_now(std::as_bytes(std::span(&cursor_, 1))); !stored) {
@@ -144,6 +148,10 @@ Result<AlertTeller::Batch> AlertTeller::read_next() {
         if (row.text(11) != analytics::text(analytics::Fate::told) || severity < config_.severity_min) continue;
         if (number(2) < oldest_ns) {
             counters_.stale.add(1);
+            continue;
+        }
+        if (silences_ != nullptr && silences_->of(row.text(3), row.text(4), wall_now())) {
+            counters_.silenced.add(1);
             continue;
         }
         batch.alerts.push_back({here.serial, here.position, number(2), std::string(row.text(3)),

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "central/readmodel/database.hpp"
+#include "central/sinks/silence_book.hpp"
 #include "central/sinks/sink.hpp"
 #include "core/metrics/counter.hpp"
 
@@ -31,6 +32,7 @@ struct TellerCounters {
     Counter refused;   // alerts that the sink will never take
     Counter stale;     // older than keep_s
     Counter missed;    // pruned before they were told
+    Counter silenced;  // an operator wanted nobody told
 };
 
 class AlertTeller {
@@ -39,7 +41,9 @@ class AlertTeller {
     static constexpr std::uint32_t refused_attempts_max = 3;
 
     // `durable`: where the journal ends; a cursor beyond it is of another history, and begins anew.
-    AlertTeller(const SinkConfig& config, const std::string& data_dir, std::uint64_t durable);
+    // `silences` outlives it; null: there are none.
+    AlertTeller(const SinkConfig& config, const std::string& data_dir, std::uint64_t durable,
+                const SilenceBook* silences = nullptr);
     ~AlertTeller() { stop(); }
     AlertTeller(const AlertTeller&) = delete;
     AlertTeller& operator=(const AlertTeller&) = delete;
@@ -47,6 +51,8 @@ class AlertTeller {
     void stop();
     [[nodiscard]] const TellerCounters& counters() const { return counters_; }
     [[nodiscard]] const std::string& name() const { return config_.name; }
+    // Up to where in the journal alerts have been told. Any thread.
+    [[nodiscard]] std::uint64_t position() const { return position_.get(); }
 
   private:
     struct Cursor {
@@ -72,7 +78,9 @@ class AlertTeller {
     std::string cursor_path_;
     std::unique_ptr<AlertSink> sink_;
     std::optional<Database> database_;
+    const SilenceBook* silences_;
     Cursor cursor_;
+    Counter position_;
     std::uint64_t cursor_file_serial_ = 0;
     std::uint64_t retry_ms_ = 0;
     std::uint32_t refused_attempts_ = 0;

@@ -5,6 +5,7 @@ namespace weir::control {
 void read_admin(ConfigTable& table, AdminConfig& config) {
     AdminLimits& limits = config.limits;
     table.text("tokens", config.tokens);
+    table.number("connections_max", config.connections_max, Bounds{1, 65'536, "connections"});
     table.number("requests_per_second", limits.requests_per_second, Bounds{10, 1'000'000, "requests"});
     table.number("failures_max", limits.failures_max, Bounds{1, 1000, "failures"});
     table.number("backoff_ms", limits.backoff_ms, Bounds{10, 600'000, "ms"});

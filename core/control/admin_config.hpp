@@ -13,6 +13,7 @@ namespace weir::control {
 struct AdminConfig {
     std::string tokens;  // a file, mode 0600 (token_book.hpp); empty: everyone on this machine may do everything
     AdminLimits limits;
+    std::uint32_t connections_max = 64;  // at once; more are closed as they come
     std::uint64_t audit_bytes_max = audit_bytes_default;
     bool operator==(const AdminConfig&) const = default;
 };

@@ -10,10 +10,10 @@
 #include "core/base/time_text.hpp"
 #include "core/control/audit_trail.hpp"
 #include "core/control/letter_marks.hpp"
+#include "core/control/letter_reader.hpp"
 #include "core/control/letter_replay.hpp"
 #include "core/control/tool_output.hpp"
 #include "core/io/address.hpp"
-#include "core/wire/unverified.hpp"
 
 namespace weir::control {
 namespace {
@@ -45,68 +45,20 @@ class Letters {
             goes_on = visit(letter, state);
         };
         const int code = scan_all(paths_, err, [&](const std::string& path, const journal::RecordView& record) {
-            const wire::BatchHeader& batch = record.batch_header;
-            if (batch.kind != wire::BatchKind::events) return goes_on;
-            if (!is_plain(record)) {
-                err << path << ": position " << record.position.value << ": compressed or encrypted, not read\n";
-                is_all_readable = false;
-                return goes_on;
-            }
-            if (batch.lane != dead_letter_lane) {
-                wire::for_each_unverified(batch, record.body(),
-                                          [&](std::uint32_t index, const wire::FrameView& frame, wire::Reason reason) {
-                                              if (goes_on) take(set_aside(record, frame, index, reason));
-                                          });
-                return goes_on;
-            }
-            wire::for_each_frame(record.body(), [&](const wire::FrameView& frame, std::uint32_t index) {
-                if (!goes_on || frame.header.kind != wire::FrameKind::dead_letter) return;
-                DeadLetter letter;
-                if (!read(batch, frame, index, letter)) {
-                    err << path << ": position " << record.position.value << ": a dead letter of " << frame.body.size()
-                        << " bytes\n";
-                    is_all_readable = false;
-                    return;
-                }
-                take(letter);
+            const LetterFault fault = for_each_letter(record, [&](const DeadLetter& letter, std::uint32_t) {
+                if (goes_on) take(letter);
             });
+            if (fault == LetterFault::none || !goes_on) return goes_on;
+            err << path << ": position " << record.position.value
+                << (fault == LetterFault::cut ? ": a frame that is no whole dead letter\n"
+                                              : ": compressed or encrypted, not read\n");
+            is_all_readable = false;
             return goes_on;
         });
         return is_all_readable ? code : 1;
     }
 
   private:
-    [[nodiscard]] static bool read(const wire::BatchHeader& batch, const wire::FrameView& frame, std::uint32_t index,
-                                   DeadLetter& letter) {
-        if (frame.body.size() < sizeof(wire::DeadLetterHead)) return false;
-        letter.edge = wire::name_of(batch.edge_id);
-        letter.lineage = batch.lineage;
-        letter.sequence = batch.first_sequence + index;
-        letter.head = wire::load<wire::DeadLetterHead>(frame.body);
-        letter.original = frame.body.subspan(sizeof letter.head);
-        if (letter.original.size() != letter.head.original_bytes) return false;
-        letter.fault = wire::verify_event(letter.original, letter.event);
-        return true;
-    }
-
-    // What central's ingest could not verify lies in its batch, just as it came.
-    [[nodiscard]] static DeadLetter set_aside(const journal::RecordView& record, const wire::FrameView& frame,
-                                              std::uint32_t index, wire::Reason reason) {
-        const wire::BatchHeader& batch = record.batch_header;
-        DeadLetter letter;
-        letter.edge = wire::name_of(batch.edge_id);
-        letter.lineage = batch.lineage;
-        letter.sequence = batch.first_sequence + index;
-        letter.lane = wire::name_of(batch.lane_name);
-        letter.part = batch.part;
-        letter.head.reason = letter.fault = reason;
-        letter.head.stage = wire::StageId::ingest;
-        letter.head.original_bytes = static_cast<std::uint32_t>(frame.body.size());
-        letter.head.received_wall_ns = record.header.arrival_wall_ns;
-        letter.original = frame.body;
-        return letter;
-    }
-
     const DeadLetterArguments& arguments_;
     std::vector<std::string> paths_;
     LetterFilter filter_;

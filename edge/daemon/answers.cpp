@@ -25,8 +25,11 @@ const std::vector<control::AccessRule> access_rules{
 
 Status EdgeDaemon::Parts::start_admin() {
     admin = std::make_unique<control::AdminServer>(
-        config.listen.admin, [this](std::string_view, std::string_view target) { return answer(target); },
-        [this](const control::AdminAct& asked) { return act(asked); }, guard.get());
+        control::AdminOptions{.address = config.listen.admin,
+                              .handler = [this](std::string_view, std::string_view target) { return answer(target); },
+                              .acts = [this](const control::AdminAct& asked) { return act(asked); },
+                              .guard = guard.get(),
+                              .connections_max = config.admin.connections_max});
     return admin->start();
 }
 

@@ -104,6 +104,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"at_rest.key", (now.at_rest.key == 0) != (next.at_rest.key == 0)},  // from one key to another is no restart
         {"admin.tokens", now.admin.tokens != next.admin.tokens},
         {"admin.requests_per_second", now.admin.limits.requests_per_second != next.admin.limits.requests_per_second},
+        {"admin.connections_max", now.admin.connections_max != next.admin.connections_max},
         {"admin.failures_max", now.admin.limits.failures_max != next.admin.limits.failures_max},
         {"admin.backoff_ms", now.admin.limits.backoff_ms != next.admin.limits.backoff_ms},
         {"admin.backoff_ms_max", now.admin.limits.backoff_ms_max != next.admin.limits.backoff_ms_max},

@@ -571,6 +571,10 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
         {minimal_central + "[analytics]\ncheckpoint_ms = 5\nrow_max = 7\n",
          {"4:17: analytics.checkpoint_ms: must be 10 to 600000 ms, not 5",
           "5:1: analytics.row_max: unknown key; did you mean \"rows_max\"?"}},
+        {minimal_central +
+             "[[edges]]\nname = \"north-*\"\nregion = \"North\"\nintake = \"127.0.0.1:1\"\n[[edges]]\nname = \"a*b\"\n"
+             "[[edges]]\nname = \"north-*\"\nintake = \"127.0.0.1\"\n",
+         {"4:8: edges[0].name: x"}},
         {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
          {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs [tls], or listen.allow_plaintext = "
           "true"}},
@@ -612,7 +616,17 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 132U);
+    EXPECT_EQ(central::known_config_keys().size(), 142U);
+}
+
+TEST(CentralConfig, AnEdgesNoteIsItsOwnBeforeThatOfAllThatBeginSo) {
+    const std::vector<central::EdgeNote> notes{{.name = "north-*", .region = "north", .intake = ""},
+                                               {.name = "north-2", .region = "coast", .intake = ""},
+                                               {.name = "*", .region = "rest", .intake = ""}};
+    EXPECT_EQ(central::note_of(notes, "north-1")->region, "north");
+    EXPECT_EQ(central::note_of(notes, "north-2")->region, "coast");
+    EXPECT_EQ(central::note_of(notes, "south")->region, "rest");
+    EXPECT_EQ(central::note_of({}, "south"), nullptr);
 }
 
 TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
@@ -632,6 +646,13 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.limits.carries_max, plain.limits.carries_max);
     EXPECT_EQ(read.limits.turn_bytes, plain.limits.turn_bytes);
     EXPECT_EQ(read.limits.hellos_per_second, plain.limits.hellos_per_second);
+    EXPECT_EQ(read.stream.clients_max, plain.stream.clients_max);
+    EXPECT_EQ(read.stream.pushes_per_second, plain.stream.pushes_per_second);
+    EXPECT_EQ(read.stream.beat_ms, plain.stream.beat_ms);
+    EXPECT_EQ(read.stream.stalled_ms_max, plain.stream.stalled_ms_max);
+    EXPECT_EQ(read.stream.events_clients_max, plain.stream.events_clients_max);
+    EXPECT_EQ(read.stream.events_queue_bytes, plain.stream.events_queue_bytes);
+    EXPECT_TRUE(read.edges.empty());
     EXPECT_TRUE(read.lanes.empty());
     EXPECT_EQ(read.journal.segment_bytes, plain.journal.segment_bytes);
     EXPECT_EQ(read.journal.group_bytes, plain.journal.group_bytes);

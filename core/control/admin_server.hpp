@@ -1,0 +1,108 @@
+// AdminServer's inside: its connections, what is judged of each request, and the WebSockets it was asked for. Included by its three files only.
+//
+// Thread    All but the constructor, listen() and wake(): the server's.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "core/control/admin.hpp"
+#include "core/control/admin_guard.hpp"
+
+namespace weir::control {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using BoostError = boost::system::error_code;
+
+inline constexpr auto awaited = asio::as_tuple(asio::use_awaitable);
+
+using AdminRequest = http::request<http::string_body>;
+using AdminAnswer = http::response<http::string_body>;
+
+[[nodiscard]] inline std::string_view field(const AdminRequest& request, http::field name) {
+    const auto value = request[name];
+    return {value.data(), value.size()};
+}
+[[nodiscard]] inline std::string_view field(const AdminRequest& request, std::string_view name) {
+    const auto value = request[beast::string_view(name.data(), name.size())];
+    return {value.data(), value.size()};
+}
+
+// An answer, and what comes behind its head instead of a body.
+struct AdminReply {
+    AdminAnswer response;
+    std::unique_ptr<AdminFlow> flow{};
+    std::unique_ptr<AdminStream> stream{};
+};
+// With the fields that every answer has, and those of `answer` in their place.
+[[nodiscard]] AdminReply make_reply(AdminResponse answer);
+// A problem (RFC 9457).
+[[nodiscard]] AdminAnswer make_problem(http::status status, std::string_view why);
+
+struct AdminServer::Server {
+    struct Socket;  // a WebSocket: admin_websocket.cpp
+
+    explicit Server(AdminOptions told) : options(std::move(told)) {}
+
+    // admin.cpp
+    [[nodiscard]] Status listen();
+    [[nodiscard]] asio::awaitable<void> accept();
+    // admin_connection.cpp
+    [[nodiscard]] asio::awaitable<void> serve(tcp::socket socket);
+    [[nodiscard]] asio::awaitable<void> let_flow(beast::tcp_stream& stream, AdminReply reply);
+    // admin_judge.cpp: what a request is answered; never throws.
+    [[nodiscard]] asio::awaitable<AdminReply> respond(const AdminRequest& request, std::string from);
+    [[nodiscard]] asio::awaitable<AdminReply> let_in(const AdminRequest& request, std::string from);
+    [[nodiscard]] asio::awaitable<AdminResponse> act(const AdminCall& call, const AdminVerdict& verdict,
+                                                     std::string_view body);
+    [[nodiscard]] asio::awaitable<AdminResponse> do_act(const AdminAct& asked);
+    [[nodiscard]] std::optional<AdminAnswer> refusal(const AdminRequest& request) const;
+    [[nodiscard]] std::string_view fault_of_page(const AdminRequest& request, bool is_act) const;
+    [[nodiscard]] bool is_own_host(std::string_view host) const;
+    [[nodiscard]] bool is_own_origin(std::string_view origin) const;
+    // Answers `why`, and counts it.
+    [[nodiscard]] AdminAnswer refused(AdminRefusal refusal, http::status status, std::string_view why) const {
+        if (options.guard != nullptr) options.guard->count(refusal);
+        return make_problem(status, why);
+    }
+    // admin_websocket.cpp. Until it ends; the socket's bytes that were read ahead are none: a client waits for the upgrade's answer.
+    [[nodiscard]] asio::awaitable<void> stream_to(tcp::socket socket, AdminRequest request,
+                                                  std::unique_ptr<AdminStream> stream);
+    [[nodiscard]] asio::awaitable<void> wake_all();
+    void wake();
+    void let_stalled_go();
+
+    AdminOptions options;
+    std::string bound_address;
+    std::string bound_host;
+    std::uint32_t connection_count = 0;
+    std::atomic<std::uint32_t> stream_count{0};
+    Counter stalled_count;
+    std::atomic<bool> is_wake_posted{false};
+    bool is_waking = false;
+    bool wakes_again = false;
+    std::vector<Socket*> sockets;
+    // After all that its coroutines use when it destroys them.
+    asio::io_context context{1};
+    tcp::acceptor acceptor{context};
+    std::optional<asio::thread_pool> acts_apart;
+    std::thread thread;
+};
+
+}  // namespace weir::control

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The dashboard on a real central: real.py BUILD_DIR. Starts central and three edges, and real_test.mjs, whose orders it follows."""
+import gzip
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "scripts/harness"))
+import demo_story  # noqa: E402
+from cluster import Cluster, input_file  # noqa: E402
+
+EDGES = ["north-1", "north-2", "south-1"]
+EVENTS = 6000
+SECONDS = 3  # over which they are sent
+SKIPPED = 77
+# The first events are of two days: a series that short is judged sooner.
+DEFINITIONS = demo_story.CENTRAL.replace('of = "count"', 'of = "count"\nwarm_values = 10')
+
+
+class Scene:
+    """What the page is shown: each order is done when its function returns."""
+
+    def __init__(self, cluster, parts):
+        self.cluster, self.parts, self.senders = cluster, parts, []
+
+    def send(self):
+        self.senders = [self.cluster.send(i, part, producer=f"gateway-{i}", rate=EVENTS // SECONDS // len(EDGES))
+                        for i, part in enumerate(self.parts)]
+
+    def sent(self):
+        self.cluster.finish(self.senders)
+        self.cluster.wait_until_delivered()
+
+    def mend(self):
+        for edge in self.cluster.edges:
+            edge.config.write_text(edge.config.read_text().replace(demo_story.WRONG_RULE, ""))
+            edge.process.send_signal(signal.SIGHUP)
+        give_up = time.monotonic() + 10
+        while any("event=reloaded" not in edge.log.read_text(errors="replace") for edge in self.cluster.edges):
+            if time.monotonic() > give_up:
+                raise RuntimeError("the edges did not take their new rules")
+            time.sleep(0.05)
+
+    def follow(self, order):
+        {"send": self.send, "sent": self.sent, "mend": self.mend, "stop central": self.cluster.central.stop,
+         "start central": self.cluster.central.start}[order]()
+
+
+def write_input(cluster):
+    """The first events, with a burst, and with a fine that north's rule does not let through, whatever the source."""
+    with gzip.open(input_file(), "rb") as lines:
+        demo_story.with_burst(itertools.islice(lines, EVENTS), cluster.directory / "input.ndjson")
+    parts = cluster.split_input(cluster.directory / "input.ndjson")
+    with open(parts[0], "ab") as out:
+        out.write(b'{"id":"too-dear","type":"violation.parking","source":"test","time":"2018-01-01T00:00:00Z","key":"k","data":{"fine":900}}\n')
+    return parts
+
+
+def main():
+    build = sys.argv[1]
+    extras = [demo_story.EDGE + (demo_story.WRONG_RULE if name.startswith("north") else "") for name in EDGES]
+    cluster = Cluster(EDGES, edge_extra=extras, central_extra=DEFINITIONS)
+    demo_story.tell_central_of_edges(cluster, is_tls=False)
+    parts = write_input(cluster)
+    with cluster:
+        scene = Scene(cluster, parts)
+        environment = {**os.environ, "WEIR_PAGE_URL": f"http://127.0.0.1:{cluster.central.admin_port}/"}
+        with subprocess.Popen([HERE / "run", build, "real_test.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as page:
+            for line in page.stdout:
+                if not line.startswith("@"):
+                    print(line, end="", flush=True)
+                    continue
+                scene.follow(line[1:].strip())
+                page.stdin.write("done\n")
+                page.stdin.flush()
+            code = page.wait()
+        if code in (0, SKIPPED):
+            for daemon in [*cluster.edges, cluster.central]:
+                daemon.stop()
+            if code == 0:
+                cluster.audit()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
