@@ -55,12 +55,11 @@ void print_report(const Report& report, const Histogram& latency, bool as_json) 
 
 Progress::Progress(std::uint64_t total) : is_terminal_(::isatty(STDERR_FILENO) == 1), total_(total) {}
 
-void Progress::show(const client::ProducerClient& client, MonotonicNs now) {
-    if (client.rung() != rung_) {
-        rung_ = client.rung();
+void Progress::show(const client::ClientTotals& totals, wire::Rung rung, MonotonicNs now) {
+    if (rung != rung_) {
+        rung_ = rung;
         std::fprintf(stderr, "%sthe edge is %s\n", is_terminal_ ? "\n" : "", std::string(wire::text(rung_)).c_str());
     }
-    const client::ClientTotals& totals = client.totals();
     if (!is_terminal_ || now.since(shown_) < show_every_ns) return;
     const double seconds = static_cast<double>(now.since(shown_)) / 1e9;
     const double rate = static_cast<double>(totals.acked - shown_acked_) / seconds;

@@ -19,7 +19,7 @@ void print_report(const Report& report, const Histogram& latency, bool as_json);
 class Progress {
   public:
     explicit Progress(std::uint64_t total);
-    void show(const client::ProducerClient& client, MonotonicNs now);
+    void show(const client::ClientTotals& totals, wire::Rung rung, MonotonicNs now);
     void finish();
 
   private:

@@ -262,6 +262,17 @@ AdminResponse metrics(const ApiSources& sources) {
         count("weir_central_elsewhere_total", "Sequences that the edge declared delivered to another central",
               account.elsewhere);
     }
+    if (sources.runner != nullptr) {
+        const Runner::Load load = sources.runner->load();
+        const auto seconds = [](std::uint64_t ns) {
+            return static_cast<double>(ns) / static_cast<double>(ns_per_second);
+        };
+        out.gauge("weir_central_runner_worked_seconds", "Time of a runner's duty cycles that found something to do",
+                  {{"runner", "ingest"}}, seconds(load.worked_ns));
+        out.gauge("weir_central_runner_idle_seconds", "The rest of its time", {{"runner", "ingest"}},
+                  seconds(load.idle_ns));
+        out.counter("weir_central_runner_cycles_total", "Duty cycles", {{"runner", "ingest"}}, load.cycles);
+    }
     out.gauge("weir_central_info", "Always 1; the label says what runs", {{"io", sources.io_name}}, 1.0);
     Account totals;
     for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) totals.add(Account(shared.positions.row(i)));

@@ -15,6 +15,7 @@
 #include "core/control/admin_guard.hpp"
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
+#include "core/pipeline/runner.hpp"
 
 namespace weir::central {
 
@@ -31,6 +32,7 @@ struct ApiSources {
     const FollowerCounters* analytics = nullptr;
     ResultQuestions* results = nullptr;
     const std::vector<std::unique_ptr<AlertTeller>>* tellers = nullptr;
+    const Runner* runner = nullptr;  // ingest's
 };
 // What the port asks of whom; what is not named here a viewer may read, and only an admin do.
 [[nodiscard]] const std::vector<control::AccessRule>& access_rules();

@@ -265,7 +265,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                              .guard = &guard,
                              .analytics = &follower.counters(),
                              .results = &questions,
-                             .tellers = &tellers};
+                             .tellers = &tellers,
+                             .runner = &runner};
     std::unique_ptr<control::AdminServer> admin;
     if (!config.listen.admin.empty()) {
         admin = std::make_unique<control::AdminServer>(
