@@ -10,6 +10,7 @@ exit 1 when a ratio fell by more than its stated noise. --scale below 1 shortens
 """
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ ALL = [f"T{number}" for number in range(1, 15)]
 
 
 def build(targets):
+    if "WEIR_BIN" in os.environ:  # as a test of a build that is there
+        return
     subprocess.run([ROOT / "scripts/build", "release", *targets], check=True, stdout=subprocess.DEVNULL)
 
 

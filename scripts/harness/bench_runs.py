@@ -219,7 +219,7 @@ def t10(bench):
 def t11(bench):
     cores = sorted(os.sched_getaffinity(0))
     row = Row("T11", f"rate on {min(2, len(cores))} cores, of {min(2, len(cores))} times that on 1", "share", gate=0.8, goal=0.9, limit=1.0,
-              note="producer included; beyond: bench/scaling.py, a model")
+              note="producer included")
     if len(cores) < 2:
         row.note = "one core only"
         return [row]
