@@ -20,6 +20,7 @@ import bench_curves
 import bench_machine
 import bench_peers
 import bench_runs
+import bench_scaling
 import bench_table
 from cluster import ROOT
 
@@ -80,8 +81,11 @@ def run_targets(args):
     print("\nlimited by")
     for key, text in said_once(bench.said).items():
         print(f"  {key}: {text}")
+    model = bench_scaling.model(bench.stage_ns, limits["hop_round_trip_ns"])
+    bench_scaling.show(bench.stage_ns, model)
     print(f"\ncores were {limits.hop()}; {time.monotonic() - begun:.0f} s; medians, each beside its lowest and highest")
-    result = {"machine": bench_table.stamp(), "limits": limits.as_json(), "rows": [row.as_json() for row in rows], "runs": bench.said, "micro_ns": micro}
+    result = {"machine": bench_table.stamp(), "limits": limits.as_json(), "rows": [row.as_json() for row in rows], "runs": bench.said, "micro_ns": micro,
+              "stage_ns": bench.stage_ns, "model_of_scaling": model}
     if args.scale != 1:
         print("scaled: not written, not compared")
         return 0

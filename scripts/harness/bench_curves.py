@@ -12,6 +12,7 @@ import bench_table
 from cluster import BIN, Cluster
 
 RATE = 50_000
+BATCHES = 192
 
 
 def rules_of(count):
@@ -43,8 +44,8 @@ CURVES = {
 def cluster_of(extra):
     """`listen` keys go into that table, tables to the end."""
     kind, _, rest = extra.partition(" ") if extra.startswith(("LANES ", "RULES ")) else ("", "", extra)
-    if kind:
-        return Cluster(["bench"], edge_extra=bench_runs.EDGE + rest)
+    if kind:  # every lane needs a batch of its own
+        return Cluster(["bench"], edge_extra=bench_runs.EDGE + f"batches_max = {BATCHES}\n" + rest)
     cluster = Cluster(["bench"], edge_extra=bench_runs.EDGE)
     config = cluster.edges[0].config
     config.write_text(config.read_text().replace("[listen]\n", "[listen]\n" + rest))

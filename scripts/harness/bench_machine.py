@@ -15,6 +15,15 @@ def cpu_seconds(pid):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
+def cpu_by_thread(pid):
+    """Seconds by thread name; those of one name together."""
+    spent = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        spent[name] = spent.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    return spent
+
+
 def user_seconds(pid, thread):
     """Of the threads of that name: time outside the kernel. By the tick: good to a few percent over seconds."""
     total = 0

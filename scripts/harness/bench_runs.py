@@ -20,6 +20,7 @@ class Bench:
 
     def __init__(self, limits, scale, repeats):
         self.limits, self.scale, self.repeats, self.said = limits, scale, repeats, []
+        self.stage_ns = {}  # of the edge's threads, an event, in T1's last run
 
     def load(self, cluster, *arguments, seconds, warm_s=0.5, ack="delivered", rate="max", payload=PAYLOAD_BYTES, prefix=()):
         command = [*prefix, BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[0]}", "--rate", str(rate), "--ack", ack,
@@ -82,8 +83,11 @@ def t1_t4(bench):
         bench.load(cluster, seconds=1)
         for _ in range(bench.repeats):
             before = [machine.cpu_seconds(one.process.pid) for one in daemons]
+            threads = machine.cpu_by_thread(daemons[0].process.pid)
             report = bench.load(cluster, seconds=4, warm_s=FLAT_OUT_WARM_S)
             cluster.wait_until_delivered()
+            now = machine.cpu_by_thread(daemons[0].process.pid)
+            bench.stage_ns = {name: (now[name] - threads[name]) / report["offered"] * 1e9 for name in ("intake", "spool") if name in threads}
             spent = sum(machine.cpu_seconds(one.process.pid) for one in daemons) - sum(before)
             rows[0].values.append(report["events_per_second"])
             rows[1].values.append(spent / report["offered"] * 1e6)
