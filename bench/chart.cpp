@@ -13,7 +13,7 @@ namespace {
 
 constexpr double width = 960;
 constexpr double left = 96;
-constexpr double right = 24;
+constexpr double right = 40;
 constexpr double plot_height = 280;
 constexpr double above_plot = 56;  // its title and legend
 constexpr double below_plot = 60;  // its marks and the axis's title

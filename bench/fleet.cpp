@@ -40,7 +40,7 @@ FleetGroup& group_of(std::vector<std::unique_ptr<FleetGroup>>& groups, wire::Ack
     static const std::map<wire::AckLevel, std::string> names = {{wire::AckLevel::received, "received"},
                                                                 {wire::AckLevel::spooled, "spooled"},
                                                                 {wire::AckLevel::delivered, "delivered"}};
-    const std::string name = names.at(level) + (is_stalling ? ", stalling" : "");
+    const std::string name = names.at(level) + (is_stalling ? " (stalling)" : "");
     for (const auto& one : groups) {
         if (one->name == name) return *one;
     }
@@ -59,7 +59,7 @@ Fleet::Fleet(const LoadOptions& options, Schedule schedule, EventMix mix)
     for (std::uint32_t i = 0; i < options.connections; ++i) {
         Producer& one = producers_[i];
         one.next_index = i;
-        one.is_stalling = i < options.stalling;
+        one.is_stalling = i + options.stalling >= options.connections;
         const wire::AckLevel level = options.levels[i % options.levels.size()];
         LatencyLog* log = &group_of(groups_, level, one.is_stalling).latency;
         client::ClientOptions client;
@@ -119,7 +119,7 @@ bool Fleet::offer(Producer& producer, std::uint64_t index, std::uint64_t due_ns,
         is_steady_ = true;
         steady_since_ = due;
     }
-    if (is_counted) lateness_.record(now.since(due));
+    if (is_counted && !producer.is_stalling) lateness_.record(now.since(due));
     ++offered_;
     const auto place = static_cast<std::uint32_t>(&producer - producers_.data());
     if (!is_fresh_[place]) {

@@ -22,7 +22,7 @@ namespace weir::bench {
 
 // Connections with one ack level, apart from those that stall.
 struct FleetGroup {
-    std::string name;  // "spooled", "spooled, stalling"
+    std::string name;  // "spooled", "spooled (stalling)"
     wire::AckLevel level = wire::AckLevel::spooled;
     LatencyLog latency;
 };
@@ -51,7 +51,7 @@ class Fleet {
     [[nodiscard]] client::ClientTotals totals() const;
     [[nodiscard]] wire::Rung rung() const;
     [[nodiscard]] const std::vector<std::unique_ptr<FleetGroup>>& groups() const { return groups_; }
-    // How late events were sent, against when they were due.
+    // How late events were sent, against when they were due; without those of producers that stall.
     [[nodiscard]] const LogLinear<4>& lateness() const { return lateness_; }
     // Of the steady part: time with an event due that no one could take.
     [[nodiscard]] std::uint64_t waited_ns() const { return waited_ns_; }

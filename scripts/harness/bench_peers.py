@@ -120,13 +120,24 @@ def nats_one():
     return peer
 
 
+NATS_ACCOUNTS = """accounts {
+  SYS: { users: [ { user: sys, password: sys } ] }
+  EVENTS: { jetstream: enabled, users: [ { user: events, password: events } ] }
+}
+system_account: SYS
+no_auth_user: events
+"""
+
+
 def nats_leaf():
+    """A JetStream domain each; the hub's stream gathers from the leaf's. The system accounts are joined too, as NATS's documentation has it."""
     peer = Peer("nats", "NATS JetStream, leaf to hub", "no (two minutes)", 2)
     leaf, hub, between = free_ports(3)
-    peer.start([found("nats-server"), "-c", nats_config(peer, "hub", hub, f'leafnodes {{ listen: "127.0.0.1:{between}" }}\n')], hub)
-    peer.start([found("nats-server"), "-c", nats_config(
-        peer, "leaf", leaf, f'leafnodes {{ remotes = [ {{ url: "nats-leaf://127.0.0.1:{between}" }} ] }}\n')], leaf)
-    time.sleep(1.5)  # until the leaf has found its hub
+    remotes = ", ".join(f'{{ url: "nats-leaf://{user}:{user}@127.0.0.1:{between}", account: {account} }}' for user, account in
+                        (("events", "EVENTS"), ("sys", "SYS")))
+    peer.start([found("nats-server"), "-c", nats_config(peer, "hub", hub, NATS_ACCOUNTS + f'leafnodes {{ listen: "127.0.0.1:{between}" }}\n')], hub)
+    peer.start([found("nats-server"), "-c", nats_config(peer, "leaf", leaf, NATS_ACCOUNTS + f"leafnodes {{ remotes = [ {remotes} ] }}\n")], leaf)
+    time.sleep(2.0)  # until the leaf has found its hub
     peer.way = ["nats", "--to", f"127.0.0.1:{leaf}", "--from", f"127.0.0.1:{hub}"]
     return peer
 

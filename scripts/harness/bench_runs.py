@@ -287,20 +287,38 @@ def t13(bench):
     return rows
 
 
+def wait_until_written(pid, seconds_max=20):
+    """Until the edge's disk is left alone for a second: segments are prepared ahead of time by a thread of their own."""
+    give_up = time.monotonic() + seconds_max
+    seen = machine.written_bytes(pid)
+    while time.monotonic() < give_up:
+        time.sleep(1)
+        now = machine.written_bytes(pid)
+        if now - seen < 256 << 10:  # a checkpoint may come
+            return
+        seen = now
+
+
 def t14(bench):
-    """Everything the edge sends to its disk, by the kernel's account."""
+    """Everything the edge sends to its disk, by the kernel's account. First as much as the spool keeps, so that segments are used again."""
     rows = []
-    linger = EDGE + '[[lanes]]\nname = "default"\nlinger_us = 1000000\n'
-    for rate, seconds, gate, goal in ((10, 20, 900, 600), (1000, 12, 300, 240), (100_000, 10, 260, 235)):
-        row = Row(f"T14 {rate}", f"bytes to the edge's disk an event, linger 1 s, {rate:,}/s", "bytes", is_more_better=False, gate=gate, goal=goal,
-                  limit=bench.limits["event_bytes"])
-        with bench.cluster(linger) as cluster:
-            pid = cluster.edges[0].process.pid
-            time.sleep(0.5)  # segments prepared at the start are counted where they are used up: at the highest rate
+    linger = "[spool]\nkeep_delivered_ms = 0\nbytes_max = 17179869184\n" + '[[lanes]]\nname = "default"\nlinger_us = 1000000\n'
+    with bench.cluster(linger) as cluster:
+        pid = cluster.edges[0].process.pid
+        report = bench.load(cluster, seconds=5, warm_s=0)
+        cluster.wait_until_delivered()
+        wait_until_written(pid)
+        fresh = machine.written_bytes(pid) / report["offered"]
+        for rate, seconds, gate, goal in ((10, 20, 900, 600), (1000, 12, 300, 240), (100_000, 8, 260, 235)):
+            row = Row(f"T14 {rate}", f"bytes to the edge's disk an event, linger 1 s, {rate:,}/s", "bytes", is_more_better=False, gate=gate, goal=goal,
+                      limit=bench.limits["event_bytes"])
             before = machine.written_bytes(pid)
             report = bench.load(cluster, seconds=seconds, warm_s=0, rate=rate)
+            cluster.wait_until_delivered()
             row.values.append((machine.written_bytes(pid) - before) / report["offered"])
-        rows.append(row)
+            rows.append(row)
+            wait_until_written(pid)
+        rows[-1].note = f"flat out, while a new spool prepared its segments: {fresh:.0f}"
     return rows
 
 
