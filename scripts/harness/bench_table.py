@@ -137,18 +137,26 @@ def keep_as_reference(result):
     return reference_path()
 
 
+def score(row):
+    """What is compared with an earlier run: the ratio; where there is no limit, the figure itself, the more the better."""
+    if row["ratio"] is not None or row["now"] is None:
+        return row["ratio"]
+    return row["now"] if row["is_more_better"] else 1 / row["now"] if row["now"] else None
+
+
 def fallen(rows, reference):
     """What fell by more than the noise that either run states: lines of text."""
     was = {row["key"]: row for row in (reference or {"rows": []})["rows"]}
     lines = []
     for row in rows:
-        before = was.get(row.key)
-        now, then = row.ratio(), (before or {}).get("ratio")
-        if before and then and row.is_built and now is None:
-            lines.append(f"{row.key}: was {then:.2f}, and is not measured any more")
+        before, now = was.get(row.key), score(row.as_json())
+        then = score(before) if before else None
+        if then and row.is_built and row.now() is None:
+            lines.append(f"{row.key}: was {number(before['now'])} {row.unit}, and is not measured any more")
         if now is None or not then:
             continue
         noise = max(row.noise_stated(), before["noise_stated"])
         if now < then * (1 - noise):
-            lines.append(f"{row.key} {row.what}: ratio {now:.2f}, was {then:.2f}; noise {noise * 100:.0f} %")
+            lines.append(f"{row.key} {row.what}: {number(row.now())} {row.unit}, was {number(before['now'])}: {now / then:.2f} of what it was against the limit, "
+                         f"noise {noise * 100:.0f} %")
     return lines

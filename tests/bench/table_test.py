@@ -45,6 +45,14 @@ class Table(unittest.TestCase):
         self.assertEqual(len(bench_table.fallen([cost(13)], reference(cost(10)))), 1)
         self.assertEqual(bench_table.fallen([cost(9)], reference(cost(10))), [])
 
+    def test_a_row_without_a_limit_is_compared_by_itself(self):
+        def bare(value):
+            return Row("T10", "memory", "MiB", [value], is_more_better=False)
+
+        self.assertEqual(bench_table.fallen([bare(60)], reference(bare(50))), [])
+        self.assertEqual(len(bench_table.fallen([bare(70)], reference(bare(50)))), 1)
+        self.assertEqual(bench_table.fallen([bare(0)], reference(bare(50))), [])
+
     def test_a_row_that_scatters_states_more_noise(self):
         wide = rate(500, 700, 1000, 1300, 1500)
         self.assertAlmostEqual(wide.noise_stated(), 0.6)
