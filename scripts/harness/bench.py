@@ -11,6 +11,7 @@ exit 1 when a ratio fell by more than its stated noise. --scale below 1 shortens
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,7 @@ def main():
     args.add_argument("--peers", action="store_true")
     args.add_argument("--curves", action="store_true")
     args = args.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # ended from outside: the daemons are, too
     with contextlib.suppress(KeyboardInterrupt):
         if args.peers:
             build(["weir-edge", "weir-central", "weir-bench", "weir-peer"])
