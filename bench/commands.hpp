@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/wire/control.hpp"
 
@@ -23,18 +24,42 @@ struct SendOptions {
 
 struct LoadOptions {
     std::string to;
-    std::uint64_t events = 0;
-    std::uint64_t rate = 0;  // 0 = max
-    std::uint32_t payload_bytes = 100;
+    std::uint64_t events = 0;         // of the steady part; 0: by `seconds`
+    std::uint64_t warmup_events = 0;  // before it
+    double seconds = 0;               // of the steady part
+    double warmup_s = 0;
+    std::string rate = "max";           // see schedule.hpp
+    std::string payload_bytes = "100";  // one size, several in turn ("64,1024"), or eight between two ("64..65536")
     std::string source = "weir-bench";
-    std::string admin;  // HOST:PORT of the edge's admin port: its latency by hop is told too
-    wire::AckLevel level = wire::AckLevel::spooled;
-    std::uint64_t warmup_events = 0;
+    std::vector<wire::AckLevel> levels = {wire::AckLevel::spooled};  // the connections take turns
+    std::uint32_t connections = 1;
+    std::uint64_t keys = 0;  // see key_draw.hpp
+    std::string key_distribution = "uniform";
+    std::uint32_t stalling = 0;           // so many of the connections neither send nor read ...
+    std::uint64_t stall_ms = 100;         // ... for so long ...
+    std::uint64_t stall_every_ms = 1000;  // ... of each so long
+    bool is_counted_from_sent = false;    // latency from when an event was sent, not from when it was due
+    std::string edge_admin;               // HOST:PORT, for what limited the run; empty: not asked
+    std::string central_admin;
+    std::string token_file;
+    std::string hgrm_file;  // empty: none
+    std::string svg_file;
     bool as_json = false;
     std::uint64_t timeout_s = 0;
     std::string ca_file;  // TLS; empty: plain
 };
+// 0: every event was taken; 1: an event was rejected, or the run could not be finished; 2: options that cannot be.
 [[nodiscard]] int load_command(const LoadOptions& options);
+
+struct ChartOptions {
+    std::string title, subtitle, x_title, y_title;
+    std::string x_kind = "number";  // see chart.hpp
+    std::string y_kind = "number";
+    bool is_x_log = false;
+    bool is_y_log = false;
+};
+// Draws the table on stdin as SVG on stdout: a line of names (the first is x), then numbers, parted by tabs; "-" where there is none.
+[[nodiscard]] int chart_command(const ChartOptions& options);
 
 struct EdgesOptions {
     std::string to;           // HOST:PORT of a central

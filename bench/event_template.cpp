@@ -13,12 +13,18 @@ namespace weir::bench {
 namespace {
 
 constexpr std::size_t id_digits = 12;
+constexpr std::size_t key_digits = 10;
 constexpr std::uint64_t time_mark = 0x1122334455667788;  // found again in the built event, and patched
+
+void put_digits(char* at, std::size_t count, std::uint64_t number) {
+    for (std::size_t digit = count; digit > 0; --digit, number /= 10)
+        at[digit - 1] = static_cast<char>('0' + number % 10);
+}
 
 }  // namespace
 
 EventTemplate::EventTemplate(std::string_view type, std::string_view source, std::uint32_t run,
-                             std::uint32_t payload_bytes) {
+                             std::uint32_t payload_bytes, bool has_keys) {
     char id[64];
     std::snprintf(id, sizeof id, "load-%08x-%012u", run, 0U);
     std::string payload = "{\"pad\":\"\"}";
@@ -27,7 +33,7 @@ EventTemplate::EventTemplate(std::string_view type, std::string_view source, std
     event.id = id;
     event.type = type;
     event.source = source;
-    event.key = "load";
+    event.key = has_keys ? "key-0000000000" : "load";
     event.time = WallNs{time_mark};
     event.payload = payload;
     event.content_type = "application/json";
@@ -38,6 +44,10 @@ EventTemplate::EventTemplate(std::string_view type, std::string_view source, std
     WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none);
     digits_ = reinterpret_cast<char*>(bytes_.data()) +
               (check.id.data() - reinterpret_cast<const char*>(bytes_.data())) + (check.id.size() - id_digits);
+    if (has_keys)
+        key_digits_ = reinterpret_cast<char*>(bytes_.data()) +
+                      (check.key.data() - reinterpret_cast<const char*>(bytes_.data())) +
+                      (check.key.size() - key_digits);
     std::array<std::byte, sizeof time_mark> mark{};
     std::memcpy(mark.data(), &time_mark, sizeof time_mark);
     const auto found = std::search(bytes_.begin(), bytes_.end(), mark.begin(), mark.end());
@@ -49,10 +59,13 @@ EventTemplate::EventTemplate(std::string_view type, std::string_view source, std
 }
 
 ConstBytes EventTemplate::stamp(std::uint64_t index, WallNs time) {
-    for (std::size_t digit = id_digits; digit > 0; --digit, index /= 10)
-        digits_[digit - 1] = static_cast<char>('0' + index % 10);
+    put_digits(digits_, id_digits, index);
     std::memcpy(time_, &time.value, sizeof time.value);
     return bytes_;
+}
+
+void EventTemplate::set_key(std::uint64_t number) {
+    put_digits(key_digits_, key_digits, number);
 }
 
 }  // namespace weir::bench

@@ -13,14 +13,18 @@ namespace weir::bench {
 
 class EventTemplate {
   public:
-    // Ids are "load-RUN-INDEX": 8 hexadecimal and 12 decimal digits. The payload is JSON.
-    EventTemplate(std::string_view type, std::string_view source, std::uint32_t run, std::uint32_t payload_bytes);
+    // Ids are "load-RUN-INDEX": 8 hexadecimal and 12 decimal digits. The payload is JSON. The key is "load", or "key-NUMBER" with 10 digits.
+    EventTemplate(std::string_view type, std::string_view source, std::uint32_t run, std::uint32_t payload_bytes,
+                  bool has_keys = false);
     // Valid until the next call.
     [[nodiscard]] ConstBytes stamp(std::uint64_t index, WallNs time);
+    // Of one with keys, for the stamps from now on.
+    void set_key(std::uint64_t number);
 
   private:
     std::vector<std::byte> bytes_;
     char* digits_ = nullptr;
+    char* key_digits_ = nullptr;
     std::byte* time_ = nullptr;
 };
 

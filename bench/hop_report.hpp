@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "core/control/metrics_reader.hpp"
-#include "core/metrics/histogram.hpp"
 #include "core/wire/control.hpp"
 
 namespace weir::bench {
@@ -30,9 +29,10 @@ class HopReport {
     // The first reading begins, and the last one is made.
     void begin();
     void end();
-    // Where hops can be told of: for people, and ",\"hops\":[...]" for a JSON object. `latency` is what the producer measured.
-    [[nodiscard]] std::string text(const Histogram& latency) const;
-    [[nodiscard]] std::string json(const Histogram& latency) const;
+    // Where hops can be told of: for people, and ",\"hops\":[...]" for a JSON object. What the producer measured from
+    // outside is given.
+    [[nodiscard]] std::string text(double producer_mean_us) const;
+    [[nodiscard]] std::string json(double producer_mean_us) const;
 
   private:
     std::string admin_;

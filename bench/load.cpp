@@ -1,131 +1,153 @@
-// weir-bench load: an open-loop generator: events that are due go out together; a late event's latency counts from when it was due.
-#include <sys/random.h>
-
+// weir-bench load: warm-up, steady part, and what it says of it.
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <cstdio>
-#include <optional>
-#include <vector>
+#include <ctime>
+#include <future>
 
 #include "bench/commands.hpp"
-#include "bench/event_template.hpp"
+#include "bench/evidence.hpp"
+#include "bench/fleet.hpp"
 #include "bench/hop_report.hpp"
-#include "bench/pace.hpp"
+#include "bench/load_report.hpp"
 #include "bench/report.hpp"
 #include "core/base/clock.hpp"
-#include "core/client/producer_client.hpp"
 
 namespace weir::bench {
 namespace {
 
-constexpr int offers_per_pump = 1024;
-constexpr std::uint64_t wait_ns_max = 200 * ns_per_us;
-constexpr std::array types = {"violation.submitted",
-                              "violation.validated",
-                              "violation.rejected",
-                              "violation.stored",
-                              "violation.approved",
-                              "violation.status-changed",
-                              "violation.payment-processed",
-                              "violation.reward-requested",
-                              "violation.camera-reading",
-                              "violation.citation",
-                              "ride.started",
-                              "sensor.reading"};
+constexpr std::uint64_t look_ns = 50 * ns_per_ms;  // between two looks at whether all is acked, and how far it is
+
+std::uint64_t thread_cpu_ns() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * ns_per_second + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+std::uint64_t in_ns(double seconds) {
+    return static_cast<std::uint64_t>(std::llround(seconds * 1e9));
+}
+
+int fail(const Error& error, int code) {
+    std::fprintf(stderr, "load: %s\n", error.what.c_str());
+    return code;
+}
 
 class Load {
   public:
-    explicit Load(const LoadOptions& options);
+    Load(const LoadOptions& options, Schedule schedule, EventMix mix)
+        : options_(options),
+          wanted_rate_(schedule.mean_rate()),
+          event_bytes_(mix.mean_bytes()),
+          fleet_(options, std::move(schedule), std::move(mix)),
+          // Acks of one level only have one whole.
+          hops_(options.levels.size() == 1 ? options.edge_admin : std::string(), options.levels.front()) {}
     int run();
 
   private:
-    void offer_due(MonotonicNs now);
+    [[nodiscard]] Status send_all();
+    void note_steady_start();
+    [[nodiscard]] LoadResult result();
 
     const LoadOptions& options_;
-    client::ProducerClient client_;
-    std::vector<EventTemplate> templates_;
-    std::optional<Pace> pace_;
-    std::uint64_t index_ = 0;
-    MonotonicNs steady_since_{};
+    double wanted_rate_;
+    double event_bytes_;
+    Fleet fleet_;
     HopReport hops_;
-    std::uint64_t all_events_;
+    std::uint64_t events_max_ = UINT64_MAX;
+    std::uint64_t end_ns_ = UINT64_MAX;
+    // What was busy is read beside the load: the answers of the daemons are not waited for.
+    std::future<MachineReading> before_;
+    std::uint64_t cpu_before_ns_ = 0;
+    MonotonicNs cpu_since_{};
 };
 
-Load::Load(const LoadOptions& options)
-    : options_(options),
-      client_({.to = options.to, .level = options.level, .producer = "", .ca_file = options.ca_file}),
-      hops_(options.admin, options.level),
-      all_events_(options.events + options.warmup_events) {
-    std::uint32_t run = 0;
-    WEIR_ASSERT(::getrandom(&run, sizeof run, 0) == sizeof run);
-    for (const char* type : types) templates_.emplace_back(type, options.source, run, options.payload_bytes);
+void Load::note_steady_start() {
+    if (cpu_since_ != MonotonicNs{} || !fleet_.is_steady()) return;
+    cpu_since_ = monotonic_now();
+    cpu_before_ns_ = thread_cpu_ns();
+    const EvidenceSources sources{options_.edge_admin, options_.central_admin, options_.token_file};
+    hops_.begin();
+    before_ = std::async(std::launch::async, [sources] { return read_machine(sources); });
 }
 
-void Load::offer_due(MonotonicNs now) {
-    const WallNs wall = wall_now();
-    for (int i = 0; i < offers_per_pump && index_ < all_events_ && pace_->is_due(index_, now); ++i) {
-        const bool is_counted = index_ >= options_.warmup_events;
-        if (!client_.offer(templates_[index_ % templates_.size()].stamp(index_, wall), 0,
-                           pace_->counted_from(index_, now), is_counted))
-            return;
-        if (index_ == options_.warmup_events) {
-            steady_since_ = now;
-            hops_.begin();
+Status Load::send_all() {
+    Progress progress(options_.events + options_.warmup_events);
+    std::uint64_t moved_acked = 0;
+    MonotonicNs moved = monotonic_now();
+    MonotonicNs looked{};
+    for (;;) {
+        if (const Status status = fleet_.round(events_max_, end_ns_); !status) return status;
+        note_steady_start();
+        const bool is_sent = fleet_.is_all_sent(events_max_, end_ns_);
+        if (is_sent && fleet_.unacked_count() == 0) break;
+        const MonotonicNs now = monotonic_now();
+        if (now.since(looked) < look_ns) continue;
+        looked = now;
+        const client::ClientTotals totals = fleet_.totals();
+        progress.show(totals, fleet_.rung(), now);
+        if (totals.acked != moved_acked || (!is_sent && fleet_.unacked_count() == 0)) {
+            moved_acked = totals.acked;
+            moved = now;
         }
-        ++index_;
+        if (options_.timeout_s > 0 && now.since(moved) > options_.timeout_s * ns_per_second)
+            return Error{ETIMEDOUT, "no ack for " + std::to_string(options_.timeout_s) + " s"};
     }
+    progress.finish();
+    return Done{};
+}
+
+LoadResult Load::result() {
+    LoadResult result{options_, fleet_};
+    hops_.end();
+    result.hops = &hops_;
+    result.event_bytes = event_bytes_;
+    for (const auto& group : fleet_.groups()) result.measured += group->latency.all().count();
+    result.seconds = static_cast<double>(fleet_.last_ack().since(fleet_.steady_since())) / 1e9;
+    if (before_.valid()) {
+        const double wall_ns = std::max(1.0, static_cast<double>(monotonic_now().since(cpu_since_)));
+        const double own_ns = static_cast<double>(thread_cpu_ns() - cpu_before_ns_);
+        const EvidenceSources sources{options_.edge_admin, options_.central_admin, options_.token_file};
+        const MachineReading after = read_machine(sources);
+        result.evidence = compare(before_.get(), after);
+        result.evidence.self.share = std::min(1.0, own_ns / wall_ns);
+        result.evidence.waited_share = std::min(1.0, static_cast<double>(fleet_.waited_ns()) / wall_ns);
+    }
+    // The last answers come after the schedule's end: a rate is held where sending kept to it.
+    const double scheduled_s = options_.seconds > 0 ? options_.seconds : 0;
+    result.evidence.wanted_rate = wanted_rate_;
+    result.evidence.got_rate = result.rate();
+    if (wanted_rate_ > 0 && scheduled_s > 0 && result.seconds > scheduled_s) {
+        const auto late_ns = fleet_.lateness().percentile(0.99);
+        if (late_ns < in_ns(scheduled_s) / 100) result.evidence.got_rate = wanted_rate_;
+    }
+    return result;
 }
 
 int Load::run() {
-    // The schedule begins when the edge has answered: connecting is no part of the latency.
-    while (!client_.is_connected()) {
-        if (const Status status = client_.pump(ns_per_ms); !status) {
-            std::fprintf(stderr, "load: %s\n", status.error().what.c_str());
-            return 1;
-        }
-    }
-    pace_.emplace(options_.rate, monotonic_now());
-    Progress progress(all_events_);
-    std::uint64_t moved_acked = 0;
-    MonotonicNs moved = monotonic_now();
-    while (index_ < all_events_ || client_.unacked_count() > 0) {
-        const MonotonicNs now = monotonic_now();
-        offer_due(now);
-        std::uint64_t wait_ns = wait_ns_max;
-        if (index_ < all_events_ && options_.rate > 0)
-            wait_ns = std::min(wait_ns, pace_->intended(index_).since(monotonic_now()));
-        // Flat out: only look, unless nothing more may be sent now.
-        if (index_ < all_events_ && options_.rate == 0 && client_.has_room()) wait_ns = 0;
-        if (const Status status = client_.pump(wait_ns); !status) {
-            std::fprintf(stderr, "load: %s\n", status.error().what.c_str());
-            return 1;
-        }
-        progress.show(client_, now);
-        if (client_.totals().acked != moved_acked) {
-            moved_acked = client_.totals().acked;
-            moved = now;
-        }
-        if (options_.timeout_s > 0 && now.since(moved) > options_.timeout_s * ns_per_second) {
-            std::fprintf(stderr, "load: no ack for %llu s\n", static_cast<unsigned long long>(options_.timeout_s));
-            return 1;
-        }
-    }
-    progress.finish();
-    Report report{client_.totals(), 0, static_cast<double>(client_.last_ack().since(steady_since_)) / 1e9};
-    // The rate is that of the steady part.
-    report.totals.acked -= std::min(report.totals.acked, options_.warmup_events);
-    report.totals.offered -= options_.warmup_events;
-    report.totals.accepted -= std::min(report.totals.accepted, options_.warmup_events);
-    hops_.end();
-    report.hops = options_.as_json ? hops_.json(client_.latency()) : hops_.text(client_.latency());
-    print_report(report, client_.latency(), options_.as_json);
-    return report.totals.rejected > 0 ? 1 : 0;
+    if (const Status status = fleet_.connect(); !status) return fail(status.error(), 1);
+    const std::uint64_t warmup_ns = in_ns(options_.warmup_s);
+    if (options_.events > 0) events_max_ = options_.events + options_.warmup_events;
+    if (options_.seconds > 0) end_ns_ = warmup_ns + in_ns(options_.seconds);
+    fleet_.begin(monotonic_now(), warmup_ns, options_.warmup_events);
+    if (const Status status = send_all(); !status) return fail(status.error(), 1);
+    const LoadResult done = result();
+    if (const Status status = write_files(done); !status) return fail(status.error(), 1);
+    print_load(done);
+    return fleet_.totals().rejected > 0 ? 1 : 0;
 }
 
 }  // namespace
 
 int load_command(const LoadOptions& options) {
-    return Load(options).run();
+    if (options.events == 0 && options.seconds <= 0) return fail(Error{EINVAL, "how many? --events or --seconds"}, 2);
+    if (options.stalling > options.connections || options.levels.size() > options.connections)
+        return fail(Error{EINVAL, "more --stalling, or more levels, than --connections"}, 2);
+    auto schedule = Schedule::parse(options.rate, in_ns(options.warmup_s), in_ns(options.seconds));
+    if (!schedule) return fail(schedule.error(), 2);
+    auto mix = EventMix::make({options.payload_bytes, options.source, options.keys, options.key_distribution});
+    if (!mix) return fail(mix.error(), 2);
+    return Load(options, std::move(schedule.value()), std::move(mix.value())).run();
 }
 
 }  // namespace weir::bench

@@ -2,17 +2,9 @@
 // itself (edges), and measures what central does.
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <map>
 
 #include "bench/commands.hpp"
-
-namespace {
-
-const std::map<std::string, weir::wire::AckLevel> levels = {{"received", weir::wire::AckLevel::received},
-                                                            {"spooled", weir::wire::AckLevel::spooled},
-                                                            {"delivered", weir::wire::AckLevel::delivered}};
-
-}  // namespace
+#include "bench/load_cli.hpp"
 
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -26,7 +18,7 @@ int main(int argc, char** argv) {
     send_app->add_option("--to", send.to, "HOST:PORT or unix:PATH of an edge")->required();
     send_app->add_option("--ndjson", send.ndjson, "file of JSON lines, plain or gzip")->required();
     send_app->add_option("--ack", send.level, "received, spooled or delivered")
-        ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+        ->transform(CLI::CheckedTransformer(weir::bench::ack_levels(), CLI::ignore_case));
     send_app->add_option("--rate", send.rate, "events per second (default: as fast as it goes)");
     send_app->add_option("--producer", send.producer,
                          "name this producer and number its events: retries are recognised for ever");
@@ -38,28 +30,9 @@ int main(int argc, char** argv) {
     send_app->add_flag("--json", send.as_json, "end with one JSON object on stdout");
 
     weir::bench::LoadOptions load;
-    std::string rate = "max";
-    CLI::App* load_app = app.add_subcommand("load", "make events at a rate (open loop) or flat out");
-    load_app->add_option("--to", load.to, "HOST:PORT or unix:PATH of an edge")->required();
-    load_app->add_option("--events", load.events, "how many to measure")->required()->check(CLI::PositiveNumber);
-    load_app->add_option("--rate", rate, "events per second, or max")->required();
-    load_app->add_option("--payload-bytes", load.payload_bytes, "size of each payload")
-        ->required()
-        ->check(CLI::Range(10, 200'000));
-    load_app->add_option("--source", load.source, "source of each event, by which a route may know them")
-        ->check([](const std::string& text) {
-            return text.empty() || text.size() > 256 ? std::string("1 to 256 bytes") : std::string();
-        });
-    load_app->add_option("--ack", load.level, "received, spooled or delivered")
-        ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
-    load_app->add_option("--admin", load.admin, "HOST:PORT of the edge's admin port: tells its latency hop by hop too");
-    load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");
-    load_app->add_option("--timeout-s", load.timeout_s,
-                         "give up after so many seconds without an ack (default: never)");
-    auto* load_ca = load_app->add_option("--ca", load.ca_file, "CAs (PEM) of the edge's certificate");
-    load_app->add_flag("--tls", is_tls, "speak TLS 1.3")->needs(load_ca);
-    load_ca->needs(load_app->get_option("--tls"));
-    load_app->add_flag("--json", load.as_json, "end with one JSON object on stdout");
+    const CLI::App* load_app = weir::bench::add_load(app, load, is_tls);
+    weir::bench::ChartOptions chart;
+    const CLI::App* chart_app = weir::bench::add_chart(app, chart);
 
     weir::bench::EdgesOptions edges;
     CLI::App* edges_app =
@@ -78,13 +51,7 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     if (*send_app) return weir::bench::send_command(send);
     if (*edges_app) return weir::bench::edges_command(edges);
-    if (rate != "max") {
-        char* end = nullptr;
-        load.rate = std::strtoull(rate.c_str(), &end, 10);
-        if (*end != '\0' || load.rate == 0) {
-            std::fprintf(stderr, "load: --rate %s: must be max or events per second\n", rate.c_str());
-            return 2;
-        }
-    }
-    return weir::bench::load_command(load);
+    if (*chart_app) return weir::bench::chart_command(chart);
+    if (*load_app) return weir::bench::load_command(load);
+    return 2;
 }

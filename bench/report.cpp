@@ -28,13 +28,13 @@ void print_report(const Report& report, const Histogram& latency, bool as_json) 
             "\"reconnects\":%"
             "llu,"
             "\"seconds\":%.6f,\"events_per_second\":%.1f,\"latency_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
-            "\"p999\":%.1f,\"max\":%.1f}%s}\n",
+            "\"p999\":%.1f,\"max\":%.1f}}\n",
             static_cast<unsigned long long>(offered), static_cast<unsigned long long>(totals.accepted),
             static_cast<unsigned long long>(totals.duplicates), static_cast<unsigned long long>(rejected),
             static_cast<unsigned long long>(totals.shed), static_cast<unsigned long long>(totals.acked),
             static_cast<unsigned long long>(totals.reconnects), report.seconds, rate, in_us(latency.percentile(0.5)),
             in_us(latency.percentile(0.9)), in_us(latency.percentile(0.99)), in_us(latency.percentile(0.999)),
-            in_us(latency.max()), report.hops.c_str());
+            in_us(latency.max()));
         return;
     }
     std::printf("offered    %12llu\naccepted   %12llu\nduplicates %12llu\nrejected   %12llu\nacked      %12llu\n",
@@ -51,17 +51,15 @@ void print_report(const Report& report, const Histogram& latency, bool as_json) 
     std::printf("latency us  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n", in_us(latency.percentile(0.5)),
                 in_us(latency.percentile(0.9)), in_us(latency.percentile(0.99)), in_us(latency.percentile(0.999)),
                 in_us(latency.max()));
-    std::printf("%s", report.hops.c_str());
 }
 
 Progress::Progress(std::uint64_t total) : is_terminal_(::isatty(STDERR_FILENO) == 1), total_(total) {}
 
-void Progress::show(const client::ProducerClient& client, MonotonicNs now) {
-    if (client.rung() != rung_) {
-        rung_ = client.rung();
+void Progress::show(const client::ClientTotals& totals, wire::Rung rung, MonotonicNs now) {
+    if (rung != rung_) {
+        rung_ = rung;
         std::fprintf(stderr, "%sthe edge is %s\n", is_terminal_ ? "\n" : "", std::string(wire::text(rung_)).c_str());
     }
-    const client::ClientTotals& totals = client.totals();
     if (!is_terminal_ || now.since(shown_) < show_every_ns) return;
     const double seconds = static_cast<double>(now.since(shown_)) / 1e9;
     const double rate = static_cast<double>(totals.acked - shown_acked_) / seconds;

@@ -12,7 +12,6 @@ struct Report {
     client::ClientTotals totals;
     std::uint64_t invalid = 0;  // lines that were no event: offered and rejected by weir-bench itself
     double seconds = 0;
-    std::string hops{};  // HopReport's words, of the form asked for
 };
 void print_report(const Report& report, const Histogram& latency, bool as_json);
 
@@ -20,7 +19,7 @@ void print_report(const Report& report, const Histogram& latency, bool as_json);
 class Progress {
   public:
     explicit Progress(std::uint64_t total);
-    void show(const client::ProducerClient& client, MonotonicNs now);
+    void show(const client::ClientTotals& totals, wire::Rung rung, MonotonicNs now);
     void finish();
 
   private:

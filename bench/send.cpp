@@ -80,7 +80,7 @@ int Sender::run() {
             std::fprintf(stderr, "send: %s\n", status.error().what.c_str());
             return 1;
         }
-        progress.show(client_, now);
+        progress.show(client_.totals(), client_.rung(), now);
         if (client_.totals().acked != moved_acked) {
             moved_acked = client_.totals().acked;
             moved = now;

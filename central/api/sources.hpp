@@ -23,6 +23,7 @@
 #include "core/control/admin_guard.hpp"
 #include "core/control/tls_watch.hpp"
 #include "core/journal/scrubber.hpp"
+#include "core/pipeline/runner.hpp"
 
 namespace weir::central {
 
@@ -55,6 +56,7 @@ struct ApiSources {
     // In the order of an event's way; empty: nothing is measured.
     std::function<std::vector<HopTimes>()> hops{};
     StreamHub* stream = nullptr;
+    const Runner* runner = nullptr;               // ingest's
     const control::AdminServer* admin = nullptr;  // for its counters
 };
 

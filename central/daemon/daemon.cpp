@@ -312,7 +312,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                        .vitals = &vitals,
                        .milestones = &milestones,
                        .silences = &silences,
-                       .stream = &hub};
+                       .stream = &hub,
+                       .runner = &runner};
     sources.hops = [&shared] { return hop_times(shared.hops); };
     Acts acts(sources, [&] { runner.doorbell().ring(); });
     std::unique_ptr<control::AdminServer> admin;

@@ -125,6 +125,15 @@ control::AdminResponse metrics(const ApiSources& sources) {
         count("weir_central_elsewhere_events_total", "Sequences that the edge declared delivered to another central",
               account.elsewhere);
     }
+    if (sources.runner != nullptr) {
+        const Runner::Load load = sources.runner->load();
+        out.seconds_total("weir_central_runner_worked_seconds_total",
+                          "Time of a runner's duty cycles that found something to do", {{"runner", "ingest"}},
+                          load.worked_ns);
+        out.seconds_total("weir_central_runner_idle_seconds_total", "The rest of a runner's time",
+                          {{"runner", "ingest"}}, load.idle_ns);
+        out.counter("weir_central_runner_cycles_total", "Duty cycles", {{"runner", "ingest"}}, load.cycles);
+    }
     edge_metrics(shared.positions, out);
     control::append_disk_room(out, "weir_central_", sources.config.data_dir);
     out.gauge("weir_central_info", "Always 1; the label says what runs", {{"io", sources.io_name}}, 1.0);

@@ -15,7 +15,6 @@
 namespace weir::client {
 namespace {
 
-constexpr std::size_t receive_buffer_bytes = 1U << 20;
 constexpr std::size_t send_bytes_max = 1U << 20;
 constexpr int welcome_ms_max = 5000;
 
@@ -30,7 +29,7 @@ ProducerClient::ProducerClient(ClientOptions options)
     : options_(std::move(options)),
       arena_(options_.arena_bytes),
       entries_(options_.events_max),
-      received_(receive_buffer_bytes) {
+      received_(options_.receive_bytes) {
     WEIR_ASSERT((options_.arena_bytes & (options_.arena_bytes - 1)) == 0);
     WEIR_ASSERT((options_.events_max & (options_.events_max - 1)) == 0);
 }
@@ -79,9 +78,9 @@ Status ProducerClient::pump(std::uint64_t wait_ns) {
     // Sent ahead of waiting: what is due now goes out in one piece.
     if (const Status status = send_some(); !status) return status;
     if (fd_ < 0) return Done{};
-    const bool has_unsent = (arena_sent_ < arena_end_ && is_welcome_) || (channel_ && channel_->has_unsent());
+    const bool is_waiting_to_send = has_unsent() || (channel_ && channel_->has_unsent());
     if (channel_ && channel_->has_plain()) return receive_some();
-    pollfd watched{fd_, static_cast<short>(POLLIN | (has_unsent ? POLLOUT : 0)), 0};
+    pollfd watched{fd_, static_cast<short>(POLLIN | (is_waiting_to_send ? POLLOUT : 0)), 0};
     const timespec limit{static_cast<time_t>(wait_ns / ns_per_second), static_cast<long>(wait_ns % ns_per_second)};
     if (::ppoll(&watched, 1, &limit, nullptr) <= 0) return Done{};
     return receive_some();
@@ -169,9 +168,8 @@ void ProducerClient::rewind() {
         const std::size_t at = one.at & (arena_.size() - 1);
         const std::size_t first = std::min<std::size_t>(one.bytes, arena_.size() - at);
         one.at = frames.size();
-        frames.insert(frames.end(), arena_.begin() + static_cast<std::ptrdiff_t>(at),
-                      arena_.begin() + static_cast<std::ptrdiff_t>(at + first));
-        frames.insert(frames.end(), arena_.begin(), arena_.begin() + static_cast<std::ptrdiff_t>(one.bytes - first));
+        frames.insert(frames.end(), arena_.data() + at, arena_.data() + at + first);
+        frames.insert(frames.end(), arena_.data(), arena_.data() + (one.bytes - first));
         kept.push_back(one);
     }
     arena_begin_ = arena_end_ = arena_sent_ = 0;
@@ -187,7 +185,7 @@ Status ProducerClient::send_some() {
         const std::size_t at = arena_sent_ & (arena_.size() - 1);
         const std::size_t bytes =
             std::min({static_cast<std::size_t>(arena_end_ - arena_sent_), arena_.size() - at, send_bytes_max});
-        const ssize_t sent = send_bytes(ConstBytes(arena_).subspan(at, bytes));
+        const ssize_t sent = send_bytes(arena_.span().subspan(at, bytes));
         if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return Done{};
         if (sent < 0) {
             // A refusal may lie in our receive buffer: it is read before the connection is given up.
@@ -201,7 +199,7 @@ Status ProducerClient::send_some() {
 }
 
 Status ProducerClient::receive_some() {
-    const ssize_t count = receive_bytes(Bytes(received_).subspan(received_bytes_));
+    const ssize_t count = receive_bytes(received_.span().subspan(received_bytes_));
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return Done{};
     if (count <= 0) {
         disconnect();
@@ -292,7 +290,12 @@ void ProducerClient::settle(const wire::AckRange& range, MonotonicNs now) {
         if (options_.on_answer) {
             options_.on_answer(one.number, range.status, static_cast<wire::Reason>(range.reason));
         }
-        if (one.is_counted) latency_.record(now.since(one.intended));
+        if (!one.is_counted) continue;
+        if (options_.on_latency) {
+            options_.on_latency(one.intended, now);
+        } else {
+            latency_.record(now.since(one.intended));
+        }
     }
     totals_.acked += fresh;
     switch (range.status) {

@@ -34,11 +34,28 @@ struct ClientOptions {
     std::string producer;                   // empty: unnumbered
     std::size_t arena_bytes = 64ULL << 20;  // a power of two
     std::size_t events_max = 1ULL << 17;    // unacked; a power of two
+    std::size_t receive_bytes =
+        1ULL << 20;  // at least what the largest ack takes; smaller for many clients in one process
     std::uint64_t reconnect_ms_min = 20;
     std::uint64_t reconnect_ms_max = 1000;
     std::string ca_file{};  // TLS, with a server whose certificate comes from these CAs; empty: plain
     // Told of each event's answer, once, from within pump(): its number, what became of it, and why where it was not taken.
     std::function<void(std::uint64_t number, wire::AckStatus status, wire::Reason reason)> on_answer = {};
+    // Told of each counted event's times, instead of latency(): when it was due, and when its answer came.
+    std::function<void(MonotonicNs intended, MonotonicNs answered)> on_latency = {};
+};
+
+// Memory that is not touched before it is used: many clients in one process are mostly idle.
+class RawBytes {
+  public:
+    explicit RawBytes(std::size_t bytes) : memory_(std::make_unique_for_overwrite<std::byte[]>(bytes)), bytes_(bytes) {}
+    [[nodiscard]] std::byte* data() const { return memory_.get(); }
+    [[nodiscard]] std::size_t size() const { return bytes_; }
+    [[nodiscard]] Bytes span() const { return {memory_.get(), bytes_}; }
+
+  private:
+    std::unique_ptr<std::byte[]> memory_;
+    std::size_t bytes_;
 };
 
 struct ClientTotals {
@@ -74,6 +91,9 @@ class ProducerClient {
     }
     [[nodiscard]] std::uint64_t unacked_count() const { return end_ - begin_; }
     [[nodiscard]] bool is_connected() const { return is_welcome_; }
+    // For one that waits for many clients at once: the socket (-1: none now), and whether bytes wait until it can be written.
+    [[nodiscard]] int socket() const { return fd_; }
+    [[nodiscard]] bool has_unsent() const { return arena_sent_ < arena_end_ && is_welcome_; }
     // The last number the edge knew of this producer when it was last connected.
     [[nodiscard]] std::uint64_t last_number() const { return last_number_; }
     [[nodiscard]] const ClientTotals& totals() const { return totals_; }
@@ -112,7 +132,7 @@ class ProducerClient {
     int fd_ = -1;
     std::unique_ptr<tls::ClientChannel> channel_;  // null: plain
     bool is_welcome_ = false;
-    std::vector<std::byte> arena_;
+    RawBytes arena_;
     std::uint64_t arena_begin_ = 0;
     std::uint64_t arena_end_ = 0;
     std::uint64_t arena_sent_ = 0;
@@ -122,7 +142,7 @@ class ProducerClient {
     std::uint64_t credit_events_ = 0;
     std::uint64_t last_number_ = 0;
     wire::Rung rung_ = wire::Rung::healthy;
-    std::vector<std::byte> received_;
+    RawBytes received_;
     std::size_t received_bytes_ = 0;
     std::uint64_t backoff_ms_ = 0;
     MonotonicNs next_try_{};

@@ -1,0 +1,79 @@
+"""What processes cost, read from /proc; and the machine's own limits, by weir-limits."""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+
+from cluster import BIN
+
+FAR_NS = 250  # a cache line's round trip between the two cores: below it they are near
+
+
+def cpu_seconds(pid):
+    """Of all threads of a process; nanoseconds, where /proc/PID/stat counts in hundredths. Threads that ended are not in it."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
+
+
+def cpu_by_thread(pid):
+    """Seconds by thread name; those of one name together."""
+    spent = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        spent[name] = spent.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    return spent
+
+
+def user_seconds(pid, thread):
+    """Of the threads of that name: time outside the kernel. By the tick: good to a few percent over seconds."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == thread:
+            total += int((task / "stat").read_text().rpartition(")")[2].split()[11])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid, field="VmRSS"):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def written_bytes(pid):
+    """Sent to the disk by this process, whatever for."""
+    for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
+    return 0
+
+
+class Limits:
+    """Measured as often as measure() is called: before, beside and after. A limit is the median of all."""
+
+    def __init__(self, directory, seconds):
+        self.directory, self.seconds, self.runs = directory, seconds, []
+
+    def measure(self):
+        done = subprocess.run([BIN / "weir-limits", "--dir", self.directory, "--seconds", str(self.seconds)], stdout=subprocess.PIPE,
+                              check=True, text=True)
+        self.runs.append(json.loads(done.stdout))
+
+    def __getitem__(self, name):
+        return statistics.median(run[name] for run in self.runs)
+
+    def hop(self):
+        """near, far, or both: the host may have moved the cores meanwhile."""
+        seen = {"near" if run["hop_round_trip_ns"] < FAR_NS else "far" for run in self.runs}
+        return " and ".join(sorted(seen))
+
+    def as_json(self):
+        return {"hop": self.hop(), **{name: {"median": self[name], "values": [run[name] for run in self.runs]} for name in self.runs[0]}}
+
+    def show(self):
+        print(f"machine: cores {self.hop()}: hop {self['hop_round_trip_ns']:.0f} ns there and back; TCP {self['tcp_round_trip_p50_us']:.0f} us there "
+              f"and back, {self['tcp_stream_bytes_per_second'] / 1e9:.1f} GB/s, {self['tcp_small_writes_per_second'] / 1e6:.2f} M writes/s of 200 bytes")
+        print(f"         durable append of 64 KiB: p50 {self['append_64k_p50_us']:.0f}, p99 {self['append_64k_p99_us']:.0f} us; four at a time "
+              f"{self['append_64k_x4_bytes_per_second'] / 1e6:.0f} MB/s; 1 MiB, four at a time {self['append_1m_x4_bytes_per_second'] / 1e6:.0f} MB/s")
+        print(f"         receive, split, verify, look up, append: {self['composed_append_per_second'] / 1e6:.1f} M events/s, {self['composed_own_ns']:.0f} ns own "
+              f"work an event; and forwarded: {self['composed_forward_per_second'] / 1e6:.1f} M events/s  ({self['event_bytes']:.0f} bytes a frame)\n", flush=True)

@@ -1,0 +1,352 @@
+"""T1 to T14: each from real processes on loopback, every disk synced, every ledger looked at afterwards."""
+import contextlib
+import json
+import os
+import subprocess
+import time
+
+import bench_machine as machine
+from bench_table import Row
+from cluster import BIN, Cluster
+
+PAYLOAD_BYTES = "30"  # makes events of about 200 bytes
+EDGE = "[spool]\nbytes_max = 17179869184\n"
+FLAT_OUT_WARM_S, OPEN_RATE = 1.0, 10_000
+MICRO = ["bench_ring", "bench_rules", "bench_wire", "bench_at_rest", "bench_analytics"]
+
+
+class Bench:
+    """`scale`: of every duration; below 1 the figures only show that it runs."""
+
+    def __init__(self, limits, scale, repeats):
+        self.limits, self.scale, self.repeats, self.said = limits, scale, repeats, []
+        self.stage_ns = {}  # of the edge's threads, an event, in T1's last run
+
+    def load(self, cluster, *arguments, seconds, warm_s=0.5, ack="delivered", rate="max", payload=PAYLOAD_BYTES, prefix=()):
+        command = [*prefix, BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[0]}", "--rate", str(rate), "--ack", ack,
+                   "--payload-bytes", payload, "--seconds", f"{max(0.2, seconds * self.scale):.2f}", "--warmup-s", f"{warm_s * self.scale:.2f}",
+                   "--timeout-s", "60", "--json", "--edge-admin", f"127.0.0.1:{cluster.edges[0].admin_port}", *map(str, arguments)]
+        if cluster.central.process is not None:
+            command += ["--central-admin", f"127.0.0.1:{cluster.central.admin_port}"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        cluster.senders.append(process)
+        return cluster.finish([process])[0]
+
+    def say(self, key, report):
+        self.said.append({"key": key, "events_per_second": report["events_per_second"], "limited_by": report["limited_by"],
+                          "latency_us": report["latency_us"], "busy": report["busy"]})
+
+    @contextlib.contextmanager
+    def cluster(self, edge_extra=EDGE, central_extra="", has_central=True, launcher=()):
+        one = Cluster(["bench"], edge_extra=edge_extra, central_extra=central_extra, launcher=launcher)
+        if has_central:
+            with one:
+                yield one
+                one.wait_until_delivered()
+                for daemon in (one.edges[0], one.central):
+                    check_residue(daemon)
+            return
+        try:
+            one.edges[0].start()
+            yield one
+            check_residue(one.edges[0])
+        finally:
+            one.__exit__(None, None, None)
+
+
+def check_residue(daemon):
+    ledger = daemon.ledger()
+    if ledger.get("totals", ledger)["residue"] != 0:
+        raise RuntimeError(f"the ledger of {daemon.name} does not close: {ledger}")
+
+
+def is_taken(edge_extra):
+    """Whether this edge knows such a configuration: a feature that is not built is refused by its name."""
+    cluster = Cluster(["bench"], edge_extra=edge_extra)
+    try:
+        done = subprocess.run([BIN / "weir-edge", "check", cluster.edges[0].config], capture_output=True, check=False)
+        return done.returncode == 0
+    finally:
+        cluster.__exit__(None, None, None)
+
+
+def t1_t4(bench):
+    """Flat out, durable at both ends; and what that costs the two daemons."""
+    limits = bench.limits
+    rows = [Row("T1", "durable end to end, delivered", "events/s", gate=1.0e6, goal=2.0e6,
+                limit=min(limits["composed_forward_per_second"], limits["append_1m_x4_bytes_per_second"] / (2 * limits["event_bytes"])),
+                note="limit: the disk, or the forwarding bound"),
+            Row("T4", "CPU of edge and central, a million events", "s", is_more_better=False, gate=1.5, goal=0.8,
+                limit=(limits["composed_cpu_ns"] + limits["composed_forward_cpu_ns"]) / 1000)]
+    with bench.cluster() as cluster:
+        daemons = [cluster.edges[0], cluster.central]
+        bench.load(cluster, seconds=1)
+        for _ in range(bench.repeats):
+            before = [machine.cpu_seconds(one.process.pid) for one in daemons]
+            threads = machine.cpu_by_thread(daemons[0].process.pid)
+            report = bench.load(cluster, seconds=4, warm_s=FLAT_OUT_WARM_S)
+            cluster.wait_until_delivered()
+            now = machine.cpu_by_thread(daemons[0].process.pid)
+            bench.stage_ns = {name: (now[name] - threads[name]) / report["offered"] * 1e9 for name in ("intake", "spool") if name in threads}
+            spent = sum(machine.cpu_seconds(one.process.pid) for one in daemons) - sum(before)
+            rows[0].values.append(report["events_per_second"])
+            rows[1].values.append(spent / report["offered"] * 1e6)
+            bench.say("T1", report)
+    return rows
+
+
+def t2_t5(bench):
+    """Into the spool, flat out, with central away; and what the first runner does of its own for each event."""
+    limits = bench.limits
+    rows = [Row("T2", "edge ingest to spool, spooled", "events/s", gate=1.5e6, goal=3.0e6,
+                limit=min(limits["composed_append_per_second"], limits["append_64k_x4_bytes_per_second"] / limits["event_bytes"])),
+            Row("T5", "own work in the edge's first runner, an event", "ns", is_more_better=False, gate=150, goal=75,
+                limit=limits["composed_own_ns"], note="time outside the kernel, spinning included")]
+    for _ in range(bench.repeats):
+        with bench.cluster(has_central=False) as cluster:
+            edge = cluster.edges[0]
+            first = first_runner(edge)
+            before = machine.user_seconds(edge.process.pid, first)
+            report = bench.load(cluster, seconds=2.5, ack="spooled")
+            spent = machine.user_seconds(edge.process.pid, first) - before
+            rows[0].values.append(report["events_per_second"])
+            rows[1].values.append(spent / report["offered"] * 1e9)
+            bench.say("T2", report)
+    return rows
+
+
+def first_runner(edge):
+    names = [name.partition('runner="')[2].rstrip('"}') for name in edge.metrics() if name.startswith("weir_edge_runner_worked_seconds_total")]
+    return names[0][:15]
+
+
+def t3(bench):
+    memory_lane = '[[lanes]]\nname = "default"\nclass = "best_effort"\nspool = "memory"\n'
+    row = Row("T3", "edge with a memory lane, received, forwarded", "events/s", gate=2.5e6,
+              goal=0.6 * bench.limits["composed_forward_per_second"], limit=bench.limits["composed_forward_per_second"])
+    if not is_taken(EDGE + memory_lane):
+        row.is_built, row.note = False, "no lane lives in memory yet"
+        return [row]
+    for _ in range(bench.repeats):
+        with bench.cluster(EDGE + memory_lane) as cluster:
+            report = bench.load(cluster, seconds=3, ack="received", warm_s=FLAT_OUT_WARM_S)
+            row.values.append(report["events_per_second"])
+            bench.say("T3", report)
+    return [row]
+
+
+def t6_t7(bench, wanted):
+    """10,000 a second, open loop."""
+    limits, rows = bench.limits, []
+    p50, p99 = limits["append_64k_p50_us"], limits["append_64k_p99_us"]
+    both50, both99 = 2 * (p50 + limits["tcp_round_trip_p50_us"]), 2 * (p99 + limits["tcp_round_trip_p99_us"])
+    plans = {"T6": ("spooled", (400, 1.6 * p50, p50), (1200, 2 * p99, p99), "limit: one append of 64 KiB"),
+             "T7": ("delivered", (1200, 700, both50), (4000, 2000, both99), "limit: two appends and two TCP round trips")}
+    for key, (ack, low, high, note) in plans.items():
+        if key not in wanted:
+            continue
+        pair = [Row(f"{key} {name}", f"{ack} at 10,000/s, {name}", "us", is_more_better=False, gate=gate, goal=goal, limit=limit, note=note)
+                for name, (gate, goal, limit) in (("p50", low), ("p99", high))]
+        with bench.cluster(has_central=key == "T7") as cluster:
+            for _ in range(bench.repeats):
+                report = bench.load(cluster, seconds=4, ack=ack, rate=OPEN_RATE)
+                for row, name in zip(pair, ("p50", "p99")):
+                    row.values.append(report["latency_us"][name])
+                bench.say(key, report)
+        rows += pair
+    return rows
+
+
+def t8(_):
+    row = Row("T8", "transit, socket in to socket out, memory lane, spinning", "us", is_built=False, note="no lane lives in memory yet")
+    return [row]
+
+
+def t9(bench):
+    """What is taken while twice as much is offered as goes through; latency of what is admitted, from when it was sent."""
+    rows = [Row("T9 rate", "goodput at twice the peak, of the peak", "share", gate=0.9, goal=0.95, limit=1.0),
+            Row("T9 p99", "p99 of what is admitted, of that at 0.8 of the peak", "times", is_more_better=False, goal=3.0, limit=1.0, noise=0.5),
+            Row("T9 memory", "growth of edge and central meanwhile", "MiB", is_more_better=False, noise=0.5)]
+    with bench.cluster() as cluster:
+        daemons = [cluster.edges[0], cluster.central]
+        bench.load(cluster, seconds=1)
+        for _ in range(min(3, bench.repeats)):
+            peak = bench.load(cluster, seconds=3, warm_s=FLAT_OUT_WARM_S)["events_per_second"]
+            calm = bench.load(cluster, "--from-sent", seconds=2, rate=int(peak * 0.8))
+            before = sum(machine.memory_bytes(one.process.pid) for one in daemons)
+            over = bench.load(cluster, "--from-sent", seconds=3, rate=int(peak * 2), warm_s=FLAT_OUT_WARM_S)
+            after = sum(machine.memory_bytes(one.process.pid, "VmHWM") for one in daemons)
+            cluster.wait_until_delivered()
+            rows[0].values.append(over["events_per_second"] / peak)
+            rows[1].values.append(over["latency_us"]["p99"] / calm["latency_us"]["p99"])
+            rows[2].values.append(max(0, after - before) / (1 << 20))
+            bench.say("T9", over)
+    return rows
+
+
+def t10(bench):
+    small = 'profile = "small"\n'
+    is_built = is_taken("")
+    rows = []
+    # A key of the top level stands before the tables: it is put there.
+    cluster = Cluster(["bench"])
+    try:
+        config = cluster.edges[0].config
+        config.write_text(small + config.read_text())
+        is_built = subprocess.run([BIN / "weir-edge", "check", config], capture_output=True, check=False).returncode == 0
+    finally:
+        cluster.__exit__(None, None, None)
+    if not is_built:
+        rows.append(Row("T10", "edge memory and CPU, small profile", "", is_built=False, note='no profile = "small" yet; below: as it comes'))
+    name, suffix = ("small profile", "") if is_built else ("default profile", " default")
+    bounds = {"memory": (64, 32), "busy": (20, 8), "idle": (1, 0.2)} if is_built else {"memory": (None, None), "busy": (None, None), "idle": (None, None)}
+    rows += [Row(f"T10{suffix} memory", f"edge memory at 10,000/s, {name}", "MiB", is_more_better=False, gate=bounds["memory"][0], goal=bounds["memory"][1]),
+             Row(f"T10{suffix} busy", f"edge CPU at 10,000/s, {name}", "% of core", is_more_better=False, gate=bounds["busy"][0], goal=bounds["busy"][1]),
+             Row(f"T10{suffix} idle", f"edge CPU idle, {name}", "% of core", is_more_better=False, gate=bounds["idle"][0], goal=bounds["idle"][1])]
+    one = Cluster(["bench"])
+    if is_built:
+        one.edges[0].config.write_text(small + one.edges[0].config.read_text())
+    with one as cluster:
+        pid = cluster.edges[0].process.pid
+        for _ in range(min(3, bench.repeats)):
+            begun, before = time.monotonic(), machine.cpu_seconds(pid)
+            bench.load(cluster, seconds=4, warm_s=0, rate=OPEN_RATE)
+            rows[-2].values.append((machine.cpu_seconds(pid) - before) / (time.monotonic() - begun) * 100)
+            rows[-3].values.append(machine.memory_bytes(pid) / (1 << 20))
+            time.sleep(0.5)
+            begun, before = time.monotonic(), machine.cpu_seconds(pid)
+            time.sleep(max(0.5, 3 * bench.scale))
+            rows[-1].values.append((machine.cpu_seconds(pid) - before) / (time.monotonic() - begun) * 100)
+    return rows
+
+
+def t11(bench):
+    cores = sorted(os.sched_getaffinity(0))
+    row = Row("T11", f"rate on {min(2, len(cores))} cores, of {min(2, len(cores))} times that on 1", "share", gate=0.8, goal=0.9, limit=1.0,
+              note="producer included")
+    if len(cores) < 2:
+        row.note = "one core only"
+        return [row]
+    rates = {}
+    for _ in range(min(3, bench.repeats)):
+        for count in (1, 2):
+            pinned = ["taskset", "-c", ",".join(map(str, cores[:count]))]
+            with bench.cluster(launcher=pinned) as cluster:
+                report = bench.load(cluster, seconds=3, warm_s=FLAT_OUT_WARM_S, prefix=pinned)
+                rates[count] = report["events_per_second"]
+                bench.say(f"T11 {count}", report)
+        row.values.append(rates[2] / (2 * rates[1]))
+    return [row]
+
+
+def cost_ns(bench, cluster, *arguments, seconds=2, rate=100_000, **options):
+    """CPU of the edge for an event, at a rate that is held: a cost, whatever else limits."""
+    pid = cluster.edges[0].process.pid
+    before = machine.cpu_seconds(pid)
+    report = bench.load(cluster, *arguments, seconds=seconds, rate=rate, **options)
+    cluster.wait_until_delivered()
+    return (machine.cpu_seconds(pid) - before) / report["offered"] * 1e9, report
+
+
+def worst_step(costs):
+    return max([later / earlier for earlier, later in zip(costs, costs[1:])] + [1.0])
+
+
+def t12(bench):
+    """No step costs more than twice the one before it; see --curves for whole curves."""
+    plans = {"connections": ([1, 10, 100, 1000], "--connections"), "keys": ([1_000, 100_000, 10_000_000], "--keys")}
+    rows = []
+    for name, (steps, option) in plans.items():
+        row = Row(f"T12 {name}", f"worst step of edge CPU, {steps[0]:,} to {steps[-1]:,} {name}", "times", is_more_better=False, gate=2.0, goal=1.2,
+                  limit=1.0, noise=0.3)
+        for _ in range(min(2, bench.repeats)):
+            with bench.cluster(EDGE.replace("[spool]", "[cache]\nkeys_max = 65536\n[spool]"), "") as cluster:
+                costs = [cost_ns(bench, cluster, option, step)[0] for step in steps]
+            row.values.append(worst_step(costs))
+            row.note = "ns an event: " + ", ".join(f"{cost:.0f}" for cost in costs)
+        rows.append(row)
+    return rows
+
+
+def t13(bench):
+    """The real load: silence, then something."""
+    limits = bench.limits
+    both = 2 * (limits["append_64k_p50_us"] + limits["tcp_round_trip_p50_us"])
+    rows = [Row("T13 p50", "one event after 1 s of silence, delivered, p50", "us", is_more_better=False, gate=1500, goal=800, limit=both),
+            Row("T13 p99", "the same, worst of the run", "us", is_more_better=False, gate=5000, goal=2500, limit=both, noise=0.5,
+                note="about 20 events: the worst stands for p99"),
+            Row("T13 burst", "10,000 events after 1 s of silence, until the last", "ms", is_more_better=False, goal=25, noise=0.3)]
+    with bench.cluster() as cluster:
+        single = bench.load(cluster, seconds=20, warm_s=1, rate="1@1000ms")
+        rows[0].values.append(single["latency_us"]["p50"])
+        rows[1].values.append(single["latency_us"]["max"])
+        bench.say("T13", single)
+        burst = bench.load(cluster, seconds=8, warm_s=1, rate="10000@1000ms")
+        rows[2].values += [us / 1000 for us in burst["slice_max_us"]]
+        bench.say("T13 burst", burst)
+    return rows
+
+
+def wait_until_written(pid, seconds_max=20):
+    """Until the edge's disk is left alone for a second: segments are prepared ahead of time by a thread of their own."""
+    give_up = time.monotonic() + seconds_max
+    seen = machine.written_bytes(pid)
+    while time.monotonic() < give_up:
+        time.sleep(1)
+        now = machine.written_bytes(pid)
+        if now - seen < 256 << 10:  # a checkpoint may come
+            return
+        seen = now
+
+
+def t14(bench):
+    """Everything the edge sends to its disk, by the kernel's account. First as much as the spool keeps, so that segments are used again."""
+    rows = []
+    linger = "[spool]\nkeep_delivered_ms = 0\nbytes_max = 17179869184\n" + '[[lanes]]\nname = "default"\nlinger_us = 1000000\n'
+    with bench.cluster(linger) as cluster:
+        pid = cluster.edges[0].process.pid
+        report = bench.load(cluster, seconds=5, warm_s=0)
+        cluster.wait_until_delivered()
+        wait_until_written(pid)
+        fresh = machine.written_bytes(pid) / report["offered"]
+        for rate, seconds, gate, goal in ((10, 20, 900, 600), (1000, 12, 300, 240), (100_000, 8, 260, 235)):
+            row = Row(f"T14 {rate}", f"bytes to the edge's disk an event, linger 1 s, {rate:,}/s", "bytes", is_more_better=False, gate=gate, goal=goal,
+                      limit=bench.limits["event_bytes"])
+            before = machine.written_bytes(pid)
+            report = bench.load(cluster, seconds=seconds, warm_s=0, rate=rate)
+            cluster.wait_until_delivered()
+            row.values.append((machine.written_bytes(pid) - before) / report["offered"])
+            rows.append(row)
+            wait_until_written(pid)
+        rows[-1].note = f"flat out, while a new spool prepared its segments: {fresh:.0f}"
+    return rows
+
+
+def run_all(bench, wanted, show):
+    """`wanted`: T numbers. Calls `show` with each part's rows as they come."""
+    plan = [({"T1", "T4"}, lambda: t1_t4(bench)), ({"T2", "T5"}, lambda: t2_t5(bench)), ({"T3"}, lambda: t3(bench)),
+            ({"T6", "T7"}, lambda: t6_t7(bench, wanted)), ({"T8"}, lambda: t8(bench)), ({"T9"}, lambda: t9(bench)), ({"T10"}, lambda: t10(bench)),
+            ({"T11"}, lambda: t11(bench)), ({"T12"}, lambda: t12(bench)), ({"T13"}, lambda: t13(bench)), ({"T14"}, lambda: t14(bench))]
+    rows = []
+    for keys, run in plan:
+        if not keys & wanted:
+            continue
+        begun = time.monotonic()
+        part = [row for row in run() if row.key.split()[0] in wanted]
+        rows += part
+        show(part, time.monotonic() - begun)
+    return rows
+
+
+def micro_benches():
+    """The small benches' own figures: name, ns."""
+    figures = {}
+    for name in MICRO:
+        if not (BIN / name).exists():
+            continue
+        done = subprocess.run([BIN / name, "--benchmark_min_time=0.05", "--benchmark_format=json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=True, text=True)
+        for one in json.loads(done.stdout)["benchmarks"]:
+            scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[one["time_unit"]]
+            figures[f"{name[6:]}/{one['name']}"] = round(one["cpu_time"] * scale, 2)
+    return figures
