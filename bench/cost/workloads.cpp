@@ -222,7 +222,7 @@ std::uint64_t edge_rules() {
     for (const char* when : {R"(type like "violation.*")", R"(source == "nobody")"}) {
         edge::RuleConfig rule;
         rule.when = when;
-        rule.must = R"(exists(data.pad) && data.pad != "y")";
+        rule.must = R"(has(data.pad) && data.pad != "y")";
         config.rules.push_back(rule);
         rule.must = R"(priority <= 3 && default(data.fine, 0) < 1000)";
         config.rules.push_back(rule);
