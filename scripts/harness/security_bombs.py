@@ -12,10 +12,11 @@ refused, or a ledger does not close.
 import argparse
 import collections
 import json
+import select
+import socket
 import ssl
 import statistics
 import struct
-import socket
 import subprocess
 import sys
 import time
@@ -82,6 +83,8 @@ class Bomber:
         for body in bodies[:self.credit - self.sent]:
             self.socket.sendall(frame(EVENT, body))
             self.sent += 1
+        while self.held or self.socket.pending() or select.select([self.socket], [], [], 0)[0]:
+            self.look()
 
 
 def fire(port, trusted):
