@@ -4,6 +4,7 @@
 
 #include "central/analytics/engine.hpp"
 #include "core/control/config_reader.hpp"
+#include "core/control/tls_budget.hpp"
 #include "core/io/io.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/record.hpp"
@@ -292,6 +293,8 @@ Budget budget_of(const CentralConfig& config) {
              config.runtime.receive_slot_bytes);
         many(config.listen.connections_max + control::tls_handshakes_max,
              "TLS of edges (listen.connections_max and handshakes)", control::tls_connection_bytes);
+        many(runners * control::tls_handshakes_max, "what strangers have said before their turn",
+             control::tls_stranger_bytes);
     }
     many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);

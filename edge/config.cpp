@@ -6,6 +6,7 @@
 #include "core/base/base64.hpp"
 #include "core/base/time_text.hpp"
 #include "core/control/config_reader.hpp"
+#include "core/control/tls_budget.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/segment_files.hpp"
 #include "core/journal/writer.hpp"
@@ -626,6 +627,7 @@ Budget budget_of(const EdgeConfig& config) {
              config.runtime.receive_slot_bytes);
         many(connections + control::tls_handshakes_max, "TLS of producers (listen.connections_max and handshakes)",
              control::tls_connection_bytes);
+        many(control::tls_handshakes_max, "what strangers have said before their turn", control::tls_stranger_bytes);
     }
     if (config.at_rest.key != 0) {
         std::uint64_t stream_count = 0;

@@ -12,10 +12,11 @@ refused, or a ledger does not close.
 import argparse
 import collections
 import json
+import select
+import socket
 import ssl
 import statistics
 import struct
-import socket
 import subprocess
 import sys
 import time
@@ -82,6 +83,8 @@ class Bomber:
         for body in bodies[:self.credit - self.sent]:
             self.socket.sendall(frame(EVENT, body))
             self.sent += 1
+        while self.held or self.socket.pending() or select.select([self.socket], [], [], 0)[0]:
+            self.look()
 
 
 def fire(port, trusted):
@@ -148,7 +151,10 @@ def main():
     print(f"  another edge's p99: alone {alone:.2f} ms, beside bombs {beside:.2f} ms: ratio {beside / alone:.2f}")
     print(f"  {sent} bombs and pieces of rubbish sent to the edge {cluster.edges[0].name}; answered, by status: {dict(statuses)}")
     failed = args.ratio_max > 0 and beside > args.ratio_max * alone
-    failed |= statuses[ACCEPTED] > 0 or not statuses or any(ledger["residue"] for ledger in ledgers)
+    for what, is_so in (("every one of them that was answered was refused", bool(statuses) and statuses[ACCEPTED] == 0),
+                        ("the ledgers close", not any(ledger["residue"] for ledger in ledgers))):
+        print(f"  {'ok  ' if is_so else 'FAIL'}  {what}")
+        failed |= not is_so
     for daemon, was, now in zip(daemons, before, most):
         print(f"  {daemon.name:8} memory {was:.0f} MiB before, {now:.0f} MiB at most, {args.memory_mb_max:.0f} more allowed")
         failed |= now - was > args.memory_mb_max

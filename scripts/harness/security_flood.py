@@ -214,7 +214,7 @@ def main():
               f"at once, {begun} begun")
         failed |= args.ratio_max > 0 and p99 > args.ratio_max * alone
     for daemon, was, now in zip(daemons, before, most):
-        print(f"  {daemon.name:11} memory {was:.0f} MiB before, {now:.0f} MiB at most")
+        print(f"  {daemon.name:11} memory {was:.0f} MiB before, {now:.0f} MiB at most, {args.memory_mb_max:.0f} more allowed")
         failed |= now - was > args.memory_mb_max
     of = '{of="edges"}'
     print("  central: " + ", ".join(f"{name} {numbers[f'weir_central_tls_{name}_total{of}']:.0f}" for name in (
