@@ -53,6 +53,7 @@ struct AdminReply {
 // With the fields that every answer has, and those of `answer` in their place.
 [[nodiscard]] AdminReply make_reply(AdminResponse answer);
 // A problem (RFC 9457).
+[[nodiscard]] AdminResponse problem_of(http::status status, std::string_view why);
 [[nodiscard]] AdminAnswer make_problem(http::status status, std::string_view why);
 
 struct AdminServer::Server {
