@@ -415,7 +415,9 @@ def live_events(admin, checks, send_more):
         message = opened.message()
     fault = admin.contract.fault(message["events"][0], {"$ref": "#/components/schemas/Event"})
     checks.expect("live events: an event is as the file says", fault is None, fault)
-    checks.expect("live events: soon", time.monotonic() - begun < 5)
+    learnt_ms = message["now_ms"] - message["events"][0]["arrival_ms"]
+    print(f"live events: made for the client {learnt_ms} ms after central got the first, {1000 * (time.monotonic() - begun):.0f} ms after its sender started")
+    checks.expect("live events: within 2 s, whatever else this machine does", learnt_ms < 2000, learnt_ms)
     opened.close()
     admin.contract.seen.add(("/api/v1/events/stream", "GET", "101"))
 
