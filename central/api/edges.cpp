@@ -126,7 +126,9 @@ control::AdminResponse answer_edges(const ApiSources& sources, std::string_view 
         one.number("events", events == appended.end() ? 0 : events->second);
         one.raw("types", types_text(counts, name));
         one.text_or_null("region", region.empty() ? std::nullopt : std::optional(region));
-        one.real_or_null("lag_ms", delay.lag_ms).real_or_null("backlog_lag_ms", delay.backlog_lag_ms).raw("held", "null");
+        one.real_or_null("lag_ms", delay.lag_ms)
+            .real_or_null("backlog_lag_ms", delay.backlog_lag_ms)
+            .raw("held", "null");
         one.real_or_null("clock_offset_ms", delay.clock_offset_ms).number_or_null("last_ack_ms", delay.last_arrival_ms);
         one.truth("is_over_quota", has.is_over_quota).number("stored_bytes", has.bytes);
         list.add(one.truth("can_replay", can_replay(sources, name)).end());

@@ -136,7 +136,7 @@ std::string StreamCollector::rates_text() const {
     const std::uint64_t ns = b.at.since(a.at);
     const auto rate = [&](std::uint64_t before, std::uint64_t after) { return whole(per_second(before, after, ns)); };
     return ObjectText()
-        .number("over_ms", whole(static_cast<double>(ns) / static_cast<double>(100 * ns_per_ms)) * 100)
+        .number("over_ms", std::min(ns, rates_ns) / (100 * ns_per_ms) * 100)  // it stands still once it is full
         .number("events_per_s", rate(a.totals.received, b.totals.received))
         .number("appended_per_s", rate(a.totals.appended, b.totals.appended))
         .number("duplicates_per_s", rate(a.totals.duplicates, b.totals.duplicates))
@@ -174,8 +174,10 @@ std::string StreamCollector::positions_text() {
         .number("read_lag_bytes", lag(read))
         .number_or_null("analytics_lag_bytes", follows ? Number(lag(analytics)) : std::nullopt)
         .number("read_staleness_ms", read_staleness_ms(sources_))
-        .number_or_null("analytics_staleness_ms", follows ? Number(analytics_staleness_ms(sources_, analytics)) : std::nullopt)
-        .number_or_null("watermark_ms", follows ? Number(sources_.analytics->watermark.get() / ns_per_ms) : std::nullopt)
+        .number_or_null("analytics_staleness_ms",
+                        follows ? Number(analytics_staleness_ms(sources_, analytics)) : std::nullopt)
+        .number_or_null("watermark_ms",
+                        follows ? Number(sources_.analytics->watermark.get() / ns_per_ms) : std::nullopt)
         .number_or_null("durable_ms", durable_ms_ == 0 ? std::nullopt : Number(durable_ms_))
         .end();
 }
@@ -197,12 +199,16 @@ void StreamCollector::list_edges(const std::vector<EdgeFacts>& edges) {
     for (const EdgeFacts& edge : edges) {
         if (list->size() == edges_max) break;
         ObjectText row;
-        row.text("id", edge.edge).text_or_null("region", edge.region.empty() ? std::nullopt : std::optional(edge.region));
+        row.text("id", edge.edge)
+            .text_or_null("region", edge.region.empty() ? std::nullopt : std::optional(edge.region));
         row.truth("connected", edge.is_connected).number("connections", edge.connections);
         row.number("lineages", edge.lineages).number("epoch", edge.epoch).number("last_seen_ms", edge.last_seen_ms);
         row.number("events", edge.events).number("events_per_s", whole(rate_of(edge.edge, &Sample::edges)));
-        row.real_or_null("lag_ms", edge.delay.lag_ms).real_or_null("backlog_lag_ms", edge.delay.backlog_lag_ms).raw("held", "null");
-        row.real_or_null("clock_offset_ms", edge.delay.clock_offset_ms).number_or_null("last_ack_ms", edge.delay.last_arrival_ms);
+        row.real_or_null("lag_ms", edge.delay.lag_ms)
+            .real_or_null("backlog_lag_ms", edge.delay.backlog_lag_ms)
+            .raw("held", "null");
+        row.real_or_null("clock_offset_ms", edge.delay.clock_offset_ms)
+            .number_or_null("last_ack_ms", edge.delay.last_arrival_ms);
         row.truth("is_over_quota", edge.is_over_quota).number("stored_bytes", edge.stored_bytes);
         list->emplace(edge.edge, row.truth("can_replay", edge.can_replay).end());
     }

@@ -51,6 +51,28 @@ void sink_metrics(const AlertTeller& teller, control::MetricsText& out) {
     count("weir_central_sink_silenced_total", "Alerts that were not told because of a silence", counters.silenced);
 }
 
+void stream_metrics(const ApiSources& sources, control::MetricsText& out) {
+    const auto& counters = sources.stream->counters();
+    out.gauge("weir_central_stream_clients", "WebSockets of the state now", {},
+              static_cast<double>(sources.stream->client_count()));
+    out.counter("weir_central_stream_published_total", "States that differ from the one before", {},
+                counters.published.get());
+    constexpr std::string_view messages = "Messages given to clients";
+    out.counter("weir_central_stream_messages_total", messages, {{"type", "state"}}, counters.states.get());
+    out.counter("weir_central_stream_messages_total", messages, {{"type", "delta"}}, counters.deltas.get());
+    out.counter("weir_central_stream_messages_total", messages, {{"type", "beat"}}, counters.beats.get());
+    out.counter("weir_central_stream_bytes_total", "Of those messages", {}, counters.bytes.get());
+    if (sources.admin != nullptr) {
+        out.counter("weir_central_stream_stalled_total", "WebSockets let go because they took nothing", {},
+                    sources.admin->stalled_count());
+    }
+    if (sources.live == nullptr) return;
+    out.gauge("weir_central_live_clients", "WebSockets of live events now", {},
+              static_cast<double>(sources.live->client_count()));
+    out.counter("weir_central_live_events_total", "Live events put into clients' queues", {}, sources.live->told());
+    out.counter("weir_central_live_dropped_total", "Live events that did not fit them", {}, sources.live->dropped());
+}
+
 AdminResponse metrics(const ApiSources& sources) {
     const IngestShared& shared = sources.shared;
     control::MetricsText out;
@@ -143,6 +165,7 @@ AdminResponse metrics(const ApiSources& sources) {
     out.gauge("weir_central_reader_position", "Of the read model, bytes", {},
               static_cast<double>(sources.reader.position()));
     if (sources.analytics != nullptr) analytics_metrics(*sources.analytics, out);
+    if (sources.stream != nullptr) stream_metrics(sources, out);
     if (sources.tellers != nullptr) {
         for (const auto& teller : *sources.tellers) sink_metrics(*teller, out);
     }
