@@ -75,4 +75,17 @@ struct EdgesOptions {
 // 0: every batch of every edge is acked.
 [[nodiscard]] int edges_command(const EdgesOptions& options);
 
+struct WatchOptions {
+    std::string to;  // HOST:PORT of central's admin port
+    std::uint32_t clients = 1;
+    std::uint32_t stalled = 0;  // of them: they read nothing
+    std::uint64_t seconds = 10;
+    std::uint64_t ask_rate = 0;        // requests per second beside them, in turn of:
+    std::vector<std::string> targets;  // paths
+    std::string token_file;            // empty: none is asked for
+    bool as_json = false;
+};
+// 0: no delta was missed, nobody was let go, and every request was answered 200.
+[[nodiscard]] int watch_command(const WatchOptions& options);
+
 }  // namespace weir::bench

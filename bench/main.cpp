@@ -48,7 +48,24 @@ int main(int argc, char** argv) {
     edges_app->add_option("--timeout-s", edges.timeout_s, "give up after so many seconds without an ack");
     edges_app->add_flag("--json", edges.as_json, "end with one JSON object on stdout");
 
+    weir::bench::WatchOptions watch;
+    watch.targets = {"/api/v1/ledger"};
+    CLI::App* watch_app =
+        app.add_subcommand("watch", "be many clients of central's stream, and ask its API beside them");
+    watch_app->add_option("--to", watch.to, "HOST:PORT of a central's admin port")->required();
+    watch_app->add_option("--clients", watch.clients, "WebSockets")->check(CLI::Range(0, 60'000));
+    watch_app->add_option("--stalled", watch.stalled, "so many of them read nothing");
+    watch_app->add_option("--seconds", watch.seconds, "how long")->check(CLI::Range(1, 86'400));
+    watch_app->add_option("--ask-rate", watch.ask_rate, "requests per second, in an open loop (default: none)");
+    watch_app->add_option("--target", watch.targets, "what is asked for, in turn (default: /api/v1/ledger)");
+    watch_app->add_option("--token-file", watch.token_file, "a viewer's token");
+    watch_app->add_flag("--json", watch.as_json, "end with one JSON object on stdout");
+
     CLI11_PARSE(app, argc, argv);
+    if (*watch_app) {
+        if (watch.stalled > watch.clients) watch.stalled = watch.clients;
+        return weir::bench::watch_command(watch);
+    }
     if (*send_app) return weir::bench::send_command(send);
     if (*edges_app) return weir::bench::edges_command(edges);
     if (*chart_app) return weir::bench::chart_command(chart);

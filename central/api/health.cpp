@@ -151,6 +151,17 @@ control::AdminResponse answer_silences(const ApiSources& sources, std::string_vi
     return tagged_answer(ObjectText().raw("silences", list.end()).end());
 }
 
+control::AdminResponse open_events(const ApiSources& sources, std::string_view target) {
+    Query query(target, {"type", "key", "edge", "lane"});
+    if (auto refused = refusal_of(query, 0)) return std::move(*refused);
+    control::AdminResponse opened;
+    opened.stream = sources.live->open(
+        {.type = query.text("type"), .key = query.text("key"), .edge = query.text("edge"), .lane = query.text("lane")},
+        sources.shared.durable_position.load(std::memory_order_acquire));
+    if (!opened.stream) return problem(503, "there are as many clients of live events as there may be");
+    return opened;
+}
+
 std::optional<control::AdminResponse> answer_api(const ApiSources& sources, std::string_view target) {
     constexpr std::string_view head = "/api/v1/";
     const std::string_view path = target.substr(0, target.find('?'));
@@ -176,6 +187,7 @@ std::optional<control::AdminResponse> answer_api(const ApiSources& sources, std:
         opened.stream = sources.stream->open();
         return opened;
     }
+    if (name == "events/stream" && sources.live != nullptr) return open_events(sources, target);
     if (name == "access" && sources.guard != nullptr) {
         std::string text = sources.guard->json();
         text.pop_back();

@@ -11,6 +11,7 @@
 #include "central/analysis/follower.hpp"
 #include "central/api/edge_delays.hpp"
 #include "central/api/freshness.hpp"
+#include "central/api/live_events.hpp"
 #include "central/api/milestones.hpp"
 #include "central/api/stream_hub.hpp"
 #include "central/api/vitals.hpp"
@@ -56,6 +57,7 @@ struct ApiSources {
     // In the order of an event's way; empty: nothing is measured.
     std::function<std::vector<HopTimes>()> hops{};
     StreamHub* stream = nullptr;
+    LiveEvents* live = nullptr;
     const Runner* runner = nullptr;               // ingest's
     const control::AdminServer* admin = nullptr;  // for its counters
 };

@@ -136,7 +136,7 @@ std::string StreamCollector::rates_text() const {
     const std::uint64_t ns = b.at.since(a.at);
     const auto rate = [&](std::uint64_t before, std::uint64_t after) { return whole(per_second(before, after, ns)); };
     return ObjectText()
-        .number("over_ms", whole(static_cast<double>(ns) / static_cast<double>(100 * ns_per_ms)) * 100)
+        .number("over_ms", std::min(ns, rates_ns) / (100 * ns_per_ms) * 100)  // it stands still once it is full
         .number("events_per_s", rate(a.totals.received, b.totals.received))
         .number("appended_per_s", rate(a.totals.appended, b.totals.appended))
         .number("duplicates_per_s", rate(a.totals.duplicates, b.totals.duplicates))

@@ -8,7 +8,11 @@ namespace weir::central {
 class StreamHub::Client final : public control::AdminStream {
   public:
     explicit Client(StreamHub& hub) : hub_(hub) {
-        hub_.clients_.fetch_add(1, std::memory_order_relaxed);
+        {
+            // Under the lock: the collector has either seen it or is waiting.
+            const std::lock_guard lock(hub_.mutex_);
+            hub_.clients_.fetch_add(1, std::memory_order_relaxed);
+        }
         hub_.changed_.notify_all();
     }
     ~Client() override { hub_.clients_.fetch_sub(1, std::memory_order_relaxed); }

@@ -256,19 +256,32 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     LetterRetention retention(config, recovered.value().dead_letters.id, recovered.value().expired, shared,
                               monotonic_now());
     ReadModel model(config.limits.types_max, config.limits.minutes_max);
-    Reader reader(journal_directory(config), shared.durable_position, model);
     Freshness freshness;
     EdgeDelays delays(config.limits.edges_max);
     Milestones milestones;
     Vitals vitals(wall_now());
+    LiveEvents live({.clients_max = config.stream.events_clients_max,
+                     .queue_bytes = config.stream.events_queue_bytes,
+                     .beat_ms = config.stream.beat_ms});
+    std::atomic<control::AdminServer*> listening{nullptr};  // once it is there
+    live.set_wake([&] {
+        if (auto* const server = listening.load(std::memory_order_acquire)) server->wake(LiveEvents::wake_group);
+    });
+    Reader reader(journal_directory(config), shared.durable_position, model);
     reader.set_watch({.on_record =
                           [&](const journal::RecordView& record) {
                               milestones.note(record.position.value);
+                              live.take(record);
                               if (record.batch_header.kind == wire::BatchKind::events) {
                                   delays.note(record.batch_header, {record.header.arrival_wall_ns});
                               }
                           },
-                      .on_look = [&](std::uint64_t durable) { freshness.note(durable, monotonic_now()); }});
+                      .on_look =
+                          [&](std::uint64_t durable) {
+                              const MonotonicNs now = monotonic_now();
+                              freshness.note(durable, now);
+                              live.look(now);
+                          }});
     reader.start();
     Follower follower(journal_directory(config), results_path(config.data_dir), shared.durable_position,
                       config.analytics);
@@ -313,6 +326,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                        .milestones = &milestones,
                        .silences = &silences,
                        .stream = &hub,
+                       .live = &live,
                        .runner = &runner};
     sources.hops = [&shared] { return hop_times(shared.hops); };
     Acts acts(sources, [&] { runner.doorbell().ring(); });
@@ -336,6 +350,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             return fail("admin", served.error());
         }
         stream->start();
+        listening.store(admin.get(), std::memory_order_release);  // pairs with live's look
     }
     for (const auto& address : shared.addresses) {
         control::log_info("listening", {{"edges", address}, {"io", runner.io_name()}});
@@ -392,8 +407,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     }
     runner.join();
     if (stream) stream->stop();
-    if (admin) admin->stop();
     reader.stop();
+    if (admin) admin->stop();
     follower.stop();
     tellers.clear();
     for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});

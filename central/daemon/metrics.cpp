@@ -11,6 +11,33 @@
 namespace weir::central {
 namespace {
 
+void stream_metrics(const ApiSources& sources, control::MetricsText& out) {
+    const auto& counters = sources.stream->counters();
+    out.gauge("weir_central_stream_clients", "WebSockets of the state now", {},
+              static_cast<double>(sources.stream->client_count()));
+    out.counter("weir_central_stream_states_total", "States that differ from the one before", {},
+                counters.published.get());
+    const auto messages = [&](std::string_view type, const Counter& value) {
+        out.counter("weir_central_stream_messages_total", "Messages given to clients of the state", {{"type", type}},
+                    value.get());
+    };
+    messages("state", counters.states);
+    messages("delta", counters.deltas);
+    messages("beat", counters.beats);
+    out.counter("weir_central_stream_bytes_total", "Bytes of messages given to clients of the state", {},
+                counters.bytes.get());
+    if (sources.admin != nullptr) {
+        out.counter("weir_central_stream_stalled_clients_total", "WebSockets let go because they took nothing", {},
+                    sources.admin->stalled_count());
+    }
+    if (sources.live == nullptr) return;
+    out.gauge("weir_central_live_clients", "WebSockets of live events now", {},
+              static_cast<double>(sources.live->client_count()));
+    out.counter("weir_central_live_events_total", "Live events put into clients' queues", {}, sources.live->told());
+    out.counter("weir_central_live_dropped_events_total", "Live events that did not fit into a client's queue", {},
+                sources.live->dropped());
+}
+
 // An edge by its name, whatever its lineages: one row each.
 void edge_metrics(const PositionTable& positions, control::MetricsText& out) {
     struct Seen {
@@ -203,6 +230,7 @@ control::AdminResponse metrics(const ApiSources& sources) {
     control::append_hops(out, "weir_central_hop_seconds", hops_of(shared.hops));
     out.histogram("weir_central_ack_seconds", "From the receiving of a batch to its ack, once per event", {},
                   shared.hops.ack);
+    if (sources.stream != nullptr) stream_metrics(sources, out);
     if (sources.analytics != nullptr) analytics_metrics(*sources.analytics, out);
     if (sources.tellers != nullptr) {
         for (const auto& teller : *sources.tellers) sink_metrics(*teller, out);

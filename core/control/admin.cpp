@@ -115,8 +115,8 @@ std::string AdminServer::bound_address() const {
     return server_->bound_address;
 }
 
-void AdminServer::wake() {
-    server_->wake();
+void AdminServer::wake(std::uint32_t group) {
+    server_->wake(group);
 }
 
 std::uint32_t AdminServer::stream_count() const {

@@ -50,6 +50,9 @@ class AdminStream {
     AdminStream& operator=(const AdminStream&) = delete;
     // The next message; null: nothing now. Asked whenever the client has taken the one before, and after each wake().
     [[nodiscard]] virtual Text take() = 0;
+    // Below groups_max: who is woken together.
+    static constexpr std::uint32_t groups_max = 32;
+    [[nodiscard]] virtual std::uint32_t group() const { return 0; }
 };
 
 struct AdminHeader {
@@ -115,8 +118,8 @@ class AdminServer {
     void stop() noexcept;
     // With the real port; empty before start().
     [[nodiscard]] std::string bound_address() const;
-    // Every WebSocket's stream is asked again; those that have just been asked, once. Any thread.
-    void wake();
+    // The streams of all WebSockets of that group are asked again. Any thread.
+    void wake(std::uint32_t group = 0);
     // Any thread.
     [[nodiscard]] std::uint32_t stream_count() const;
     [[nodiscard]] std::uint64_t stalled_count() const;  // WebSockets let go because they took nothing

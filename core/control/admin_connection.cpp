@@ -127,7 +127,8 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
         AdminAnswer& response = reply->response;
         const bool is_last = error || !parser.get().keep_alive();
         response.keep_alive(!is_last);
-        response.prepare_payload();
+        // "Not modified" says nothing of a length: the one that it would name is another answer's.
+        if (response.result() != http::status::not_modified) response.prepare_payload();
         // HEAD: the head says how long the body would be, and none follows.
         const bool is_head = !error && parser.get().method() == http::verb::head;
         http::response_serializer<http::string_body> serializer(response);

@@ -91,12 +91,15 @@ AdminReply make_reply(AdminResponse answer) {
 }
 
 AdminAnswer make_problem(http::status status, std::string_view why) {
-    AdminAnswer response;
-    put_common(response);
-    response.result(status);
-    response.set(http::field::content_type, "application/problem+json");
+    return make_reply(problem_of(status, why)).response;
+}
+
+AdminResponse problem_of(http::status status, std::string_view why) {
+    AdminResponse response;
+    response.status = static_cast<unsigned>(status);
+    response.content_type = "application/problem+json";
     const auto title = http::obsolete_reason(status);
-    std::string& body = response.body();
+    std::string& body = response.body;
     body = "{\"type\":\"about:blank\",\"title\":";
     json_quote({title.data(), title.size()}, body);
     body += ",\"status\":" + std::to_string(static_cast<unsigned>(status)) + ",\"detail\":";
@@ -215,7 +218,9 @@ asio::awaitable<AdminResponse> AdminServer::Server::act(const AdminCall& call, c
     const AdminAct asked{.target = call.target, .body = body, .reason = call.reason};
     if (guard == nullptr) co_return co_await do_act(asked);
     const auto begun = guard->begin_act(call, verdict);
-    if (!begun) co_return AdminResponse{.status = 503, .body = "not done: the audit trail cannot be written\n"};
+    if (!begun) {
+        co_return problem_of(http::status::service_unavailable, "not done: the audit trail cannot be written");
+    }
     AdminAct named = asked;
     named.who = verdict.who;
     named.role = verdict.role;
@@ -227,9 +232,8 @@ asio::awaitable<AdminResponse> AdminServer::Server::act(const AdminCall& call, c
         throw;
     }
     if (guard->end_act(begun.value(), call, verdict, answer.status)) co_return answer;
-    co_return AdminResponse{
-        .status = 500,
-        .body = "done, answered " + std::to_string(answer.status) + ", but its outcome could not be written down\n"};
+    co_return problem_of(http::status::internal_server_error, "done, answered " + std::to_string(answer.status) +
+                                                                  ", but its outcome could not be written down");
 }
 
 asio::awaitable<AdminResponse> AdminServer::Server::do_act(const AdminAct& asked) {

@@ -53,6 +53,7 @@ struct AdminReply {
 // With the fields that every answer has, and those of `answer` in their place.
 [[nodiscard]] AdminReply make_reply(AdminResponse answer);
 // A problem (RFC 9457).
+[[nodiscard]] AdminResponse problem_of(http::status status, std::string_view why);
 [[nodiscard]] AdminAnswer make_problem(http::status status, std::string_view why);
 
 struct AdminServer::Server {
@@ -85,7 +86,7 @@ struct AdminServer::Server {
     [[nodiscard]] asio::awaitable<void> stream_to(tcp::socket socket, AdminRequest request,
                                                   std::unique_ptr<AdminStream> stream);
     [[nodiscard]] asio::awaitable<void> wake_all();
-    void wake();
+    void wake(std::uint32_t group);
     void let_stalled_go();
 
     AdminOptions options;
@@ -94,9 +95,9 @@ struct AdminServer::Server {
     std::uint32_t connection_count = 0;
     std::atomic<std::uint32_t> stream_count{0};
     Counter stalled_count;
-    std::atomic<bool> is_wake_posted{false};
+    std::atomic<std::uint32_t> groups_posted{0};  // a bit for each group to be woken
+    std::uint32_t groups_waiting = 0;
     bool is_waking = false;
-    bool wakes_again = false;
     std::vector<Socket*> sockets;
     // After all that its coroutines use when it destroys them.
     asio::io_context context{1};

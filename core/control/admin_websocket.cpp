@@ -124,23 +124,27 @@ asio::awaitable<void> AdminServer::Server::stream_to(tcp::socket socket, AdminRe
     asio::co_spawn(context, Socket::speak(client), asio::detached);
 }
 
-void AdminServer::Server::wake() {
-    if (is_wake_posted.exchange(true, std::memory_order_acq_rel)) return;
+void AdminServer::Server::wake(std::uint32_t group) {
+    WEIR_ASSERT(group < AdminStream::groups_max);
+    // Who finds none posted posts; what others add until it runs goes with it.
+    if (groups_posted.fetch_or(1U << group, std::memory_order_acq_rel) != 0) return;
     asio::post(context, [this] {
-        is_wake_posted.store(false, std::memory_order_release);
-        wakes_again = true;
+        groups_waiting |= groups_posted.exchange(0, std::memory_order_acq_rel);
         if (!is_waking) asio::co_spawn(context, wake_all(), asio::detached);
     });
 }
 
 asio::awaitable<void> AdminServer::Server::wake_all() {
     is_waking = true;
-    while (std::exchange(wakes_again, false)) {
+    while (groups_waiting != 0) {
+        const std::uint32_t groups = std::exchange(groups_waiting, 0);
         let_stalled_go();
         // Downwards: who leaves meanwhile is replaced by one that has been woken.
-        for (std::size_t left = sockets.size(), slice = 0; left > 0; --left) {
-            if (left <= sockets.size()) sockets[left - 1]->timer.cancel();
-            if (++slice % wake_slice == 0) co_await asio::post(context, asio::use_awaitable);
+        std::size_t woken = 0;
+        for (std::size_t left = sockets.size(); left > 0; --left) {
+            if (left > sockets.size() || (groups >> sockets[left - 1]->stream->group() & 1) == 0) continue;
+            sockets[left - 1]->timer.cancel();
+            if (++woken % wake_slice == 0) co_await asio::post(context, asio::use_awaitable);
         }
     }
     is_waking = false;

@@ -83,7 +83,6 @@ AdminResponse act_on_letters(const LettersDesk& desk, std::string_view path_begi
     if (!path.starts_with(path_begin) || (verb != "replay" && verb != "purge")) {
         return {.status = 404, .body = "there are replay and purge\n"};
     }
-    if (verb == "replay" && desk.to.empty()) return {.status = 409, .body = desk.why_not + "\n"};
     DeadLetterArguments arguments;
     arguments.verb = verb;
     arguments.directory = desk.directory;
@@ -95,6 +94,7 @@ AdminResponse act_on_letters(const LettersDesk& desk, std::string_view path_begi
     if (verb == "replay") arguments.to = desk.to;
     const auto wrong = read_query(asked.target.substr(std::min(asked.target.size(), path.size() + 1)), arguments);
     if (!wrong.empty()) return {.status = 400, .body = wrong + "\n"};
+    if (verb == "replay" && desk.to.empty()) return {.status = 409, .body = desk.why_not + "\n"};
     std::ostringstream out, err;
     const int code = dead_letters_command(arguments, out, err);
     return {.status = status_of(code), .content_type = "application/x-ndjson", .body = out.str() + err.str()};

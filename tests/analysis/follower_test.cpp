@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "central/readmodel/result_questions.hpp"
+#include "tests/analysis/questions_bench.hpp"
 #include "tests/analysis/world.hpp"
 
 namespace weir::central::test {
@@ -32,7 +33,7 @@ TEST(Follower, StoresWhatIsDurableWhileItIsAskedRedefinedStoppedAndStarted) {
     analytics.checkpoint_ms = 10;
     analytics.commit_ms = 1;
     JournalScript script(7, central.port());
-    ResultQuestions questions(results_path(config.data_dir), 2000);
+    QuestionsBench questions(config.data_dir);
     for (int life = 0; life < 3; ++life) {
         Follower follower(journal_directory(config), results_path(config.data_dir), central.shared().durable_position,
                           analytics);

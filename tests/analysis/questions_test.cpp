@@ -2,6 +2,7 @@
 #include "central/readmodel/result_questions.hpp"
 
 #include "core/base/json_scan.hpp"
+#include "tests/analysis/questions_bench.hpp"
 #include "tests/analysis/world.hpp"
 
 namespace weir::central::test {
@@ -14,7 +15,7 @@ struct Asked {
 };
 
 Asked ask(const World& world, const std::string& target) {
-    ResultQuestions questions(results_path(world.config.data_dir), 2000);
+    QuestionsBench questions(world.config.data_dir);
     auto answer = questions.answer("/api/v1/" + target);
     if (!answer) return {};
     JsonFault fault;
@@ -68,6 +69,39 @@ TEST(ResultQuestions, SaysOfEachWindowTheNewestVersionOfNowOrOfThen) {
     EXPECT_FALSE(has("", first));
     EXPECT_TRUE(has("&versions=all", first));
     EXPECT_TRUE(has("&versions=all", second_one));
+}
+
+TEST(ResultQuestions, PagesComeToTheWholeAndTheLastOneHasNoNext) {
+    World world(200);
+    world.compute();
+    const auto count = static_cast<std::size_t>(world.number("SELECT count(*) FROM patterns"));
+    ASSERT_GT(count, 7U);
+    std::size_t rows = 0, pages = 0;
+    for (std::string cursor; pages == 0 || !cursor.empty(); ++pages) {
+        const Asked page = ask(world, "patterns?limit=7" + (pages == 0 ? std::string() : "&cursor=" + cursor));
+        ASSERT_EQ(page.status, 200U);
+        rows += page.rows;
+        const auto at = page.body.find("\"next\":\"");
+        cursor = at == std::string::npos ? "" : page.body.substr(at + 8, page.body.find('"', at + 8) - at - 8);
+        ASSERT_LT(pages, count);
+    }
+    EXPECT_EQ(rows, count);
+    EXPECT_EQ(pages, (count + 6) / 7);
+    EXPECT_EQ(ask(world, "patterns?cursor=x1-0").status, 400U);
+}
+
+TEST(ResultQuestions, AnAnswerThatMayBeOlderThanAskedForIsAProblem) {
+    World world(20);
+    world.compute();
+    // Nobody has noted how old anything is.
+    QuestionsBench questions(world.config.data_dir);
+    const auto stale = questions.answer("/api/v1/windows?max_staleness_ms=1000");
+    ASSERT_TRUE(stale);
+    EXPECT_EQ(stale->status, 503U);
+    EXPECT_EQ(stale->content_type, "application/problem+json");
+    Freshness freshness;
+    questions.sources.freshness = &freshness;
+    EXPECT_EQ(questions.answer("/api/v1/windows?max_staleness_ms=0")->status, 200U);
 }
 
 TEST(ResultQuestions, RefuseWhatTheyDoNotUnderstand) {

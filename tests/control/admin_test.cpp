@@ -1,10 +1,6 @@
 #include "core/control/admin.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +12,7 @@
 #include "core/control/admin_client.hpp"
 #include "core/control/admin_guard.hpp"
 #include "tests/control/guard_bench.hpp"
+#include "tests/control/raw_client.hpp"
 
 namespace weir::control {
 namespace {
@@ -28,47 +25,7 @@ AdminResponse answer(std::string_view method, std::string_view target) {
     return {.status = 404, .body = "not found\n"};
 }
 
-// A plain socket to the server: what is sent is exactly what the test says.
-class Client {
-  public:
-    explicit Client(const std::string& address) {
-        handle_ = ::socket(AF_INET, SOCK_STREAM, 0);
-        const timeval patience{10, 0};
-        ::setsockopt(handle_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        sockaddr_in to{};
-        to.sin_family = AF_INET;
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-        EXPECT_EQ(::connect(handle_, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
-    }
-    ~Client() { ::close(handle_); }
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
-
-    void send(const std::string& text) {
-        EXPECT_EQ(::send(handle_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-    }
-    // Everything up to `end`, or until the server closes.
-    [[nodiscard]] std::string receive_until(const std::string& end) {
-        std::string text;
-        char bytes[4096];
-        while (end.empty() || text.find(end) == text.npos) {
-            const ssize_t count = ::recv(handle_, bytes, sizeof bytes, 0);
-            is_closed_ = count == 0;
-            if (count <= 0) break;
-            text.append(bytes, static_cast<std::size_t>(count));
-        }
-        return text;
-    }
-    [[nodiscard]] std::string receive_all() { return receive_until(""); }
-
-    // True if the last receive ended because the server closed, not because patience ran out.
-    [[nodiscard]] bool is_closed() const { return is_closed_; }
-
-  private:
-    int handle_ = -1;
-    bool is_closed_ = false;
-};
+using Client = RawClient;
 
 class AdminServerTest : public testing::Test {
   protected:
@@ -364,9 +321,30 @@ TEST_F(GuardedAdminTest, WhatAPageSendsIsRefusedWithTheBestToken) {
     const std::string own = "Origin: http://" + server_->bound_address() + "\r\n";
     EXPECT_TRUE(is(ask("GET /api?x=1", own + "Sec-Fetch-Site: same-origin\r\n", "admin"), 200));
     EXPECT_TRUE(is(ask("POST /act", act + own, "admin"), 403));
+    EXPECT_TRUE(is(ask("POST /act", act + own + "X-Weir: 2\r\n", "admin"), 403));
     EXPECT_EQ(acts_, 0);
-    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_requests_total{for=\"origin\"} 9"), std::string::npos)
+    EXPECT_NE(guard_->metrics().find("weir_edge_admin_refused_requests_total{for=\"origin\"} 10"), std::string::npos)
         << guard_->metrics();
+}
+
+TEST_F(GuardedAdminTest, ItsOwnPageActsWithAHeaderThatNoFormSends) {
+    const std::string port = server_->bound_address().substr(server_->bound_address().rfind(':'));
+    const std::string act = "Content-Length: 0\r\nWeir-Reason: x\r\nX-Weir: 1\r\n";
+    const std::string own = "Origin: http://localhost" + port + "\r\n";
+    Client client(server_->bound_address());
+    client.send("POST /act HTTP/1.1\r\nHost: localhost" + port + "\r\nConnection: close\r\n" + act + own +
+                "Sec-Fetch-Site: same-origin\r\nAuthorization: Bearer " + tokens_["admin"] + "\r\n\r\n");
+    EXPECT_TRUE(is(client.receive_all(), 200));
+    EXPECT_EQ(acts_, 1);
+    // On another address of this machine somebody else may listen at the same port.
+    for (const std::string& origin :
+         {"http://127.0.0.2" + port, std::string("http://localhost:1"), "https://localhost" + port}) {
+        Client other(server_->bound_address());
+        other.send("POST /act HTTP/1.1\r\nHost: localhost" + port + "\r\nConnection: close\r\n" + act +
+                   "Origin: " + origin + "\r\nAuthorization: Bearer " + tokens_["admin"] + "\r\n\r\n");
+        EXPECT_TRUE(is(other.receive_all(), 403)) << origin;
+    }
+    EXPECT_EQ(acts_, 1);
 }
 
 TEST_F(GuardedAdminTest, APathThatLeavesItsPlaceIsRefusedBeforeAnyHandler) {

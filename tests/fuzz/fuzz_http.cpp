@@ -36,9 +36,15 @@ struct Central {
     journal::ScrubCounters scrub;
     std::atomic<bool> is_alive{true};
     control::AdminServer server{"127.0.0.1:0", [this](std::string_view, std::string_view target) {
-                                    return central::answer(
-                                        {shared, model, reader, is_draining, is_alive, scrub, "test", nullptr, nullptr},
-                                        target);
+                                    return central::answer({.config = config,
+                                                            .shared = shared,
+                                                            .model = model,
+                                                            .reader = reader,
+                                                            .is_draining = is_draining,
+                                                            .is_alive = is_alive,
+                                                            .scrub = scrub,
+                                                            .io_name = "test"},
+                                                           target);
                                 }};
     sockaddr_in to{};
 };

@@ -34,7 +34,6 @@ SEAMS = {
         "core/control/admin_judge.cpp",
         "core/control/admin_server.hpp",
         "core/control/admin_websocket.cpp",
-        "bench/watch_client.cpp",
     },
     r"openssl/(?!types\.h).*": {"core/tls/openssl.hpp", "core/journal/at_rest.cpp"},
     r"sqlite3\.h": {"central/readmodel/database.cpp"},

@@ -57,7 +57,7 @@ def write_input(cluster):
         demo_story.with_burst(itertools.islice(lines, EVENTS), cluster.directory / "input.ndjson")
     parts = cluster.split_input(cluster.directory / "input.ndjson")
     with open(parts[0], "ab") as out:
-        out.write(b'{"id":"too-dear","type":"violation.parking","source":"test","time":"2018-01-01T00:00:00Z","key":"k","data":{"fine":900}}\n')
+        out.write(b'{"id":"too-dear","type":"violation.parking","source":"test/dear","time":"2018-01-01T00:00:00Z","key":"k","data":{"fine":900}}\n')
     return parts
 
 

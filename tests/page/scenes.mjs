@@ -15,7 +15,7 @@ function edge(id, at, now_ms, more = {}) {
 }
 export function letter(sequence, now_ms, more = {}) {
   return { id: `north-2/00000000000000a1//${sequence}`, edge: 'north-2', lineage: '00000000000000a1', lane: '', sequence, reason: 'out_of_range', stage: 'validate', type: 'violation.parking', source: 'philly/ppa',
-    time_ms: now_ms, bytes: 231, producer: 'meter-7', ...more };
+    time_ms: now_ms, bytes: 231, producer: 'meter-7', state: 'kept', ...more };
 }
 const alert = (serial, now_ms, more) => ({ serial, key: '', state: 'open', severity: 'warning', since_ms: now_ms, time_ms: event_start_ms + 200 * hour_ms, arrival_ms: now_ms, kind: 'fired', fate: 'told', count: 1, is_silenced: false, silenced_until_ms: null, ...more });
 export const fire_alert = (now_ms) => alert(90, now_ms, { id: 'possible-fraud/9ce0396fcdf4', name: 'possible-fraud', key: '9ce0396fcdf4', severity: 'critical', count: 3 });

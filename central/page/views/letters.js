@@ -13,6 +13,7 @@ export class LettersView {
       columns: [
         { name: 'Age', text: (letter, now) => age(letter.time_ms, now).replace(' ago', ''), is_number: true, full: (letter) => clock_text(letter.time_ms) },
         { name: 'Reason', text: (letter) => words(letter.reason) },
+        { name: 'State', text: (letter) => letter.state ?? 'kept' },
         { name: 'Edge', text: (letter) => letter.edge },
         { name: 'Type', text: (letter) => letter.type ?? 'no event', is_wide: true },
         { name: 'Source', text: (letter) => letter.source ?? '–', is_wide: true },
@@ -21,8 +22,8 @@ export class LettersView {
       ],
       act: {
         text: () => 'Replay',
-        // Bytes that are no event cannot be replayed; nor can letters of an edge whose intake central was not told.
-        is_open: (letter) => letter.type !== null && this.state?.row('edges', letter.edge)?.can_replay === true,
+        // Bytes that are no event cannot be replayed, nor what was; nor can letters of an edge whose intake central was not told.
+        is_open: (letter) => letter.type !== null && (letter.state ?? 'kept') === 'kept' && this.state?.row('edges', letter.edge)?.can_replay === true,
         run: (letter) => acts.open({
           title: 'Replay this dead letter',
           what: `${letter.type} of ${letter.source ?? 'an unknown source'} goes back to ${letter.edge}, through the rules of now. It is applied at most once.`,
