@@ -573,8 +573,15 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
           "5:1: analytics.row_max: unknown key; did you mean \"rows_max\"?"}},
         {minimal_central +
              "[[edges]]\nname = \"north-*\"\nregion = \"North\"\nintake = \"127.0.0.1:1\"\n[[edges]]\nname = \"a*b\"\n"
-             "[[edges]]\nname = \"north-*\"\nintake = \"127.0.0.1\"\n",
-         {"4:8: edges[0].name: x"}},
+             "[[edges]]\nname = \"north-*\"\n[[edges]]\nname = \"n\"\nintake = \"10.0.0.1:7401\"\n",
+         {"5:10: edges[0].region: must be 1 to 32 of a-z, 0-9 and '-'",
+          "6:10: edges[0].intake: is for one edge: its name must be whole",
+          "8:8: edges[1].name: must be an edge's id, or the beginning of one and '*'",
+          "10:8: edges[2].name: is listed twice: \"north-*\"",
+          "13:10: edges[3].intake: must be a loopback address, not \"10.0.0.1:7401\""}},
+        {minimal_central + "[stream]\npushes_per_second = 0\nbeat_ms = 99\n",
+         {"4:21: stream.pushes_per_second: must be 1 to 100 pushes, not 0",
+          "5:11: stream.beat_ms: must be 100 to 60000 ms, not 99"}},
         {"data_dir = \"x\"\n[listen]\nedges = \"0.0.0.0:7500\"\nadmin = \"127.0.0.1:1\"\n",
          {"3:9: listen.edges: plain TCP beyond loopback: \"0.0.0.0:7500\" needs [tls], or listen.allow_plaintext = "
           "true"}},
