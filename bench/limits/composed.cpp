@@ -25,7 +25,7 @@ constexpr std::size_t frame_head_bytes = 8;
 std::uint64_t hash_of(std::string_view id) {
     std::uint64_t tail = 0;
     std::memcpy(&tail, id.data() + id.size() - sizeof tail, sizeof tail);
-    return (tail ^ (tail >> 29U)) * 0x9e3779b97f4a7c15U | 1U;
+    return (tail ^ (tail >> 29U)) * 0x9e3779b97f4a7c15U | 1U;  // 0 is an empty slot
 }
 
 // Open addressing, 32-byte slots, on huge pages.
@@ -43,15 +43,18 @@ class Table {
     ~Table() { std::free(slots_); }
     Table(const Table&) = delete;
     Table& operator=(const Table&) = delete;
-    void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash % table_slots], 1); }
+    void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[place_of(hash)], 1); }
     Slot& find(std::uint64_t hash) {
-        std::size_t at = hash % table_slots;
+        std::size_t at = place_of(hash);
         while (slots_[at].hash != hash && slots_[at].hash != 0) at = (at + 1) % table_slots;
         slots_[at].hash = hash;
         return slots_[at];
     }
 
   private:
+    // By the upper bits: a product's lower ones say little.
+    [[nodiscard]] static std::size_t place_of(std::uint64_t hash) { return (hash >> 32U) % table_slots; }
+
     Slot* slots_;
 };
 

@@ -73,7 +73,8 @@ def run_targets(args):
             for row in part:
                 print(f"  {row.key}: {bench_table.number(row.now()) + ' ' + row.unit if row.is_built else 'not built'}", flush=True)
             print(f"  ({seconds:.0f} s)", flush=True)
-            limits.measure()
+            if any(row.values for row in part):
+                limits.measure()
 
         rows = bench_runs.run_all(bench, wanted, show)
         micro = {} if args.no_micro or args.only else bench_runs.micro_benches()

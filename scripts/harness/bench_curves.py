@@ -85,9 +85,7 @@ def edges_curve(scale):
     return points
 
 
-def draw(name, x_title, x_kind, y_title, y_kind, columns, points, title, subtitle, is_y_log=False):
-    folder = bench_table.RESULTS / "curves"
-    folder.mkdir(parents=True, exist_ok=True)
+def draw(folder, name, x_title, x_kind, y_title, y_kind, columns, points, title, subtitle, is_y_log=False):
     table = "\t".join(["x", *columns]) + "\n"
     for one in points:
         table += "\t".join(str(one[key]) for key in ["step", *columns.values()]) + "\n"
@@ -107,26 +105,27 @@ def run(args):
     wanted = args.only.split(",") if args.only else [*CURVES, "edges"]
     bench = bench_runs.Bench(None, args.scale, 1)
     texts, said = [], bench_table.stamp()
+    folder = bench_table.RESULTS / ("curves" if args.scale == 1 else "curves-scaled")  # the latter show only that it runs
+    folder.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         begun = time.monotonic()
         if name == "edges":
             points = edges_curve(args.scale)
-            draw("edges-cost", "edges at one central", "number", "ns of CPU an event", "number", {"central": "central_ns"}, points,
+            draw(folder, "edges-cost", "edges at one central", "number", "ns of CPU an event", "number", {"central": "central_ns"}, points,
                  "What an event costs central, by edges", said["kind"])
-            draw("edges-memory", "edges at one central", "number", "MiB", "number", {"central's largest memory": "central_mib"}, points,
+            draw(folder, "edges-memory", "edges at one central", "number", "MiB", "number", {"central's largest memory": "central_mib"}, points,
                  "Central's memory, by edges", said["kind"])
         else:
             steps, x_title, x_kind, extra, arguments, rate = CURVES[name]
             points = [point(bench, step, extra(step), arguments(step), rate(step)) for step in steps]
             subtitle = f"{said['kind']}; at {points[0]['rate']:,} to {points[-1]['rate']:,} events/s; delivered, both disks synced"
-            draw(f"{name}-cost", x_title, x_kind, "ns of CPU an event", "number", {"edge": "edge_ns", "central": "central_ns"}, points,
+            draw(folder, f"{name}-cost", x_title, x_kind, "ns of CPU an event", "number", {"edge": "edge_ns", "central": "central_ns"}, points,
                  f"What an event costs, by {name}", subtitle)
-            draw(f"{name}-latency", x_title, x_kind, "latency until delivered", "microseconds", {"p50": "p50_us", "p99": "p99_us"}, points,
+            draw(folder, f"{name}-latency", x_title, x_kind, "latency until delivered", "microseconds", {"p50": "p50_us", "p99": "p99_us"}, points,
                  f"Latency, by {name}", subtitle, is_y_log=True)
         texts.append(f"## {name}\n\n{markdown(points)}\n")
         print(f"{texts[-1]}({time.monotonic() - begun:.0f} s)\n", flush=True)
     if args.scale == 1:
-        path = bench_table.RESULTS / "curves/README.md"
-        path.write_text(f"# Cost as work grows\n\n{said['kind']}, {said['time']}, commit {said['commit']}\n\n" + "\n".join(texts))
-    print(f"pictures: {bench_table.RESULTS / 'curves'}")
+        (folder / "README.md").write_text(f"# Cost as work grows\n\n{said['kind']}, {said['time']}, commit {said['commit']}\n\n" + "\n".join(texts))
+    print(f"pictures: {folder}")
     return 0

@@ -225,6 +225,9 @@ def print_entries(entries):
     print(f"\n| {'peer':<40} | hops | events/s | CPU s per million | p50 / p99 / p99.9 ms at 10,000/s | synced before ack? |")
     print(f"|{'-' * 42}|---|---|---|---|---|")
     for one in sorted(entries, key=lambda one: (one["hops"], -one["events_per_second"])):
+        if not one["events_per_second"]:
+            print(f"| {one['title']:<40} | {one['hops']} | not measured: nothing arrived | | | {one['synced']} |")
+            continue
         lost = f"; {one['missing']} never came" if one["missing"] else ""
         held = "" if one["open_rate_held"] else " (rate not held)"
         print(f"| {one['title']:<40} | {one['hops']} | {one['events_per_second'] / 1000:.0f} k | {one['cpu_s_per_million']:.2f} | "
