@@ -14,6 +14,7 @@ struct SendOptions {
     wire::AckLevel level = wire::AckLevel::spooled;
     std::uint64_t rate = 0;  // events per second; 0 = as fast as credit allows
     std::string producer;    // empty: unnumbered
+    bool is_now = false;     // events happen when they are sent, whatever time the file says
     bool as_json = false;
     std::uint64_t timeout_s = 0;  // without any ack for so long: give up; 0 = never
     std::string ca_file;          // TLS; empty: plain
@@ -26,6 +27,7 @@ struct LoadOptions {
     std::uint64_t events = 0;
     std::uint64_t rate = 0;  // 0 = max
     std::uint32_t payload_bytes = 100;
+    std::uint32_t keys = 0;  // 0: all events have one key
     std::string source = "weir-bench";
     wire::AckLevel level = wire::AckLevel::spooled;
     std::uint64_t warmup_events = 0;

@@ -55,7 +55,8 @@ Load::Load(const LoadOptions& options)
       all_events_(options.events + options.warmup_events) {
     std::uint32_t run = 0;
     WEIR_ASSERT(::getrandom(&run, sizeof run, 0) == sizeof run);
-    for (const char* type : types) templates_.emplace_back(type, options.source, run, options.payload_bytes);
+    for (const char* type : types)
+        templates_.emplace_back(type, options.source, run, options.payload_bytes, options.keys);
 }
 
 void Load::offer_due(MonotonicNs now) {

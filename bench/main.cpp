@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
     send_app->add_option("--rate", send.rate, "events per second (default: as fast as it goes)");
     send_app->add_option("--producer", send.producer,
                          "name this producer and number its events: retries are recognised for ever");
+    send_app->add_flag("--now", send.is_now, "events happen when they are sent, whatever time the file says");
     send_app->add_option("--timeout-s", send.timeout_s,
                          "give up after so many seconds without an ack (default: never)");
     auto* send_ca = send_app->add_option("--ca", send.ca_file, "CAs (PEM) of the edge's certificate");
@@ -50,6 +51,8 @@ int main(int argc, char** argv) {
         ->check([](const std::string& text) {
             return text.empty() || text.size() > 256 ? std::string("1 to 256 bytes") : std::string();
         });
+    load_app->add_option("--keys", load.keys, "so many keys, drawn evenly, and an amount in each payload")
+        ->check(CLI::Range(1, 1'000'000));
     load_app->add_option("--ack", load.level, "received, spooled or delivered")
         ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
     load_app->add_option("--warmup-events", load.warmup_events, "so many more, sent first and not measured");

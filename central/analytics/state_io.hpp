@@ -20,6 +20,7 @@ static_assert(std::endian::native == std::endian::little);
 
 class StateWriter {
   public:
+    explicit StateWriter(std::size_t bytes_expected = 0) { bytes_.reserve(bytes_expected); }
     template <class T>
     void put(T value) {
         static_assert(std::is_arithmetic_v<T> || std::is_enum_v<T> || sizeof(T) == 16);
@@ -31,6 +32,15 @@ class StateWriter {
     void text(std::string_view value) {
         count(value.size());
         bytes_.append(value);
+    }
+    // A text that is written piece by piece: what begin_text() gave goes to end_text().
+    [[nodiscard]] std::size_t begin_text() {
+        count(0);
+        return bytes_.size();
+    }
+    void end_text(std::size_t begun) {
+        const auto bytes = static_cast<std::uint32_t>(bytes_.size() - begun);
+        std::memcpy(bytes_.data() + begun - sizeof bytes, &bytes, sizeof bytes);
     }
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
     [[nodiscard]] std::string take() { return std::move(bytes_); }

@@ -234,6 +234,7 @@ void sink_metrics(const AlertTeller& teller, control::MetricsText& out) {
     count("weir_central_sink_refused_total", "Alerts that the sink will not take", counters.refused);
     count("weir_central_sink_stale_total", "Alerts that were too old to be told", counters.stale);
     count("weir_central_sink_missed_total", "Alerts pruned before they were told", counters.missed);
+    count("weir_central_sink_silenced_total", "Alerts that an operator has silenced", counters.silenced);
 }
 
 AdminResponse metrics(const ApiSources& sources) {

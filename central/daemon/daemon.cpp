@@ -234,16 +234,22 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     ReadModel model(config.limits.types_max, config.limits.minutes_max);
     Reader reader(journal_directory(config), shared.durable_position, model);
     reader.start();
-    Follower follower(journal_directory(config), results_path(config.data_dir), shared.durable_position,
-                      config.analytics);
-    bool is_following = config.analytics.is_used();
-    if (is_following) follower.start();
+    Follower follower(journal_directory(config), config.data_dir, shared.durable_position, config.analytics);
+    SilenceBook silences(config.data_dir);
+    if (auto loaded = silences.load(); !loaded) {
+        control::log_error("silences_unreadable", {{"error", loaded.error().what}});
+    }
     std::vector<std::unique_ptr<AlertTeller>> tellers;
     for (const SinkConfig& sink : config.analytics.sinks) {
-        tellers.push_back(std::make_unique<AlertTeller>(sink, config.data_dir,
-                                                        shared.durable_position.load(std::memory_order_acquire)));
+        tellers.push_back(std::make_unique<AlertTeller>(
+            sink, config.data_dir, shared.durable_position.load(std::memory_order_acquire), &silences));
         tellers.back()->start();
     }
+    follower.on_news([&tellers] {
+        for (const auto& teller : tellers) teller->wake();
+    });
+    bool is_following = config.analytics.is_used();
+    if (is_following) follower.start();
     ResultQuestions questions(results_path(config.data_dir), config.analytics.query_ms_max);
     std::atomic<bool> is_draining{false};
     std::atomic<bool> is_alive{true};

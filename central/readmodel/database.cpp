@@ -159,6 +159,10 @@ Result<Statement> Database::prepare(std::string_view sql) {
     return statement;
 }
 
+void Database::limit_log_pages(std::int32_t pages) {
+    sqlite3_wal_autocheckpoint(database_.get(), pages);
+}
+
 void Database::limit_ms(std::uint64_t ms) {
     limit_->until = monotonic_now().plus_ns(ms * ns_per_ms);
 }
