@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "central/analysis/command.hpp"
+#include "central/analysis/rule_tests.hpp"
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
 #include "central/daemon/daemon.hpp"
@@ -84,6 +85,10 @@ int main(int argc, char** argv) {
     auto* fold = app.add_subcommand("fold", "What the events of one key come to");
     add_period(fold);
     fold->add_option("--key", events.key, "The events' key")->required();
+    std::string tests_path;
+    auto* test = app.add_subcommand("test", "Run the [[tests]] of definitions, in virtual time");
+    test->add_option("--config", config_path, "Configuration file, with the definitions")->required();
+    test->add_option("tests", tests_path, "File with [[tests]]")->required();
     weir::central::QueryOptions question;
     auto* query = app.add_subcommand("query", "Ask the results by one SELECT");
     query->add_option("sql", question.sql, "SELECT ...")->required();
@@ -125,6 +130,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     if (fold->parsed()) return weir::central::fold_command(*config, events, std::cout, std::cerr);
+    if (test->parsed()) return weir::central::rule_tests_command(*config, tests_path, std::cout, std::cerr);
     if (query->parsed()) return weir::central::query_command(*config, question, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);

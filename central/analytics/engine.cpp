@@ -42,7 +42,7 @@ void Engine::take(const wire::BatchHeader& header, const wire::EventView& event,
         for (std::uint64_t rest = held[word]; rest != 0; rest &= rest - 1) {
             const Condition& one = conditions_[64 * word + static_cast<std::size_t>(std::countr_zero(rest))];
             if (one.owner < windows_.size()) {
-                take_window(windows_[one.owner], one.owner, counted, out);
+                matched_windows_.push_back(one.owner);
             } else {
                 const auto index = static_cast<std::uint32_t>(one.owner - windows_.size());
                 if (patterns_[index].holding == 0) matched_patterns_.push_back(index);
@@ -50,33 +50,57 @@ void Engine::take(const wire::BatchHeader& header, const wire::EventView& event,
             }
         }
     }
+    fetch(matched_windows_);
+    for (const std::uint32_t index : matched_windows_) take_window(windows_[index], index, counted, out);
+    matched_windows_.clear();
     for (const std::uint32_t index : matched_patterns_) take_pattern(patterns_[index], index, counted, out);
     matched_patterns_.clear();
 }
 
-std::string_view Engine::key_text(std::uint32_t program, std::string& scratch) {
+const HashedKey& Engine::key_of(std::uint32_t program) {
+    KeyOf& of = keys_[program - conditions_.size()];
+    if (of.ordinal == ordinal_) return of.key;
+    of.ordinal = ordinal_;
     const rules::Value value = event_judge_->value(program);
-    if (value.type == rules::Type::text) return value.as_text().substr(0, key_bytes_max);
-    scratch.clear();
-    if (value.type == rules::Type::real) {
-        scratch.resize(32);
-        const auto written = std::to_chars(scratch.data(), scratch.data() + scratch.size(), value.real);
-        scratch.resize(static_cast<std::size_t>(written.ptr - scratch.data()));
-    } else if (value.type == rules::Type::boolean) {
-        scratch = value.is_true() ? "true" : "false";
-    } else if (!value.is_null()) {
-        scratch = std::to_string(value.integer);
+    if (value.type == rules::Type::text) {
+        of.key = HashedKey(value.as_text().substr(0, key_bytes_max));
+        return of.key;
     }
-    return scratch;
+    of.written.clear();
+    if (value.type == rules::Type::real) {
+        of.written.resize(32);
+        const auto end = std::to_chars(of.written.data(), of.written.data() + of.written.size(), value.real).ptr;
+        of.written.resize(static_cast<std::size_t>(end - of.written.data()));
+    } else if (value.type == rules::Type::boolean) {
+        of.written = value.is_true() ? "true" : "false";
+    } else if (!value.is_null()) {
+        of.written = std::to_string(value.integer);
+    }
+    of.key = HashedKey(of.written);
+    return of.key;
+}
+
+// Each window keeps its keys by itself: of an event that several count, what they will touch comes from memory at once.
+void Engine::fetch(std::span<const std::uint32_t> windows) {
+    if (windows.size() < 2) return;
+    const auto each = [&](auto&& step) {
+        for (const std::uint32_t index : windows) {
+            const auto* panes = std::get_if<PaneWindows>(&windows_[index].operation);
+            if (panes != nullptr && windows_[index].key != no_program) step(*panes, key_of(windows_[index].key));
+        }
+    };
+    each([](const PaneWindows& panes, const HashedKey& key) { panes.fetch_place(key); });
+    each([](const PaneWindows& panes, const HashedKey& key) { panes.fetch_key(key); });
+    each([](const PaneWindows& panes, const HashedKey& key) { panes.fetch_pane(key); });
 }
 
 void Engine::take_window(Window& window, std::uint32_t index, const WindowEvent& dated, Results& out) {
     WindowEvent event = dated;
     const std::uint32_t decimals = definitions_.windows[index].spec.aggregate.decimals;
     if (window.value != no_program) event.sample.measure = measure_of(event_judge_->value(window.value), decimals);
-    if (window.distinct != no_program) event.sample.distinct = hash_of(key_text(window.distinct, key_scratch_));
-    if (window.top != no_program) event.sample.top = key_text(window.top, top_scratch_);
-    if (window.key != no_program) event.key = key_text(window.key, key_scratch_);
+    if (window.distinct != no_program) event.sample.distinct = hash_of(key_of(window.distinct).text());
+    if (window.top != no_program) event.sample.top = key_of(window.top).text();
+    if (window.key != no_program) event.key = key_of(window.key);
     window_scratch_.clear();
     std::visit([&](auto& operation) { operation.take(event, window_scratch_); }, window.operation);
     for (WindowResult& result : window_scratch_) out.windows.emplace_back(index, std::move(result));
@@ -87,7 +111,7 @@ void Engine::take_pattern(PatternOf& pattern, std::uint32_t index, const WindowE
     event.conditions = std::exchange(pattern.holding, 0);
     event.time_ns = dated.time_ns;
     event.ordinal = dated.ordinal;
-    if (pattern.key != no_program) event.key = key_text(pattern.key, key_scratch_);
+    if (pattern.key != no_program) event.key = key_of(pattern.key).text();
     pattern_scratch_.clear();
     pattern.machine.take(std::move(event), pattern_scratch_);
     for (PatternMatch& match : pattern_scratch_) out.patterns.emplace_back(index, std::move(match));

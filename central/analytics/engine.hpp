@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <variant>
 
 #include "central/analytics/definitions.hpp"
@@ -107,8 +108,15 @@ class Engine {
     void advance(Results& out);
     void judge_alerts(const Results& out, std::vector<Notice>& notices);
     void observe(const Watched& watched, std::string_view key, std::uint64_t time_ns, std::vector<Notice>& notices);
-    // The value as a key: texts as they are, others as they are written to `scratch`; cut to key_bytes_max.
-    [[nodiscard]] std::string_view key_text(std::uint32_t program, std::string& scratch);
+    // What an expression of keys gives for the event at hand, worked out once: texts as they are, others as they are written; cut to
+    // key_bytes_max.
+    struct KeyOf {
+        std::uint64_t ordinal = 0;  // of the event that it is of
+        std::string written{};
+        HashedKey key{};
+    };
+    [[nodiscard]] const HashedKey& key_of(std::uint32_t program);
+    void fetch(std::span<const std::uint32_t> windows);
 
     // Every part of the state that can be taken up by itself: visit(name, digest, part).
     template <class Self, class Visit>
@@ -131,8 +139,8 @@ class Engine {
     std::optional<rules::RuleSet> result_rules_;
     std::optional<rules::Judge> event_judge_;
     std::optional<rules::Judge> result_judge_;
-    std::string key_scratch_;
-    std::string top_scratch_;
+    std::vector<KeyOf> keys_;  // by program, from the first behind the conditions
+    std::vector<std::uint32_t> matched_windows_;
     std::string data_scratch_;
     std::vector<std::uint32_t> matched_patterns_;
     std::vector<WindowResult> window_scratch_;

@@ -1,5 +1,6 @@
 // Engine::build(): definitions are checked and compiled.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "central/analytics/engine.hpp"
@@ -16,9 +17,10 @@ struct Refused {
 struct Engine::Builder {
     Engine& engine;
     const rules::RuleSetOptions& options;
-    std::vector<rules::Program> conditions;  // of windows and patterns
-    std::vector<rules::Program> values;      // their keys, values …; numbered behind the conditions
-    std::vector<rules::Program> result_programs;
+    std::vector<rules::Program> conditions{};  // of windows and patterns
+    std::vector<rules::Program> values{};      // their keys, values …; numbered behind the conditions
+    std::map<std::string, std::uint32_t> value_of_text{};
+    std::vector<rules::Program> result_programs{};
 
     void run() {
         const Definitions& told = engine.definitions_;
@@ -60,6 +62,13 @@ struct Engine::Builder {
         return static_cast<std::uint32_t>(into.size() - 1);
     }
 
+    // The same text is the same program: what it gives is worked out once for an event.
+    std::uint32_t compile_value(const std::string& place, const std::string& text) {
+        const auto [found, is_new] = value_of_text.emplace(text, no_program);
+        if (is_new) found->second = compile(place, text, false, values);
+        return found->second;
+    }
+
     void add(const WindowDefinition& one) {
         const std::string place = "window." + one.name;
         if (const std::string fault = fault_of(one.spec); !fault.empty()) throw Refused{place + ": " + fault};
@@ -73,10 +82,10 @@ struct Engine::Builder {
                                         : decltype(Window::operation)(std::in_place_type<PaneWindows>, spec)};
         compile(place + ".when", one.when.empty() ? "true" : one.when, true, conditions);
         engine.conditions_.push_back({static_cast<std::uint32_t>(engine.windows_.size()), 0});
-        made.key = compile(place + ".key", one.key, false, values);
-        made.value = compile(place + ".value", one.value, false, values);
-        made.distinct = compile(place + ".distinct", one.distinct, false, values);
-        made.top = compile(place + ".top", one.top, false, values);
+        made.key = compile_value(place + ".key", one.key);
+        made.value = compile_value(place + ".value", one.value);
+        made.distinct = compile_value(place + ".distinct", one.distinct);
+        made.top = compile_value(place + ".top", one.top);
         engine.windows_.push_back(std::move(made));
         engine.watched_windows_.push_back({place, {}});
     }
@@ -106,6 +115,7 @@ struct Engine::Builder {
             for (std::uint32_t* program : {&one.key, &one.value, &one.distinct, &one.top}) shift(*program);
         }
         for (PatternOf& one : engine.patterns_) shift(one.key);
+        engine.keys_.resize(values.size());
         std::move(values.begin(), values.end(), std::back_inserter(conditions));
     }
 
@@ -165,7 +175,7 @@ struct Engine::Builder {
 Result<std::unique_ptr<Engine>> Engine::build(const Definitions& definitions, const rules::RuleSetOptions& options) {
     std::unique_ptr<Engine> engine(new Engine(definitions));
     try {
-        Builder{*engine, options, {}, {}, {}}.run();
+        Builder{*engine, options}.run();
     } catch (const Refused& refused) {
         return Error{0, refused.what};
     }

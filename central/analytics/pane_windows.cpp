@@ -13,7 +13,8 @@ void PaneWindows::take(const WindowEvent& event, std::vector<WindowResult>& out)
     const std::uint64_t start_ns = event.time_ns / spec_.step_ns * spec_.step_ns;
     const std::uint64_t first_end = start_ns + spec_.step_ns;
     const std::uint64_t final_end = start_ns + spec_.length_ns;
-    const std::uint64_t spread_ns = spread_of(event.key);
+    const Keys::Slot found = keys_.find(event.key);
+    const std::uint64_t spread_ns = found != Keys::no_slot ? keys_.at(found).spread_ns : spread_of(event.key.text());
     const std::uint64_t watermark = late_by(watermark_, spread_ns);
     if (first_end <= watermark) ++counts_.late;
     std::uint64_t end_ns = first_end;
@@ -21,7 +22,7 @@ void PaneWindows::take(const WindowEvent& event, std::vector<WindowResult>& out)
         detach(event, end_ns, out);
     if (end_ns > final_end) return;
 
-    const Keys::Slot slot = keys_.touch(event.key);
+    const Keys::Slot slot = keys_.touch(event.key, found);
     Key& key = keys_.at(slot);
     key.spread_ns = spread_ns;
     pane_of(key, event).aggregate.add(event.sample);
@@ -32,6 +33,17 @@ void PaneWindows::take(const WindowEvent& event, std::vector<WindowResult>& out)
     }
     plan(slot);
     make_room(out);
+}
+
+void PaneWindows::fetch_key(const HashedKey& key) const {
+    if (const Keys::Slot slot = keys_.likely(key); slot != Keys::no_slot) keys_.fetch_entry(slot);
+}
+
+void PaneWindows::fetch_pane(const HashedKey& key) const {
+    const Keys::Slot slot = keys_.likely(key);
+    if (slot == Keys::no_slot || keys_.at(slot).panes.empty()) return;
+    const auto* bytes = reinterpret_cast<const char*>(&keys_.at(slot).panes.back());
+    for (std::size_t at = 0; at < sizeof(Pane); at += 64) __builtin_prefetch(bytes + at, 1);
 }
 
 PaneWindows::Pane& PaneWindows::pane_of(Key& key, const WindowEvent& event) {
@@ -50,7 +62,7 @@ void PaneWindows::detach(const WindowEvent& event, std::uint64_t end_ns, std::ve
     alone.add(event.sample);
     Said said;
     WindowResult result = next_version(said, alone.values(spec_.aggregate));
-    result.key = event.key;
+    result.key = event.key.text();
     result.start_ns = start_of(end_ns);
     result.end_ns = end_ns;
     result.born = event.ordinal;

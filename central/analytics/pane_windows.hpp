@@ -28,6 +28,10 @@ class PaneWindows {
     // fault_of(spec) is empty, and length_ns is not 0.
     explicit PaneWindows(const WindowSpec& spec);
     void take(const WindowEvent& event, std::vector<WindowResult>& out);
+    // What take() of this key will touch is on its way: called one after the other, for several windows in turn, before their take().
+    void fetch_place(const HashedKey& key) const { keys_.fetch_place(key); }
+    void fetch_key(const HashedKey& key) const;
+    void fetch_pane(const HashedKey& key) const;
     // Corrections that are due, then the windows that end at or below `watermark`, are appended in sort_results' order.
     void advance(std::uint64_t watermark, std::vector<WindowResult>& out);
     [[nodiscard]] const WindowCounts& counts() const { return counts_; }

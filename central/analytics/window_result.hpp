@@ -9,6 +9,7 @@
 #pragma once
 
 #include "central/analytics/aggregate.hpp"
+#include "central/analytics/hashed_key.hpp"
 
 namespace weir::analytics {
 
@@ -35,7 +36,7 @@ struct WindowResult {
 struct WindowEvent {
     std::uint64_t time_ns = 0;
     std::uint64_t ordinal = 0;  // of the event in the journal, from 1: no two are the same
-    std::string_view key;
+    HashedKey key;
     Sample sample;
 };
 
