@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "core/base/types.hpp"
 
@@ -41,6 +42,16 @@ class StateWriter {
     void end_text(std::size_t begun) {
         const auto bytes = static_cast<std::uint32_t>(bytes_.size() - begun);
         std::memcpy(bytes_.data() + begun - sizeof bytes, &bytes, sizeof bytes);
+    }
+    // What was written from `begun` on, as pieces that end at `ends`, is put in the order of `order`.
+    void reorder(std::size_t begun, const std::vector<std::size_t>& ends, const std::vector<std::size_t>& order) {
+        const std::string before = bytes_.substr(begun);
+        char* to = bytes_.data() + begun;
+        for (const std::size_t piece : order) {
+            const std::size_t from = piece == 0 ? begun : ends[piece - 1];
+            std::memcpy(to, before.data() + (from - begun), ends[piece] - from);
+            to += ends[piece] - from;
+        }
     }
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
     [[nodiscard]] std::string take() { return std::move(bytes_); }
