@@ -20,8 +20,7 @@ import load_definitions
 from cluster import BIN, Cluster
 
 LOOK_SECONDS = 0.05
-SETTLE_SECONDS = 10
-FLAT_PERCENT_MAX = 10
+SETTLE_SECONDS_MAX = 10  # a quarter of the run, if that is less
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,6 +67,7 @@ class Lag:
 
 
 def watch(central, seconds):
+    settle = min(SETTLE_SECONDS_MAX, seconds / 4)
     pid, lag, memory = central.process.pid, Lag(), []
     begun = time.monotonic()
     first = None
@@ -78,12 +78,12 @@ def watch(central, seconds):
         worst_checkpoint = max(worst_checkpoint, said["weir_central_analytics_checkpoint_us"])
         if len(memory) < now - begun:
             memory.append(resident_mib(pid))
-        if first is None and now > begun + SETTLE_SECONDS:
+        if first is None and now > begun + settle:
             first = (now, threads(pid))
         time.sleep(max(0, now + LOOK_SECONDS - time.monotonic()))
     measured = time.monotonic() - first[0]
     used = {name: 100 * (value - first[1].get(name, 0)) / measured for name, value in threads(pid).items()}
-    settled = sorted(behind for at, behind in lag.found if at > begun + SETTLE_SECONDS)
+    settled = sorted(behind for at, behind in lag.found if at > begun + settle)
     return settled, used, memory, worst_checkpoint, said
 
 
