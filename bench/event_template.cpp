@@ -14,11 +14,20 @@ namespace {
 
 constexpr std::size_t id_digits = 12;
 constexpr std::size_t key_digits = 10;
+constexpr std::size_t amount_digits = 3;
 constexpr std::uint64_t time_mark = 0x1122334455667788;  // found again in the built event, and patched
 
 void put_digits(char* at, std::size_t count, std::uint64_t number) {
     for (std::size_t digit = count; digit > 0; --digit, number /= 10)
         at[digit - 1] = static_cast<char>('0' + number % 10);
+}
+
+// Even over all numbers, and nothing of one is seen in the next. Source: Steele, Lea, Flood: SplitMix (2014), its finalizer.
+std::uint64_t mix(std::uint64_t number) {
+    number += 0x9e3779b97f4a7c15ULL;
+    number = (number ^ (number >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+    number = (number ^ (number >> 27U)) * 0x94d049bb133111ebULL;
+    return number ^ (number >> 31U);
 }
 
 }  // namespace
@@ -27,8 +36,8 @@ EventTemplate::EventTemplate(std::string_view type, std::string_view source, std
                              std::uint32_t payload_bytes, bool has_keys) {
     char id[64];
     std::snprintf(id, sizeof id, "load-%08x-%012u", run, 0U);
-    std::string payload = "{\"pad\":\"\"}";
-    if (payload_bytes > payload.size()) payload.insert(8, payload_bytes - payload.size(), 'x');
+    std::string payload = has_keys ? "{\"amount\":100,\"pad\":\"\"}" : "{\"pad\":\"\"}";
+    if (payload_bytes > payload.size()) payload.insert(payload.size() - 2, payload_bytes - payload.size(), 'x');
     wire::EventView event;
     event.id = id;
     event.type = type;
@@ -44,10 +53,14 @@ EventTemplate::EventTemplate(std::string_view type, std::string_view source, std
     WEIR_ASSERT(wire::verify_event(bytes_, check) == wire::Reason::none);
     digits_ = reinterpret_cast<char*>(bytes_.data()) +
               (check.id.data() - reinterpret_cast<const char*>(bytes_.data())) + (check.id.size() - id_digits);
-    if (has_keys)
+    if (has_keys) {
         key_digits_ = reinterpret_cast<char*>(bytes_.data()) +
                       (check.key.data() - reinterpret_cast<const char*>(bytes_.data())) +
                       (check.key.size() - key_digits);
+        amount_ = reinterpret_cast<char*>(bytes_.data()) +
+                  (check.payload.data() - reinterpret_cast<const char*>(bytes_.data())) +
+                  std::string_view("{\"amount\":").size();
+    }
     std::array<std::byte, sizeof time_mark> mark{};
     std::memcpy(mark.data(), &time_mark, sizeof time_mark);
     const auto found = std::search(bytes_.begin(), bytes_.end(), mark.begin(), mark.end());
@@ -60,6 +73,7 @@ EventTemplate::EventTemplate(std::string_view type, std::string_view source, std
 
 ConstBytes EventTemplate::stamp(std::uint64_t index, WallNs time) {
     put_digits(digits_, id_digits, index);
+    if (amount_ != nullptr) put_digits(amount_, amount_digits, 100 + mix(index) % 900);
     std::memcpy(time_, &time.value, sizeof time.value);
     return bytes_;
 }

@@ -13,7 +13,8 @@ namespace weir::bench {
 
 class EventTemplate {
   public:
-    // Ids are "load-RUN-INDEX": 8 hexadecimal and 12 decimal digits. The payload is JSON. The key is "load", or "key-NUMBER" with 10 digits.
+    // Ids are "load-RUN-INDEX": 8 hexadecimal and 12 decimal digits. The payload is JSON. The key is "load", or "key-NUMBER" with 10 digits;
+    // with keys the payload has an "amount" of 100 to 999, drawn evenly by the index.
     EventTemplate(std::string_view type, std::string_view source, std::uint32_t run, std::uint32_t payload_bytes,
                   bool has_keys = false);
     // Valid until the next call.
@@ -25,6 +26,7 @@ class EventTemplate {
     std::vector<std::byte> bytes_;
     char* digits_ = nullptr;
     char* key_digits_ = nullptr;
+    char* amount_ = nullptr;
     std::byte* time_ = nullptr;
 };
 

@@ -51,6 +51,7 @@ bool Sender::fetch() {
             ++invalid_;
             line_.reset();
         } else {
+            if (options_.is_now) line_->event.time = wall_now();
             built_ = builder_.build(line_->event);
         }
     }

@@ -16,6 +16,7 @@ using control::ConfigTable;
 
 constexpr std::uint64_t day_s = 86'400;
 constexpr std::uint64_t window_s_max = 31 * day_s;
+constexpr std::uint64_t spread_ms_max = 3'600'000;
 constexpr std::uint32_t keys_max = 10'000'000;
 
 // The budget's terms: what the operators of central/analytics hold for one of each.
@@ -136,6 +137,10 @@ void read_window(ConfigTable& table, AnalyticsConfig& config) {
         spec.length_ns = 0;
         spec.gap_ns = gap_s * ns_per_second;
     }
+    std::uint64_t spread_ms = 0;
+    table.number("spread_ms", spread_ms, Bounds{0, spread_ms_max, "ms"});
+    spec.spread_ns = spread_ms * ns_per_ms;
+    if (spread_ms > 0 && gap_s > 0) table.fault("spread_ms", "a session's answers are not spread");
     seconds(table, "lateness_s", spec.lateness_ns, 0, 366 * day_s);
     table.number("keys_max", spec.keys_max, Bounds{1, keys_max, "keys"});
     table.number("panes_max", spec.panes_max, Bounds{1, 100'000'000, "panes"});

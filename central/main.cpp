@@ -3,8 +3,10 @@
 #include <iostream>
 
 #include "central/analysis/command.hpp"
+#include "central/analysis/rule_tests.hpp"
 #include "central/audit/command.hpp"
 #include "central/config.hpp"
+#include "central/cursors/command.hpp"
 #include "central/daemon/daemon.hpp"
 #include "central/store/command.hpp"
 #include "central/top/top.hpp"
@@ -85,6 +87,19 @@ int main(int argc, char** argv) {
     auto* fold = app.add_subcommand("fold", "What the events of one key come to");
     add_period(fold);
     fold->add_option("--key", events.key, "The events' key")->required();
+    weir::central::CursorOptions cursor;
+    auto* cursors = app.add_subcommand("cursors", "Groups of consumers of the journal: how far they have come");
+    cursors->add_option("verb", cursor.verb, "ls, make, read, commit or drop")->required();
+    cursors->add_option("group", cursor.group, "The group");
+    cursors->add_option("--config", config_path, "Configuration file")->required();
+    cursors->add_option("--partition", cursor.partition, "Which part of the keys");
+    cursors->add_option("--partitions", cursor.partitions, "Of a new group: 1 to 1024");
+    cursors->add_option("--limit", cursor.limit, "Events that are read at once, about");
+    cursors->add_option("--place", cursor.place, "A number, first or end");
+    std::string tests_path;
+    auto* test = app.add_subcommand("test", "Run the [[tests]] of definitions, in virtual time");
+    test->add_option("--config", config_path, "Configuration file, with the definitions")->required();
+    test->add_option("tests", tests_path, "File with [[tests]]")->required();
     weir::central::QueryOptions question;
     auto* query = app.add_subcommand("query", "Ask the results by one SELECT");
     query->add_option("sql", question.sql, "SELECT ...")->required();
@@ -118,7 +133,8 @@ int main(int argc, char** argv) {
     const auto config = load(config_path);
     if (!config) return audit->parsed() ? exit_audit_usage : exit_config;
     if (!config->at_rest.key_dir.empty()) key_dirs.push_back(config->at_rest.key_dir);
-    const bool reads_journal = audit->parsed() || verify->parsed() || replay->parsed() || fold->parsed();
+    const bool reads_journal =
+        audit->parsed() || verify->parsed() || replay->parsed() || fold->parsed() || cursors->parsed();
     if (reads_journal && !open_keys()) return audit->parsed() ? exit_audit_usage : exit_config;
     if (audit->parsed()) return weir::central::audit::audit_command(*config, edge_dirs, is_json, std::cout, std::cerr);
     if (verify->parsed()) return weir::central::verify_command(*config, work, std::cout, std::cerr);
@@ -129,6 +145,8 @@ int main(int argc, char** argv) {
         return 2;
     }
     if (fold->parsed()) return weir::central::fold_command(*config, events, std::cout, std::cerr);
+    if (cursors->parsed()) return weir::central::cursors_command(*config, cursor, std::cout, std::cerr);
+    if (test->parsed()) return weir::central::rule_tests_command(*config, tests_path, std::cout, std::cerr);
     if (query->parsed()) return weir::central::query_command(*config, question, std::cout, std::cerr);
     if (check->parsed()) {
         std::cout << weir::central::budget_of(*config).text << weir::central::thread_plan_text(*config);

@@ -1,9 +1,12 @@
 #include "central/analysis/command.hpp"
 
+#include <chrono>
 #include <map>
 #include <ostream>
+#include <thread>
 
 #include "central/analysis/recompute.hpp"
+#include "central/analysis/state_file.hpp"
 #include "central/recovery/recovery.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/control/tool_output.hpp"
@@ -12,6 +15,8 @@ namespace weir::central {
 namespace {
 
 constexpr std::uint64_t shown_max = 20;  // differences; all are counted
+constexpr int snapshot_attempts_max = 20;
+constexpr std::chrono::milliseconds snapshot_pause{100};
 
 int fail(std::ostream& err, const Error& error) {
     err << error.what << "\n";
@@ -21,34 +26,50 @@ int fail(std::ostream& err, const Error& error) {
 struct Stored {
     Database database;
     std::vector<DefinitionsFrom> definitions;
-    std::optional<StoredState> state;
+    StoredState state;
     std::uint64_t position = 0;
     std::array<std::uint64_t, result_kinds> first{};
 };
 
-// All of it as it was at one moment.
-Result<Stored> snapshot_of(const CentralConfig& config) {
-    const std::string path = results_path(config.data_dir);
+// The rows at one moment, beside the state that was there just before; nullopt: they do not belong together (yet).
+Result<std::optional<Stored>> snapshot_once(const std::string& data_dir) {
+    auto state = read_state(state_path(data_dir));
+    if (!state) return state.error();
+    const std::string path = results_path(data_dir);
     auto database = Database::open(path, Database::Use::snapshot);
     if (!database) return database.error();
-    Stored stored{std::move(database.value()), {}, {}, 0, {}};
+    if (!state.value()) return Error{0, path + ": nothing was computed yet"};
+    Stored stored{std::move(database.value()), {}, std::move(*state.value()), 0, {}};
     if (auto begun = stored.database.run("BEGIN"); !begun) return begun.error();
+    auto history = history_of(stored.database);
+    if (!history) return history.error();
     auto position = cursor_of(stored.database, "analytics");
     if (!position) return position.error();
     stored.position = position.value();
     auto definitions = load_definitions(stored.database);
     if (!definitions) return definitions.error();
     stored.definitions = std::move(definitions.value());
-    auto state = load_state(stored.database);
-    if (!state) return state.error();
-    stored.state = std::move(state.value());
     for (std::size_t kind = 0; kind < result_kinds; ++kind) {
         auto first = cursor_of(stored.database, std::string(table_of(static_cast<ResultKind>(kind))) + ".first");
         if (!first) return first.error();
         stored.first[kind] = first.value();
     }
-    if (stored.definitions.empty() || !stored.state) return Error{0, path + ": nothing was computed yet"};
-    return stored;
+    const bool is_together = history.value() == stored.state.history &&
+                             stored.definitions.size() == stored.state.definitions &&
+                             stored.position >= stored.state.position;
+    if (!is_together) return std::optional<Stored>();
+    return std::optional<Stored>(std::move(stored));
+}
+
+Result<Stored> snapshot_of(const CentralConfig& config) {
+    for (int attempt = 0; attempt < snapshot_attempts_max; ++attempt) {
+        auto stored = snapshot_once(config.data_dir);
+        if (!stored) return stored.error();
+        if (stored.value()) return std::move(*stored.value());
+        std::this_thread::sleep_for(
+            snapshot_pause);  // other definitions have just been read, and their state is on its way
+    }
+    return Error{0, results_path(config.data_dir) + ": the state beside it is of other results"};
 }
 
 std::string_view how_text(Differing::How how) {
@@ -112,7 +133,7 @@ int verify_command(const CentralConfig& config, const std::string& work, std::os
     Stored& before = stored.value();
     auto scratch = ScratchStore::make(work);
     if (!scratch) return fail(err, scratch.error());
-    auto again = recompute({journal_directory(config), before.definitions, before.position, before.state->position},
+    auto again = recompute({journal_directory(config), before.definitions, before.position, before.state.position},
                            scratch.value()->store());
     if (!again) return fail(err, again.error());
     std::uint64_t differences = 0;
@@ -120,9 +141,9 @@ int verify_command(const CentralConfig& config, const std::string& work, std::os
         ++differences;
         out << "~ position: results go to " << before.position << ", the journal to " << again.value().position << "\n";
     }
-    if (again.value().state != before.state->engine) {
+    if (again.value().state != before.state.engine) {
         ++differences;
-        out << "~ state: the operators' state at position " << before.state->position << " is not what was stored\n";
+        out << "~ state: the operators' state at position " << before.state.position << " is not what was stored\n";
     }
     const auto rows = compare(before.database, scratch.value()->store().database(), Identity::serial, before.first,
                               [&](const auto& one) {
@@ -130,7 +151,7 @@ int verify_command(const CentralConfig& config, const std::string& work, std::os
                               });
     if (!rows) return fail(err, rows.error());
     out << "verify: " << again.value().records << " records, " << again.value().damaged << " damaged, to position "
-        << again.value().position << "; " << rows.value() << " rows and the state of " << before.state->engine.size()
+        << again.value().position << "; " << rows.value() << " rows and the state of " << before.state.engine.size()
         << " bytes compared: " << differences << " differences\n";
     return differences == 0 ? exit_same : exit_differs;
 }

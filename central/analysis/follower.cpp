@@ -13,9 +13,10 @@
 namespace weir::central {
 namespace {
 
-// Between looks while nothing comes: doubled from the first to the last, so that an alert is soon and an idle night is cheap.
+// Between looks while nothing comes: a part of the time since something came, so that an alert is soon and an idle night is cheap.
 constexpr std::uint64_t nap_ms_min = 1;
 constexpr std::uint64_t nap_ms_max = 16;
+constexpr std::uint64_t nap_part = 32;
 constexpr std::uint64_t retry_ms = 500;
 constexpr std::uint64_t news_ns = 5 * ns_per_ms;  // alerts are committed so soon, not with each record
 constexpr int follower_niceness = 5;
@@ -100,7 +101,8 @@ Status Follower::follow() {
     commit_ns_ = config.commit_ms * ns_per_ms;
     checkpoint_ns_ = config.checkpoint_ms * ns_per_ms;
     // Pairs with ingest's release.
-    auto opened = AnalysisRun::open(*store.value(), config, {id, durable_.load(std::memory_order_acquire)});
+    auto opened =
+        AnalysisRun::open(*store.value(), config, {id, durable_.load(std::memory_order_acquire)}, {state_, results_});
     if (!opened) return opened.error();
     AnalysisRun& run = *opened.value();
     note_all(run);
@@ -109,7 +111,7 @@ Status Follower::follow() {
     if (!scanner) return scanner.error();
     committed_ = checkpointed_ = monotonic_now();
     counters_.position.set(run.position());
-    std::uint64_t nap_ms = nap_ms_min;
+    MonotonicNs came = committed_;
     while (!is_stopping()) {
         if (is_redefined_.load(std::memory_order_relaxed)) {
             {
@@ -136,15 +138,15 @@ Status Follower::follow() {
             counters_.watermark.set(run.engine().watermark());
             counters_.unreadable.set(run.engine().unreadable());
             count(run);
-            nap_ms = nap_ms_min;
+            came = monotonic_now();
         }
         if (auto done = store_what_is_due(run); !done) return done;
         if (!record) {
-            if (!nap(nap_ms)) break;
-            nap_ms = std::min(2 * nap_ms, nap_ms_max);
+            if (!nap(std::clamp(monotonic_now().since(came) / nap_part / ns_per_ms, nap_ms_min, nap_ms_max))) break;
         }
     }
-    return run.checkpoint();
+    if (auto done = run.checkpoint(); !done) return done;
+    return run.finish();
 }
 
 void Follower::count(const AnalysisRun& run) {
@@ -159,17 +161,19 @@ void Follower::count(const AnalysisRun& run) {
 Status Follower::store_what_is_due(AnalysisRun& run) {
     if (!run.has_uncommitted()) return Done{};
     const MonotonicNs now = monotonic_now();
-    if (now >= checkpointed_.plus_ns(checkpoint_ns_)) {
+    const bool has_news = run.has_news();
+    if (now >= checkpointed_.plus_ns(checkpoint_ns_) && run.can_checkpoint()) {
         if (auto done = run.checkpoint(); !done) return done;
         checkpointed_ = committed_ = monotonic_now();
         counters_.checkpoints.add(1);
         counters_.checkpoint_us.set(checkpointed_.since(now) / ns_per_us);
         counters_.state_bytes.set(run.state_bytes());
-    } else if (now >= committed_.plus_ns(run.has_news() ? std::min(news_ns, commit_ns_) : commit_ns_)) {
+    } else if (now >= committed_.plus_ns(has_news ? std::min(news_ns, commit_ns_) : commit_ns_)) {
         if (auto done = run.commit(); !done) return done;
         committed_ = now;
         counters_.commits.add(1);
     }
+    if (has_news && !run.has_news() && on_news_) on_news_();
     return Done{};
 }
 

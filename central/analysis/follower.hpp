@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -27,7 +28,7 @@ struct FollowerCounters {
     Counter watermark;  // of event time, in ns
     Counter commits;
     Counter checkpoints;
-    Counter checkpoint_us;                          // the last one: while it lasts no record is taken
+    Counter checkpoint_us;                          // the last one: while it lasts no record is taken (its way to the disk is another thread's)
     Counter state_bytes;                            // of the last one
     Counter failures;                               // of the store; each time it goes on from the last checkpoint
     Counter unreadable;                             // events that do not verify
@@ -38,15 +39,18 @@ struct FollowerCounters {
 class Follower {
   public:
     // `durable` is stored (release) by ingest.
-    Follower(std::string journal_directory, std::string results, std::atomic<std::uint64_t>& durable,
+    Follower(std::string journal_directory, const std::string& data_dir, std::atomic<std::uint64_t>& durable,
              AnalyticsConfig config)
         : journal_(std::move(journal_directory)),
-          results_(std::move(results)),
+          results_(results_path(data_dir)),
+          state_(state_path(data_dir)),
           durable_(durable),
           config_(std::move(config)) {}
     ~Follower() { stop(); }
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
+    // Before start(): called on its thread when alerts that somebody is to be told of have been committed. It does not wait.
+    void on_news(std::function<void()> call) { on_news_ = std::move(call); }
     void start();
     // After a checkpoint.
     void stop();
@@ -70,6 +74,7 @@ class Follower {
 
     std::string journal_;
     std::string results_;
+    std::string state_;
     std::atomic<std::uint64_t>& durable_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> is_redefined_{false};
@@ -78,6 +83,7 @@ class Follower {
     AnalyticsConfig config_;
     std::vector<std::string> notes_;
     FollowerCounters counters_;
+    std::function<void()> on_news_;
     std::uint64_t commit_ns_ = 0;  // of the thread's own
     std::uint64_t checkpoint_ns_ = 0;
     MonotonicNs committed_{};

@@ -116,7 +116,7 @@ Result<Recomputed> recompute(const RecomputeJob& job, ResultStore& into) {
     };
     auto first = definitions();
     if (!first) return first.error();
-    auto opened = AnalysisRun::open(into, first.value(), {});
+    auto opened = AnalysisRun::open(into, first.value(), {}, {});
     if (!opened) return opened.error();
     AnalysisRun& run = *opened.value();
     auto scanner = journal::Scanner::open(job.journal, {});

@@ -1,5 +1,8 @@
 // AnalysisRun: an engine beside the store of its results: records in, rows and positions out, and a state to go on from.
 //
+// A checkpoint commits the rows and takes the operators' state, from memory to memory; where it is to be written beside (StateKeeper), the
+// records go on before it is on the disk.
+//
 // Thread    One.
 // Law       What the store holds after a checkpoint is a function of the journal up to its position and of the definitions that held from
 //           which position on (the table `definitions`); kills, commits and checkpoints in between leave no trace in it.
@@ -7,11 +10,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "central/analysis/state_keeper.hpp"
 #include "central/analytics_config.hpp"
-#include "central/readmodel/result_store.hpp"
 #include "core/journal/scan.hpp"
 
 namespace weir::central {
@@ -22,15 +26,25 @@ class AnalysisRun {
         std::uint64_t id = 0;       // of its segments
         std::uint64_t durable = 0;  // a state beyond it is of another journal's history
     };
-    // Goes on from the store's last checkpoint; begins anew where there is none, it is of another journal, or it cannot be read.
+    // Where states are kept.
+    struct StatePlace {
+        std::string path{};  // empty: nowhere
+        std::string
+            results{};  // the database, for a state that is written beside; empty: checkpoint() waits for the disk
+    };
+    // Goes on from the last state; begins anew where there is none, it is of other results or another journal, or it cannot be read.
     [[nodiscard]] static Result<std::unique_ptr<AnalysisRun>> open(ResultStore& store, const AnalyticsConfig& config,
-                                                                   Journal journal);
+                                                                   Journal journal, StatePlace place);
 
     [[nodiscard]] Status apply(const journal::RecordView& record);
     // Rows and position so far.
     [[nodiscard]] Status commit();
-    // These and the state.
+    // These and the state. An Error may be that of the state before.
     [[nodiscard]] Status checkpoint();
+    // False: the state before is still being written, and checkpoint() would wait.
+    [[nodiscard]] bool can_checkpoint() const { return !keeper_ || keeper_->is_idle(); }
+    // Waits until the last state is on the disk.
+    [[nodiscard]] Status finish() { return keeper_ ? keeper_->finish() : Status(Done{}); }
     // From here on; a checkpoint too.
     [[nodiscard]] Status redefine(const AnalyticsConfig& config);
 
@@ -45,8 +59,9 @@ class AnalysisRun {
     [[nodiscard]] std::vector<std::string> take_notes() { return std::move(notes_); }
 
   private:
-    AnalysisRun(ResultStore& store, const AnalyticsConfig& config, Journal journal)
-        : store_(store), config_(config), journal_(journal) {}
+    AnalysisRun(ResultStore& store, const AnalyticsConfig& config, Journal journal, StatePlace place);
+    // nullopt: there is none to go on from; notes_ says why.
+    [[nodiscard]] Result<std::optional<StoredState>> last_state();
     [[nodiscard]] Status begin_anew();
     [[nodiscard]] Status go_on_from(const StoredState& state);
     [[nodiscard]] Status build();
@@ -59,6 +74,10 @@ class AnalysisRun {
     ResultStore& store_;
     AnalyticsConfig config_;
     Journal journal_;
+    StatePlace place_;
+    std::optional<StateKeeper> keeper_;
+    std::uint64_t history_ = 0;
+    std::uint64_t definitions_ = 0;  // sets of them in the store
     std::unique_ptr<analytics::Engine> engine_;
     analytics::Results results_;
     std::map<EdgeLane, EdgeProgress> edges_;  // since the last commit

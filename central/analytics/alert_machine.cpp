@@ -66,11 +66,11 @@ AlertMachine::AlertMachine(std::vector<AlertRule> rules) : rules_(std::move(rule
 void AlertMachine::observe(std::uint32_t rule, std::string_view key, Observed what, std::uint64_t time_ns,
                            std::vector<Notice>& out) {
     Alerts& alerts = alerts_.at(rule);
-    key = key.substr(0, key_bytes_max);
-    Alerts::Slot slot = alerts.find(key);
+    const HashedKey hashed(key.substr(0, key_bytes_max));
+    Alerts::Slot slot = alerts.find(hashed);
     if (slot == Alerts::no_slot && what != Observed::raise) return;
     const bool is_new = slot == Alerts::no_slot;
-    slot = alerts.touch(key);
+    slot = alerts.touch(hashed, slot);
     Alert& alert = alerts.at(slot);
     // What corrects the past is taken as said now: an alert does not go back in time.
     time_ns = std::max({time_ns, alert.seen_ns, is_new ? std::uint64_t{0} : alert.since_ns});

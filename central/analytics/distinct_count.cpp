@@ -1,7 +1,5 @@
 #include "central/analytics/distinct_count.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -41,10 +39,6 @@ double tau(double x) {
 }
 
 }  // namespace
-
-std::uint64_t hash_of(std::string_view text) {
-    return XXH3_64bits(text.data(), text.size());
-}
 
 void DistinctCount::add(std::uint64_t hash) {
     const std::uint64_t rest = hash << register_bits;

@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "central/analytics/hashed_key.hpp"
 #include "central/analytics/state_io.hpp"
 
 namespace weir::analytics {
@@ -16,9 +17,6 @@ inline constexpr std::uint32_t register_bits = 11;
 inline constexpr std::uint32_t registers_count = 1U << register_bits;
 inline constexpr double distinct_error = 0.023;  // 1.04 / sqrt(2^11), one standard deviation
 inline constexpr std::uint32_t sparse_registers_max = 256;
-
-// The same on every machine and at every start: it is part of what a replay must repeat.
-[[nodiscard]] std::uint64_t hash_of(std::string_view text);
 
 class DistinctCount {
   public:

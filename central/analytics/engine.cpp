@@ -1,7 +1,9 @@
 #include "central/analytics/engine.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+#include <utility>
 
 #include "core/wire/event.hpp"
 
@@ -35,51 +37,81 @@ void Engine::take(const wire::BatchHeader& header, const wire::EventView& event,
     counted.time_ns = dated.time_ns;
     counted.ordinal = ordinal_;
     counted.sample.is_redated = dated.dating != Dating::as_said;
-    for (std::uint32_t index = 0; index < windows_.size(); ++index) take_window(windows_[index], index, counted, out);
-    for (std::uint32_t index = 0; index < patterns_.size(); ++index) {
-        take_pattern(patterns_[index], index, dated.time_ns, out);
+    const auto held = event_judge_->matches(static_cast<std::uint32_t>(conditions_.size()));
+    for (std::size_t word = 0; 64 * word < conditions_.size(); ++word) {
+        for (std::uint64_t rest = held[word]; rest != 0; rest &= rest - 1) {
+            const Condition& one = conditions_[64 * word + static_cast<std::size_t>(std::countr_zero(rest))];
+            if (one.owner < windows_.size()) {
+                matched_windows_.push_back(one.owner);
+            } else {
+                const auto index = static_cast<std::uint32_t>(one.owner - windows_.size());
+                if (patterns_[index].holding == 0) matched_patterns_.push_back(index);
+                patterns_[index].holding |= 1U << one.bit;
+            }
+        }
     }
+    fetch(matched_windows_);
+    for (const std::uint32_t index : matched_windows_) take_window(windows_[index], index, counted, out);
+    matched_windows_.clear();
+    for (const std::uint32_t index : matched_patterns_) take_pattern(patterns_[index], index, counted, out);
+    matched_patterns_.clear();
 }
 
-std::string_view Engine::key_text(std::uint32_t program) {
+const HashedKey& Engine::key_of(std::uint32_t program) {
+    KeyOf& of = keys_[program - conditions_.size()];
+    if (of.ordinal == ordinal_) return of.key;
+    of.ordinal = ordinal_;
     const rules::Value value = event_judge_->value(program);
-    if (value.type == rules::Type::text) return value.as_text().substr(0, key_bytes_max);
-    key_scratch_.clear();
-    if (value.type == rules::Type::real) {
-        key_scratch_.resize(32);
-        const auto written = std::to_chars(key_scratch_.data(), key_scratch_.data() + key_scratch_.size(), value.real);
-        key_scratch_.resize(static_cast<std::size_t>(written.ptr - key_scratch_.data()));
-    } else if (value.type == rules::Type::boolean) {
-        key_scratch_ = value.is_true() ? "true" : "false";
-    } else if (!value.is_null()) {
-        key_scratch_ = std::to_string(value.integer);
+    if (value.type == rules::Type::text) {
+        of.key = HashedKey(value.as_text().substr(0, key_bytes_max));
+        return of.key;
     }
-    return key_scratch_;
+    of.written.clear();
+    if (value.type == rules::Type::real) {
+        of.written.resize(32);
+        const auto end = std::to_chars(of.written.data(), of.written.data() + of.written.size(), value.real).ptr;
+        of.written.resize(static_cast<std::size_t>(end - of.written.data()));
+    } else if (value.type == rules::Type::boolean) {
+        of.written = value.is_true() ? "true" : "false";
+    } else if (!value.is_null()) {
+        of.written = std::to_string(value.integer);
+    }
+    of.key = HashedKey(of.written);
+    return of.key;
+}
+
+// Each window keeps its keys by itself: of an event that several count, what they will touch comes from memory at once.
+void Engine::fetch(std::span<const std::uint32_t> windows) {
+    if (windows.size() < 2) return;
+    const auto each = [&](auto&& step) {
+        for (const std::uint32_t index : windows) {
+            const auto* panes = std::get_if<PaneWindows>(&windows_[index].operation);
+            if (panes != nullptr && windows_[index].key != no_program) step(*panes, key_of(windows_[index].key));
+        }
+    };
+    each([](const PaneWindows& panes, const HashedKey& key) { panes.fetch_place(key); });
+    each([](const PaneWindows& panes, const HashedKey& key) { panes.fetch_key(key); });
+    each([](const PaneWindows& panes, const HashedKey& key) { panes.fetch_pane(key); });
 }
 
 void Engine::take_window(Window& window, std::uint32_t index, const WindowEvent& dated, Results& out) {
-    if (window.when != no_program && !event_judge_->holds(window.when)) return;
     WindowEvent event = dated;
     const std::uint32_t decimals = definitions_.windows[index].spec.aggregate.decimals;
     if (window.value != no_program) event.sample.measure = measure_of(event_judge_->value(window.value), decimals);
-    if (window.distinct != no_program) event.sample.distinct = hash_of(key_text(window.distinct));
-    std::string top;
-    if (window.top != no_program) event.sample.top = top = key_text(window.top);
-    if (window.key != no_program) event.key = key_text(window.key);
+    if (window.distinct != no_program) event.sample.distinct = hash_of(key_of(window.distinct).text());
+    if (window.top != no_program) event.sample.top = key_of(window.top).text();
+    if (window.key != no_program) event.key = key_of(window.key);
     window_scratch_.clear();
     std::visit([&](auto& operation) { operation.take(event, window_scratch_); }, window.operation);
     for (WindowResult& result : window_scratch_) out.windows.emplace_back(index, std::move(result));
 }
 
-void Engine::take_pattern(PatternOf& pattern, std::uint32_t index, std::uint64_t time_ns, Results& out) {
+void Engine::take_pattern(PatternOf& pattern, std::uint32_t index, const WindowEvent& dated, Results& out) {
     PatternEvent event;
-    for (std::uint32_t one = 0; one < pattern.conditions; ++one) {
-        if (event_judge_->holds(pattern.first_condition + one)) event.conditions |= 1U << one;
-    }
-    if (event.conditions == 0) return;
-    event.time_ns = time_ns;
-    event.ordinal = ordinal_;
-    if (pattern.key != no_program) event.key = key_text(pattern.key);
+    event.conditions = std::exchange(pattern.holding, 0);
+    event.time_ns = dated.time_ns;
+    event.ordinal = dated.ordinal;
+    if (pattern.key != no_program) event.key = key_of(pattern.key).text();
     pattern_scratch_.clear();
     pattern.machine.take(std::move(event), pattern_scratch_);
     for (PatternMatch& match : pattern_scratch_) out.patterns.emplace_back(index, std::move(match));
@@ -140,46 +172,43 @@ void Engine::take_anomaly(std::uint32_t index, const WindowResult& result, Resul
 }
 
 void Engine::judge_alerts(const Results& out, std::vector<Notice>& notices) {
-    if (alerts_on_.empty()) return;
-    std::string data;
-    const auto tell = [&](const std::string& type, const std::string& key, std::uint64_t time_ns) {
-        observe(type, key, time_ns, data, notices);
-        data.clear();
+    const auto judge = [&](const Watched& watched, const std::string& key, std::uint64_t time_ns, auto&& append) {
+        if (watched.alerts.empty()) return;
+        data_scratch_.clear();
+        append(data_scratch_);
+        observe(watched, key, time_ns, notices);
     };
     for (const auto& [index, result] : out.windows) {
-        append_json(result, definitions_.windows[index].spec.aggregate, data);
-        tell("window." + definitions_.windows[index].name, result.key, result.end_ns);
+        judge(watched_windows_[index], result.key, result.end_ns,
+              [&](std::string& data) { append_json(result, definitions_.windows[index].spec.aggregate, data); });
     }
     for (const auto& [index, match] : out.patterns) {
-        append_json(match, data);
-        tell("pattern." + definitions_.patterns[index].name, match.key, match.end_ns);
+        judge(watched_patterns_[index], match.key, match.end_ns, [&](std::string& data) { append_json(match, data); });
     }
     for (const auto& [index, result] : out.anomalies) {
-        append_json(result, data);
-        tell("anomaly." + definitions_.anomalies[index].name, result.key, result.time_ns);
+        judge(watched_anomalies_[index], result.key, result.time_ns,
+              [&](std::string& data) { append_json(result, data); });
     }
 }
 
-void Engine::observe(std::string_view type, std::string_view key, std::uint64_t time_ns, std::string_view data,
+void Engine::observe(const Watched& watched, std::string_view key, std::uint64_t time_ns,
                      std::vector<Notice>& notices) {
     wire::EventView seen;
     seen.id = seen.source = "weir";
-    seen.type = type;
+    seen.type = watched.type;
     seen.key = key;
     seen.time = {time_ns};
     seen.content_type = "application/json";
-    seen.payload = data;
+    seen.payload = data_scratch_;
     result_judge_->begin({seen});
-    for (std::uint32_t rule = 0; rule < alerts_on_.size(); ++rule) {
-        const AlertOn& on = alerts_on_[rule];
-        if (on.type != type) continue;
+    for (const AlertOn& on : watched.alerts) {
         Observed what = Observed::neither;
         if (result_judge_->holds(on.raise)) {
             what = Observed::raise;
         } else if (on.clear == no_program || result_judge_->holds(on.clear)) {
             what = Observed::clear;
         }
-        alerts_->observe(rule, key, what, time_ns, notices);
+        alerts_->observe(on.rule, key, what, time_ns, notices);
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <variant>
 
 #include "central/analytics/definitions.hpp"
@@ -29,7 +30,12 @@ struct Results {
     std::vector<std::pair<std::uint32_t, PatternMatch>> patterns;
     std::vector<std::pair<std::uint32_t, AnomalyResult>> anomalies;
     std::vector<Notice> notices;
-    void clear() { *this = {}; }
+    void clear() {
+        windows.clear();
+        patterns.clear();
+        anomalies.clear();
+        notices.clear();
+    }
 };
 
 class Engine {
@@ -51,7 +57,8 @@ class Engine {
 
     // Equal: the same records and the same state give the same results.
     [[nodiscard]] std::uint64_t definitions_digest() const;
-    [[nodiscard]] std::string save() const;
+    // `bytes_expected`: room that is made at once.
+    [[nodiscard]] std::string save(std::size_t bytes_expected = 0) const;
     // Names of operators that begin anew; or why the bytes are no state: then the engine is not to be used further.
     [[nodiscard]] Result<std::vector<std::string>> load(std::string_view bytes);
 
@@ -59,17 +66,20 @@ class Engine {
     static constexpr std::uint32_t no_program = UINT32_MAX;
     struct Window {
         std::variant<PaneWindows, SessionWindows> operation;
-        std::uint32_t when = no_program;  // programs, by number in the rule set
-        std::uint32_t key = no_program;
+        std::uint32_t key = no_program;  // programs, by number in the rule set
         std::uint32_t value = no_program;
         std::uint32_t distinct = no_program;
         std::uint32_t top = no_program;
     };
     struct PatternOf {
         PatternMachine machine;
-        std::uint32_t first_condition = 0;
-        std::uint32_t conditions = 0;
         std::uint32_t key = no_program;
+        std::uint32_t holding = 0;  // bit of each condition that the event at hand satisfies
+    };
+    // Whose condition a program is. Conditions come first in the rule set: windows', then patterns', each in order.
+    struct Condition {
+        std::uint32_t owner = 0;  // a window; or windows and then a pattern
+        std::uint32_t bit = 0;    // of a pattern's conditions
     };
     struct Series {
         std::uint64_t last_ns = 0;
@@ -80,23 +90,34 @@ class Engine {
         Keyed<Series> series;
     };
     struct AlertOn {
-        std::string type;
+        std::uint32_t rule = 0;
         std::uint32_t raise = no_program;
         std::uint32_t clear = no_program;
+    };
+    // Alerts on the results of one definition.
+    struct Watched {
+        std::string type;  // "window.NAME" …
+        std::vector<AlertOn> alerts;
     };
     struct Builder;
 
     explicit Engine(const Definitions& definitions) : definitions_(definitions), clock_(definitions.clock) {}
     void take(const wire::BatchHeader& header, const wire::EventView& event, Results& out);
     void take_window(Window& window, std::uint32_t index, const WindowEvent& dated, Results& out);
-    void take_pattern(PatternOf& pattern, std::uint32_t index, std::uint64_t time_ns, Results& out);
+    void take_pattern(PatternOf& pattern, std::uint32_t index, const WindowEvent& dated, Results& out);
     void take_anomaly(std::uint32_t index, const WindowResult& result, Results& out);
     void advance(Results& out);
     void judge_alerts(const Results& out, std::vector<Notice>& notices);
-    void observe(std::string_view type, std::string_view key, std::uint64_t time_ns, std::string_view data,
-                 std::vector<Notice>& notices);
-    // The value as a key: texts as they are, others as they are written; cut to key_bytes_max.
-    [[nodiscard]] std::string_view key_text(std::uint32_t program);
+    void observe(const Watched& watched, std::string_view key, std::uint64_t time_ns, std::vector<Notice>& notices);
+    // What an expression of keys gives for the event at hand, worked out once: texts as they are, others as they are written; cut to
+    // key_bytes_max.
+    struct KeyOf {
+        std::uint64_t ordinal = 0;  // of the event that it is of
+        std::string written{};
+        HashedKey key{};
+    };
+    [[nodiscard]] const HashedKey& key_of(std::uint32_t program);
+    void fetch(std::span<const std::uint32_t> windows);
 
     // Every part of the state that can be taken up by itself: visit(name, digest, part).
     template <class Self, class Visit>
@@ -110,13 +131,19 @@ class Engine {
     std::deque<Window> windows_;  // these do not move: what they hold is not copied
     std::deque<PatternOf> patterns_;
     std::deque<Anomalies> anomalies_;
-    std::vector<AlertOn> alerts_on_;
+    std::vector<Condition> conditions_;  // by program
+    std::vector<Watched> watched_windows_;
+    std::vector<Watched> watched_patterns_;
+    std::vector<Watched> watched_anomalies_;
     std::unique_ptr<AlertMachine> alerts_;
     std::optional<rules::RuleSet> event_rules_;
     std::optional<rules::RuleSet> result_rules_;
     std::optional<rules::Judge> event_judge_;
     std::optional<rules::Judge> result_judge_;
-    std::string key_scratch_;
+    std::vector<KeyOf> keys_;  // by program, from the first behind the conditions
+    std::vector<std::uint32_t> matched_windows_;
+    std::string data_scratch_;
+    std::vector<std::uint32_t> matched_patterns_;
     std::vector<WindowResult> window_scratch_;
     std::vector<PatternMatch> pattern_scratch_;
 };

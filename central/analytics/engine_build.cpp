@@ -1,5 +1,6 @@
 // Engine::build(): definitions are checked and compiled.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "central/analytics/engine.hpp"
@@ -16,8 +17,10 @@ struct Refused {
 struct Engine::Builder {
     Engine& engine;
     const rules::RuleSetOptions& options;
-    std::vector<rules::Program> event_programs;
-    std::vector<rules::Program> result_programs;
+    std::vector<rules::Program> conditions{};  // of windows and patterns
+    std::vector<rules::Program> values{};      // their keys, values …; numbered behind the conditions
+    std::map<std::string, std::uint32_t> value_of_text{};
+    std::vector<rules::Program> result_programs{};
 
     void run() {
         const Definitions& told = engine.definitions_;
@@ -29,7 +32,8 @@ struct Engine::Builder {
         for (const PatternDefinition& one : told.patterns) add(one);
         for (const AnomalyDefinition& one : told.anomalies) add(one);
         add_alerts(told.alerts);
-        engine.event_rules_ = set_of(event_programs);
+        put_values_behind_conditions();
+        engine.event_rules_ = set_of(conditions);
         engine.result_rules_ = set_of(result_programs);
         engine.event_judge_.emplace(*engine.event_rules_);
         engine.result_judge_.emplace(*engine.result_rules_);
@@ -58,6 +62,13 @@ struct Engine::Builder {
         return static_cast<std::uint32_t>(into.size() - 1);
     }
 
+    // The same text is the same program: what it gives is worked out once for an event.
+    std::uint32_t compile_value(const std::string& place, const std::string& text) {
+        const auto [found, is_new] = value_of_text.emplace(text, no_program);
+        if (is_new) found->second = compile(place, text, false, values);
+        return found->second;
+    }
+
     void add(const WindowDefinition& one) {
         const std::string place = "window." + one.name;
         if (const std::string fault = fault_of(one.spec); !fault.empty()) throw Refused{place + ": " + fault};
@@ -69,26 +80,43 @@ struct Engine::Builder {
         if (one.distinct.empty() == spec.aggregate.has_distinct) throw Refused{place + ": distinct of nothing"};
         Window made{spec.length_ns == 0 ? decltype(Window::operation)(std::in_place_type<SessionWindows>, spec)
                                         : decltype(Window::operation)(std::in_place_type<PaneWindows>, spec)};
-        made.when = compile(place + ".when", one.when, true, event_programs);
-        made.key = compile(place + ".key", one.key, false, event_programs);
-        made.value = compile(place + ".value", one.value, false, event_programs);
-        made.distinct = compile(place + ".distinct", one.distinct, false, event_programs);
-        made.top = compile(place + ".top", one.top, false, event_programs);
+        compile(place + ".when", one.when.empty() ? "true" : one.when, true, conditions);
+        engine.conditions_.push_back({static_cast<std::uint32_t>(engine.windows_.size()), 0});
+        made.key = compile_value(place + ".key", one.key);
+        made.value = compile_value(place + ".value", one.value);
+        made.distinct = compile_value(place + ".distinct", one.distinct);
+        made.top = compile_value(place + ".top", one.top);
         engine.windows_.push_back(std::move(made));
+        engine.watched_windows_.push_back({place, {}});
     }
 
     void add(const PatternDefinition& one) {
         CompiledPattern made = compile_pattern(one.text, options.tables);
         if (!made.pattern) throw Refused{"pattern." + one.name + ": " + rules::describe(made.fault, one.text)};
         PatternOf of{PatternMachine(std::move(made.pattern->steps), made.pattern->within_ns, one.limits)};
-        of.first_condition = static_cast<std::uint32_t>(event_programs.size());
-        of.conditions = static_cast<std::uint32_t>(made.pattern->conditions.size());
-        for (rules::Program& condition : made.pattern->conditions) event_programs.push_back(std::move(condition));
+        const auto owner = static_cast<std::uint32_t>(engine.windows_.size() + engine.patterns_.size());
+        std::uint32_t bit = 0;
+        for (rules::Program& condition : made.pattern->conditions) {
+            conditions.push_back(std::move(condition));
+            engine.conditions_.push_back({owner, bit++});
+        }
         if (made.pattern->key) {
-            of.key = static_cast<std::uint32_t>(event_programs.size());
-            event_programs.push_back(std::move(*made.pattern->key));
+            of.key = static_cast<std::uint32_t>(values.size());
+            values.push_back(std::move(*made.pattern->key));
         }
         engine.patterns_.push_back(std::move(of));
+        engine.watched_patterns_.push_back({"pattern." + one.name, {}});
+    }
+
+    void put_values_behind_conditions() {
+        const auto first = static_cast<std::uint32_t>(conditions.size());
+        const auto shift = [&](std::uint32_t& program) { program += program == no_program ? 0 : first; };
+        for (Window& one : engine.windows_) {
+            for (std::uint32_t* program : {&one.key, &one.value, &one.distinct, &one.top}) shift(*program);
+        }
+        for (PatternOf& one : engine.patterns_) shift(one.key);
+        engine.keys_.resize(values.size());
+        std::move(values.begin(), values.end(), std::back_inserter(conditions));
     }
 
     void add(const AnomalyDefinition& one) {
@@ -100,18 +128,21 @@ struct Engine::Builder {
         Anomalies made;
         made.window = static_cast<std::uint32_t>(found - windows.begin());
         engine.anomalies_.push_back(std::move(made));
+        engine.watched_anomalies_.push_back({"anomaly." + one.name, {}});
     }
 
     void add_alerts(const std::vector<AlertDefinition>& alerts) {
         std::vector<AlertRule> made;
         for (const AlertDefinition& one : alerts) {
             const std::string place = "alert." + one.rule.name;
-            if (!is_result(one.on)) throw Refused{place + ".on: there is no " + one.on};
-            AlertOn on{one.on};
+            Watched* const watched = result_of(one.on);
+            if (watched == nullptr) throw Refused{place + ".on: there is no " + one.on};
+            AlertOn on;
+            on.rule = static_cast<std::uint32_t>(made.size());
             on.raise = compile(place + ".raise", one.raise, true, result_programs);
             if (on.raise == no_program) throw Refused{place + ".raise: a condition is needed"};
             on.clear = compile(place + ".clear", one.clear, true, result_programs);
-            engine.alerts_on_.push_back(std::move(on));
+            watched->alerts.push_back(on);
             AlertRule rule = one.rule;
             rule.suppressed_by.clear();
             for (const std::string& name : one.suppressed_by) {
@@ -125,13 +156,13 @@ struct Engine::Builder {
         engine.alerts_ = std::make_unique<AlertMachine>(std::move(made));
     }
 
-    [[nodiscard]] bool is_result(std::string_view type) const {
-        const auto has = [&](const auto& all, std::string_view kind) {
-            return std::any_of(all.begin(), all.end(),
-                               [&](const auto& one) { return std::string(kind) + one.name == type; });
-        };
-        const Definitions& told = engine.definitions_;
-        return has(told.windows, "window.") || has(told.patterns, "pattern.") || has(told.anomalies, "anomaly.");
+    [[nodiscard]] Watched* result_of(std::string_view type) const {
+        for (auto* all : {&engine.watched_windows_, &engine.watched_patterns_, &engine.watched_anomalies_}) {
+            const auto found =
+                std::find_if(all->begin(), all->end(), [&](const Watched& one) { return one.type == type; });
+            if (found != all->end()) return &*found;
+        }
+        return nullptr;
     }
 
     [[nodiscard]] rules::RuleSet set_of(const std::vector<rules::Program>& programs) const {
@@ -144,7 +175,7 @@ struct Engine::Builder {
 Result<std::unique_ptr<Engine>> Engine::build(const Definitions& definitions, const rules::RuleSetOptions& options) {
     std::unique_ptr<Engine> engine(new Engine(definitions));
     try {
-        Builder{*engine, options, {}, {}}.run();
+        Builder{*engine, options}.run();
     } catch (const Refused& refused) {
         return Error{0, refused.what};
     }

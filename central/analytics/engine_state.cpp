@@ -17,7 +17,9 @@ std::uint64_t digest_of(const WindowDefinition& one) {
     StateWriter told;
     for (const std::string* text : {&one.when, &one.key, &one.value, &one.distinct, &one.top}) told.text(*text);
     const WindowSpec& spec = one.spec;
-    for (const std::uint64_t number : {spec.length_ns, spec.step_ns, spec.gap_ns, spec.lateness_ns}) told.put(number);
+    for (const std::uint64_t number : {spec.length_ns, spec.step_ns, spec.gap_ns, spec.lateness_ns, spec.spread_ns}) {
+        told.put(number);
+    }
     told.put(spec.keys_max);
     told.put(spec.panes_max);
     told.put(spec.aggregate.decimals);
@@ -108,26 +110,26 @@ std::uint64_t Engine::definitions_digest() const {
     return digest_of(told);
 }
 
-std::string Engine::save() const {
-    StateWriter out;
+std::string Engine::save(std::size_t bytes_expected) const {
+    StateWriter out(bytes_expected);
     out.put(state_magic);
     out.put(position_);
     out.put(ordinal_);
     out.put(unreadable_);
     clock_.save(out);
     for_each_part(*this, [&](const std::string& name, std::uint64_t digest, const auto& part) {
-        StateWriter bytes;
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, Keyed<Series>>) {
-            part.save(bytes, [&](const Series& one) {
-                bytes.put(one.last_ns);
-                one.ensemble->save(bytes);
-            });
-        } else {
-            part.save(bytes);
-        }
         out.text(name);
         out.put(digest);
-        out.text(bytes.bytes());
+        const std::size_t begun = out.begin_text();
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, Keyed<Series>>) {
+            part.save(out, [&](const Series& one) {
+                out.put(one.last_ns);
+                one.ensemble->save(out);
+            });
+        } else {
+            part.save(out);
+        }
+        out.end_text(begun);
     });
     return out.take();
 }

@@ -13,22 +13,37 @@ void PaneWindows::take(const WindowEvent& event, std::vector<WindowResult>& out)
     const std::uint64_t start_ns = event.time_ns / spec_.step_ns * spec_.step_ns;
     const std::uint64_t first_end = start_ns + spec_.step_ns;
     const std::uint64_t final_end = start_ns + spec_.length_ns;
-    if (first_end <= watermark_) ++counts_.late;
+    const Keys::Slot found = keys_.find(event.key);
+    const std::uint64_t spread_ns = found != Keys::no_slot ? keys_.at(found).spread_ns : spread_of(event.key.text());
+    const std::uint64_t watermark = late_by(watermark_, spread_ns);
+    if (first_end <= watermark) ++counts_.late;
     std::uint64_t end_ns = first_end;
-    for (; end_ns <= final_end && end_ns + spec_.lateness_ns <= watermark_; end_ns += spec_.step_ns)
+    for (; end_ns <= final_end && end_ns + spec_.lateness_ns <= watermark; end_ns += spec_.step_ns)
         detach(event, end_ns, out);
     if (end_ns > final_end) return;
 
-    const Keys::Slot slot = keys_.touch(event.key);
+    const Keys::Slot slot = keys_.touch(event.key, found);
     Key& key = keys_.at(slot);
+    key.spread_ns = spread_ns;
     pane_of(key, event).aggregate.add(event.sample);
-    for (; end_ns <= final_end && end_ns <= watermark_; end_ns += spec_.step_ns) {
+    for (; end_ns <= final_end && end_ns <= watermark; end_ns += spec_.step_ns) {
         answered_at(key, end_ns).is_due = true;
         if (!key.is_due) corrections_.push_back(slot);
         key.is_due = true;
     }
     plan(slot);
     make_room(out);
+}
+
+void PaneWindows::fetch_key(const HashedKey& key) const {
+    if (const Keys::Slot slot = keys_.likely(key); slot != Keys::no_slot) keys_.fetch_entry(slot);
+}
+
+void PaneWindows::fetch_pane(const HashedKey& key) const {
+    const Keys::Slot slot = keys_.likely(key);
+    if (slot == Keys::no_slot || keys_.at(slot).panes.empty()) return;
+    const auto* bytes = reinterpret_cast<const char*>(&keys_.at(slot).panes.back());
+    for (std::size_t at = 0; at < sizeof(Pane); at += 64) __builtin_prefetch(bytes + at, 1);
 }
 
 PaneWindows::Pane& PaneWindows::pane_of(Key& key, const WindowEvent& event) {
@@ -47,7 +62,7 @@ void PaneWindows::detach(const WindowEvent& event, std::uint64_t end_ns, std::ve
     alone.add(event.sample);
     Said said;
     WindowResult result = next_version(said, alone.values(spec_.aggregate));
-    result.key = event.key;
+    result.key = event.key.text();
     result.start_ns = start_of(end_ns);
     result.end_ns = end_ns;
     result.born = event.ordinal;
@@ -101,7 +116,9 @@ void PaneWindows::advance(std::uint64_t watermark, std::vector<WindowResult>& ou
         while (!due_.empty() && due_.top().first <= watermark) {
             const auto [at_ns, slot] = due_.top();
             due_.pop();
-            if (keys_.is_used(slot) && keys_.at(slot).next_ns == at_ns) close(slot, watermark, out);
+            if (!keys_.is_used(slot)) continue;
+            const Key& key = keys_.at(slot);
+            if (key.next_ns + key.spread_ns == at_ns) close(slot, late_by(watermark, key.spread_ns), out);
         }
         watermark_ = watermark;
     }
@@ -123,7 +140,7 @@ void PaneWindows::correct(std::vector<WindowResult>& out) {
 
 void PaneWindows::close(Keys::Slot slot, std::uint64_t watermark, std::vector<WindowResult>& out) {
     Key& key = keys_.at(slot);
-    for (std::uint64_t end_ns = next_end(key, watermark_); end_ns <= watermark; end_ns = next_end(key, end_ns)) {
+    for (std::uint64_t end_ns = next_end(key, watermark_of(key)); end_ns <= watermark; end_ns = next_end(key, end_ns)) {
         answer(slot, end_ns, 0, out);
     }
     const auto is_gone = [&](std::uint64_t end_ns) { return end_ns + spec_.lateness_ns <= watermark; };
@@ -135,8 +152,7 @@ void PaneWindows::close(Keys::Slot slot, std::uint64_t watermark, std::vector<Wi
     }
     std::uint64_t next_ns = std::min(next_end(key, watermark), last_end(key.panes.front()) + spec_.lateness_ns);
     if (!key.answered.empty()) next_ns = std::min(next_ns, key.answered.front().end_ns + spec_.lateness_ns);
-    key.next_ns = next_ns;
-    due_.emplace(next_ns, slot);
+    plan_at(slot, next_ns);
 }
 
 std::uint64_t PaneWindows::next_end(const Key& key, std::uint64_t above_ns) const {
@@ -149,10 +165,15 @@ std::uint64_t PaneWindows::next_end(const Key& key, std::uint64_t above_ns) cons
 
 void PaneWindows::plan(Keys::Slot slot) {
     Key& key = keys_.at(slot);
-    const std::uint64_t next_ns = std::min(next_end(key, watermark_), last_end(key.panes.front()) + spec_.lateness_ns);
-    if (next_ns >= key.next_ns) return;
+    const std::uint64_t next_ns =
+        std::min(next_end(key, watermark_of(key)), last_end(key.panes.front()) + spec_.lateness_ns);
+    if (next_ns < key.next_ns) plan_at(slot, next_ns);
+}
+
+void PaneWindows::plan_at(Keys::Slot slot, std::uint64_t next_ns) {
+    Key& key = keys_.at(slot);
     key.next_ns = next_ns;
-    due_.emplace(next_ns, slot);
+    due_.emplace(next_ns + key.spread_ns, slot);
 }
 
 void PaneWindows::make_room(std::vector<WindowResult>& out) {
@@ -167,11 +188,12 @@ void PaneWindows::evict(Keys::Slot slot, std::vector<WindowResult>& out) {
     for (const Answered& one : key.answered) {
         if (one.is_due) ends.push_back(one.end_ns);
     }
-    for (std::uint64_t end_ns = next_end(key, watermark_); end_ns != UINT64_MAX; end_ns = next_end(key, end_ns)) {
+    const std::uint64_t watermark = watermark_of(key);
+    for (std::uint64_t end_ns = next_end(key, watermark); end_ns != UINT64_MAX; end_ns = next_end(key, end_ns)) {
         ends.push_back(end_ns);
     }
     for (const std::uint64_t end_ns : ends) {
-        const std::uint8_t late = end_ns <= watermark_ ? mark_late : std::uint8_t{0};
+        const std::uint8_t late = end_ns <= watermark ? mark_late : std::uint8_t{0};
         WEIR_ASSERT(answer(slot, end_ns, static_cast<std::uint8_t>(late | mark_evicted), out));
     }
     panes_ -= key.panes.size();
@@ -232,7 +254,10 @@ void PaneWindows::load(StateReader& in) {
             key.answered.push_back(one);
         }
     });
-    keys_.for_each([&](Keys::Slot slot) { due_.emplace(keys_.at(slot).next_ns, slot); });
+    keys_.for_each([&](Keys::Slot slot) {
+        keys_.at(slot).spread_ns = spread_of(keys_.key_of(slot));
+        plan_at(slot, keys_.at(slot).next_ns);
+    });
 }
 
 }  // namespace weir::analytics

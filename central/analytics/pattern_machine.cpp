@@ -67,7 +67,8 @@ void PatternMachine::end_runs(std::uint64_t now_ns, std::vector<PatternMatch>& o
 }
 
 void PatternMachine::step(const PatternEvent& event, std::vector<PatternMatch>& out) {
-    Keys::Slot slot = keys_.find(event.key);
+    const HashedKey key(event.key);
+    Keys::Slot slot = keys_.find(key);
     if (slot != Keys::no_slot) {
         auto& runs = keys_.at(slot).runs;
         for (std::size_t at = 0; at < runs.size();) {
@@ -87,7 +88,7 @@ void PatternMachine::step(const PatternEvent& event, std::vector<PatternMatch>& 
     }
     auto run = begin(event);
     if (!run) return;
-    slot = keys_.touch(event.key);
+    slot = keys_.touch(key);
     if (run->step == steps_.size()) {
         complete(slot, *run, event.time_ns, out);
         if (keys_.at(slot).runs.empty()) keys_.erase(slot);

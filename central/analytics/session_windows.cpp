@@ -26,10 +26,10 @@ void SessionWindows::take(const WindowEvent& event, std::vector<WindowResult>& o
     }();
     if (is_alone && is_gone(added, watermark_)) {
         ++counts_.detached;
-        answer(event.key, added, mark_late | mark_detached, out);
+        answer(event.key.text(), added, mark_late | mark_detached, out);
         return;
     }
-    slot = keys_.touch(event.key);
+    slot = keys_.touch(event.key, slot);
     const auto [first, last] = touched(keys_.at(slot), event.time_ns);
     join(slot, first, last, std::move(added), out);
     plan(slot);

@@ -54,6 +54,7 @@ void append_top(const std::vector<TopEntry>& top, std::string& out) {
 
 std::string fault_of(const WindowSpec& spec) {
     if (spec.keys_max == 0 || spec.panes_max == 0) return "room for no key";
+    if (spec.length_ns == 0 && spec.spread_ns > 0) return "a session's answers are not spread";
     if (spec.length_ns == 0) return spec.gap_ns == 0 ? "a session needs a gap" : "";
     if (spec.step_ns == 0 || spec.length_ns % spec.step_ns != 0) return "the length is no multiple of the step";
     if (spec.length_ns / spec.step_ns > panes_per_window_max) return "more than 1440 steps in a window";

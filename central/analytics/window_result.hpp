@@ -9,6 +9,7 @@
 #pragma once
 
 #include "central/analytics/aggregate.hpp"
+#include "central/analytics/hashed_key.hpp"
 
 namespace weir::analytics {
 
@@ -35,7 +36,7 @@ struct WindowResult {
 struct WindowEvent {
     std::uint64_t time_ns = 0;
     std::uint64_t ordinal = 0;  // of the event in the journal, from 1: no two are the same
-    std::string_view key;
+    HashedKey key;
     Sample sample;
 };
 
@@ -45,6 +46,8 @@ struct WindowSpec {
     std::uint64_t gap_ns = 0;                      // of a session: it ends when nothing came for so long
     std::uint64_t lateness_ns =
         3600 * ns_per_second;  // after its end, a window's state is kept so long for late events
+    std::uint64_t spread_ns =
+        0;  // answers come up to so much later, each key's by its own part of it; not of a session
     std::uint32_t keys_max = 100'000;
     std::uint32_t panes_max = 1'000'000;  // of all keys; of a session window: sessions
     AggregateSpec aggregate;

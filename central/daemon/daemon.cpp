@@ -283,10 +283,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                               live.look(now);
                           }});
     reader.start();
-    Follower follower(journal_directory(config), results_path(config.data_dir), shared.durable_position,
-                      config.analytics);
-    bool is_following = config.analytics.is_used();
-    if (is_following) follower.start();
+    Follower follower(journal_directory(config), config.data_dir, shared.durable_position, config.analytics);
     std::vector<std::string> silence_faults;
     SilenceBook silences(config.data_dir, silence_faults);
     for (const auto& fault : silence_faults) control::log_warn("silences_damaged", {{"what", fault}});
@@ -296,6 +293,11 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             sink, config.data_dir, shared.durable_position.load(std::memory_order_acquire), &silences));
         tellers.back()->start();
     }
+    follower.on_news([&tellers] {
+        for (const auto& teller : tellers) teller->wake();
+    });
+    bool is_following = config.analytics.is_used();
+    if (is_following) follower.start();
     ResultQuestions questions(results_path(config.data_dir), config.analytics.query_ms_max);
     std::atomic<bool> is_draining{false};
     std::atomic<bool> is_alive{true};

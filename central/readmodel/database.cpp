@@ -13,6 +13,8 @@ namespace weir::central {
 namespace {
 
 constexpr int busy_ms = 1000;
+// The owner's: a question may hold a file that is not yet in WAL mode for as long as it may take; its owner waits, and does not fail.
+constexpr int busy_own_ms = 15'000;
 constexpr int steps_between_looks = 1000;  // of SQLite's machine, about 100 us
 
 Error error_of(sqlite3* database, std::string_view what) {
@@ -132,6 +134,7 @@ Result<Database> Database::open(const std::string& path, Use use) {
     const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
     Database made(raw);
     if (code != SQLITE_OK) return made.error(path);
+    if (use == Use::own) sqlite3_busy_timeout(raw, busy_own_ms);
     if (use == Use::ask) {
         sqlite3_progress_handler(
             raw, steps_between_looks,
@@ -157,6 +160,10 @@ Result<Statement> Database::prepare(std::string_view sql) {
     const std::string_view left(rest, static_cast<std::size_t>(sql.data() + sql.size() - rest));
     if (left.find_first_not_of(" \t\r\n;") != left.npos) return Error{EINVAL, "query: more than one statement"};
     return statement;
+}
+
+void Database::limit_log_pages(std::int32_t pages) {
+    sqlite3_wal_autocheckpoint(database_.get(), pages);
 }
 
 void Database::limit_ms(std::uint64_t ms) {

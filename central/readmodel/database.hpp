@@ -61,6 +61,9 @@ class Database {
     [[nodiscard]] Status run(const std::string& sql);
     // One statement; the rest of the text must be empty.
     [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+    // Of one that writes: a commit that leaves more pages than these in the write-ahead log moves them into the file, and waits for it.
+    // Without this, 1000 pages.
+    void limit_log_pages(std::int32_t pages);
     // Each statement ends with an error `ms` after this call.
     void limit_ms(std::uint64_t ms);
 

@@ -1,12 +1,12 @@
 #include "central/readmodel/result_store.hpp"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <cstdio>
 
 namespace weir::central {
 namespace {
-
-constexpr std::size_t state_part_bytes = 1U << 20;
 
 // The page cache of the writer, in KiB: what a transaction changes beyond it goes to the write-ahead log early.
 constexpr std::string_view settings =
@@ -33,10 +33,9 @@ CREATE TABLE IF NOT EXISTS edges (edge TEXT NOT NULL, lineage TEXT NOT NULL, lan
   last_sequence INTEGER NOT NULL, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
   PRIMARY KEY (edge, lineage, lane, part)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS state (number INTEGER PRIMARY KEY CHECK (number = 1), journal_id INTEGER NOT NULL,
-  position INTEGER NOT NULL, previous_crc INTEGER NOT NULL, digest INTEGER NOT NULL, windows INTEGER NOT NULL,
-  patterns INTEGER NOT NULL, anomalies INTEGER NOT NULL, alerts INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS state_parts (part INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY CHECK (number = 1), history INTEGER NOT NULL);
+DROP TABLE IF EXISTS state;
+DROP TABLE IF EXISTS state_parts;
 )";
 
 constexpr std::array<std::string_view, result_kinds> inserts{
@@ -69,6 +68,7 @@ Result<std::unique_ptr<ResultStore>> ResultStore::open(const std::string& path) 
     std::unique_ptr<ResultStore> store(new ResultStore(std::move(database.value())));
     if (auto set = store->database_.run(std::string(settings)); !set) return set.error();
     if (auto made = store->database_.run(std::string(schema)); !made) return made.error();
+    store->database_.limit_log_pages(log_pages_max);
     if (auto prepared = store->prepare_all(); !prepared) return prepared.error();
     return store;
 }
@@ -86,11 +86,19 @@ Status ResultStore::prepare_all() {
 }
 
 Status ResultStore::clear() {
-    serials_ = {};
+    serials_ = pruned_ = {};
+    std::uint64_t history = 0;
+    WEIR_ASSERT(::getrandom(&history, sizeof history, 0) == sizeof history);
+    const auto number = static_cast<std::int64_t>(history >> 1U | 1U);  // not 0, and SQLite's integers have a sign
     return database_.run(
         "BEGIN; DELETE FROM windows; DELETE FROM patterns; DELETE FROM anomalies; DELETE FROM alerts;"
-        "DELETE FROM edges; DELETE FROM definitions; DELETE FROM cursors; DELETE FROM state; DELETE FROM state_parts; "
-        "COMMIT;");
+        "DELETE FROM edges; DELETE FROM definitions; DELETE FROM cursors; "
+        "INSERT OR REPLACE INTO history VALUES (1, " +
+        std::to_string(number) + "); COMMIT;");
+}
+
+Result<std::uint64_t> ResultStore::history() {
+    return history_of(database_);
 }
 
 Status ResultStore::begin() {
@@ -153,24 +161,6 @@ Status ResultStore::add(const analytics::Engine& engine, const analytics::Result
     return Done{};
 }
 
-Status ResultStore::save_state(const StoredState& state) {
-    auto head = database_.prepare("INSERT OR REPLACE INTO state VALUES (1,?,?,?,?,?,?,?,?)");
-    if (!head) return head.error();
-    head.value().bind(state.journal_id).bind(state.position).bind(std::uint64_t{state.previous_crc});
-    head.value().bind(state.definitions_digest);
-    for (const std::uint64_t serial : state.serials.last) head.value().bind(serial);
-    if (auto done = head.value().run(); !done) return done;
-    if (auto gone = database_.run("DELETE FROM state_parts"); !gone) return gone;
-    auto part = database_.prepare("INSERT INTO state_parts VALUES (?,?)");
-    if (!part) return part.error();
-    const std::string_view bytes = state.engine;
-    for (std::size_t at = 0; at < bytes.size(); at += state_part_bytes) {
-        part.value().reset().bind(std::uint64_t{at / state_part_bytes}).bind_blob(bytes.substr(at, state_part_bytes));
-        if (auto done = part.value().run(); !done) return done;
-    }
-    return Done{};
-}
-
 Status ResultStore::add_definitions(const DefinitionsFrom& definitions) {
     auto made = database_.prepare("INSERT INTO definitions (position, digest, config) VALUES (?,?,?)");
     if (!made) return made.error();
@@ -199,56 +189,48 @@ Status ResultStore::set_edges(const std::map<EdgeLane, EdgeProgress>& edges) {
 
 Status ResultStore::prune(std::uint64_t rows_max) {
     for (std::size_t kind = 0; kind < result_kinds; ++kind) {
-        if (serials_.last[kind] <= rows_max) continue;
+        const std::uint64_t last = serials_.last[kind];
+        if (last <= rows_max || last - rows_max <= pruned_.last[kind]) continue;
+        const std::uint64_t to = std::min(last - rows_max, pruned_.last[kind] + prune_rows_max);
         const std::string table(table_of(static_cast<ResultKind>(kind)));
         auto gone = database_.prepare("DELETE FROM " + table + " WHERE serial <= ?");
         if (!gone) return gone.error();
-        if (auto done = gone.value().bind(serials_.last[kind] - rows_max).run(); !done) return done;
-        if (auto set = set_cursor(table + ".first", serials_.last[kind] - rows_max + 1); !set) return set;
+        if (auto done = gone.value().bind(to).run(); !done) return done;
+        if (auto set = set_cursor(table + ".first", to + 1); !set) return set;
+        pruned_.last[kind] = to;
     }
     return Done{};
 }
 
-Status ResultStore::take_back(const ResultSerials& serials) {
+Status ResultStore::take_back(const ResultSerials& serials, std::uint64_t definitions) {
     serials_ = serials;
     for (std::size_t kind = 0; kind < result_kinds; ++kind) {
-        auto gone = database_.prepare("DELETE FROM " + std::string(table_of(static_cast<ResultKind>(kind))) +
-                                      " WHERE serial > ?");
+        const std::string table(table_of(static_cast<ResultKind>(kind)));
+        auto gone = database_.prepare("DELETE FROM " + table + " WHERE serial > ?");
         if (!gone) return gone.error();
         if (auto done = gone.value().bind(serials.last[kind]).run(); !done) return done;
+        const auto first = cursor_of(database_, table + ".first");
+        if (!first) return first.error();
+        pruned_.last[kind] = first.value() == 0 ? 0 : first.value() - 1;
     }
-    return Done{};
+    auto gone = database_.prepare("DELETE FROM definitions WHERE number > ?");
+    if (!gone) return gone.error();
+    return gone.value().bind(definitions).run();
 }
 
-Result<std::optional<StoredState>> ResultStore::load_state() {
-    return central::load_state(database_);
+Status sync_rows(Database& database) {
+    // PASSIVE waits for nobody: what a reader still needs stays in the log, synced.
+    auto moved = database.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+    if (!moved) return moved.error();
+    return moved.value().run();
 }
 
-Result<std::optional<StoredState>> load_state(Database& database) {
-    auto head = database.prepare(
-        "SELECT journal_id, position, previous_crc, digest, windows, patterns, anomalies, alerts FROM state");
-    if (!head) return head.error();
-    Statement& row = head.value();
-    const auto has = row.step();
+Result<std::uint64_t> history_of(Database& database) {
+    auto told = database.prepare("SELECT history FROM history");
+    if (!told) return told.error();
+    const auto has = told.value().step();
     if (!has) return has.error();
-    if (!has.value()) return std::optional<StoredState>();
-    StoredState state;
-    state.journal_id = static_cast<std::uint64_t>(row.number(0));
-    state.position = static_cast<std::uint64_t>(row.number(1));
-    state.previous_crc = static_cast<std::uint32_t>(row.number(2));
-    state.definitions_digest = static_cast<std::uint64_t>(row.number(3));
-    for (std::size_t kind = 0; kind < result_kinds; ++kind) {
-        state.serials.last[kind] = static_cast<std::uint64_t>(row.number(4 + static_cast<int>(kind)));
-    }
-    auto parts = database.prepare("SELECT bytes FROM state_parts ORDER BY part");
-    if (!parts) return parts.error();
-    for (;;) {
-        const auto more = parts.value().step();
-        if (!more) return more.error();
-        if (!more.value()) break;
-        state.engine.append(parts.value().text(0));
-    }
-    return std::optional<StoredState>(std::move(state));
+    return has.value() ? static_cast<std::uint64_t>(told.value().number(0)) : std::uint64_t{0};
 }
 
 Result<std::vector<DefinitionsFrom>> load_definitions(Database& database) {

@@ -1,14 +1,16 @@
-// ResultStore: what analytics found, in SQLite (DATA_DIR/analytics.db): rows, the position they go to, and the operators' state.
+// ResultStore: what analytics found, in SQLite (DATA_DIR/analytics.db): rows, and the position they go to.
 //
-//   begin ─▶ add (the results of a record) … ─▶ commit(position)          rows and position in one transaction
-//                                             └▶ save_state               at a checkpoint: the operators' state with them
+//   begin ─▶ add (the results of a record) … ─▶ commit          rows and position in one transaction
 //
-// Each row has a serial, from 1 for each kind without a hole. At a start, rows beyond those of the state's checkpoint are taken back: the
-// same records then make the same rows again.
+// Each row has a serial, from 1 for each kind without a hole. At a start, rows beyond those of the operators' last state
+// (central/analysis/state_file.hpp) are taken back: the same records then make the same rows again.
+//
+// A commit does not wait for the disk: sync_rows() does that, on another connection. Where nobody calls it often enough, commits do it
+// themselves once the write-ahead log has log_pages_max.
 //
 // Thread    One that writes; any number that read, each with a Database of its own.
 // Law       Nothing here is the truth: all of it is a function of the journal, and may be deleted while the daemon is down.
-// Bounds    prune() keeps rows_max of each kind.
+// Bounds    prune() keeps rows_max of each kind; log_pages_max pages of 4096 bytes in the write-ahead log, beyond what readers hold back.
 // Format    README.md, "Tables".
 #pragma once
 
@@ -34,15 +36,6 @@ struct ResultSerials {
     bool operator==(const ResultSerials&) const = default;
 };
 
-struct StoredState {
-    std::uint64_t journal_id = 0;
-    std::uint64_t position = 0;      // all records that end at or before it are in it
-    std::uint32_t previous_crc = 0;  // of the last of them
-    std::uint64_t definitions_digest = 0;
-    ResultSerials serials;
-    std::string engine;  // Engine::save()
-};
-
 // Which definitions held from a position on.
 struct DefinitionsFrom {
     std::uint64_t position = 0;
@@ -66,25 +59,28 @@ struct EdgeProgress {
 
 class ResultStore {
   public:
+    static constexpr std::int32_t log_pages_max = 16'384;
+    static constexpr std::uint64_t prune_rows_max = 8192;  // of each kind at once
+
     [[nodiscard]] static Result<std::unique_ptr<ResultStore>> open(const std::string& path);
-    // Nothing is stored any more.
+    // Nothing is stored any more, under another history().
     [[nodiscard]] Status clear();
+    // A random number, from one clear() to the next; 0: there was none yet.
+    [[nodiscard]] Result<std::uint64_t> history();
 
     [[nodiscard]] Status begin();
     [[nodiscard]] Status add(const analytics::Engine& engine, const analytics::Results& results, WallNs arrival);
-    [[nodiscard]] Status save_state(const StoredState& state);
     [[nodiscard]] Status add_definitions(const DefinitionsFrom& definitions);
     [[nodiscard]] Status set_cursor(std::string_view name, std::uint64_t position);
     [[nodiscard]] Status set_edges(const std::map<EdgeLane, EdgeProgress>& edges);
+    // The oldest beyond `rows_max`, a few at a time.
     [[nodiscard]] Status prune(std::uint64_t rows_max);
     [[nodiscard]] Status commit();
     // What was begun is forgotten; add() goes on after `serials`.
     void roll_back(const ResultSerials& serials);
 
-    // nullopt: no state was ever stored.
-    [[nodiscard]] Result<std::optional<StoredState>> load_state();
-    // Takes back rows beyond these.
-    [[nodiscard]] Status take_back(const ResultSerials& serials);
+    // Takes back rows beyond these, and sets of definitions beyond so many.
+    [[nodiscard]] Status take_back(const ResultSerials& serials, std::uint64_t definitions);
     [[nodiscard]] const ResultSerials& serials() const { return serials_; }
     [[nodiscard]] Database& database() { return database_; }
 
@@ -97,13 +93,16 @@ class ResultStore {
     std::vector<Statement> inserts_;  // by kind
     std::optional<Statement> cursor_;
     ResultSerials serials_;
+    ResultSerials pruned_;  // these and all before them are gone
     std::string data_;
 };
 
 [[nodiscard]] std::string results_path(const std::string& data_dir);
 // In the order in which they came to hold.
 [[nodiscard]] Result<std::vector<DefinitionsFrom>> load_definitions(Database& database);
-[[nodiscard]] Result<std::optional<StoredState>> load_state(Database& database);
+// Moves what is committed into the database file, synced.
+[[nodiscard]] Status sync_rows(Database& database);
+[[nodiscard]] Result<std::uint64_t> history_of(Database& database);
 // "analytics": the position that rows go up to; "windows.first" …: the first serial that prune() has left. 0: not there.
 [[nodiscard]] Result<std::uint64_t> cursor_of(Database& database, std::string_view name);
 

@@ -14,7 +14,8 @@
 namespace weir::central {
 namespace {
 
-constexpr std::uint64_t look_ms = 20;
+constexpr std::uint64_t look_ms = 250;  // where nobody wakes it
+constexpr std::uint64_t cursor_ms_max = 500;
 constexpr std::uint64_t retry_ms_min = 1000;
 constexpr std::uint64_t query_ms_max = 5000;
 constexpr std::size_t rows_max = 256;  // looked at for one batch
@@ -34,13 +35,14 @@ AlertTeller::AlertTeller(const SinkConfig& config, const std::string& data_dir, 
     : config_(config),
       results_(results_path(data_dir)),
       cursor_path_(data_dir + "/sink-" + config.name),
-      sink_(make_sink(config)),
-      silences_(silences) {
+      silences_(silences),
+      sink_(make_sink(config)) {
     const auto loaded = journal::CheckpointFile::load(cursor_path_);
     if (loaded && loaded.value().exists && loaded.value().content.size() >= sizeof cursor_) {
         std::memcpy(&cursor_, loaded.value().content.data(), sizeof cursor_);
         cursor_file_serial_ = loaded.value().serial;
         if (cursor_.position > durable) cursor_ = {};
+        stored_cursor_ = cursor_;
     }
     position_.set(cursor_.position);
 }
@@ -58,17 +60,30 @@ void AlertTeller::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-bool AlertTeller::nap(std::uint64_t ms) {
+void AlertTeller::wake() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_awake_ = true;
+    }
+    changed_.notify_all();
+}
+
+bool AlertTeller::nap(std::uint64_t ms, bool is_woken) {
     std::unique_lock lock(mutex_);
-    return !changed_.wait_for(lock, std::chrono::milliseconds(ms),
-                              [this] { return stopping_.load(std::memory_order_relaxed); });
+    const auto is_stopping = [this] { return stopping_.load(std::memory_order_relaxed); };
+    changed_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return is_stopping() || (is_woken && is_awake_); });
+    if (is_woken) is_awake_ = false;
+    return !is_stopping();
 }
 
 void AlertTeller::work() {
     pthread_setname_np(pthread_self(), "sink");
     while (!stopping_.load(std::memory_order_relaxed)) {
-        if (!tell_next() && !nap(look_ms)) return;
+        const bool was_more = tell_next();
+        if (!was_more || monotonic_now() >= cursor_stored_.plus_ns(cursor_ms_max * ns_per_ms)) store_cursor();
+        if (!was_more && !nap(look_ms, true)) break;
     }
+    store_cursor();
 }
 
 bool AlertTeller::tell_next() {
@@ -80,7 +95,9 @@ bool AlertTeller::tell_next() {
     const Batch& batch = read.value();
     if (batch.end == cursor_) return false;
     if (batch.alerts.empty()) {
-        move_to(batch.end, false);
+        // Nothing was told: a start may look at these again.
+        if (stored_cursor_ == cursor_) stored_cursor_ = batch.end;
+        move_to(batch.end);
         return true;
     }
     if (const auto told = sink_->tell(batch.alerts); !told) {
@@ -96,7 +113,7 @@ bool AlertTeller::tell_next() {
     }
     refused_attempts_ = 0;
     retry_ms_ = 0;
-    move_to(batch.end, true);
+    move_to(batch.end);
     return true;
 }
 
@@ -106,14 +123,19 @@ void AlertTeller::pause_after(const Error& error) {
     static_cast<void>(nap(retry_ms_));
 }
 
-void AlertTeller::move_to(const Cursor& cursor, bool is_stored) {
+void AlertTeller::move_to(const Cursor& cursor) {
     cursor_ = cursor;
     position_.set(cursor.position);
-    if (!is_stored) return;
+}
+
+void AlertTeller::store_cursor() {
+    if (stored_cursor_ == cursor_) return;
+    cursor_stored_ = monotonic_now();
     journal::CheckpointFile file(cursor_path_, cursor_file_serial_);
     if (const auto stored = file.store_now(std::as_bytes(std::span(&cursor_, 1))); !stored) {
         return control::log_warn("alert_sink_cursor", {{"sink", config_.name}, {"error", stored.error().what}});
     }
+    stored_cursor_ = cursor_;
     ++cursor_file_serial_;
 }
 
@@ -146,12 +168,12 @@ Result<AlertTeller::Batch> AlertTeller::read_next() {
         batch.end = here;
         const auto severity = severity_of(row.text(6));
         if (row.text(11) != analytics::text(analytics::Fate::told) || severity < config_.severity_min) continue;
-        if (number(2) < oldest_ns) {
-            counters_.stale.add(1);
-            continue;
-        }
         if (silences_ != nullptr && silences_->of(row.text(3), row.text(4), wall_now())) {
             counters_.silenced.add(1);
+            continue;
+        }
+        if (number(2) < oldest_ns) {
+            counters_.stale.add(1);
             continue;
         }
         batch.alerts.push_back({here.serial, here.position, number(2), std::string(row.text(3)),

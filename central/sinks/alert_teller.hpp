@@ -2,8 +2,8 @@
 //
 //   analytics.db, alerts beyond the cursor ─▶ told, severe and young enough? ─▶ sink ─▶ cursor (DATA_DIR/sink-NAME.0, .1)
 //
-// The cursor is a place in the journal: results that are computed anew are not told again. What was told just before a kill may be told
-// again.
+// The cursor is a place in the journal: results that are computed anew are not told again. It is stored when there is nothing more to tell, or
+// cursor_ms_max after it moved: what was told just before a kill may be told again.
 //
 // Thread    One of its own. start/stop from a control thread.
 // Pressure  A sink that does not take them waits with growing pauses; the alerts wait in the results, of which analytics.rows_max are
@@ -49,6 +49,8 @@ class AlertTeller {
     AlertTeller& operator=(const AlertTeller&) = delete;
     void start();
     void stop();
+    // Any thread: there may be new alerts. Without it they are looked for each quarter of a second.
+    void wake();
     [[nodiscard]] const TellerCounters& counters() const { return counters_; }
     [[nodiscard]] const std::string& name() const { return config_.name; }
     // Up to where in the journal alerts have been told. Any thread.
@@ -70,23 +72,28 @@ class AlertTeller {
     };
     [[nodiscard]] Result<Batch> read_next();
     void pause_after(const Error& error);
-    void move_to(const Cursor& cursor, bool is_stored);
-    [[nodiscard]] bool nap(std::uint64_t ms);  // false: stop
+    // Until then, or stop() … `is_woken`: or wake(). False: stop.
+    [[nodiscard]] bool nap(std::uint64_t ms, bool is_woken = false);
+    void move_to(const Cursor& cursor);
+    void store_cursor();
 
     SinkConfig config_;
     std::string results_;
     std::string cursor_path_;
+    const SilenceBook* silences_;
     std::unique_ptr<AlertSink> sink_;
     std::optional<Database> database_;
-    const SilenceBook* silences_;
     Cursor cursor_;
     Counter position_;
+    Cursor stored_cursor_;  // what was told before it is told once more after a kill
     std::uint64_t cursor_file_serial_ = 0;
+    MonotonicNs cursor_stored_{};
     std::uint64_t retry_ms_ = 0;
     std::uint32_t refused_attempts_ = 0;
     TellerCounters counters_;
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;
+    bool is_awake_ = false;  // under mutex_
     std::condition_variable changed_;
     std::thread thread_;
 };

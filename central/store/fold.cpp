@@ -86,7 +86,9 @@ Result<EventQuestion> question_of(const StoreOptions& options) {
 int fold_command(const CentralConfig& config, const StoreOptions& options, std::ostream& out, std::ostream& err) {
     auto question = question_of(options);
     if (question) question.value().key = options.key;
-    auto reader = question ? EventReader::open(journal_directory(config), question.value()) : question.error();
+    auto reader = question
+                      ? EventReader::open(journal_directory(config), question.value(), index_directory(config.data_dir))
+                      : question.error();
     if (!reader) {
         err << reader.error().what << "\n";
         return 2;

@@ -106,7 +106,9 @@ int replay_command(const CentralConfig& config, const StoreOptions& options, std
         return 2;
     }
     auto question = question_of(options);
-    auto reader = question ? EventReader::open(journal_directory(config), question.value()) : question.error();
+    auto reader = question
+                      ? EventReader::open(journal_directory(config), question.value(), index_directory(config.data_dir))
+                      : question.error();
     if (!reader) {
         err << reader.error().what << "\n";
         return 2;

@@ -41,11 +41,12 @@ void Judge::begin(const Subject& subject) noexcept {
     }
 }
 
-std::span<const std::uint64_t> Judge::matches() noexcept {
+std::span<const std::uint64_t> Judge::matches(std::uint32_t rules_end) noexcept {
     WEIR_ASSERT(event_ != nullptr);
     std::fill(matched_.begin(), matched_.end(), 0);
     for (const auto candidates : {of_type_, std::span<const RuleSet::Candidate>(set_->general_)}) {
         for (const auto [rule, node] : candidates) {
+            if (rule >= rules_end) break;  // they are in order
             if (truth_of(node)) matched_[rule / 64] |= std::uint64_t{1} << (rule % 64);
         }
     }

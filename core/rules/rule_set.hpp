@@ -117,8 +117,8 @@ class Judge {
     void begin(const Subject& subject) noexcept;
 
     // About the event begun; each may be asked as often as wanted, and says the same each time.
-    // Bit `rule % 64` of word `rule / 64`: the rules that hold. Valid until the next call.
-    [[nodiscard]] std::span<const std::uint64_t> matches() noexcept;
+    // Bit `rule % 64` of word `rule / 64`: the rules before `rules_end` that hold. Valid until the next call.
+    [[nodiscard]] std::span<const std::uint64_t> matches(std::uint32_t rules_end = UINT32_MAX) noexcept;
     // The first rule in [rules_begin, rules_end) that holds.
     [[nodiscard]] std::optional<std::uint32_t> first_match(std::uint32_t rules_begin, std::uint32_t rules_end) noexcept;
     [[nodiscard]] bool holds(std::uint32_t rule) noexcept;

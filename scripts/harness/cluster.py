@@ -211,14 +211,14 @@ class Cluster:
             out.close()
         return parts
 
-    def send(self, index, path, ack="delivered", producer=None, rate=None, stderr=None):
+    def send(self, index, path, ack="delivered", producer=None, rate=None, stderr=None, more=()):
         command = [BIN / "weir-bench", "send", "--to", f"127.0.0.1:{self.producer_ports[index]}", "--ndjson", path,
                    "--ack", ack, "--json"]
         if producer:
             command += ["--producer", producer]
         if rate:
             command += ["--rate", str(rate)]
-        command += self.sender_tls()
+        command += [*self.sender_tls(), *more]
         sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
         self.senders.append(sender)
         return sender

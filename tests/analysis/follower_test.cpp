@@ -35,8 +35,7 @@ TEST(Follower, StoresWhatIsDurableWhileItIsAskedRedefinedStoppedAndStarted) {
     JournalScript script(7, central.port());
     QuestionsBench questions(config.data_dir);
     for (int life = 0; life < 3; ++life) {
-        Follower follower(journal_directory(config), results_path(config.data_dir), central.shared().durable_position,
-                          analytics);
+        Follower follower(journal_directory(config), config.data_dir, central.shared().durable_position, analytics);
         follower.start();
         for (int piece = 0; piece < 6; ++piece) {
             script.write(10);
@@ -76,8 +75,7 @@ TEST(Follower, GoesOnWhenItsStoreFails) {
     std::filesystem::create_directory(results_path(config.data_dir));
     JournalScript script(8, central.port());
     script.write(20);
-    Follower follower(journal_directory(config), results_path(config.data_dir), central.shared().durable_position,
-                      config.analytics);
+    Follower follower(journal_directory(config), config.data_dir, central.shared().durable_position, config.analytics);
     follower.start();
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (follower.counters().failures.get() == 0 && std::chrono::steady_clock::now() < give_up) {

@@ -45,12 +45,16 @@ TEST(AnalysisRun, EachPlantedDifferenceIsNamed) {
          "since_ns, "
          "kind, fate, severity, count, data FROM alerts WHERE serial = 1",
          "- alerts "},
-        {"UPDATE state_parts SET bytes = CAST('x' AS BLOB) WHERE part = 0", "~ state: "},
+        {"", "~ state: "},
         {"UPDATE windows SET position = position + 8 WHERE serial = 1", "~ windows "},
     };
     std::uint64_t differences = 0;
     for (const auto& [plant, named] : plants) {
-        world.change(plant);
+        if (plant.empty()) {
+            world.change_state("x");
+        } else {
+            world.change(plant);
+        }
         const auto [code, said] = world.verify();
         EXPECT_EQ(code, exit_differs) << plant;
         EXPECT_NE(said.find(named), said.npos) << plant << "\n" << said;
@@ -112,7 +116,7 @@ TEST(AnalysisRun, AStateOfAnotherJournalOrThatCannotBeReadIsComputedAnew) {
     world.compute();
     const auto notes = [&](AnalysisRun::Journal journal) {
         const auto into = world.store();
-        auto run = AnalysisRun::open(*into, world.config.analytics, journal);
+        auto run = AnalysisRun::open(*into, world.config.analytics, journal, {state_path(world.config.data_dir)});
         EXPECT_EQ(run.value()->position(), 0U);
         EXPECT_EQ(into->serials(), ResultSerials{});
         return run.value()->take_notes();
@@ -123,8 +127,15 @@ TEST(AnalysisRun, AStateOfAnotherJournalOrThatCannotBeReadIsComputedAnew) {
     EXPECT_EQ(notes({world.journal.id, world.journal.durable - 8}),
               std::vector<std::string>{"the results are of another journal: begun anew"});
     world.compute();
-    world.change("UPDATE state_parts SET bytes = CAST('WAN1?' AS BLOB)");
-    EXPECT_EQ(notes(world.journal), std::vector<std::string>{"no state of analytics, or not all of it: begun anew"});
+    const std::vector<std::string> unreadable{"no state of analytics, or not all of it: begun anew"};
+    world.change_state("WAN1?");
+    EXPECT_EQ(notes(world.journal), unreadable);
+    world.compute();
+    std::filesystem::resize_file(state_path(world.config.data_dir), 200);
+    EXPECT_EQ(notes(world.journal), unreadable);
+    world.compute();
+    std::filesystem::remove(results_path(world.config.data_dir));
+    EXPECT_EQ(notes(world.journal), std::vector<std::string>{"the results are not those of the state: begun anew"});
     world.compute();
     EXPECT_EQ(world.verify().first, exit_same) << world.verify().second;
 }

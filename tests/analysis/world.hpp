@@ -26,7 +26,7 @@ struct World {
         return std::move(opened.value());
     }
     [[nodiscard]] std::unique_ptr<AnalysisRun> run(ResultStore& into) const {
-        auto opened = AnalysisRun::open(into, config.analytics, journal);
+        auto opened = AnalysisRun::open(into, config.analytics, journal, {state_path(config.data_dir)});
         EXPECT_TRUE(opened.ok()) << opened.error().what;
         return std::move(opened.value());
     }
@@ -59,6 +59,14 @@ struct World {
         auto database = Database::open(results_path(config.data_dir), Database::Use::own);
         const auto changed = database.value().run(sql);
         EXPECT_TRUE(changed.ok()) << changed.error().what;
+    }
+    // The stored state says something else, in a file that is whole.
+    void change_state(const std::string& engine) const {
+        const std::string path = state_path(config.data_dir);
+        auto state = read_state(path);
+        ASSERT_TRUE(state.ok() && state.value());
+        state.value()->engine = engine;
+        ASSERT_TRUE(write_state(path, *state.value()).ok());
     }
     [[nodiscard]] std::int64_t number(const std::string& sql) const {
         auto database = Database::open(results_path(config.data_dir), Database::Use::ask);

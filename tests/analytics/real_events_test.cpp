@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "bench/ndjson.hpp"
@@ -28,6 +29,7 @@ struct RealEvent {
     std::string zip;
     std::uint64_t time_ns = 0;
     std::int64_t fine = 0;  // in millionths
+    std::optional<std::int64_t> latitude{};
 };
 
 // `delayed_per_mille` of the events come up to 2,000 places later.
@@ -40,12 +42,15 @@ std::vector<RealEvent> run_file(const std::filesystem::path& path, std::uint64_t
     while (auto line = reader.value().next()) {
         EXPECT_EQ(line->fault, "");
         const wire::EventView& event = line->event;
-        RealEvent seen{std::string(event.type), std::string(event.key), {}, event.time.value, 0};
+        RealEvent seen{std::string(event.type), std::string(event.key), {}, event.time.value, 0, {}};
         if (const auto zip = json_path(event.payload, "zip"); zip && zip->kind == JsonKind::string) {
             EXPECT_TRUE(json_text(*zip, seen.zip));
         }
         if (const auto fine = json_path(event.payload, "fine"))
             seen.fine = std::llround(json_number(*fine).value_or(0) * 1e6);
+        if (const auto latitude = json_path(event.payload, "lat"); latitude && latitude->kind == JsonKind::number) {
+            seen.latitude = measure_of(rules::read_number(latitude->raw), decimals_default);
+        }
         const ConstBytes built = builder.build(event);
         read.emplace_back(std::move(seen), std::vector<std::byte>(built.begin(), built.end()));
     }
@@ -151,6 +156,57 @@ TEST(RealEvents, WindowsAndSessionsOfThePhiladelphiaTicketsEqualTheBatch) {
     }
     for (const auto& [key, totals] : by_visit) wanted[key].insert(totals);
     EXPECT_EQ(said, wanted);
+}
+
+TEST(RealEvents, SlidingWindowsAndPercentilesOfTheMontgomeryCitationsEqualTheBatch) {
+    const auto path = shared_data() / "violations/montgomery-traffic.ndjson.gz";
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+    Definitions told;
+    WindowDefinition weeks;
+    weeks.name = "weeks";
+    weeks.value = "data.lat";
+    weeks.spec.length_ns = 7 * day;
+    weeks.spec.step_ns = day;
+    weeks.spec.lateness_ns = 3650 * day;
+    weeks.spec.spread_ns = hour;
+    weeks.spec.aggregate.percentiles = {50'000, 90'000};
+    told.windows = {weeks};
+    auto engine = Engine::build(told);
+    ASSERT_TRUE(engine);
+    Results out;
+    const auto events = run_file(path, 100, *engine.value(), out);
+    ASSERT_GT(events.size(), 4'900U);
+
+    std::map<std::pair<std::string, std::uint64_t>, std::pair<std::uint64_t, std::vector<std::int64_t>>> wanted;
+    for (const RealEvent& event : events) {
+        for (std::uint64_t end = event.time_ns / day * day + day; end <= event.time_ns / day * day + 7 * day;
+             end += day) {
+            auto& [count, latitudes] = wanted[{event.key, end}];
+            ++count;
+            if (event.latitude) latitudes.push_back(*event.latitude);
+        }
+    }
+    std::map<std::pair<std::string, std::uint64_t>, Values> newest;
+    std::uint64_t corrections = 0;
+    for (const auto& [index, one] : out.windows) {
+        corrections += one.version > 1 ? 1 : 0;
+        newest[{one.key, one.end_ns}] = one.values;
+    }
+    EXPECT_GT(corrections, 500U) << "nothing came late";
+    ASSERT_EQ(newest.size(), wanted.size());
+    for (auto& [name, content] : wanted) {
+        auto& [count, latitudes] = content;
+        const Values& said = newest[name];
+        ASSERT_EQ(said.count, count) << name.first;
+        ASSERT_EQ(said.measured, latitudes.size());
+        std::sort(latitudes.begin(), latitudes.end());
+        for (std::size_t at = 0; at < said.percentiles.size() && !latitudes.empty(); ++at) {
+            const auto rank = (latitudes.size() - 1) * weeks.spec.aggregate.percentiles[at] / percentile_whole;
+            const auto exact = static_cast<double>(latitudes[rank]);
+            ASSERT_LE(std::abs(said.percentiles[at] - exact), sketch_error * std::abs(exact) * (1 + 1e-12))
+                << name.first;
+        }
+    }
 }
 
 TEST(RealEvents, RidesThatDoNotEndAreFound) {

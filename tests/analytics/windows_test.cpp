@@ -16,6 +16,11 @@ WindowSpec sliding(std::uint64_t length_s, std::uint64_t step_s) {
     spec.length_ns = length_s * second;
     return spec;
 }
+// Each key late by its part of so much.
+WindowSpec spread(WindowSpec spec, std::uint64_t seconds) {
+    spec.spread_ns = seconds * second;
+    return spec;
+}
 WindowSpec session(std::uint64_t gap_s) {
     WindowSpec spec = tumbling(1);
     spec.length_ns = 0;
@@ -124,6 +129,23 @@ void expect_same_after_reload(const WindowSpec& spec, const StreamPlan& plan) {
     EXPECT_GT(straight.counts().late, 0U);
 }
 
+std::size_t most_at_once(const WindowSpec& spec) {
+    PaneWindows windows(spec);
+    std::vector<WindowResult> out;
+    for (std::uint64_t key = 0; key < 1000; ++key) {
+        windows.take({base_ns, key + 1, "key-" + std::to_string(key), {}}, out);
+    }
+    std::size_t most = 0;
+    for (std::uint64_t watermark = base_ns; windows.counts().results < 1000; watermark += second / 20) {
+        out.clear();
+        windows.advance(watermark, out);
+        most = std::max(most, out.size());
+        if (watermark > base_ns + 200 * second) break;
+    }
+    EXPECT_EQ(windows.counts().results, 1000U);
+    return most;
+}
+
 Totals whole_of(const std::vector<WindowResult>& results) {
     Totals totals;
     for (const WindowResult& one : results) {
@@ -135,10 +157,16 @@ Totals whole_of(const std::vector<WindowResult>& results) {
 
 }  // namespace
 
+TEST(Windows, AnswersOfManyKeysComeOneAfterTheOtherWhereTheyAreSpread) {
+    EXPECT_EQ(most_at_once(tumbling(60)), 1000U);
+    EXPECT_LT(most_at_once(spread(tumbling(60), 1)), 100U);  // twenty looks in that second
+}
+
 TEST(Windows, TumblingAndSlidingEqualTheOracleUnderDisorderDuplicatesAndLateEvents) {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         const auto records = stream({.seed = seed});
-        for (const WindowSpec& spec : {tumbling(60), tumbling(7), sliding(60, 10), sliding(300, 60)}) {
+        for (const WindowSpec& spec : {tumbling(60), tumbling(7), sliding(60, 10), sliding(300, 60),
+                                       spread(tumbling(7), 30), spread(sliding(60, 10), 25)}) {
             const auto results = run<PaneWindows>(spec, records);
             const Contents wanted = windows_by_hand(spec, records);
             std::map<WindowName, WindowResult> newest;

@@ -539,7 +539,8 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
           "7:8: lanes[1].name: is listed twice: \"a\"", "9:8: lanes[2].name: must be 1 to 16 of a-z, 0-9 and '-'"}},
         {minimal_central + "[[windows]]\nname = \"a b\"\nwhen = \"type > 5\"\nkey = 'lookup(\"x\", key).y'\n"
                            "length_s = 90\nstep_s = 60\npercentiles = [\"101\"]\n[[windows]]\nname = \"s\"\n"
-                           "length_s = 60\ngap_s = 5\n[[windows]]\nname = \"s\"\ntop_count = 3\n",
+                           "length_s = 60\ngap_s = 5\n[[windows]]\nname = \"s\"\ntop_count = 3\n[[windows]]\n"
+                           "name = \"t\"\ngap_s = 5\nspread_ms = 10\n",
          {"4:8: windows[0].name: must be 1 to 64 of A-Z, a-z, 0-9, '-' and '_'",
           "5:8: windows[0].when: at 1:6: text and integer have no order",
           "6:7: windows[0].key: at 1:1: there is no table x with a column y",
@@ -548,7 +549,8 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
           "9:16: windows[0].percentiles[0]: must be \"0\" to \"100\", with at most three decimals",
           "13:9: windows[1].gap_s: a session has no length: leave out length_s or gap_s",
           "15:8: windows[2].name: another window has this name: \"s\"",
-          "16:13: windows[2].top_count: needs a text to list: top"}},
+          "16:13: windows[2].top_count: needs a text to list: top",
+          "20:13: windows[3].spread_ms: a session's answers are not spread"}},
         {minimal_central + "[[patterns]]\nname = \"p\"\npattern = '''\na -> !b by key\na: true\nb: true\n'''\n"
                            "[[anomalies]]\nname = \"x\"\nwindow = \"w\"\nmembers = [\"level\", \"luck\"]\n"
                            "[[alerts]]\nname = \"y\"\non = \"pattern.q\"\nraise = \"data.count\"\n"

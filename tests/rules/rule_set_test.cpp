@@ -39,6 +39,18 @@ TEST(RuleSet, LooksOnlyAtRulesThatCouldHoldForTheType) {
     EXPECT_EQ(for_type("unheard"), (Rules{3, 5}));
 }
 
+TEST(RuleSet, RulesBehindTheEndOfARangeAreNotAmongTheMatches) {
+    const RuleSet set = set_of({"type == \"a\"", "priority > 0", "type like \"a*\"", "true", "type == \"a\""});
+    Judge judge(set);
+    Event event;
+    event.view.type = "a";
+    judge.begin({event.view});
+    for (std::uint32_t end = 0; end <= 5; ++end) {
+        const std::uint64_t all = judge.matches().front();
+        EXPECT_EQ(judge.matches(end).front(), all & ((std::uint64_t{1} << end) - 1)) << end;
+    }
+}
+
 TEST(RuleSet, TakesTheLongestPrefixThatATypeBeginsWith) {
     const RuleSet set = set_of(
         {"type like \"a.*\"", "type like \"a.b.*\"", "type like \"a.b.c*\"", "type like \"b*\"", "type == \"a.b.d\""});

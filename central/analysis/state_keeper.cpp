@@ -1,0 +1,60 @@
+#include "central/analysis/state_keeper.hpp"
+
+#include <pthread.h>
+
+namespace weir::central {
+
+StateKeeper::~StateKeeper() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_stopping_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+void StateKeeper::offer(StoredState state) {
+    WEIR_ASSERT(is_idle());
+    {
+        const std::lock_guard lock(mutex_);
+        is_idle_.store(false, std::memory_order_relaxed);
+        offered_.emplace(std::move(state));
+    }
+    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+    changed_.notify_all();
+}
+
+Status StateKeeper::finish() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return is_idle(); });
+    if (!failure_) return Done{};
+    return *std::exchange(failure_, std::nullopt);
+}
+
+void StateKeeper::work() {
+    pthread_setname_np(pthread_self(), "analytics-state");
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        changed_.wait(lock, [this] { return offered_.has_value() || is_stopping_; });
+        if (!offered_) return;
+        const StoredState state = *std::exchange(offered_, std::nullopt);
+        lock.unlock();
+        Status kept = keep(state);
+        lock.lock();
+        failure_ = kept ? std::nullopt : std::optional(kept.error());
+        is_idle_.store(true, std::memory_order_release);  // pairs with is_idle()
+        changed_.notify_all();
+    }
+}
+
+Status StateKeeper::keep(const StoredState& state) {
+    if (!database_) {
+        auto opened = Database::open(results_path_, Database::Use::own);
+        if (!opened) return opened.error();
+        database_.emplace(std::move(opened.value()));
+    }
+    if (auto synced = sync_rows(*database_); !synced) return synced;
+    return write_state(state_path_, state);
+}
+
+}  // namespace weir::central

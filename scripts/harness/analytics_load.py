@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""How far analytics is behind its journal at a rate, what it costs, and whether its memory stays flat.
+
+  scripts/chaos/analytics-load [--seconds N] [--rate N] [--lag-ms-max N] [--io auto|uring|epoll]
+
+One central with three edges, a load on each, all on this machine's cores; load_definitions.py says what central computes. Each 50 ms the
+place where the operators are is compared with where the journal is: the lag is how long ago the journal ended there. Printed: rate, lag,
+processor time of each thread of central's and of the other processes, resident memory of central by the second, rows by table.
+PASS: the rate was kept, and no look found more lag than --lag-ms-max (1000), after the first ten seconds.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import analytics
+import load_definitions
+from cluster import BIN, Cluster
+
+LOOK_SECONDS = 0.05
+SETTLE_SECONDS_MAX = 10  # a quarter of the run, if that is less
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(stat):
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def threads(pid):
+    """Processor seconds of each thread, by name."""
+    found = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name = (task / "comm").read_text().strip()
+            found[name] = found.get(name, 0) + cpu_seconds(task / "stat")
+        except OSError:
+            pass  # it has just ended
+    return found
+
+
+def resident_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+class Lag:
+    """How long ago the journal ended where the operators are now."""
+
+    def __init__(self):
+        self.seen = []  # (time, where the journal ends)
+        self.found = []
+
+    def look(self, now, durable, position):
+        self.seen.append((now, durable))
+        behind = 0.0
+        while self.seen and self.seen[0][1] <= position + 4095:  # records begin at blocks of 4096
+            self.seen.pop(0)
+        if self.seen:
+            behind = now - self.seen[0][0]
+        self.found.append((now, behind))
+        return behind
+
+
+def watch(central, seconds):
+    settle = min(SETTLE_SECONDS_MAX, seconds / 4)
+    pid, lag, memory = central.process.pid, Lag(), []
+    begun = time.monotonic()
+    first = None
+    worst_checkpoint = 0
+    while (now := time.monotonic()) < begun + seconds:
+        said = central.metrics()
+        lag.look(now, said["weir_central_journal_position_bytes"], said["weir_central_analytics_position_bytes"])
+        worst_checkpoint = max(worst_checkpoint, said["weir_central_analytics_checkpoint_seconds"])
+        if len(memory) < now - begun:
+            memory.append(resident_mib(pid))
+        if first is None and now > begun + settle:
+            first = (now, threads(pid))
+        time.sleep(max(0, now + LOOK_SECONDS - time.monotonic()))
+    measured = time.monotonic() - first[0]
+    used = {name: 100 * (value - first[1].get(name, 0)) / measured for name, value in threads(pid).items()}
+    settled = sorted(behind for at, behind in lag.found if at > begun + settle)
+    return settled, used, memory, worst_checkpoint, said
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--seconds", type=int, default=150)
+    args.add_argument("--rate", type=int, default=100_000, help="events/s, of all edges together")
+    args.add_argument("--lag-ms-max", type=float, default=1000)
+    args.add_argument("--io", default="auto")
+    args = args.parse_args()
+    names = ["north", "south", "west"]
+    extra = load_definitions.text() + "[journal]\nsegment_bytes = 268435456\n"
+    with Cluster(names, io=args.io, central_extra=extra) as cluster:
+        rate = args.rate // len(names)
+        loads = [subprocess.Popen([BIN / "weir-bench", "load", "--to", f"127.0.0.1:{port}", "--events", str(rate * args.seconds),
+                                   "--rate", str(rate), "--payload-bytes", "100", "--keys", str(load_definitions.KEYS),
+                                   "--source", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                 for port, name in zip(cluster.producer_ports, names)]
+        cluster.senders += loads
+        before = {one.pid: cpu_seconds(pathlib.Path(f"/proc/{one.pid}/stat")) for one in [*loads, *(e.process for e in cluster.edges)]}
+        begun = time.monotonic()
+        received = cluster.central.ledger()["received"]
+        settled, used, memory, worst_checkpoint, said = watch(cluster.central, args.seconds - 5)
+        elapsed = time.monotonic() - begun
+        got = (cluster.central.ledger()["received"] - received) / elapsed
+        others = sum(cpu_seconds(pathlib.Path(f"/proc/{pid}/stat")) - value for pid, value in before.items())
+        for load in loads:
+            load.wait(60)
+        analytics.catch_up(cluster.central)
+        found = analytics.rows(cluster.central)
+    half = len(memory) // 2
+    growth = 100 * (max(memory[half:]) / max(memory[:half]) - 1)
+    at = lambda share: 1000 * settled[min(len(settled) - 1, int(share * len(settled)))]
+    print(f"rate: {got:.0f} events/s of {args.rate} asked for, {elapsed:.0f} s, on {os.cpu_count()} cores")
+    print(f"lag of the operators, ms: p50 {at(0.5):.0f}, p99 {at(0.99):.0f}, max {at(1):.0f}, of {len(settled)} looks")
+    print("central, percent of a core: " + ", ".join(f"{name} {share:.0f}" for name, share in sorted(used.items(), key=lambda one: -one[1]) if share >= 1))
+    print(f"edges and loads, percent of a core: {100 * others / elapsed:.0f}")
+    print("central's memory, MiB, each 10 s: " + " ".join(f"{one:.0f}" for one in memory[::10])
+          + f"; second half over the first: {growth:+.0f} %")
+    print(f"state {said['weir_central_analytics_state_bytes'] / 2**20:.0f} MiB; records waited for it at most {worst_checkpoint * 1000:.0f} ms")
+    print(f"rows: {found}")
+    is_good = got > 0.98 * args.rate and settled[-1] * 1000 < args.lag_ms_max
+    print(f"analytics-load: {'PASS' if is_good else 'FAIL'}")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
