@@ -28,10 +28,10 @@ struct FollowerCounters {
     Counter watermark;  // of event time, in ns
     Counter commits;
     Counter checkpoints;
-    Counter checkpoint_us;                          // the last one: while it lasts no record is taken (its way to the disk is another thread's)
-    Counter state_bytes;                            // of the last one
-    Counter failures;                               // of the store; each time it goes on from the last checkpoint
-    Counter unreadable;                             // events that do not verify
+    Counter checkpoint_us;  // the last one: while it lasts no record is taken (its way to the disk is another thread's)
+    Counter state_bytes;    // of the last one
+    Counter failures;       // of the store; each time it goes on from the last checkpoint
+    Counter unreadable;     // events that do not verify
     Counter windows, patterns, anomalies, notices;  // results since the start
     Counter firing;                                 // alerts, now
 };
