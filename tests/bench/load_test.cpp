@@ -139,6 +139,17 @@ TEST(LogLinear, APercentileIsTheSortedValueToWithinOnePart) {
     EXPECT_EQ(log.all().least(), values.front());
 }
 
+TEST(LogLinear, TheRankIsCeilOfTheShare) {
+    LogLinear<7> log;
+    EXPECT_EQ(log.percentile(0.5), 0U);
+    for (std::uint64_t i = 1; i <= 10; ++i) log.record(i);
+    EXPECT_EQ(log.percentile(0), 1U);
+    EXPECT_EQ(log.percentile(0.5), 5U);
+    EXPECT_EQ(log.percentile(0.51), 6U);
+    EXPECT_EQ(log.percentile(1), 10U);
+    EXPECT_EQ(log.place(0.5).count, 5U);
+}
+
 TEST(LogLinear, MergedLogsAreTheLogOfBoth) {
     LatencyLog one, two, both;
     for (std::uint64_t i = 1; i < 5'000; ++i) {
@@ -220,6 +231,9 @@ TEST(Chart, DrawsEveryPointThatCanBeShownAndNoOther) {
     EXPECT_NE(svg.find(">1 s<"), std::string::npos);
     EXPECT_NE(svg.find(">10 us<"), std::string::npos);
     EXPECT_EQ(svg.find("nan"), std::string::npos);
+    // A linear axis has nothing against 0, but against what is no number.
+    const Chart linear{"", {"x"}, {"y"}, {{"one", {{0, 0}, {1, std::nan("")}, {2, 5}}, true}}};
+    EXPECT_EQ(svg_of("", {}, {linear}).find("nan"), std::string::npos);
 }
 
 }  // namespace
