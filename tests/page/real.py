@@ -33,7 +33,7 @@ class Scene:
                         for i, part in enumerate(self.parts)]
 
     def sent(self):
-        self.cluster.finish(self.senders)
+        self.cluster.finish(self.senders, may_be_rejected=True)
         self.cluster.wait_until_delivered()
 
     def mend(self):
