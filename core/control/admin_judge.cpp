@@ -62,11 +62,13 @@ class WipedText {
     std::string text_;
 };
 
-AdminReply make_304(std::string_view etag) {
+// With the headers of the answer that it stands for: a browser puts them in place of those it kept.
+AdminReply make_304(std::string_view etag, const std::vector<AdminHeader>& headers) {
     AdminReply reply;
     reply.response.result(http::status::not_modified);
     put_common(reply.response);
     reply.response.set(http::field::etag, beast::string_view(etag.data(), etag.size()));
+    for (const AdminHeader& header : headers) reply.response.set(header.name, header.value);
     return reply;
 }
 
@@ -206,7 +208,9 @@ asio::awaitable<AdminReply> AdminServer::Server::let_in(const AdminRequest& requ
     }
     if (!answer.etag.empty() && answer.status == 200) {
         const std::string quoted = '"' + answer.etag + '"';
-        if (names_tag(field(request, http::field::if_none_match), quoted)) co_return make_304(quoted);
+        if (names_tag(field(request, http::field::if_none_match), quoted)) {
+            co_return make_304(quoted, answer.headers);
+        }
     }
     co_return make_reply(std::move(answer));
 }

@@ -131,7 +131,7 @@ def main():
                    for i, (edge, part) in enumerate(zip(cluster.edges, parts))]
         totals = Totals(cluster)
         run_story(story, senders, totals, progress)
-        reports = cluster.finish(senders)
+        reports = cluster.finish(senders, may_be_rejected=has_wrong_rule)
         cluster.wait_until_delivered()
         print_latencies(cluster, reports)
         residue = print_ledger(cluster, totals.now())

@@ -64,14 +64,14 @@ name = "unusual-hour"
 on = "anomaly.odd-hour"
 raise = "data.alarm"
 severity = "warning"
-stale_s = 216000
+stale_s = 432000
 [[alerts]]
 name = "one-place-floods"
 on = "window.places"
 raise = "data.count > 300"
 severity = "critical"
-clear_s = 216000
-stale_s = 216000
+clear_s = 432000
+stale_s = 432000
 """
 
 

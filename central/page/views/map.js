@@ -23,7 +23,7 @@ export class EdgeMap {
     this.svg = make_svg('svg', { role: 'group', 'aria-label': 'Map of edges and their connections to central' });
     box.append(this.svg);
     box.hidden = true;
-    new ResizeObserver(() => { if (this.edges) this.#draw(); }).observe(box);
+    new ResizeObserver(() => { if (this.edges?.length > 0) this.#draw(); }).observe(box);
     this.svg.addEventListener('keydown', (event) => this.#on_key(event));
   }
 
@@ -61,7 +61,7 @@ export class EdgeMap {
       boxes.append(label);
       region.edges.forEach((edge, at) => this.#add(edge, box, box.places[at], plan.hub, wires));
     });
-    const hub = make_svg('g', { 'aria-hidden': 'true' }, make_svg('circle', { class: 'hub', cx: plan.hub.x, cy: plan.hub.y, r: 40 }));
+    const hub = make_svg('g', { 'aria-hidden': 'true' }, make_svg('circle', { class: 'hub', cx: plan.hub.x, cy: plan.hub.y, r: 47 }));
     this.name_text = make_svg('text', { class: 'hub-name', x: plan.hub.x, y: plan.hub.y - 2 });
     this.rate_text = make_svg('text', { class: 'hub-rate', x: plan.hub.x, y: plan.hub.y + 14 });
     hub.append(this.name_text, this.rate_text);

@@ -13,12 +13,13 @@ export class WindowsView {
   #name = null;
   #drawn_ms = 0;
   #is_due = true;
+  #is_chosen = false;
   has_ages = true;
 
   constructor() {
     this.pick = by_id('windows-pick');
     this.value = by_id('windows-value');
-    for (const pick of [this.pick, this.value]) pick.addEventListener('change', () => { this.#drawn_ms = 0; this.#is_due = true; this.#name = this.pick.value || null; });
+    for (const pick of [this.pick, this.value]) pick.addEventListener('change', () => { this.#drawn_ms = 0; this.#is_due = true; this.#name = this.pick.value || null; this.#is_chosen ||= pick === this.pick; });
     this.chart = new Chart(by_id('windows-chart'), {
       label: 'Windows over event time',
       time_zone: 'UTC',
@@ -49,7 +50,7 @@ export class WindowsView {
     const anomalies = state.rows('anomalies').sort((a, b) => b.serial - a.serial);
     this.table.show(anomalies, now_ms);
     const rows = state.rows('windows');
-    this.#offer(definitions_of(rows));
+    this.#offer(definitions_of(rows), anomalies[0]?.window);
     const of = this.value.value || 'count';
     const { keys, data, others } = columns_of(rows, this.#name, of, colours_max, anomalies.filter((one) => one.window === this.#name).map((one) => one.key));
     this.shown = { keys, data, marks: anomalies.filter((one) => one.window === this.#name && one.of === of).slice(0, marks_max) };
@@ -58,7 +59,9 @@ export class WindowsView {
     this.#legend(keys, data, others);
   }
 
-  #offer(names) {
+  // Until the viewer chooses, the one in which something unusual was seen last.
+  #offer(names, unusual) {
+    if (!this.#is_chosen && names.includes(unusual)) this.#name = unusual;
     if (names.join() !== [...this.pick.options].map((option) => option.value).join()) {
       this.pick.replaceChildren(...names.map((name) => make('option', { value: name }, name)));
       if (this.value.options.length === 0) this.value.replaceChildren(...['count', 'sum', 'avg', 'min', 'max'].map((name) => make('option', { value: name }, name)));
