@@ -35,7 +35,8 @@ control::Metrics metrics_of(const EdgeCounters& counters) {
                                                 .quarantined = 0,
                                                 .poisons = 0,
                                                 .reloads_refused = 0,
-                                                .tables = nullptr}));
+                                                .tables = nullptr,
+                                                .is_kept_awake = false}));
 }
 
 TEST(Account, CountsOnceWhatTheSpoolGaveUpAndToldIntakeOf) {
