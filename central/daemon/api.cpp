@@ -32,7 +32,7 @@ AdminResponse answer(const ApiSources& sources, std::string_view target) {
     }
     if (path == "/readyz") return ready(sources);
     if (path == "/metrics") return metrics(sources);
-    if (path == "/api/v1/latency") return json_answer(control::hops_json(hops_of(sources.shared.hops)));
+    if (path == "/api/v1/latency") return tagged_answer(control::hops_json(hops_of(sources.shared.hops)));
     if (auto page = answer_page(target)) return std::move(*page);
     if (auto answered = answer_api(sources, target)) return std::move(*answered);
     return problem(404, "there is no such path");
