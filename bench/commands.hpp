@@ -15,6 +15,7 @@ struct SendOptions {
     wire::AckLevel level = wire::AckLevel::spooled;
     std::uint64_t rate = 0;  // events per second; 0 = as fast as credit allows
     std::string producer;    // empty: unnumbered
+    bool is_now = false;     // events happen when they are sent, whatever time the file says
     bool as_json = false;
     std::uint64_t timeout_s = 0;  // without any ack for so long: give up; 0 = never
     std::string ca_file;          // TLS; empty: plain

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
     auto* send_ca = send_app->add_option("--ca", send.ca_file, "CAs (PEM) of the edge's certificate");
     send_app->add_flag("--tls", is_tls, "speak TLS 1.3")->needs(send_ca);
     send_ca->needs(send_app->get_option("--tls"));
+    send_app->add_flag("--now", send.is_now, "events happen when they are sent, whatever time the file says");
     send_app->add_flag("--json", send.as_json, "end with one JSON object on stdout");
 
     weir::bench::LoadOptions load;

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "central/api/answers.hpp"
 #include "central/api/json_text.hpp"
 #include "core/control/disk_room.hpp"
 #include "core/control/metrics_text.hpp"

@@ -22,10 +22,12 @@ TEST(AlertTeller, DoesNotTellWhatIsSilencedAndCountsIt) {
     std::vector<std::string> faults;
     SilenceBook book(world.config.data_dir, faults);
     const WallNs now = wall_now();
-    ASSERT_TRUE(
-        book.add({.name = "many", .until_ms = now.value / ns_per_ms + 3'600'000, .reason = "a test", .who = "test"},
-                 now)
-            .ok());
+    Silence silence;
+    silence.name = "many";
+    silence.until_ms = now.value / ns_per_ms + 3'600'000;
+    silence.who = "test";
+    silence.reason = "a test";
+    ASSERT_TRUE(book.add(silence, now).ok());
     SinkConfig sink;
     sink.name = "cat";
     sink.kind = SinkConfig::Kind::command;
