@@ -139,8 +139,11 @@ void read_window(ConfigTable& table, AnalyticsConfig& config) {
     }
     std::uint64_t spread_ms = 0;
     table.number("spread_ms", spread_ms, Bounds{0, spread_ms_max, "ms"});
-    spec.spread_ns = spread_ms * ns_per_ms;
-    if (spread_ms > 0 && gap_s > 0) table.fault("spread_ms", "a session's answers are not spread");
+    if (spread_ms > 0 && gap_s > 0) {
+        table.fault("spread_ms", "a session's answers are not spread");
+    } else {
+        spec.spread_ns = spread_ms * ns_per_ms;
+    }
     seconds(table, "lateness_s", spec.lateness_ns, 0, 366 * day_s);
     table.number("keys_max", spec.keys_max, Bounds{1, keys_max, "keys"});
     table.number("panes_max", spec.panes_max, Bounds{1, 100'000'000, "panes"});

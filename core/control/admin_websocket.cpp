@@ -109,6 +109,10 @@ asio::awaitable<void> AdminServer::Server::stream_to(tcp::socket socket, AdminRe
     const auto client = std::make_shared<Socket>(*this, std::move(socket), std::move(stream));
     auto& web = client->web;
     web.read_message_max(client_bytes_max);
+    // Who is told goodbye and stays does not hold its place.
+    web.set_option(websocket::stream_base::timeout{.handshake_timeout = std::chrono::milliseconds(options.stalled_ms_max),
+                                                   .idle_timeout = websocket::stream_base::none(),
+                                                   .keep_alive_pings = false});
     web.auto_fragment(false);  // a message is one write
     web.text(true);
     if (offers(request, protocol)) {

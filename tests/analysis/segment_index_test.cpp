@@ -28,7 +28,8 @@ class Indexed {
         for (std::size_t batch = 0; batch < 400; ++batch) EXPECT_TRUE(edge.send_within_credit(make(lane, batch)));
         EXPECT_TRUE(edge.await_ack(lane.next - 1));
         central.drain();
-        segments = weir::journal::list_segments(journal).value().segments;
+        auto scanner = weir::journal::Scanner::open(journal, {});
+        while (const auto record = scanner.value().next()) closed = record->position.value / small.journal.segment_bytes;
     }
     [[nodiscard]] Answer ask(const EventQuestion& question, bool is_indexed = true) const {
         auto reader = EventReader::open(journal, question, is_indexed ? indexes : "");
@@ -44,7 +45,7 @@ class Indexed {
     Directory directory;
     std::string journal;
     std::string indexes = index_directory(directory.path());
-    std::vector<weir::journal::SegmentInfo> segments;
+    std::uint64_t closed = 0;  // segments before that of the last record
 
   private:
     // Forty events of a second; their type changes each hundred batches, one key is in one batch alone.
@@ -72,7 +73,7 @@ class Indexed {
 
 TEST(SegmentIndex, QuestionsAreAnsweredTheSameAndReadLess) {
     const Indexed world;
-    ASSERT_GT(world.segments.size(), 3U);
+    ASSERT_GT(world.closed, 3U);
     const EventQuestion questions[] = {
         {.from_ns = base_ns + 120 * second, .until_ns = base_ns + 130 * second, .where = {}, .key = {}},
         {.where = "type == \"type-2\"", .key = {}},
@@ -83,7 +84,7 @@ TEST(SegmentIndex, QuestionsAreAnsweredTheSameAndReadLess) {
     };
     // The first question of all makes the indexes.
     const Answer first = world.ask(questions[0]);
-    EXPECT_EQ(first.totals.indexes_written, world.segments.size() - 1);
+    EXPECT_EQ(first.totals.indexes_written, world.closed);
     EXPECT_EQ(first.totals.blocks_passed, 0U);
     for (const EventQuestion& question : questions) {
         const Answer with = world.ask(question);
@@ -91,7 +92,8 @@ TEST(SegmentIndex, QuestionsAreAnsweredTheSameAndReadLess) {
         EXPECT_EQ(with.sequences, without.sequences) << question.where;
         EXPECT_EQ(with.totals.indexes_written, 0U);
         EXPECT_EQ(without.totals.records, world.ask(questions[5], false).totals.records);
-        if (with.sequences.size() < 500) {
+        // The others ask for something of every batch, or of a quarter of them.
+        if (&question == &questions[0] || &question == &questions[2] || &question == &questions[4]) {
             EXPECT_LT(2 * with.totals.records, without.totals.records) << question.where;
         }
     }

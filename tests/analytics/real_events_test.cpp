@@ -69,7 +69,7 @@ std::vector<RealEvent> run_file(const std::filesystem::path& path, std::uint64_t
         body.clear();
     }
     header.kind = wire::BatchKind::tick;
-    for (std::uint64_t ticks = 1; ticks <= 60; ++ticks)
+    for (std::uint64_t ticks = 1; ticks <= 240; ++ticks)  // beyond the end of the longest window
         engine.apply(header, {}, {now_ns + ticks * hour}, {events.size() + ticks}, out);
     return events;
 }

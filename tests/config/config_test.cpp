@@ -435,7 +435,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 166U);
+    EXPECT_EQ(edge::known_config_keys().size(), 168U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -625,7 +625,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 142U);
+    EXPECT_EQ(central::known_config_keys().size(), 145U);
 }
 
 TEST(CentralConfig, AnEdgesNoteIsItsOwnBeforeThatOfAllThatBeginSo) {
