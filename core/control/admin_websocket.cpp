@@ -96,6 +96,7 @@ struct AdminServer::Server::Socket : std::enable_shared_from_this<AdminServer::S
     asio::steady_timer timer;  // what speak() waits on
     std::size_t index = 0;     // in server.sockets
     MonotonicNs speaks_since{};
+    MonotonicNs open_at = monotonic_now();  // when it was last seen open
     bool is_speaking = false;
     bool is_closed = false;
 };
@@ -109,10 +110,6 @@ asio::awaitable<void> AdminServer::Server::stream_to(tcp::socket socket, AdminRe
     const auto client = std::make_shared<Socket>(*this, std::move(socket), std::move(stream));
     auto& web = client->web;
     web.read_message_max(client_bytes_max);
-    // Who is told goodbye and stays does not hold its place.
-    web.set_option(websocket::stream_base::timeout{.handshake_timeout = std::chrono::milliseconds(options.stalled_ms_max),
-                                                   .idle_timeout = websocket::stream_base::none(),
-                                                   .keep_alive_pings = false});
     web.auto_fragment(false);  // a message is one write
     web.text(true);
     if (offers(request, protocol)) {
@@ -158,7 +155,13 @@ void AdminServer::Server::let_stalled_go() {
     const MonotonicNs now = monotonic_now();
     for (std::size_t left = sockets.size(); left > 0; --left) {
         Socket& socket = *sockets[left - 1];
-        if (!socket.is_speaking || now.since(socket.speaks_since) < options.stalled_ms_max * ns_per_ms) continue;
+        // Who has been told goodbye, and stays, does not keep its place either: Beast waits for its end without a bound.
+        const bool is_leaving = !socket.web.is_open();
+        if (!is_leaving) socket.open_at = now;
+        const bool is_late = is_leaving && now.since(socket.open_at) >= options.stalled_ms_max * ns_per_ms;
+        const bool is_stalled =
+            socket.is_speaking && now.since(socket.speaks_since) >= options.stalled_ms_max * ns_per_ms;
+        if (!is_late && !is_stalled) continue;
         stalled_count.add(1);
         socket.close();
     }
