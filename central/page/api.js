@@ -36,7 +36,9 @@ export async function act(path, query, reason) {
   const target = query ? `${path}?${new URLSearchParams(query)}` : path;
   try {
     const response = await ask(target, { method: 'POST', headers: { 'X-Weir': '1', 'Weir-Reason': plain(reason) } });
-    if (!response.ok) return { is_done: false, text: `${response.status}: ${await why_not(response)}` };
+    // Lines say what became of each, whatever the status says of all.
+    const has_lines = (response.headers.get('Content-Type') ?? '').startsWith('application/x-ndjson');
+    if (!response.ok && !has_lines) return { is_done: false, text: `${response.status}: ${await why_not(response)}` };
     const text = await response.text();
     let answer = {};
     try { answer = JSON.parse(text); } catch { answer = { text }; }

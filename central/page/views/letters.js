@@ -47,12 +47,13 @@ const words = (reason) => reason.replaceAll('_', ' ');
 
 // Lines of JSON, one for each letter; an act's outcome in words.
 export function outcome(answer) {
-  const lines = answer.text !== undefined ? answer.text.split('\n').filter(Boolean).map((line) => JSON.parse(line)) : [answer];
+  const lines = answer.text !== undefined ? answer.text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)) : [answer];
   const outcomes = lines.map((line) => line.outcome).filter(Boolean);
   if (outcomes.length === 0) return { level: 'act', text: 'No letter fitted: nothing was replayed.' };
   const said = { accepted: 'Applied.', duplicate: 'It had been applied before.', rejected: 'It fails still, and stays the letter it was.', refused: 'The edge refused it', not_an_event: 'It is no event', unanswered: 'The edge did not answer' };
   const all = [...new Set(outcomes)];
   if (all.length > 1) return { level: 'watch', text: all.map((one) => `${one}: ${outcomes.filter((other) => other === one).length}`).join(', ') };
-  const why = lines.find((line) => line.reason)?.reason ?? '';
-  return { level: ['accepted', 'duplicate'].includes(all[0]) ? 'calm' : 'act', text: `${said[all[0]] ?? words(all[0])}${why ? ` (${words(why)})` : ''}` };
+  const is_applied = ['accepted', 'duplicate'].includes(all[0]);
+  const why = is_applied ? '' : lines.find((line) => line.reason)?.reason ?? '';
+  return { level: is_applied ? 'calm' : 'act', text: `${said[all[0]] ?? words(all[0])}${why ? ` (${words(why)})` : ''}` };
 }
