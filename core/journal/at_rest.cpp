@@ -51,7 +51,8 @@ std::optional<std::uint32_t> key_id_of(std::string_view name) {
     return key_id;
 }
 
-// Readers hold on to what they have found: an earlier ring stays. Each has a key more than the one before it, so keys_max bounds them.
+// Readers hold on to what they have found: an earlier ring stays. But for use_keyring() each has a key more than the one before it, so
+// keys_max bounds them.
 struct ProcessKeys {
     std::vector<std::unique_ptr<Keyring>> rings;
     std::atomic<Keyring*> present{nullptr};
@@ -164,7 +165,9 @@ const Keyring& keyring() noexcept {
 }
 
 Keyring use_keyring(Keyring keys) {
-    return std::exchange(*process_keys().present.load(), std::move(keys));
+    Keyring before = keyring().copy();
+    process_keys().add(std::move(keys));
+    return before;
 }
 
 std::optional<std::uint32_t> extend_keyring(Keyring more) {

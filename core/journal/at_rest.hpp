@@ -49,7 +49,7 @@ class Keyring {
 
 // The process's; empty unless use_keyring() set one. What the readers of journals open segments with.
 [[nodiscard]] const Keyring& keyring() noexcept;
-// Replaces it and gives back the one before. While there is one thread.
+// Replaces it and gives back a copy of the one before, which stays for those who read it. At a start, once.
 Keyring use_keyring(Keyring keys);
 // Adds those of `more` that are new; what is there stays, whatever became of its file. A number that both have with different keys is
 // given back, and nothing is added.
