@@ -23,8 +23,8 @@ struct Model {
         return states[key];
     }
     void erase(const std::string& key) {
-        order.remove(key);
         states.erase(key);
+        order.remove(key);  // last: the key may be one of these
     }
     [[nodiscard]] std::string bytes() const {
         StateWriter out;
