@@ -29,7 +29,8 @@ class Indexed {
         EXPECT_TRUE(edge.await_ack(lane.next - 1));
         central.drain();
         auto scanner = weir::journal::Scanner::open(journal, {});
-        while (const auto record = scanner.value().next()) closed = record->position.value / small.journal.segment_bytes;
+        while (const auto record = scanner.value().next())
+            closed = record->position.value / small.journal.segment_bytes;
     }
     [[nodiscard]] Answer ask(const EventQuestion& question, bool is_indexed = true) const {
         auto reader = EventReader::open(journal, question, is_indexed ? indexes : "");
