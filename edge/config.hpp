@@ -199,7 +199,7 @@ struct EdgeConfig {
         std::uint64_t bytes_max = 4ULL << 30;  // backpressure above this
         std::uint32_t batches_max = 32;        // batch memory: so many of 260 KiB
         std::uint64_t checkpoint_ms = 5000;
-        std::uint64_t disk_queue_us = 1000;  // how long closed batches may queue for the disk; 0: no bound
+        std::uint64_t disk_queue_us = 0;  // how long closed batches may queue for the disk; 0: no bound
         // What central acked stays so long, within so many bytes: a central restored from a backup gets it again.
         std::uint64_t keep_delivered_ms = 600'000;
         std::uint64_t keep_delivered_bytes = 256ULL << 20;
