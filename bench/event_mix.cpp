@@ -2,7 +2,6 @@
 
 #include <sys/random.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -13,19 +12,6 @@ namespace weir::bench {
 namespace {
 
 constexpr std::size_t range_sizes = 8;
-constexpr std::array types = {"violation.submitted",
-                              "violation.validated",
-                              "violation.rejected",
-                              "violation.stored",
-                              "violation.approved",
-                              "violation.status-changed",
-                              "violation.payment-processed",
-                              "violation.reward-requested",
-                              "violation.camera-reading",
-                              "violation.citation",
-                              "ride.started",
-                              "sensor.reading"};
-
 bool read_size(std::string_view text, std::uint32_t& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     return error == std::errc() && end == text.data() + text.size() && out >= EventMix::payload_bytes_min &&
@@ -68,7 +54,8 @@ Result<EventMix> EventMix::make(const EventMixOptions& options) {
     if (!keys) return keys.error();
     EventMix mix(std::move(keys.value()));
     for (const std::uint32_t size : sizes.value()) {
-        for (const char* type : types) mix.templates_.emplace_back(type, options.source, run, size, options.keys > 0);
+        for (const char* type : event_types)
+            mix.templates_.emplace_back(type, options.source, run, size, options.keys > 0);
     }
     double bytes = 0;
     for (auto& one : mix.templates_) bytes += static_cast<double>(one.stamp(0, WallNs{0}).size());

@@ -3,6 +3,7 @@
 // Thread    One.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,6 +22,19 @@ struct EventMixOptions {
     std::uint64_t keys = 0;
     std::string key_distribution = "uniform";
 };
+
+inline constexpr std::array event_types = {"violation.submitted",
+                                           "violation.validated",
+                                           "violation.rejected",
+                                           "violation.stored",
+                                           "violation.approved",
+                                           "violation.status-changed",
+                                           "violation.payment-processed",
+                                           "violation.reward-requested",
+                                           "violation.camera-reading",
+                                           "violation.citation",
+                                           "ride.started",
+                                           "sensor.reading"};
 
 class EventMix {
   public:

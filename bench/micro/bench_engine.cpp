@@ -14,6 +14,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "bench/event_mix.hpp"
 #include "bench/event_template.hpp"
 #include "central/analytics_config.hpp"
 #include "central/readmodel/result_store.hpp"
@@ -22,18 +23,6 @@ namespace {
 
 using namespace weir;
 
-constexpr std::array types = {"violation.submitted",
-                              "violation.validated",
-                              "violation.rejected",
-                              "violation.stored",
-                              "violation.approved",
-                              "violation.status-changed",
-                              "violation.payment-processed",
-                              "violation.reward-requested",
-                              "violation.camera-reading",
-                              "violation.citation",
-                              "ride.started",
-                              "sensor.reading"};
 constexpr std::array<std::string_view, 3> edges = {"north", "south", "west"};
 constexpr std::uint32_t keys = 10'000;
 constexpr std::uint64_t events_per_record = 64;
@@ -59,7 +48,7 @@ struct Totals {
 class Records {
   public:
     Records() {
-        for (const char* type : types) templates_.emplace_back(type, "bench", 1, 100, true);
+        for (const char* type : bench::event_types) templates_.emplace_back(type, "bench", 1, 100, true);
     }
     // The next one; its last event is at now_ns().
     [[nodiscard]] ConstBytes next() {
