@@ -39,7 +39,7 @@ class AdminFlow {
     [[nodiscard]] virtual bool take(std::string& out) = 0;
 };
 
-// What goes to one WebSocket. It is destroyed when its client has gone.
+// What goes to one WebSocket, or to one who takes server-sent events (event_flow.hpp). It is destroyed when its client has gone.
 class AdminStream {
   public:
     // Any number of clients may hold the same one.
@@ -63,8 +63,9 @@ struct AdminResponse {
     unsigned status = 200;
     std::string content_type = "text/plain; charset=utf-8";
     std::string body{};
-    std::unique_ptr<AdminFlow> flow{};      // instead of the body
-    std::unique_ptr<AdminStream> stream{};  // instead of both; who asked for no WebSocket is told 426
+    std::unique_ptr<AdminFlow> flow{};  // instead of the body
+    std::unique_ptr<AdminStream>
+        stream{};        // instead of both; who asked for no WebSocket gets an EventFlow of it, or 426
     std::string etag{};  // without quotes; who says in If-None-Match that it has it is told 304. Empty: none
     std::vector<AdminHeader> headers{};  // in place of those that every answer has
 };

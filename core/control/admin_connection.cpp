@@ -120,6 +120,7 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
         if (!error) wipe_tokens(parser.get());
         bytes->wipe();
         if (!reply) co_return;
+        if (reply->flow && parser.get().method() == http::verb::head) reply->flow.reset();
         if (reply->flow) {
             co_await let_flow(stream, std::move(*reply));
             break;

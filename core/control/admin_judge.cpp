@@ -9,6 +9,7 @@
 #include "core/control/admin_server.hpp"
 #include "core/control/admin_target.hpp"
 #include "core/control/config_reader.hpp"
+#include "core/control/event_flow.hpp"
 #include "core/control/log.hpp"
 #include "core/tls/digest.hpp"
 
@@ -196,8 +197,13 @@ asio::awaitable<AdminReply> AdminServer::Server::let_in(const AdminRequest& requ
     }
     if (is_act) co_return make_reply(co_await act(call, verdict, request.body()));
     AdminResponse answer = options.handler("GET", call.target);
+    if (answer.stream && !wants_stream && accepts_events(field(request, http::field::accept))) {
+        answer.content_type = "text/event-stream";
+        answer.flow = std::make_unique<EventFlow>(std::move(answer.stream));
+    }
     if (answer.stream && !wants_stream) {
-        reply.response = make_problem(http::status::upgrade_required, "this is a WebSocket");
+        reply.response = make_problem(http::status::upgrade_required,
+                                      "this is a WebSocket; or, with Accept: text/event-stream, server-sent events");
         reply.response.set(http::field::upgrade, "websocket");
         co_return reply;
     }

@@ -204,6 +204,25 @@ class Admin:
         return status, told, self.contract.hold(path, method, status, told.get("Content-Type", ""), body)
 
 
+class ServerSentEvents:
+    """A stream without WebSocket."""
+
+    def __init__(self, admin, path, query=""):
+        self.connection = http.client.HTTPConnection("127.0.0.1", admin.port, timeout=20)
+        self.connection.request("GET", path + query, headers={"Accept": "text/event-stream", "Authorization": f"Bearer {admin.tokens['viewer']}"})
+        self.answer = self.connection.getresponse()
+        admin.contract.hold(path, "GET", self.answer.status, self.answer.headers["Content-Type"], "")
+
+    def message(self):
+        while line := self.answer.readline():
+            if line.startswith(b"data: "):
+                return json.loads(line.removeprefix(b"data: "))
+        raise RuntimeError("the events ended")
+
+    def close(self):
+        self.connection.close()
+
+
 def wait_for(what, is_so, seconds_max=WAIT_S_MAX):
     give_up = time.monotonic() + seconds_max
     while not (found := is_so()):
@@ -408,6 +427,7 @@ def stream(admin, checks, send_more):
 
 def live_events(admin, checks, send_more):
     opened = WebSocket(admin.port, "/api/v1/events/stream?type=late.*", {"Authorization": f"Bearer {admin.tokens['viewer']}"})
+    plain = ServerSentEvents(admin, "/api/v1/events/stream", "?type=late.*")
     begun = time.monotonic()
     send_more()
     message = opened.message()
@@ -418,7 +438,16 @@ def live_events(admin, checks, send_more):
     learnt_ms = message["now_ms"] - message["events"][0]["arrival_ms"]
     print(f"live events: made for the client {learnt_ms} ms after central got the first, {1000 * (time.monotonic() - begun):.0f} ms after its sender started")
     checks.expect("live events: within 2 s, whatever else this machine does", learnt_ms < 2000, learnt_ms)
+    same = plain.message()
+    while same["type"] == "beat":
+        same = plain.message()
+    checks.expect("live events: without WebSocket the same comes first", same["events"][0] == message["events"][0], same["events"][0])
     opened.close()
+    plain.close()
+    state = ServerSentEvents(admin, "/api/v1/stream")
+    first = state.message()
+    checks.expect("stream: without WebSocket the state comes first", first["type"] == "state", first["type"])
+    state.close()
     admin.contract.seen.add(("/api/v1/events/stream", "GET", "101"))
 
 

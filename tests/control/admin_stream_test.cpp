@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/control/admin.hpp"
+#include "core/control/event_flow.hpp"
 #include "tests/control/raw_client.hpp"
 
 namespace weir::control {
@@ -95,6 +96,52 @@ TEST_F(AdminStreamTest, TellsAWebSocketTheNewestEachTimeThatItIsWoken) {
         say(number);
         EXPECT_EQ(client.receive_until(frame(std::to_string(number))), frame(std::to_string(number)));
     }
+}
+
+TEST_F(AdminStreamTest, TellsTheSameAsServerSentEventsToWhoAcceptsThem) {
+    {
+        RawClient client(server_.bound_address());
+        number_ = 7;
+        client.send(get("/numbers", "Accept: text/html, text/event-stream;q=0.9\r\n"));
+        const std::string head = client.receive_until("data: 7\n\n");
+        EXPECT_TRUE(head.starts_with("HTTP/1.1 200 ")) << head;
+        EXPECT_NE(head.find("Content-Type: text/event-stream\r\n"), std::string::npos) << head;
+        EXPECT_NE(head.find("Cache-Control: no-store\r\n"), std::string::npos) << head;
+        for (int number = 8; number < 20; ++number) {
+            say(number);
+            const std::string expected = "data: " + std::to_string(number) + "\n\n";
+            EXPECT_NE(client.receive_until(expected).find(expected), std::string::npos);
+        }
+    }
+    await_open(0);
+}
+
+TEST_F(AdminStreamTest, WhoAcceptsNoEventsIsToldWhatThereIs) {
+    const std::string told = ask("/numbers", "Accept: application/json\r\n");
+    EXPECT_TRUE(told.starts_with("HTTP/1.1 426 ")) << told;
+    EXPECT_NE(told.find("text/event-stream"), std::string::npos) << told;
+}
+
+TEST_F(AdminStreamTest, TheHeadOfAStreamIsAHeadAlone) {
+    RawClient client(server_.bound_address());
+    number_ = 7;
+    client.send("HEAD /numbers HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n");
+    const std::string told = client.receive_all();
+    EXPECT_TRUE(told.starts_with("HTTP/1.1 200 ")) << told;
+    EXPECT_TRUE(told.ends_with("\r\n\r\n")) << told;
+}
+
+TEST(EventFlow, EachLineOfAMessageIsADataLine) {
+    struct Lines final : AdminStream {
+        int told = 0;
+        [[nodiscard]] Text take() override {
+            return told++ == 0 ? std::make_shared<const std::string>("a\n\nb") : nullptr;
+        }
+    };
+    EventFlow flow(std::make_unique<Lines>());
+    std::string out;
+    EXPECT_TRUE(flow.take(out));
+    EXPECT_EQ(out, "data: a\ndata: \ndata: b\n\n");
 }
 
 TEST_F(AdminStreamTest, AWebSocketEndsWhenItsClientHasGone) {

@@ -3,6 +3,7 @@ const regions = ['center', 'north', 'south'];
 export const edge_ids = regions.flatMap((region) => [1, 2, 3, 4].map((number) => `${region}-${number}`));
 const wave = (n, period, phase = 0) => Math.sin((n / period) * 2 * Math.PI + phase);
 const hour_ms = 3_600_000;
+const letters_kept = 30;
 const event_start_ms = Date.parse('2017-12-01T00:00:00Z');
 
 function health(more = {}) {
@@ -50,7 +51,7 @@ export function busy(mock) {
   const now = mock.now_ms();
   mock.objects = { health: health(), rates: rates(4200), ledger: ledger(0), positions: positions(now), hops: hops(1), dead_letters: sums(61) };
   mock.lists = { edges: edge_ids.map((id, at) => edge(id, at, now)), lanes: lanes(4200), windows: windows(0, 200), anomalies: [], alerts: [alert(12, now - 400_000, { id: 'many-fines/19139', name: 'many-fines', key: '19139', state: 'cleared', kind: 'resolved' })],
-    letters: Array.from({ length: 30 }, (_, at) => letter(at + 1, now - at * 7000, at % 9 === 0 ? { reason: 'malformed', stage: 'decode', type: null, source: null } : {})), silences: [] };
+    letters: Array.from({ length: letters_kept }, (_, at) => letter(at + 1, now - at * 7000, at % 9 === 0 ? { reason: 'malformed', stage: 'decode', type: null, source: null } : {})), silences: [] };
 }
 export function idle(mock) {
   busy(mock);
@@ -89,6 +90,9 @@ export function step(n, now_ms) {
   if (n % 10 === 0) change.objects.hops = hops(1 + 0.2 * wave(n, 90));
   const number = 200 + n;
   change.lists.windows = { rows: keys.map((key) => window_row(number, key)), gone: keys.map((key) => window_row(number - 200, key).id) };
-  if (n % 20 === 0) change.lists.letters = { rows: [letter(1000 + n, now_ms)], gone: [letter(1000 + n - 600, 0).id] };
+  if (n % 20 === 0) {  // one comes, the oldest goes: first those that were there, then those of this work
+    const oldest = n < 20 * letters_kept ? 1 + n / 20 : 1000 + n - 20 * letters_kept;
+    change.lists.letters = { rows: [letter(1000 + n, now_ms)], gone: [letter(oldest, 0).id] };
+  }
   return change;
 }
