@@ -56,11 +56,6 @@ def flooded_run(cluster, args):
     return latency, rate
 
 
-def renice(daemon, nice):
-    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
-        os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
-
-
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--rounds", type=int, default=5)
@@ -74,7 +69,7 @@ def main():
     args = args.parse_args()
     alone, flooded, rates = [], [], []
     with Cluster(["north"], io=args.io) as cluster:
-        renice(cluster.central, args.central_nice)
+        cluster.central.renice(args.central_nice)
         slow_run(cluster, args)  # warm
         for number in range(1, args.rounds + 1):
             alone.append(slow_run(cluster, args))
