@@ -11,15 +11,14 @@
 
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
+#include "core/io/file_table.hpp"
 #include "core/io/file_thread.hpp"
-#include "core/io/open_file.hpp"
 #include "core/io/starved.hpp"
 
 namespace weir::io {
 namespace {
 
 constexpr std::uint32_t own_sockets = 64;  // listeners and connections we begin, beside those accepted
-constexpr std::uint32_t files_max = 256;
 constexpr std::size_t events_per_wait = 256;
 constexpr std::uint64_t wake_key = UINT64_MAX;
 
@@ -99,7 +98,7 @@ class EpollIo final : public Io {
     Starved starved_;
     std::vector<std::int32_t> free_handles_;
     std::uint32_t accepted_count_ = 0;
-    std::vector<int> files_ = std::vector<int>(files_max, -1);
+    FileTable files_;
     std::unique_ptr<FileThread> file_thread_;
     std::uint32_t file_operations_ = 0;
     std::vector<Completion> queued_;    // for the next wait()
@@ -138,8 +137,6 @@ EpollIo::~EpollIo() {
     file_thread_.reset();
     for (Entry& one : entries_)
         if (one.fd >= 0) ::close(one.fd);
-    for (const int fd : files_)
-        if (fd >= 0) ::close(fd);
     if (slots_ != nullptr) ::munmap(slots_, std::size_t{options_.slots} * options_.slot_bytes);
     if (event_fd_ >= 0) ::close(event_fd_);
     if (epoll_fd_ >= 0) ::close(epoll_fd_);
@@ -254,22 +251,11 @@ void EpollIo::release(std::uint32_t slot) {
 }
 
 Result<File> EpollIo::open(const std::string& path, FileOptions options) {
-    auto opened = open_file(path, options);
-    if (!opened) return opened.error();
-    const auto free = std::find(files_.begin(), files_.end(), -1);
-    if (free == files_.end()) {
-        ::close(opened.value());
-        return Error{EMFILE, "open " + path + ": no file entry is free"};
-    }
-    *free = opened.value();
-    return File{static_cast<std::int32_t>(free - files_.begin())};
+    return files_.open(path, options);
 }
 
 void EpollIo::close(File file) {
-    int& fd = files_[static_cast<std::size_t>(file.handle)];
-    WEIR_ASSERT(fd >= 0);
-    ::close(fd);
-    fd = -1;
+    files_.close(file);
 }
 
 void EpollIo::submit(const FileOperation& operation) {
@@ -279,16 +265,15 @@ void EpollIo::submit(const FileOperation& operation) {
 
 void EpollIo::write(File file, ConstBytes bytes, std::uint64_t offset, Token token) {
     // The thread only reads them: FileOperation serves both directions.
-    submit({token, Op::write, files_[static_cast<std::size_t>(file.handle)], const_cast<std::byte*>(bytes.data()),
-            bytes.size(), offset, 0});
+    submit({token, Op::write, files_.descriptor(file), const_cast<std::byte*>(bytes.data()), bytes.size(), offset, 0});
 }
 
 void EpollIo::read(File file, Bytes bytes, std::uint64_t offset, Token token) {
-    submit({token, Op::read, files_[static_cast<std::size_t>(file.handle)], bytes.data(), bytes.size(), offset, 0});
+    submit({token, Op::read, files_.descriptor(file), bytes.data(), bytes.size(), offset, 0});
 }
 
 void EpollIo::sync(File file, Token token) {
-    submit({token, Op::sync, files_[static_cast<std::size_t>(file.handle)], nullptr, 0, 0, 0});
+    submit({token, Op::sync, files_.descriptor(file), nullptr, 0, 0, 0});
 }
 
 int EpollIo::timeout_ms(MonotonicNs until) const {

@@ -13,7 +13,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/io/address.hpp"
-#include "core/io/open_file.hpp"
+#include "core/io/file_table.hpp"
 #include "core/io/ring_restrictions.hpp"
 #include "core/io/starved.hpp"
 
@@ -21,7 +21,6 @@ namespace weir::io {
 namespace {
 
 constexpr std::uint32_t own_sockets = 64;  // listeners and connections we begin, beside those accepted
-constexpr std::uint32_t files_max = 256;
 constexpr unsigned submission_entries = 512;
 constexpr unsigned completion_entries = 8192;
 constexpr int receive_group = 0;
@@ -134,7 +133,7 @@ class UringIo final : public Io {
     std::vector<std::int32_t> free_handles_;
     std::vector<std::int32_t> listeners_;
     std::uint32_t accepted_count_ = 0;
-    std::vector<int> files_ = std::vector<int>(files_max, -1);
+    FileTable files_;
     std::vector<FileOperation> operations_;
     std::vector<std::uint32_t> free_operations_;
     std::vector<Completion> queued_;    // for the next wait()
@@ -205,8 +204,6 @@ UringIo::~UringIo() {
     if (has_ring_) io_uring_queue_exit(&ring_);
     for (const Entry& one : entries_)
         if (one.fd >= 0) ::close(one.fd);
-    for (const int fd : files_)
-        if (fd >= 0) ::close(fd);
     if (slots_ != nullptr) ::munmap(slots_, std::size_t{options_.slots} * options_.slot_bytes);
     if (buffers_ != nullptr) ::munmap(buffers_, buffer_entries_ * sizeof(io_uring_buf));
     if (event_fd_ >= 0) ::close(event_fd_);
@@ -423,22 +420,11 @@ void UringIo::feed_starved() {
 }
 
 Result<File> UringIo::open(const std::string& path, FileOptions options) {
-    auto opened = open_file(path, options);
-    if (!opened) return opened.error();
-    const auto free = std::find(files_.begin(), files_.end(), -1);
-    if (free == files_.end()) {
-        ::close(opened.value());
-        return Error{EMFILE, "open " + path + ": no file entry is free"};
-    }
-    *free = opened.value();
-    return File{static_cast<std::int32_t>(free - files_.begin())};
+    return files_.open(path, options);
 }
 
 void UringIo::close(File file) {
-    int& fd = files_[static_cast<std::size_t>(file.handle)];
-    WEIR_ASSERT(fd >= 0);
-    ::close(fd);
-    fd = -1;
+    files_.close(file);
 }
 
 void UringIo::add_file_operation(const FileOperation& operation) {
@@ -464,17 +450,16 @@ void UringIo::submit_file(std::uint32_t index) {
 
 void UringIo::write(File file, ConstBytes bytes, std::uint64_t offset, Token token) {
     // The kernel only reads them: FileOperation serves both directions.
-    add_file_operation({token, Op::write, files_[static_cast<std::size_t>(file.handle)],
-                        const_cast<std::byte*>(bytes.data()), bytes.size(), 0, offset});
+    add_file_operation(
+        {token, Op::write, files_.descriptor(file), const_cast<std::byte*>(bytes.data()), bytes.size(), 0, offset});
 }
 
 void UringIo::read(File file, Bytes bytes, std::uint64_t offset, Token token) {
-    add_file_operation(
-        {token, Op::read, files_[static_cast<std::size_t>(file.handle)], bytes.data(), bytes.size(), 0, offset});
+    add_file_operation({token, Op::read, files_.descriptor(file), bytes.data(), bytes.size(), 0, offset});
 }
 
 void UringIo::sync(File file, Token token) {
-    add_file_operation({token, Op::sync, files_[static_cast<std::size_t>(file.handle)], nullptr, 0, 0, 0});
+    add_file_operation({token, Op::sync, files_.descriptor(file), nullptr, 0, 0, 0});
 }
 
 std::span<const Completion> UringIo::wait(MonotonicNs until) {

@@ -31,64 +31,9 @@ std::uint32_t cost_of(Op op) {
         case Op::to_time:
         case Op::member:
             return text_cost;
-        case Op::field:
-        case Op::all:
-        case Op::any:
-        case Op::negation:
-        case Op::equal:
-        case Op::less:
-        case Op::less_or_equal:
-        case Op::like:
-        case Op::add:
-        case Op::subtract:
-        case Op::multiply:
-        case Op::divide:
-        case Op::modulo:
-        case Op::fallback:
-        case Op::negate:
-        case Op::absolute:
-        case Op::floor:
-        case Op::length:
+        default:
             return 1;
     }
-    return 1;
-}
-
-bool has_right(Op op) {
-    switch (op) {
-        case Op::equal:
-        case Op::less:
-        case Op::less_or_equal:
-        case Op::starts_with:
-        case Op::ends_with:
-        case Op::contains:
-        case Op::add:
-        case Op::subtract:
-        case Op::multiply:
-        case Op::divide:
-        case Op::modulo:
-        case Op::fallback:
-            return true;
-        case Op::constant:
-        case Op::field:
-        case Op::path:
-        case Op::lookup:
-        case Op::all:
-        case Op::any:
-        case Op::negation:
-        case Op::member:
-        case Op::like:
-        case Op::negate:
-        case Op::absolute:
-        case Op::floor:
-        case Op::length:
-        case Op::lower:
-        case Op::upper:
-        case Op::to_number:
-        case Op::to_time:
-            return false;
-    }
-    return false;
 }
 
 std::string changed_case(std::string_view from, bool to_lower) {
@@ -101,6 +46,45 @@ std::string changed_case(std::string_view from, bool to_lower) {
 }
 
 }  // namespace
+
+Operands operands_of(Op op) noexcept {
+    switch (op) {
+        case Op::constant:
+        case Op::field:
+        case Op::path:
+            return Operands::none;
+        case Op::all:
+        case Op::any:
+            return Operands::list;
+        case Op::lookup:
+        case Op::negation:
+        case Op::member:
+        case Op::like:
+        case Op::negate:
+        case Op::absolute:
+        case Op::floor:
+        case Op::length:
+        case Op::lower:
+        case Op::upper:
+        case Op::to_number:
+        case Op::to_time:
+            return Operands::one;
+        case Op::equal:
+        case Op::less:
+        case Op::less_or_equal:
+        case Op::starts_with:
+        case Op::ends_with:
+        case Op::contains:
+        case Op::add:
+        case Op::subtract:
+        case Op::multiply:
+        case Op::divide:
+        case Op::modulo:
+        case Op::fallback:
+            return Operands::two;
+    }
+    return Operands::none;
+}
 
 Type type_of(Field field) noexcept {
     switch (field) {
@@ -228,7 +212,7 @@ NodeId Graph::like(NodeId left, std::string_view written) {
 NodeId Graph::operation(Op op, Type type, NodeId left, NodeId right) {
     const Node a = nodes_[left];
     Node node{op, type, a.reads_type, static_cast<std::uint16_t>(a.depth + 1), cost_of(op) + a.cost, left, right};
-    if (has_right(op)) {
+    if (rules::operands_of(op) == Operands::two) {
         const Node b = nodes_[right];
         if (a.op == Op::constant && b.op == Op::constant) {
             if (const auto value = work_out(op, constants_[a.a], constants_[b.a])) return constant(*value);
@@ -351,40 +335,15 @@ NodeId Graph::junction(Op op, std::vector<NodeId> operands) {
 
 std::vector<NodeId> Graph::operands_of(NodeId id) const {
     const Node& node = nodes_[id];
-    switch (node.op) {
-        case Op::constant:
-        case Op::field:
-        case Op::path:
+    switch (rules::operands_of(node.op)) {
+        case Operands::none:
             return {};
-        case Op::all:
-        case Op::any:
-            return {operands_.begin() + node.a, operands_.begin() + node.a + node.b};
-        case Op::lookup:
-        case Op::negation:
-        case Op::member:
-        case Op::like:
-        case Op::negate:
-        case Op::absolute:
-        case Op::floor:
-        case Op::length:
-        case Op::lower:
-        case Op::upper:
-        case Op::to_number:
-        case Op::to_time:
+        case Operands::one:
             return {node.a};
-        case Op::equal:
-        case Op::less:
-        case Op::less_or_equal:
-        case Op::starts_with:
-        case Op::ends_with:
-        case Op::contains:
-        case Op::add:
-        case Op::subtract:
-        case Op::multiply:
-        case Op::divide:
-        case Op::modulo:
-        case Op::fallback:
+        case Operands::two:
             return {node.a, node.b};
+        case Operands::list:
+            return {operands_.begin() + node.a, operands_.begin() + node.a + node.b};
     }
     return {};
 }

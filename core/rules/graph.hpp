@@ -78,6 +78,10 @@ enum class Op : std::uint8_t {
     to_time,
 };
 
+// What Node::a and Node::b name.
+enum class Operands : std::uint8_t { none, one, two, list };
+[[nodiscard]] Operands operands_of(Op op) noexcept;
+
 struct Node {
     Op op = Op::constant;
     Type type = Type::any;  // what it gives, unless null
