@@ -52,7 +52,7 @@ Operands operands_of(Op op) noexcept {
         case Op::constant:
         case Op::field:
         case Op::path:
-            return Operands::none;
+            return Operands::nothing;
         case Op::all:
         case Op::any:
             return Operands::list;
@@ -83,7 +83,7 @@ Operands operands_of(Op op) noexcept {
         case Op::fallback:
             return Operands::two;
     }
-    return Operands::none;
+    return Operands::nothing;
 }
 
 Type type_of(Field field) noexcept {
@@ -336,7 +336,7 @@ NodeId Graph::junction(Op op, std::vector<NodeId> operands) {
 std::vector<NodeId> Graph::operands_of(NodeId id) const {
     const Node& node = nodes_[id];
     switch (rules::operands_of(node.op)) {
-        case Operands::none:
+        case Operands::nothing:
             return {};
         case Operands::one:
             return {node.a};

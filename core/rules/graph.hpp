@@ -79,7 +79,7 @@ enum class Op : std::uint8_t {
 };
 
 // What Node::a and Node::b name.
-enum class Operands : std::uint8_t { none, one, two, list };
+enum class Operands : std::uint8_t { nothing, one, two, list };
 [[nodiscard]] Operands operands_of(Op op) noexcept;
 
 struct Node {
