@@ -31,6 +31,8 @@ DIALS_AT_ONCE = 200
 # Those who wait for a full queue try again together, in bursts of their kernel's timers: that would be measured here, where both ends
 # are one machine.
 IDLE_DIALS_PER_SECOND = 2000
+STRANGER_ADDRESSES = 200
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 ATTACKS = ("idle", "slow", "handshakes")
 
 
@@ -46,9 +48,12 @@ def hello():
     return write.read()
 
 
-def dial(port):
+def dial(port, number):
+    """From one of many addresses: from one alone ports run out, and the kernel then looks at each of them for every dial."""
     one = socket.socket()
     one.setblocking(False)
+    one.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    one.bind((f"127.0.1.{1 + number % STRANGER_ADDRESSES}", 0))
     one.connect_ex(("127.0.0.1", port))
     return one
 
@@ -66,7 +71,7 @@ def attack(kind, ports, count):
     def begin():
         nonlocal begun
         port = ports[begun % len(ports)]
-        one = dial(port)
+        one = dial(port, begun)
         begun += 1
         open_now[one] = 0
         watched.register(one, selectors.EVENT_READ | (selectors.EVENT_WRITE if kind == "handshakes" else 0))
@@ -125,6 +130,7 @@ class Strangers:
         self.process = subprocess.Popen(["nice", "-n", "19", sys.executable, __file__, "--attack", kind, "--ports",
                                          ",".join(map(str, ports)), "--connections", str(count)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.began = time.monotonic()
         cluster.senders.append(self.process)
 
     def __enter__(self):
@@ -134,8 +140,10 @@ class Strangers:
     def __exit__(self, *_):
         if self.process.poll() is not None:
             raise RuntimeError(f"the strangers ended by themselves: {self.kind}")
+        self.spent = cpu_seconds(self.process)
         self.process.kill()
         out, _ = self.process.communicate()
+        self.cores = self.spent / (time.monotonic() - self.began)
         self.cluster.senders.remove(self.process)
         rows = [tuple(map(int, line.split())) for line in out.splitlines() if line.count(" ") == 1]
         self.open_max = max((row[0] for row in rows), default=0)
@@ -192,7 +200,7 @@ def main():
                 with Strangers(cluster, kind, ports, counts[kind]) as strangers:
                     measure(kind)
                     most = [max(was, memory_mb(daemon)) for was, daemon in zip(most, daemons)]
-                told[kind] = (strangers.open_max, strangers.begun)
+                told[kind] = (strangers.open_max, strangers.begun, strangers.cores)
         cluster.edges.append(south)
         with Strangers(cluster, "handshakes", [central_port], counts["handshakes"]):
             seconds = second_edge(cluster)
@@ -209,8 +217,8 @@ def main():
     print(f"  alone       p99 {alone / 1000:8.2f} ms; of a core: {share('alone')}")
     for kind in ATTACKS:
         p99 = statistics.median(each["p99"] for each in latencies[kind])
-        open_max, begun = told[kind]
-        print(f"  {kind:11} p99 {p99 / 1000:8.2f} ms, ratio {p99 / alone:.2f}; of a core: {share(kind)}; strangers' connections: {open_max} "
+        open_max, begun, stranger_cores = told[kind]
+        print(f"  {kind:11} p99 {p99 / 1000:8.2f} ms, ratio {p99 / alone:.2f}; of a core: {share(kind)}; strangers {100 * stranger_cores:.0f} %; their connections: {open_max} "
               f"at once, {begun} begun")
         failed |= args.ratio_max > 0 and p99 > args.ratio_max * alone
     for daemon, was, now in zip(daemons, before, most):
