@@ -12,6 +12,7 @@
 #include "core/wire/batch.hpp"
 #include "core/wire/event.hpp"
 #include "core/wire/frame.hpp"
+#include "core/wire/status.hpp"
 #include "core/wire/table.hpp"
 
 namespace weir::central {
@@ -45,6 +46,11 @@ void read_listen(ConfigTable& table, CentralConfig& config) {
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("silent_ms_max", listen.silent_ms_max, Bounds{20, 10 * minute_ms, "ms"});
     table.number("frame_ms_max", listen.frame_ms_max, Bounds{100, 10 * minute_ms, "ms"});
+    table.number("status_interval_ms", listen.status_interval_ms, Bounds{0, minute_ms, "ms"});
+    if (listen.status_interval_ms != 0 && listen.status_interval_ms < wire::status_interval_ms_min) {
+        table.fault("status_interval_ms",
+                    "must be 0, or at least " + std::to_string(wire::status_interval_ms_min) + " ms");
+    }
     // An edge must always be granted room for its largest batch.
     table.number("credit_bytes", listen.credit_bytes, Bounds{credit_floor_bytes, 1ULL << 30, "bytes"});
     check_addresses(table, "edges", listen.edges,

@@ -48,6 +48,7 @@ struct CentralConfig {
         std::uint64_t silent_ms_max = 10'000;
         std::uint64_t frame_ms_max = 10'000;      // a frame half sent, while others wait for its carry buffer
         std::uint64_t credit_bytes = 8ULL << 20;  // batch bytes that one edge may have unacked
+        std::uint64_t status_interval_ms = 1000;  // between two statuses of an edge; 0: never asked for
     } listen;
     struct LaneBound {
         std::string name;

@@ -304,6 +304,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
           spool.probes);
     total("weir_edge_uplink_probes_answered_total", "Times that a more preferred central answered",
           spool.probes_answered);
+    total("weir_edge_uplink_statuses_total", "Statuses that central has asked for and was sent", spool.statuses);
     gauge("weir_edge_uplink_last_refusal", "Reason that ended the last session, 0 while one is agreed",
           spool.last_refusal.get());
     total("weir_edge_uplink_sessions_total", "Sessions agreed", spool.sessions);

@@ -61,6 +61,7 @@ struct alignas(64) SpoolCounters {              // writer: spool runner
     Counter switch_overs;                        // sessions agreed with another central than the one before
     Counter returns;                             // of them, those to a more preferred one that answered probes
     Counter probes, probes_answered;
+    Counter statuses;  // said to central
     Counter credit_bytes_left, unacked_batches;
     Counter catch_up_window_bytes, catch_up_bytes_per_s, live_usual_ns;
     Counter gap_events;                     // sequences that central got a gap batch for, acked

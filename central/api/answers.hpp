@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "central/api/held.hpp"
+#include "central/api/json_text.hpp"
 #include "central/api/query.hpp"
 #include "central/api/sources.hpp"
 
@@ -36,10 +38,11 @@ struct Account {
     }
 };
 [[nodiscard]] std::string_view part_text(wire::Part part);
-[[nodiscard]] std::string totals_text(const IngestShared& shared, const Account& totals);
+[[nodiscard]] std::string totals_text(const IngestShared& shared, const Account& totals,
+                                      std::optional<std::uint64_t> edges_held);
 [[nodiscard]] Account totals_of(const IngestShared& shared);
 
-// An edge by its name, all its lineages together.
+// An edge by its name, all its lineages together; what it holds is of the one that was heard last.
 struct EdgeFacts {
     std::string edge;
     std::string region;  // empty: none
@@ -48,16 +51,20 @@ struct EdgeFacts {
     bool is_over_quota = false;
     bool can_replay = false;
     EdgeDelay delay;
+    HeldFacts held;
 };
 [[nodiscard]] std::vector<EdgeFacts> edge_facts(const ApiSources& sources, WallNs now);
 
 struct LaneFacts {
     std::string lane;
-    bool is_letters = false;
+    std::string_view lane_class;  // empty: nobody said
     bool is_held = false;
     std::uint64_t credit_bytes = 0, appended = 0, gap = 0, edges = 0;
 };
 [[nodiscard]] std::vector<LaneFacts> lane_facts(const IngestShared& shared);
+// Members of an edge's row, and of a lane's.
+void put_held(const HeldFacts& held, ObjectText& out);
+[[nodiscard]] std::optional<std::string> class_of(const LaneFacts& lane);
 
 [[nodiscard]] std::string health_text(const ApiSources& sources, std::uint64_t journal_bytes_per_s);
 

@@ -7,6 +7,7 @@
 #include "central/api/json_text.hpp"
 #include "central/api/problem.hpp"
 #include "core/base/clock.hpp"
+#include "core/wire/status.hpp"
 
 namespace weir::central {
 namespace {
@@ -44,6 +45,13 @@ std::map<std::pair<EdgeName, std::uint64_t>, std::uint64_t> appended_by_lineage(
     return appended;
 }
 
+// The clock as batches show it; without any, as the last status does.
+EdgeDelay delay_of(const ApiSources& sources, std::string_view edge, const HeldFacts& held, WallNs now) {
+    EdgeDelay delay = sources.delays != nullptr ? sources.delays->of(edge, now) : EdgeDelay{};
+    if (!delay.clock_offset_ms) delay.clock_offset_ms = held.clock_offset_ms;
+    return delay;
+}
+
 std::string types_text(const ReadSnapshot& counts, std::string_view edge) {
     ObjectText types;
     for (const EdgeCounts& one : counts.edges) {
@@ -63,15 +71,19 @@ std::vector<EdgeFacts> edge_facts(const ApiSources& sources, WallNs now) {
     const PositionTable& positions = sources.shared.positions;
     const auto stored = stored_by_edge(sources.shared);
     const auto appended = appended_by_lineage(positions);
+    const auto held = held_facts(positions);
     std::map<EdgeName, EdgeFacts> facts;
-    for (std::uint32_t i = 0; i < positions.edge_count(); ++i) {
+    for (std::uint32_t i = 0; i < held.size(); ++i) {
         const EdgeRow& row = positions.edge(i);
         EdgeFacts& edge = facts[row.key.edge];
         ++edge.lineages;
         edge.is_connected = edge.is_connected || row.connected.get() != 0;
         edge.connections += row.connections.get();
         const std::uint64_t seen_ms = row.last_seen_wall_ns.get() / ns_per_ms;
-        if (seen_ms >= edge.last_seen_ms) edge.epoch = row.epoch.get();
+        if (seen_ms >= edge.last_seen_ms) {
+            edge.epoch = row.epoch.get();
+            edge.held = held[i];
+        }
         edge.last_seen_ms = std::max(edge.last_seen_ms, seen_ms);
         const auto found = appended.find({row.key.edge, row.key.lineage});
         if (found != appended.end()) edge.events += found->second;
@@ -85,7 +97,7 @@ std::vector<EdgeFacts> edge_facts(const ApiSources& sources, WallNs now) {
             edge.stored_bytes = found->second.bytes;
             edge.is_over_quota = found->second.is_over_quota;
         }
-        if (sources.delays != nullptr) edge.delay = sources.delays->of(edge.edge, now);
+        edge.delay = delay_of(sources, edge.edge, edge.held, now);
         told.push_back(std::move(edge));
     }
     return told;
@@ -104,11 +116,12 @@ control::AdminResponse answer_edges(const ApiSources& sources, std::string_view 
     const ReadSnapshot counts = sources.model.totals();
     const auto stored = stored_by_edge(sources.shared);
     const auto appended = appended_by_lineage(positions);
+    const auto held = held_facts(positions);
     const WallNs now = wall_now();
     ListText list;
     // By number, which never changes: pages fit together while edges come.
     std::uint64_t rows = 0, at = from;
-    for (; at < positions.edge_count() && rows < limit; ++at) {
+    for (; at < held.size() && rows < limit; ++at) {
         const EdgeRow& row = positions.edge(static_cast<std::uint32_t>(at));
         const auto name = wire::name_of(row.key.edge);
         const std::string region = region_of(sources, name);
@@ -118,7 +131,7 @@ control::AdminResponse answer_edges(const ApiSources& sources, std::string_view 
         const auto found = stored.find(row.key.edge);
         const Stored has = found == stored.end() ? Stored{} : found->second;
         const auto events = appended.find({row.key.edge, row.key.lineage});
-        const EdgeDelay delay = sources.delays != nullptr ? sources.delays->of(name, now) : EdgeDelay{};
+        const EdgeDelay delay = delay_of(sources, name, held[at], now);
         ObjectText one;
         one.text("edge", name).truth("connected", is_connected).text("lineage", hex_text(row.key.lineage));
         one.number("epoch", row.epoch.get()).number("connections", row.connections.get());
@@ -126,21 +139,32 @@ control::AdminResponse answer_edges(const ApiSources& sources, std::string_view 
         one.number("events", events == appended.end() ? 0 : events->second);
         one.raw("types", types_text(counts, name));
         one.text_or_null("region", region.empty() ? std::nullopt : std::optional(region));
-        one.real_or_null("lag_ms", delay.lag_ms)
-            .real_or_null("backlog_lag_ms", delay.backlog_lag_ms)
-            .raw("held", "null");
+        one.real_or_null("lag_ms", delay.lag_ms).real_or_null("backlog_lag_ms", delay.backlog_lag_ms);
+        put_held(held[at], one);
         one.real_or_null("clock_offset_ms", delay.clock_offset_ms).number_or_null("last_ack_ms", delay.last_arrival_ms);
         one.truth("is_over_quota", has.is_over_quota).number("stored_bytes", has.bytes);
         list.add(one.truth("can_replay", can_replay(sources, name)).end());
         ++rows;
     }
     answer.raw("edges", list.end());
-    const bool has_more = at < positions.edge_count();
+    const bool has_more = at < held.size();
     answer.text_or_null("next", has_more ? std::optional(make_cursor('e', at)) : std::nullopt);
     return tagged_answer(answer.end());
 }
 
+void put_held(const HeldFacts& held, ObjectText& out) {
+    out.number_or_null("held", held.held).number_or_null("backlog", held.backlog);
+    out.number_or_null("held_bytes", held.bytes).number_or_null("held_as_of_ms", held.as_of_ms);
+    out.text_or_null("rung", held.rung);
+}
+
+std::optional<std::string> class_of(const LaneFacts& lane) {
+    return lane.lane_class.empty() ? std::nullopt : std::optional(std::string(lane.lane_class));
+}
+
+// Of a lane that edges do not have alike the class that promises less.
 std::vector<LaneFacts> lane_facts(const IngestShared& shared) {
+    const std::string_view best_effort = wire::text(wire::LaneClass::best_effort);
     std::map<std::string, LaneFacts> lanes;
     std::map<std::string, std::set<EdgeName>> edges;
     for (const auto& bound : shared.lane_bounds) lanes[bound.name].credit_bytes = bound.credit_bytes;
@@ -149,7 +173,8 @@ std::vector<LaneFacts> lane_facts(const IngestShared& shared) {
         const PositionRow& row = shared.positions.row(i);
         const std::string name(wire::name_of(row.lane_name));
         LaneFacts& lane = lanes[name];
-        lane.is_letters = lane.is_letters || row.key.lane == dead_letter_lane;
+        const std::string_view said = class_text(row);
+        if (lane.lane_class.empty() || said == best_effort) lane.lane_class = said;
         lane.appended += row.appended.get();
         lane.gap += row.gap.get();
         edges[name].insert(row.key.edge);
@@ -157,7 +182,7 @@ std::vector<LaneFacts> lane_facts(const IngestShared& shared) {
     std::vector<LaneFacts> told;
     for (auto& [name, lane] : lanes) {
         lane.lane = name;
-        lane.is_letters = lane.is_letters || name == dead_letter_lane_name;
+        if (name == dead_letter_lane_name) lane.lane_class = wire::text(wire::LaneClass::dead_letters);
         lane.edges = edges[name].size();
         told.push_back(lane);
     }
@@ -175,7 +200,7 @@ control::AdminResponse answer_lanes(const ApiSources& sources, std::string_view 
         if (!agrees(wanted, lane.lane)) continue;
         list.add(ObjectText()
                      .text("lane", lane.lane)
-                     .raw("class", lane.is_letters ? "\"dead_letters\"" : "null")
+                     .text_or_null("class", class_of(lane))
                      .number("credit_bytes", lane.credit_bytes)
                      .truth("held", lane.is_held)
                      .number("appended", lane.appended)

@@ -1,4 +1,6 @@
 // The account: GET /api/v1/ledger, and the sums that others show.
+#include <set>
+
 #include "central/api/answers.hpp"
 #include "central/api/json_text.hpp"
 #include "central/api/problem.hpp"
@@ -14,6 +16,17 @@ ObjectText& write(const Account& account, ObjectText& out) {
         .number("dead_lettered", account.dead_lettered)
         .number("gap", account.gap)
         .number("elsewhere", account.elsewhere);
+}
+
+using LineageKey = std::pair<EdgeName, std::uint64_t>;
+// Those whose edge has said what it has, since the start.
+std::set<LineageKey> lineages_that_told(const PositionTable& positions) {
+    std::set<LineageKey> told;
+    for (std::uint32_t i = 0; i < positions.edge_count(); ++i) {
+        const EdgeRow& row = positions.edge(i);
+        if (row.held_wall_ns.get() != 0) told.emplace(row.key.edge, row.key.lineage);
+    }
+    return told;
 }
 
 }  // namespace
@@ -49,10 +62,10 @@ Account totals_of(const IngestShared& shared) {
     return totals;
 }
 
-std::string totals_text(const IngestShared& shared, const Account& totals) {
+std::string totals_text(const IngestShared& shared, const Account& totals, std::optional<std::uint64_t> edges_held) {
     ObjectText sums;
     write(totals, sums).number("dead_letters_expired", shared.letters_expired.get()).whole("residue", totals.residue());
-    return sums.end();
+    return sums.number_or_null("edges_held", edges_held).end();
 }
 
 control::AdminResponse answer_ledger(const ApiSources& sources, std::string_view target) {
@@ -64,6 +77,7 @@ control::AdminResponse answer_ledger(const ApiSources& sources, std::string_view
     answer.raw("as_of", as_of_text(sources));
     ListText lanes;
     Account totals;
+    const std::set<LineageKey> told = lineages_that_told(shared.positions);
     for (std::uint32_t i = 0; i < shared.positions.row_count(); ++i) {
         const PositionRow& row = shared.positions.row(i);
         if (!agrees(edge, wire::name_of(row.key.edge)) || !agrees(lane, wire::name_of(row.lane_name))) continue;
@@ -76,9 +90,12 @@ control::AdminResponse answer_ledger(const ApiSources& sources, std::string_view
             .number("lane_id", row.key.lane)
             .text("part", part_text(row.key.part));
         write(account, one).number("last_sequence", row.last_sequence.get());
+        const bool is_told = told.count({row.key.edge, row.key.lineage}) != 0;
+        one.number_or_null("held", is_told ? std::optional(row.held()) : std::nullopt);
         lanes.add(one.end());
     }
-    answer.raw("lanes", lanes.end()).raw("totals", totals_text(shared, totals));
+    const auto held = edges_held(shared.positions, edge, lane);
+    answer.raw("lanes", lanes.end()).raw("totals", totals_text(shared, totals, held));
     return tagged_answer(answer.end());
 }
 

@@ -102,7 +102,7 @@ StreamState StreamCollector::gather(MonotonicNs now) {
     const std::uint64_t journal_rate = sources_.vitals == nullptr ? 0 : sources_.vitals->journal_bytes_per_s();
     state.objects["health"] = health_text(sources_, journal_rate);
     state.objects["rates"] = rates_text();
-    state.objects["ledger"] = totals_text(shared, samples_.back().totals);
+    state.objects["ledger"] = totals_text(shared, samples_.back().totals, edges_held(shared.positions));
     state.objects["positions"] = positions_text();
     state.objects["hops"] = hops_text();
     state.objects["dead_letters"] = letters_.text(shared.letters_expired.get(), shared.letters_bytes.get());
@@ -204,9 +204,8 @@ void StreamCollector::list_edges(const std::vector<EdgeFacts>& edges) {
         row.truth("connected", edge.is_connected).number("connections", edge.connections);
         row.number("lineages", edge.lineages).number("epoch", edge.epoch).number("last_seen_ms", edge.last_seen_ms);
         row.number("events", edge.events).number("events_per_s", whole(rate_of(edge.edge, &Sample::edges)));
-        row.real_or_null("lag_ms", edge.delay.lag_ms)
-            .real_or_null("backlog_lag_ms", edge.delay.backlog_lag_ms)
-            .raw("held", "null");
+        row.real_or_null("lag_ms", edge.delay.lag_ms).real_or_null("backlog_lag_ms", edge.delay.backlog_lag_ms);
+        put_held(edge.held, row);
         row.real_or_null("clock_offset_ms", edge.delay.clock_offset_ms)
             .number_or_null("last_ack_ms", edge.delay.last_arrival_ms);
         row.truth("is_over_quota", edge.is_over_quota).number("stored_bytes", edge.stored_bytes);
@@ -220,7 +219,7 @@ void StreamCollector::list_lanes(const std::vector<LaneFacts>& lanes) {
     for (const LaneFacts& lane : lanes) {
         if (list->size() == lanes_max) break;
         ObjectText row;
-        row.text("id", lane.lane).raw("class", lane.is_letters ? "\"dead_letters\"" : "null");
+        row.text("id", lane.lane).text_or_null("class", class_of(lane));
         row.number("appended", lane.appended).number("events_per_s", whole(rate_of(lane.lane, &Sample::lanes)));
         row.number("credit_bytes", lane.credit_bytes).truth("is_held", lane.is_held).number("edges", lane.edges);
         list->emplace(lane.lane, row.number("gap", lane.gap).end());

@@ -39,6 +39,27 @@ void stream_metrics(const ApiSources& sources, control::MetricsText& out) {
                 sources.live->dropped());
 }
 
+// Of each edge's present lineage, once it has said so.
+void held_metrics(const PositionTable& positions, control::MetricsText& out) {
+    const auto held = held_facts(positions);
+    for (const auto& [name, place] : present_lineages(positions)) {
+        if (place >= held.size() || !held[place].held) continue;
+        const auto edge = wire::name_of(name);
+        const auto gauge = [&](std::string_view metric, std::string_view help, std::uint64_t value) {
+            out.gauge(metric, help, {{"edge", edge}}, static_cast<double>(value));
+        };
+        gauge("weir_central_edge_held_events",
+              "Events in the edge's spool that are not here, as far as it has said; with its dead letters",
+              *held[place].held);
+        gauge("weir_central_edge_backlog_events", "Of the events held, those in backlog parts", *held[place].backlog);
+        if (!held[place].bytes) continue;
+        gauge("weir_central_edge_held_bytes", "Bytes of the edge's spool that were not acked at its last status",
+              *held[place].bytes);
+        out.gauge("weir_central_edge_status_timestamp_seconds", "When its last status came", {{"edge", edge}},
+                  static_cast<double>(positions.edge(place).status_wall_ns.get()) / static_cast<double>(ns_per_second));
+    }
+}
+
 // An edge by its name, whatever its lineages: one row each.
 void edge_metrics(const PositionTable& positions, control::MetricsText& out) {
     struct Seen {
@@ -58,6 +79,7 @@ void edge_metrics(const PositionTable& positions, control::MetricsText& out) {
         out.gauge("weir_central_edge_last_seen_timestamp_seconds", "When it was last heard of; 0: not since the start",
                   {{"edge", name}}, static_cast<double>(seen.last_ns) / static_cast<double>(ns_per_second));
     }
+    held_metrics(positions, out);
 }
 
 void analytics_metrics(const FollowerCounters& counters, control::MetricsText& out) {
@@ -183,6 +205,7 @@ control::AdminResponse metrics(const ApiSources& sources) {
     out.counter("weir_central_connections_total", "Connections accepted", {}, shared.accepted.get());
     out.counter("weir_central_batches_total", "Batches kept", {}, shared.batches.get());
     out.counter("weir_central_batch_bytes_total", "Bytes of batches kept", {}, shared.batch_bytes.get());
+    out.counter("weir_central_edge_statuses_total", "Statuses of edges taken", {}, shared.statuses.get());
     out.counter("weir_central_groups_total", "Write groups", {}, shared.groups.get());
     out.counter("weir_central_written_bytes_total", "Bytes written to both journals", {}, shared.written_bytes.get());
     out.counter("weir_central_receive_pauses_total", "Times that receiving paused for want of a write group", {},

@@ -367,6 +367,10 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
     }
     if (header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye) return true;
     if (header.kind == wire::FrameKind::table_pull && tables_.take_pull(index, body)) return true;
+    if (header.kind == wire::FrameKind::edge_status) {
+        take_status(session, body);
+        return true;
+    }
     refuse(session, wire::RefusalReason::protocol, "a frame of this kind is not for central");
     return true;
 }
@@ -417,7 +421,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
         if (lane_of(session, offer.lane, offer.part) != nullptr) {
             return refused(wire::RefusalReason::protocol, "a lane is offered twice");
         }
-        const std::uint32_t row = positions_.find({hello.edge_id, hello.lineage, offer.lane, offer.part});
+        const std::uint32_t row = take_offer({hello.edge_id, hello.lineage, offer.lane, offer.part}, offer);
         add_lane(session, offer.lane, offer.part, offer.lane_name).row = row;
         if (row != no_row) {
             positions_.row(row).hot.session = index;
@@ -430,6 +434,8 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     session.state = State::live;
     session.wants_welcome = true;
     if ((hello.features & wire::edge_feature_tables) != 0) tables_.begin(index);
+    session.may_say_status =
+        (hello.features & wire::edge_feature_status) != 0 && config_.listen.status_interval_ms != 0;
     open_credit(session);
     speak(session);
     session.splitter.set_body_bytes_max(wire::frame_body_bytes_max);
@@ -437,6 +443,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     known.connected.set(1);
     known.connections.add(1);
     known.last_seen_wall_ns.set(io_.wall().value);
+    known.held_wall_ns.set(io_.wall().value);
 }
 
 IngestStage::SessionLane* IngestStage::lane_of(Session& session, LaneId lane, wire::Part part) {
@@ -516,10 +523,8 @@ bool IngestStage::take_batch(std::uint32_t index, ConstBytes body) {
         return true;
     }
     if (lane->row == no_row) {
-        lane->row = positions_.claim(key_of(header), header.lane_name);
+        claim_row(session, *lane, header.lane_name);
         if (lane->row == no_row) return refused(wire::RefusalReason::limit, "limits.positions_max are known");
-        positions_.row(lane->row).hot.session = index;
-        positions_.row(lane->row).hot.session_lane = static_cast<std::uint32_t>(lane - session.lanes.data());
     }
     PositionRow& row = positions_.row(lane->row);
     ++changes_;
@@ -681,7 +686,7 @@ std::size_t IngestStage::fill_out(Session& session) {
                                        (1 + lanes_max) * (head + sizeof(wire::Credit)) + 3 * head + head +
                                        sizeof(wire::Refusal));
     static_assert(out_bytes_max >= head + sizeof(wire::EdgeWelcome) + lanes_max * sizeof(wire::LanePosition) +
-                                       lanes_max * (head + sizeof(wire::Credit)));
+                                       lanes_max * (head + sizeof(wire::Credit)) + head + sizeof(wire::StatusAsk));
     std::size_t at = 0;
     const Bytes out(session.out);
     using wire::FrameKind;
@@ -702,7 +707,13 @@ std::size_t IngestStage::fill_out(Session& session) {
             at += sizeof(wire::LanePosition);
         }
         // With it, so that an edge that reads both before it sends is bound from its first batch on.
-        return at + put_lane_credits(session, out.subspan(at));
+        at += put_lane_credits(session, out.subspan(at));
+        if (session.may_say_status) {
+            at += put_frame(
+                out.subspan(at), FrameKind::status_ask,
+                wire::StatusAsk{.interval_ms = static_cast<std::uint32_t>(config_.listen.status_interval_ms)});
+        }
+        return at;
     }
     if (std::exchange(session.wants_ack, false)) {
         note_acked(session);
@@ -791,6 +802,7 @@ void IngestStage::free_session(Session& session) {
     session.is_sending = session.is_paused = session.is_blocked = false;
     session.wants_welcome = session.wants_credit = session.wants_pong = session.wants_ping = false;
     session.wants_refusal = session.wants_goodbye = session.wants_ack = session.has_more_credit = false;
+    session.may_say_status = false;
     session.lane_count = session.credit_count = 0;
     session.hello = {};
     session.received = session.durable = {};

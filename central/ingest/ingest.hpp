@@ -36,6 +36,7 @@
 #include "core/pipeline/runner.hpp"
 #include "core/wire/control.hpp"
 #include "core/wire/splitter.hpp"
+#include "core/wire/status.hpp"
 
 namespace weir::central {
 
@@ -65,6 +66,7 @@ struct IngestShared {
     Counter carry_waits, credit_on_the_way_max,
         turns;                             // waits for a carry buffer; bytes; turns that ended at turn_bytes
     Counter set_aside, stuck_lanes_freed;  // batches; sessions ended so that their lanes go on
+    Counter statuses;                      // of edges, taken
     CentralHops hops;
     LaneHolds holds;     // by the admin port
     Counter full_errno;  // why the next segment cannot be made that a group waits for; 0 when none does
@@ -140,6 +142,7 @@ class IngestStage final : public Stage {
         bool wants_welcome = false, wants_credit = false, wants_pong = false, wants_ping = false;
         bool wants_refusal = false, wants_goodbye = false, wants_ack = false;
         bool has_more_credit = false;  // granted and not said
+        bool may_say_status = false;   // it can, and is asked to with its welcome
         wire::Refusal refusal;
         std::uint64_t pong_number = 0;
         MonotonicNs since{};  // of this state
@@ -185,6 +188,11 @@ class IngestStage final : public Stage {
     [[nodiscard]] std::size_t serve_carry_waits(MonotonicNs now);
     void leave_carry_queue(Session& session);
     void free_slots_of_waiters();
+
+    // statuses.cpp: what edges say of themselves.
+    [[nodiscard]] std::uint32_t take_offer(const PositionKey& key, const wire::LaneOffer& offer);
+    void take_status(Session& session, ConstBytes body);
+    void claim_row(Session& session, SessionLane& lane, const LaneName& name);
 
     // crediting.cpp: who may send how much.
     [[nodiscard]] std::uint64_t window_of(const LaneName& name) const;

@@ -57,6 +57,14 @@ struct PositionRow {
     Counter received, appended, duplicates, rejected, dead_lettered, last_sequence;
     Counter stored_bytes;    // of its batches in the journal
     Counter gap, elsewhere;  // sequences that the edge named lost, or delivered to another central
+    // As the edge has said last, since the start: durable there; bytes of its spool that were not acked then; wire::LaneClass + 1,
+    // 0: not said.
+    Counter edge_sequence, edge_held_bytes, lane_class;
+    // Sequences that the edge is known to have and central has not; 0 where the edge has said nothing (EdgeRow::held_wall_ns).
+    [[nodiscard]] std::uint64_t held() const {
+        const std::uint64_t here = last_sequence.get(), there = edge_sequence.get();
+        return there > here ? there - here : 0;
+    }
 };
 
 // One lineage of an edge, for the fence and for people.
@@ -66,6 +74,10 @@ struct EdgeRow {
     Counter connected;
     Counter connections;
     Counter last_seen_wall_ns;
+    // When it last said what it has, in its hello or in a status; and when in a status. By central's clock; 0: not since the start.
+    Counter held_wall_ns, status_wall_ns;
+    Counter clock_ahead_ns;  // of the last status: its clock less central's when it came, as a two's complement
+    Counter rung;            // of the last status: wire::Rung + 1; 0: not said
 };
 
 enum class Judgement : std::uint8_t { append, duplicate, gap, diverged };

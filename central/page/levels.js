@@ -13,11 +13,12 @@ export function edge_level(edge, now_ms) {
     if (away_ms > away_forgotten_ms) return 'off';
     return away_ms > away_act_ms ? 'act' : 'watch';
   }
-  return edge.is_over_quota || edge.lag_ms > lag_watch_ms ? 'watch' : 'calm';
+  return edge_word(edge, now_ms) === 'connected' ? 'calm' : 'watch';
 }
 export function edge_word(edge, now_ms) {
   if (!edge.connected) return now_ms - (edge.last_seen_ms ?? 0) > away_forgotten_ms ? 'gone' : 'away';
   if (edge.is_over_quota) return 'over quota';
+  if (edge.rung === 'critical') return 'short of room';
   if (edge.lag_ms > lag_watch_ms) return 'late';
   return 'connected';
 }
@@ -47,7 +48,7 @@ export function reasons(state, now_ms, plural) {
     if (names.size > 3) add(level, `${names.size - 3} more ${word} alerts`);
   }
   const edges = state.rows('edges').map((edge) => ({ edge, level: edge_level(edge, now_ms), word: edge_word(edge, now_ms) }));
-  for (const word of ['away', 'over quota', 'late']) {
+  for (const word of ['away', 'over quota', 'short of room', 'late']) {
     const these = edges.filter((one) => one.word === word);
     if (these.length === 0) continue;
     const names = these.slice(0, 3).map((one) => one.edge.id).join(', ');

@@ -72,9 +72,11 @@ std::vector<Edge> edges_of(std::string_view answer) {
         edge.name = text_of(row, "edge");
         edge.is_connected = edge.is_connected || is_true(row, "connected");
         edge.events += number_of(row, "events").value_or(0);
-        edge.last_seen_ms = std::max(edge.last_seen_ms, number_of(row, "last_seen_ms").value_or(0));
+        const double seen_ms = number_of(row, "last_seen_ms").value_or(0);
+        // Of the lineage that was heard last: nobody could send what one before it holds.
+        if (seen_ms >= edge.last_seen_ms) edge.held = number_of(row, "held");
+        edge.last_seen_ms = std::max(edge.last_seen_ms, seen_ms);
         if (const auto lag = number_of(row, "lag_ms")) edge.lag_ms = std::max(edge.lag_ms.value_or(0), *lag);
-        if (const auto held = number_of(row, "held")) edge.held = edge.held.value_or(0) + *held;
     });
     std::vector<Edge> edges;
     for (auto& [name, edge] : by_name) edges.push_back(std::move(edge));

@@ -38,6 +38,9 @@ enum class FrameKind : std::uint8_t {
     batch = 34,     // edge -> central: body is a batch (batch.hpp)
     edge_ack = 35,  // central -> edge
     credit = 36,    // central -> edge
+    // status.hpp; only on connections whose edge_hello says edge_feature_status
+    status_ask = 37,   // central -> edge
+    edge_status = 38,  // edge -> central
     // table.hpp; only on connections whose edge_hello says edge_feature_tables
     table_offers = 40,  // central -> edge
     table_pull = 41,    // edge -> central

@@ -2,6 +2,7 @@
 #include "core/wire/batch.hpp"
 #include "core/wire/control.hpp"
 #include "core/wire/splitter.hpp"
+#include "core/wire/status.hpp"
 #include "core/wire/verdict.hpp"
 
 namespace weir::wire {
@@ -43,6 +44,10 @@ std::string_view text(FrameKind kind) noexcept {
             return "edge_ack";
         case FrameKind::credit:
             return "credit";
+        case FrameKind::status_ask:
+            return "status_ask";
+        case FrameKind::edge_status:
+            return "edge_status";
         case FrameKind::table_offers:
             return "table_offers";
         case FrameKind::table_pull:
@@ -135,6 +140,18 @@ std::string_view text(Rung rung) noexcept {
             return "degraded";
         case Rung::critical:
             return "critical";
+    }
+    return unknown;
+}
+
+std::string_view text(LaneClass lane_class) noexcept {
+    switch (lane_class) {
+        case LaneClass::durable:
+            return "durable";
+        case LaneClass::best_effort:
+            return "best_effort";
+        case LaneClass::dead_letters:
+            return "dead_letters";
     }
     return unknown;
 }

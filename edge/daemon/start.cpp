@@ -115,7 +115,8 @@ Status EdgeDaemon::Parts::start_spool() {
                        .intake_doorbell = intake_runner.doorbell(),
                        .counters = counters.spool,
                        // Edges differ by lineage: they do not come back in step.
-                       .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch});
+                       .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch,
+                       .rung = &counters.intake.rung});
         if (tables) stage->take_tables_for(table_link);
         stage->take_orders_from(lane_orders);
         if (auto opened = stage->open(); !opened) return opened.error();

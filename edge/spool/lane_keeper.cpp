@@ -35,6 +35,7 @@ LaneKeeper::LaneKeeper(Parts parts, MonotonicNs now)
             add_lane(stream, parts.config, now);
         } else {
             ++kept_.back().count;
+            lanes_[stream].lane_class = lanes_[kept_.back().first].lane_class;
         }
     }
 }
@@ -43,13 +44,18 @@ void LaneKeeper::add_lane(std::size_t first, const EdgeConfig& config, Monotonic
     Lane& lane = kept_.emplace_back();
     lane.first = first;
     lane.bytes_max = UINT64_MAX;
+    if (lanes_[first].state.id == dead_letter_lane) lanes_[first].lane_class = wire::LaneClass::dead_letters;
     const auto is_same = [&](const LaneConfig& one) { return one.name == lanes_[first].state.name; };
     const auto found = std::find_if(config.lanes.begin(), config.lanes.end(), is_same);
     if (found != config.lanes.end()) configure(lane, *found, now);
 }
 
 void LaneKeeper::configure(Lane& lane, const LaneConfig& from, MonotonicNs now) {
-    lane.sheds_oldest = from.lane_class == LaneClass::best_effort && from.shed == ShedPolicy::oldest;
+    const bool is_best_effort = from.lane_class == LaneClass::best_effort;
+    for (std::size_t i = 0; i < lane.count; ++i) {
+        lanes_[lane.first + i].lane_class = is_best_effort ? wire::LaneClass::best_effort : wire::LaneClass::durable;
+    }
+    lane.sheds_oldest = is_best_effort && from.shed == ShedPolicy::oldest;
     lane.bytes_max = from.bytes_max > 0 ? without_reserve(from.bytes_max, pool_bytes_) : UINT64_MAX;
     lane.keep_ms = from.keep_undelivered_s * 1000;
     lane.mark_bytes = std::min(lane.bytes_max, bytes_max_) / marks_max;

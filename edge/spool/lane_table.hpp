@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/journal/writer.hpp"
+#include "core/wire/status.hpp"
 #include "edge/handover.hpp"
 #include "edge/spool/given_up.hpp"
 #include "edge/spool/marks.hpp"
@@ -37,6 +38,7 @@ struct StreamJournal {
 // Of one stream.
 struct SpoolLane {
     LaneState state;
+    wire::LaneClass lane_class = wire::LaneClass::durable;  // as it is configured
     StreamJournal journal;
     std::uint64_t gap_events = 0;      // of what central has acked: sequences that only a gap batch stands for
     std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began

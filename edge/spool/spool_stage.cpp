@@ -80,6 +80,7 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
               io.now()),
       accepted_(parts.pool.count()) {
     WEIR_ASSERT(parts.segments.size() == lanes_.count());
+    if (parts.rung != nullptr) uplink_.take_rung_from(*parts.rung);
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
         SpoolLane& lane = lanes_[index];
         // A write's completion names its stream by its generation.

@@ -46,6 +46,7 @@ struct SpoolParts {
     Doorbell& intake_doorbell;
     SpoolCounters& counters;
     std::uint64_t jitter_seed = 1;
+    const Counter* rung = nullptr;  // wire::Rung, by intake
 };
 
 class SpoolStage final : public Stage {

@@ -17,6 +17,7 @@ static_assert(central_frame_body_bytes_max >=
 constexpr std::uint32_t hello_bytes_max =
     wire::frame_bytes(sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer));
 constexpr std::uint32_t control_bytes_max = hello_bytes_max + 4096;
+static_assert(control_bytes_max >= wire::frame_bytes(wire::status_body_bytes_max));
 
 template <class T>
 ConstBytes bytes_of(const T& value) {
@@ -170,7 +171,10 @@ MonotonicNs Uplink::next_deadline() const {
                 at = std::min(at, std::max(heard_at_, pinged_at_).plus_ns(options_.ping_ms * ns_per_ms));
                 at = std::min(at, catch_up_.retry_at());
                 at = std::min(at, probe_.next_deadline());
-                if (sending_ == Sending::nothing) at = std::min(at, paced_until_);
+                if (sending_ == Sending::nothing) {
+                    at = std::min(at, paced_until_);
+                    if (says_statuses()) at = std::min(at, status_at_);
+                }
                 if (!draining_ && probe_.is_idle()) at = std::min(at, return_.next_at());
                 if (is_leaving_) at = std::min(at, leave_until_);
             }
@@ -273,6 +277,7 @@ void Uplink::greet(MonotonicNs now) {
     heard_at_ = now;
     splitter_.reset(central_frame_body_bytes_max);
     control_waiting_.clear();
+    status_interval_ns_ = 0;
     std::array<std::byte, sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer)> body;
     wire::EdgeHello hello;
     hello.lanes = static_cast<std::uint16_t>(lanes_.named_count());
@@ -280,13 +285,15 @@ void Uplink::greet(MonotonicNs now) {
     hello.lineage = identity_.lineage;
     hello.epoch = identity_.epoch;
     hello.config_digest = identity_.config_digest;
+    hello.features = wire::edge_feature_status;
     if (tables_ != nullptr) {
-        hello.features = wire::edge_feature_tables;
+        hello.features |= wire::edge_feature_tables;
         tables_->begin_session();
     }
     wire::store(Bytes{body}, hello);
     std::size_t at = sizeof(hello);
     for (std::size_t index = 0; index < lanes_.count(); ++index) {
+        streams_[index].is_known_there = lanes_.is_named(index);
         if (!lanes_.is_named(index)) continue;
         const LaneState& lane = lanes_[index].state;
         wire::LaneOffer offered;

@@ -30,6 +30,7 @@
 
 #include "core/io/io.hpp"
 #include "core/wire/splitter.hpp"
+#include "core/wire/status.hpp"
 #include "edge/counters.hpp"
 #include "edge/handover.hpp"
 #include "edge/spool/catch_up.hpp"
@@ -98,6 +99,8 @@ class Uplink {
 
     // Tables are offered to and taken by it; before the first do_work.
     void take_tables_for(TableLink& link) { tables_ = &link; }
+    // The edge's wire::Rung, for its statuses; before the first do_work.
+    void take_rung_from(const Counter& rung) { rung_ = &rung; }
     // A batch has become durable (in its journal's order). True: its buffer is the uplink's until it is returned.
     [[nodiscard]] bool offer(const DurableBatch& batch);
     [[nodiscard]] std::size_t do_work(MonotonicNs now);
@@ -143,6 +146,7 @@ class Uplink {
         Position cursor{};  // without a reader: everything before it was handed to the session
         Links<DurableBatch>::Queue memory;
         Links<Unacked>::Queue unacked;
+        bool is_known_there = false;  // in this session, by its hello or a batch
     };
     // Of a lane, both parts: frame bytes on this connection. Central may leave it at the connection's credit.
     struct LaneCredit {
@@ -173,6 +177,11 @@ class Uplink {
     void retire_acked(std::size_t stream, MonotonicNs now);
     [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
     void settle_given_up_in_doubt(std::size_t stream, Sequence at_central);
+
+    // uplink_status.cpp: what this edge says of itself
+    [[nodiscard]] bool take_status_ask(ConstBytes body, MonotonicNs now);
+    [[nodiscard]] bool says_statuses() const;
+    void put_status(MonotonicNs now);
 
     // uplink_sending.cpp: what is sent next, and from where
     std::size_t pump(MonotonicNs now);
@@ -222,6 +231,9 @@ class Uplink {
     wire::FrameSplitter splitter_;
 
     TableLink* tables_ = nullptr;
+    const Counter* rung_ = nullptr;
+    std::uint64_t status_interval_ns_ = 0;  // 0: this session has not asked
+    MonotonicNs status_at_{};               // the next one is due
     UplinkState state_ = UplinkState::waiting;
     io::Socket socket_{};
     std::uint16_t generation_ = 0;

@@ -58,6 +58,7 @@ std::size_t Uplink::pump(MonotonicNs now) {
         if (const auto pull = tables_->next_pull())
             queue_control(wire::FrameKind::table_pull, 0, std::as_bytes(std::span(&*pull, 1)));
     }
+    if (says_statuses() && now >= status_at_) put_status(now);
     if (!control_waiting_.empty()) {
         std::swap(control_waiting_, control_sending_);
         control_waiting_.clear();
@@ -374,6 +375,7 @@ void Uplink::send_batch(std::size_t index, std::byte* batch, std::uint32_t batch
     const Bytes frame{batch - sizeof(wire::FrameHeader), bytes};
     wire::store(frame, wire::FrameHeader{.body_bytes = batch_bytes, .kind = wire::FrameKind::batch});
     lanes_[index].next_sequence = entry.last_sequence + 1;
+    streams_[index].is_known_there = true;
     entry.sent_at = now;
     unacked_.push(streams_[index].unacked, entry);
     sent_bytes_ += bytes;

@@ -25,6 +25,9 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
         case wire::FrameKind::credit:
             if (state_ == UplinkState::live && take_credit(body)) return true;
             break;
+        case wire::FrameKind::status_ask:
+            if (state_ == UplinkState::live && take_status_ask(body, now)) return true;
+            break;
         case wire::FrameKind::table_offers:
         case wire::FrameKind::table_chunk:
             if (state_ != UplinkState::live || tables_ == nullptr) break;
@@ -49,6 +52,7 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
         case wire::FrameKind::producer_welcome:
         case wire::FrameKind::producer_ack:
         case wire::FrameKind::edge_hello:
+        case wire::FrameKind::edge_status:
         case wire::FrameKind::table_pull:
         case wire::FrameKind::batch:
             break;

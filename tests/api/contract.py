@@ -451,6 +451,40 @@ def live_events(admin, checks, send_more):
     admin.contract.seen.add(("/api/v1/events/stream", "GET", "101"))
 
 
+def held(cluster, admin, checks):
+    """What an edge holds of a lane on hold is told, and is nothing once the lane is released."""
+    def edge():
+        return admin.ask("GET", "/api/v1/edges", "?edge=north")[2]["edges"][0]
+
+    def ledger(query=""):
+        return admin.ask("GET", "/api/v1/ledger", query)[2]
+
+    def lane(name):
+        return admin.ask("GET", "/api/v1/lanes", f"?lane={name}")[2]["lanes"][0]
+
+    wait_for("the edge says that it holds nothing", lambda: edge()["held"] == 0 and edge()["rung"] == "healthy")
+    checks.expect("held: the classes of lanes", (lane("default")["class"], lane("dead-letters")["class"]) == ("durable", "dead_letters"))
+    checks.expect("held: a lane is put on hold", admin.ask("POST", "/api/v1/lanes/{lane}/hold", places={"lane": "default"}, role="operator",
+                                                           Weir_Reason="a test")[0] == 200)
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    more = [{"id": f"h{i}", "type": "held.one", "source": "s", "time": now, "data": {}} for i in range(70)]
+    before = ledger("?lane=default")["totals"]
+    cluster.finish([cluster.send(0, write_lines(cluster.directory / "held.ndjson", more), ack="spooled")])
+    wait_for("70 events are held", lambda: edge()["held"] == 70)
+    row = edge()
+    checks.expect("held: of no backlog part, in bytes, as of now", row["backlog"] == 0 and row["held_bytes"] > 70 and
+                  row["held_as_of_ms"] > time.time() * 1000 - 20_000, row)
+    answer = ledger("?lane=default")
+    checks.expect("held: by the ledger too", answer["totals"]["edges_held"] == 70 and answer["lanes"][0]["held"] == 70, answer)
+    checks.expect("held: nothing of it was stored", answer["totals"]["appended"] == before["appended"], (answer, before))
+    checks.expect("held: not of another lane", ledger("?lane=dead-letters")["totals"]["edges_held"] == 0)
+    metrics = admin.raw("GET", "/metrics")[2]
+    checks.expect("held: and by a metric", 'weir_central_edge_held_events{edge="north"} 70' in metrics)
+    admin.ask("POST", "/api/v1/lanes/{lane}/release", places={"lane": "default"}, role="operator", Weir_Reason="a test")
+    wait_for("nothing is held", lambda: edge()["held"] == 0 and ledger()["totals"]["edges_held"] == 0)
+    checks.expect("held: all of it has come", ledger("?lane=default")["totals"]["appended"] == before["appended"] + 70)
+
+
 def stale(cluster, admin):
     """max_staleness_ms=0 while events come: sooner or later an answer is not fresh."""
     load = subprocess.Popen([BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[0]}", "--events", "1000000",
@@ -530,6 +564,7 @@ def main():
         if "/api/v1/events/stream" in contract.file["paths"]:
             live_events(admin, checks, send_more)
         admin.ask("POST", "/api/v1/alerts/silences/{id}/end", places={"id": "1"}, Weir_Reason="a test")
+        held(cluster, admin, checks)
         acts(contract, admin, checks, cluster.edges[0])
         checks.expect("it drains", admin.ask("POST", "/api/v1/drain", role="operator", Weir_Reason="a test")[0] == 202)
         checks.expect("and ends well", cluster.central.process.wait(30) == 0)

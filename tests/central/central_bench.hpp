@@ -114,6 +114,8 @@ struct LaneScript {
     std::uint64_t epoch = 1;
     LaneId lane = 0;
     std::string lane_name = "main";
+    wire::Part part = wire::Part::live;
+    Sequence at_edge = 0;  // durable there, as its hello says
     Sequence next = 1;
     std::uint32_t previous_crc = 0;
 
@@ -124,6 +126,7 @@ struct LaneScript {
         head.lineage = lineage;
         head.epoch = epoch;
         head.lane = lane;
+        head.part = part;
         head.first_sequence = next;
         head.count = count;
         head.previous_crc = previous_crc;
@@ -259,12 +262,15 @@ class ScriptedEdge {
         head.edge_id = wire::name_field<wire::edge_id_bytes_max>(lanes[0]->edge);
         head.lineage = lanes[0]->lineage;
         head.epoch = epoch;
+        head.features = features;
         Batch body(sizeof head + lanes.size() * sizeof(wire::LaneOffer));
         wire::store(body, head);
         std::size_t at = sizeof head;
         for (const LaneScript* lane : lanes) {
             wire::LaneOffer offer;
             offer.lane = lane->lane;
+            offer.part = lane->part;
+            offer.last_sequence = lane->at_edge;
             offer.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane->lane_name);
             wire::store(Bytes(body).subspan(at), offer);
             at += sizeof offer;
@@ -312,6 +318,7 @@ class ScriptedEdge {
         const auto answer = next(wire::FrameKind::refusal);
         return answer ? answer->as<wire::Refusal>().reason : wire::RefusalReason{};
     }
+    std::uint64_t features = 0;  // of its hello
     std::uint64_t credit = 0;
     std::uint64_t used = 0;
     std::uint32_t identity = 0;

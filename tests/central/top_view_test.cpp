@@ -136,10 +136,14 @@ TEST(CentralTopView, ShowsTheEdgesThatNeedALookWhereNotAllFit) {
 
 TEST(CentralTopView, AnEdgeOfSeveralLineagesIsOneRow) {
     TopLook look = look_after(2);
-    look.answers[1] = R"({"edges":[)" + edge("north", false, 90'000, "") + "," + edge("north", true, 40, "") + "]}";
+    look.answers[1] = R"({"edges":[)" + edge("north", false, 90'000, R"(,"held":77)") + "," +
+                      edge("north", true, 40, R"(,"held":5)") + "," + edge("north", false, 80'000, R"(,"held":66)") +
+                      "]}";
     const std::string table = top_table(look, nullptr, 0, wall, {});
     EXPECT_NE(table.find("edges 1 of 1"), std::string::npos) << table;
-    EXPECT_NE(table.find("3,000  40.0 ms"), std::string::npos) << table;
+    // What the others held nobody can send any more.
+    EXPECT_NE(table.find(" -          5 "), std::string::npos) << table;
+    EXPECT_NE(table.find("4,500  40.0 ms"), std::string::npos) << table;
 }
 
 TEST(CentralTopView, ACentralThatSaysNothingIsATableToo) {

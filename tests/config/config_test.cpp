@@ -526,6 +526,9 @@ TEST(CentralConfig, EachMistakeIsNamedByPlaceAndKey) {
          {"4:15: journal.group_bytes: must fit one segment beside its header: at most 1044480 bytes"}},
         {minimal_central + "[limits]\npositions_max = 10\n",
          {"4:17: limits.positions_max: must not be less than limits.edges_max, 1024 edges"}},
+        {"data_dir = \"/tmp/x\"\n[listen]\nedges = \"127.0.0.1:7500\"\nadmin = \"127.0.0.1:7510\"\n"
+         "status_interval_ms = 99\n",
+         {"5:22: listen.status_interval_ms: must be 0, or at least 100 ms"}},
         {minimal_central + "[journal]\ngroups = 4.0\n",
          {"4:10: journal.groups: must be a whole number, not a decimal number"}},
         {minimal_central + "journal = 7\n", {"3:11: journal: must be a table, not a whole number"}},
@@ -625,7 +628,7 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 145U);
+    EXPECT_EQ(central::known_config_keys().size(), 146U);
 }
 
 TEST(CentralConfig, AnEdgesNoteIsItsOwnBeforeThatOfAllThatBeginSo) {
@@ -651,6 +654,7 @@ TEST(CentralConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.listen.silent_ms_max, plain.listen.silent_ms_max);
     EXPECT_EQ(read.listen.credit_bytes, plain.listen.credit_bytes);
     EXPECT_EQ(read.listen.frame_ms_max, plain.listen.frame_ms_max);
+    EXPECT_EQ(read.listen.status_interval_ms, plain.listen.status_interval_ms);
     EXPECT_EQ(read.limits.credit_bytes_total, plain.limits.credit_bytes_total);
     EXPECT_EQ(read.limits.carries_max, plain.limits.carries_max);
     EXPECT_EQ(read.limits.turn_bytes, plain.limits.turn_bytes);

@@ -185,6 +185,39 @@ TEST(AddedLane, IsSpooledAndDeliveredInTheSessionAtHandAndKnownToTheNextStart) {
     EXPECT_EQ(added.state.delivered_sequence, 15U);
 }
 
+TEST(AddedLane, IsInAStatusOnceCentralKnowsIt) {
+    ScriptedCentral central;
+    central.asks_status_ms = 100;
+    SpoolBench bench({central.address()});
+    bench.configure(0);
+    bench.configure(1);
+    bench.centrals = {&central};
+    Adding adding(bench);
+    bench.open();
+    ASSERT_TRUE(bench.until([&] { return !central.statuses.empty(); }));
+    EdgeConfig next = bench.config;
+    next.lanes.push_back({.name = "added", .lane_class = LaneClass::best_effort});
+    adding.take(next);
+    const LaneId added = bench.lane_named("added");
+    central.grant_lane(added, 0);  // so that no batch of it comes
+    bench.feed(added);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+    const auto next_status = [&] {
+        const std::size_t seen = central.statuses.size();
+        bench.skew_ns += 100 * ns_per_ms;
+        EXPECT_TRUE(bench.until([&] { return central.statuses.size() > seen; }));
+        return central.statuses.back();
+    };
+    EXPECT_EQ(next_status().lanes.count({added, wire::Part::live}), 0U);
+    central.grant_lane(added, 1U << 20);
+    ASSERT_TRUE(bench.until([&] { return central.positions[added] == 3; }));
+    const auto status = next_status();
+    ASSERT_EQ(status.lanes.count({added, wire::Part::live}), 1U);
+    EXPECT_EQ(status.lanes.at({added, wire::Part::live}).lane_class, wire::LaneClass::best_effort);
+    EXPECT_EQ(status.lanes.at({added, wire::Part::live}).last_sequence, 3U);
+    EXPECT_EQ(status.lanes.count({added, wire::Part::backlog}), 0U);
+}
+
 TEST(AddedLane, OfBestEffortShedsItsOldestAndAnOldLaneObeysItsNewBounds) {
     ScriptedCentral central;
     central.answers_hello = false;

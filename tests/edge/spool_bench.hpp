@@ -21,6 +21,7 @@
 #include "core/journal/segments.hpp"
 #include "core/wire/control.hpp"
 #include "core/wire/splitter.hpp"
+#include "core/wire/status.hpp"
 #include "edge/spool/spare_lanes.hpp"
 #include "edge/spool/spool_stage.hpp"
 
@@ -87,6 +88,7 @@ class ScriptedCentral {
     bool acks = true;
     bool answers_hello = true;
     bool answers_ping = true;
+    std::optional<std::uint32_t> asks_status_ms;  // with each welcome
     std::optional<wire::RefusalReason> refuses_hello;
     std::optional<wire::RefusalReason> refuses_next_batch;
     std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
@@ -103,6 +105,11 @@ class ScriptedCentral {
         wire::Part part = wire::Part::live;
     };
     std::vector<Seen> stored;
+    struct Status {
+        wire::EdgeStatusHead head;
+        std::map<std::pair<LaneId, wire::Part>, wire::LaneStatus> lanes;
+    };
+    std::vector<Status> statuses;
     std::vector<wire::EdgeHello> hellos;
     std::map<LaneId, wire::LaneOffer> offers;
     std::uint64_t session_bytes = 0;             // batch frames of this connection
@@ -123,6 +130,10 @@ class ScriptedCentral {
     void grant(std::uint64_t bytes) {
         credit_bytes = bytes;
         say_credit(bytes);
+    }
+    void ask_status(std::uint32_t interval_ms) {
+        const wire::StatusAsk ask{interval_ms, 0};
+        say(wire::FrameKind::status_ask, std::as_bytes(std::span(&ask, 1)));
     }
     // Also a total that was said before.
     void say_credit(std::uint64_t bytes) {
@@ -220,8 +231,20 @@ class ScriptedCentral {
             case wire::FrameKind::goodbye:
                 ++goodbyes;
                 return;
+            case wire::FrameKind::edge_status:
+                EXPECT_TRUE(asks_status_ms) << "nobody asked";
+                take_status(body);
+                return;
             default:
                 ADD_FAILURE() << "unexpected frame " << static_cast<int>(header.kind);
+        }
+    }
+    void take_status(ConstBytes body) {
+        Status& status = statuses.emplace_back();
+        ASSERT_EQ(wire::check_status(body, status.head), nullptr);
+        for (std::uint32_t i = 0; i < status.head.lanes; ++i) {
+            const wire::LaneStatus one = wire::lane_status(body, i);
+            status.lanes[{one.lane, one.part}] = one;
         }
     }
     void take_hello(ConstBytes body) {
@@ -249,6 +272,7 @@ class ScriptedCentral {
         }
         say(wire::FrameKind::edge_welcome, out);
         for (const auto& [lane, bytes] : std::map(lane_credit)) grant_lane(lane, bytes);
+        if (asks_status_ms) ask_status(*asks_status_ms);
     }
     void take_batch(ConstBytes bytes) {
         wire::BatchHeader header;
@@ -413,7 +437,8 @@ class SpoolBench {
                                                         .to_intake = to_intake_.take_writer(),
                                                         .intake_doorbell = intake_bell,
                                                         .counters = counters,
-                                                        .jitter_seed = 3});
+                                                        .jitter_seed = 3,
+                                                        .rung = &rung});
         stage->take_orders_from(orders);
         auto opened = stage->open();
         ASSERT_TRUE(opened.ok()) << opened.error().what;
@@ -489,11 +514,12 @@ class SpoolBench {
         while (place_of(start.lanes.at(index)) != lane) ++index;
         return index;
     }
+    [[nodiscard]] MonotonicNs now() const { return io_->now().plus_ns(skew_ns); }
     void step() {
         const auto completions = io_->wait(io_->now().plus_ns(200 * ns_per_us));
-        const MonotonicNs now = io_->now().plus_ns(skew_ns);
-        for (const io::Completion& one : completions) stage->on_completion(one, now);
-        (void)stage->do_work(now);
+        const MonotonicNs at = now();
+        for (const io::Completion& one : completions) stage->on_completion(one, at);
+        (void)stage->do_work(at);
         (void)to_intake_reader_.consume_all([this](const ToIntake& note) { take(note); });
         for (ScriptedCentral* central : centrals) central->step();
     }
@@ -521,6 +547,7 @@ class SpoolBench {
     SpoolStart start;
     BatchPool pool;
     SpoolCounters counters;
+    Counter rung;
     LaneOrdersSlot orders;
     Doorbell spool_bell;
     Doorbell intake_bell;

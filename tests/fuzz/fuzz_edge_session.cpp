@@ -3,6 +3,7 @@
 // held stays held.
 //
 // Input     steps: 1 byte what, and what it needs (apply).
+#include "central/api/held.hpp"
 #include "central/ingest/ingest.hpp"
 #include "core/wire/event.hpp"
 #include "tests/fuzz/files.hpp"
@@ -66,7 +67,8 @@ class Bench {
         fuzz::append_frame(frame, kind, body, number);
         io_.say(peer.socket, frame);
     }
-    void say_hello(Peer& peer, std::uint8_t how);
+    void say_hello(Peer& peer, std::uint8_t how, bool says_statuses);
+    void say_status(const Peer& peer, fuzz::Input& input);
     void say_batch(Peer& peer, std::uint8_t how);
     void say_batch_of(const Peer& peer, fuzz::Input& input);
     [[nodiscard]] static wire::BatchHeader header_of(const Peer& peer, bool is_letters);
@@ -95,7 +97,7 @@ wire::BatchHeader Bench::header_of(const Peer& peer, bool is_letters) {
     return header;
 }
 
-void Bench::say_hello(Peer& peer, std::uint8_t how) {
+void Bench::say_hello(Peer& peer, std::uint8_t how, bool says_statuses) {
     peer.edge = how;
     const wire::BatchHeader like = header_of(peer, false);
     wire::EdgeHello hello;
@@ -103,15 +105,39 @@ void Bench::say_hello(Peer& peer, std::uint8_t how) {
     hello.edge_id = like.edge_id;
     hello.lineage = like.lineage;
     hello.epoch = 1 + how / 64U;
+    hello.features = says_statuses ? wire::edge_feature_status : 0;
     std::vector<std::byte> body(sizeof hello + 2 * sizeof(wire::LaneOffer));
     wire::store(body, hello);
     for (std::size_t i = 0; i < 2; ++i) {
         wire::LaneOffer offer;
         offer.lane = header_of(peer, i == 1).lane;
         offer.lane_name = header_of(peer, i == 1).lane_name;
+        offer.last_sequence = says_statuses ? how % 4 : 0;
         wire::store(Bytes(body).subspan(sizeof hello + i * sizeof offer), offer);
     }
     say(peer, wire::FrameKind::edge_hello, body);
+}
+
+// Of one or two lanes, which may be anybody's.
+void Bench::say_status(const Peer& peer, fuzz::Input& input) {
+    const auto how = input.take<std::uint8_t>();
+    wire::EdgeStatusHead head;
+    head.rung = static_cast<wire::Rung>(how / 4);
+    head.lanes = 1 + how % 2;
+    std::vector<std::byte> body(sizeof head + head.lanes * sizeof(wire::LaneStatus));
+    wire::store(body, head);
+    for (std::uint32_t i = 0; i < head.lanes; ++i) {
+        wire::LaneStatus one;
+        one.lane = header_of(peer, i == 1).lane;
+        const auto what = input.take<std::uint8_t>();
+        if (what % 8 == 7) one.lane = what;
+        one.part = static_cast<wire::Part>(what / 64);
+        one.lane_class = static_cast<wire::LaneClass>(what / 16 % 4);
+        one.last_sequence = input.take<std::uint64_t>();
+        one.held_bytes = input.take<std::uint32_t>();
+        wire::store(Bytes(body).subspan(sizeof head + i * sizeof one), one);
+    }
+    say(peer, wire::FrameKind::edge_status, body);
 }
 
 // One that follows on; bit 0: dead letters, bit 1: a gap, bit 2: the next one does not know of it.
@@ -162,9 +188,13 @@ void Bench::apply(fuzz::Input& input) {
         peer.socket = io_.connect_to_listener();
         step();
     }
+    if (what % 16 == 9) {
+        say_status(peer, input);
+        return step();
+    }
     switch (what % 8) {
         case 0:
-            say_hello(peer, input.take<std::uint8_t>());
+            say_hello(peer, input.take<std::uint8_t>(), what % 16 == 8);
             break;
         case 1:
         case 2:
@@ -192,12 +222,12 @@ void Bench::apply(fuzz::Input& input) {
     step();
 }
 
-// Every frame is one of a central's; acks and credit only grow.
+// Every frame is one of a central's; acks and credit only grow; what is asked is asked right behind the welcome.
 void Bench::look_at(const Peer& peer) {
     if (!peer.socket.is_valid()) return;
     std::map<LaneId, Sequence> acked;
     std::uint64_t credit = 0;
-    bool is_over = false;
+    bool is_over = false, has_asked = false;
     fuzz::for_each_sent(io_.heard(peer.socket), [&](const wire::FrameHeader& header, ConstBytes body) {
         WEIR_ASSERT(!is_over);
         if (header.kind == wire::FrameKind::edge_welcome) {
@@ -209,6 +239,9 @@ void Bench::look_at(const Peer& peer) {
             const std::uint64_t more = wire::load<wire::Credit>(body).credit_bytes;
             WEIR_ASSERT(more >= credit);
             credit = more;
+        } else if (header.kind == wire::FrameKind::status_ask) {
+            WEIR_ASSERT(credit != 0 && !has_asked && body.size() == sizeof(wire::StatusAsk));
+            has_asked = true;
         } else if (header.kind == wire::FrameKind::edge_ack) {
             const auto ack = wire::load<wire::EdgeAck>(body);
             if (ack.part != wire::Part::live) return;
@@ -239,6 +272,10 @@ void Bench::end() {
         WEIR_ASSERT(row.hot.last_sequence == row.hot.durable_sequence);
         WEIR_ASSERT(row.hot.last_sequence == row.appended.get() + row.gap.get());
         WEIR_ASSERT(row.hot.session == no_session);
+    }
+    const auto held = edges_held(shared_.positions);
+    for (const HeldFacts& one : held_facts(shared_.positions)) {
+        WEIR_ASSERT(!one.held || (held && *one.backlog <= *one.held));
     }
 }
 }  // namespace

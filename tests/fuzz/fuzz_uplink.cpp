@@ -85,6 +85,7 @@ class Bench {
         Sequence durable = 0;
         std::uint32_t previous_crc = 0;
         std::optional<std::uint64_t> credit;  // granted to it on this connection, once anything was
+        std::optional<std::uint64_t> said;    // granted by what the edge reads in this step, maybe behind what it sends
         std::uint64_t sent_bytes = 0;         // of its batch frames since the start of the session
         std::uint64_t sent_uncredited = 0;    // of them, before central granted it anything
     };
@@ -94,6 +95,7 @@ class Bench {
     void say_welcome(fuzz::Input& input);
     void take(const ToIntake& note);
     void look_at_sent();
+    void look_at_status(ConstBytes body);
     [[nodiscard]] Lane& lane_of(LaneId id) { return lanes_[id == dead_letter_lane ? 1 : 0]; }
 
     fuzz::SessionIo io_;
@@ -112,7 +114,8 @@ class Bench {
     std::size_t looked_at_ = 0;     // of what was sent on it
     std::uint64_t credit_ = 0;      // granted on it
     std::uint64_t sent_bytes_ = 0;  // of batch frames on it
-    bool is_granting_all_ = false;  // raw bytes may have granted anything
+    bool is_granting_all_ = false;  // raw bytes may have granted anything, and asked for anything
+    bool has_asked_ = false;        // for statuses, on this connection
 };
 
 void Bench::step() {
@@ -121,6 +124,9 @@ void Bench::step() {
     static_cast<void>(stage_.do_work(io_.now()));
     notes_.consume_all([this](const ToIntake& note) { take(note); });
     look_at_sent();
+    for (Lane& lane : lanes_) {
+        if (lane.said) lane.credit = std::max(lane.credit.value_or(0), *std::exchange(lane.said, std::nullopt));
+    }
 }
 
 void Bench::take(const ToIntake& note) {
@@ -155,14 +161,15 @@ void Bench::look_at_sent() {
         socket_ = now;
         looked_at_ = 0;
         credit_ = sent_bytes_ = 0;
-        for (Lane& lane : lanes_) lane.credit.reset(), lane.sent_bytes = lane.sent_uncredited = 0;
-        is_granting_all_ = false;
+        for (Lane& lane : lanes_) lane.credit.reset(), lane.said.reset(), lane.sent_bytes = lane.sent_uncredited = 0;
+        is_granting_all_ = has_asked_ = false;
     }
     if (!socket_.is_valid()) return;
     const ConstBytes fresh = io_.heard(socket_).subspan(looked_at_);
     looked_at_ += fresh.size();
     fuzz::for_each_sent(fresh, [&](const wire::FrameHeader& header, ConstBytes body) {
         if (header.kind != wire::FrameKind::batch) {
+            if (header.kind == wire::FrameKind::edge_status) return look_at_status(body);
             WEIR_ASSERT(header.kind == wire::FrameKind::edge_hello || header.kind == wire::FrameKind::ping ||
                         header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye);
             return;
@@ -177,8 +184,19 @@ void Bench::look_at_sent() {
         // What was sent before central granted the lane anything may be more than that.
         if (!lane.credit) lane.sent_uncredited = lane.sent_bytes;
         WEIR_ASSERT(is_granting_all_ || !lane.credit ||
-                    lane.sent_bytes <= std::max(*lane.credit, lane.sent_uncredited));
+                    lane.sent_bytes <= std::max({*lane.credit, lane.said.value_or(0), lane.sent_uncredited}));
     });
+}
+
+// Asked for, whole, and of what is durable.
+void Bench::look_at_status(ConstBytes body) {
+    wire::EdgeStatusHead head;
+    WEIR_ASSERT(is_granting_all_ || has_asked_);
+    WEIR_ASSERT(wire::check_status(body, head) == nullptr && head.lanes == lanes_count);
+    for (std::uint32_t i = 0; i < head.lanes; ++i) {
+        const wire::LaneStatus one = wire::lane_status(body, i);
+        WEIR_ASSERT(one.last_sequence <= lane_of(one.lane).fed);
+    }
 }
 
 void Bench::feed(std::size_t lane_index, std::uint32_t event_bytes) {
@@ -241,7 +259,7 @@ void Bench::say_welcome(fuzz::Input& input) {
 }
 
 void Bench::apply(fuzz::Input& input) {
-    switch (input.take<std::uint8_t>() % 10) {
+    switch (input.take<std::uint8_t>() % 11) {
         case 0:
             say_welcome(input);
             break;
@@ -262,7 +280,7 @@ void Bench::apply(fuzz::Input& input) {
             if (credit.credit_bytes % 4 == 3) {  // to a lane, as much as that
                 credit.lane = credit.credit_bytes % 8 == 3 ? LaneId{0} : dead_letter_lane;
                 Lane& lane = lane_of(credit.lane);
-                lane.credit = std::max(lane.credit.value_or(0), credit.credit_bytes);
+                lane.said = std::max(lane.said.value_or(0), credit.credit_bytes);
             } else {
                 credit_ = std::max(credit_, credit.credit_bytes);
             }
@@ -286,6 +304,12 @@ void Bench::apply(fuzz::Input& input) {
         case 8:
             io_.advance_ms(std::uint64_t{input.take<std::uint8_t>()} * 20);
             break;
+        case 10: {
+            const wire::StatusAsk ask{.interval_ms = 90U + input.take<std::uint8_t>()};
+            has_asked_ = has_asked_ || ask.interval_ms >= wire::status_interval_ms_min;
+            say(wire::FrameKind::status_ask, std::as_bytes(std::span(&ask, 1)));
+            break;
+        }
         default:
             step();
             break;

@@ -89,6 +89,9 @@ void put_wire(Seeds& seeds) {
         const auto kind = name.starts_with("table-image") ? std::byte{0} : std::byte{1};
         seeds.put("table", name, joined({Buffer{kind}, content}));
     });
+    seeds.for_each_golden("tests/wire/golden", "edge-status", [&](const std::string& name, const Buffer& content) {
+        seeds.put("status", name, ConstBytes(content).subspan(sizeof(wire::FrameHeader)));
+    });
     seeds.put("batch", "two-events", samples::two_event_batch());
     wire::BatchHeader header = samples::batch_header();
     header.kind = wire::BatchKind::gap;

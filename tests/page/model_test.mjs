@@ -48,6 +48,7 @@ test('an edge that is away calls, then calls louder, and not for ever', () => {
   const edge = { connected: false, last_seen_ms: 100_000_000 };
   same([1, 40, 90_000].map((s) => edge_level(edge, 100_000_000 + s * 1000)), ['watch', 'act', 'off'], 'levels');
   same([edge_level({ connected: true, lag_ms: null }, 0), edge_level({ connected: true, lag_ms: 20_000 }, 0)], ['calm', 'watch'], 'lag');
+  same(['healthy', 'degraded', 'critical', null].map((rung) => edge_level({ connected: true, rung }, 0)), ['calm', 'calm', 'watch', 'calm'], 'rung');
 });
 test('an alert that is silenced is seen and does not call', () => {
   same([{ state: 'open', severity: 'critical' }, { state: 'open', severity: 'warning' }, { state: 'open', severity: 'info' }, { state: 'open', severity: 'critical', is_silenced: true }, { state: 'cleared', severity: 'critical' }].map(alert_level),

@@ -45,9 +45,19 @@ class Scene:
                 raise RuntimeError("the edges did not take their new rules")
             time.sleep(0.05)
 
+    def spool(self, count):
+        """Events that north-2 has on its disk, wherever they go from there."""
+        path = self.cluster.directory / "spool.ndjson"
+        path.write_text("".join(f'{{"id":"held-{i}","type":"note","source":"test/held","time":"2018-01-01T00:00:00Z","data":{{}}}}\n'
+                                for i in range(count)))
+        self.cluster.finish([self.cluster.send(EDGES.index("north-2"), path, ack="spooled")])
+
     def follow(self, order):
-        {"send": self.send, "sent": self.sent, "mend": self.mend, "stop central": self.cluster.central.stop,
-         "start central": self.cluster.central.start}[order]()
+        what, _, number = order.partition(" ")
+        if what == "spool":
+            return self.spool(int(number))
+        return {"send": self.send, "sent": self.sent, "mend": self.mend, "stop central": self.cluster.central.stop,
+                "start central": self.cluster.central.start}[order]()
 
 
 def write_input(cluster):

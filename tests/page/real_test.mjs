@@ -56,6 +56,24 @@ test_alone('a dead letter fails again, its rule is mended, and it is replayed fr
   await until(async () => (await dear().innerText()).includes('replayed'), 'the letter says so');
   expect(!await dear().getByRole('button').isVisible(), 'and cannot be replayed again');
 });
+test_alone('what edges hold is seen while a lane is on hold, and is gone once it is released', async () => {
+  const lane = page.locator('#lanes-body tr[data-row="default"]');
+  const act = async (name) => {
+    await lane.getByRole('button', { name }).click();
+    await page.keyboard.type('a test');
+    await page.keyboard.press('Enter');
+    await until(async () => (await text_of(page, 'act-outcome')) === (name === 'Hold' ? 'On hold.' : 'Released.'), name);
+    await page.keyboard.press('Escape');
+  };
+  const held = async () => [await figure(page, 'Held at edges'), await page.locator('#edges-body tr[data-row="north-2"] td').nth(4).innerText()];
+  await until(async () => (await held()).every((text) => text === '0'), 'nothing is held', 20);
+  expect((await lane.locator('td').nth(2).innerText()) === 'durable', 'its class', await lane.innerText());
+  await act('Hold');
+  await order('spool 240');
+  await until(async () => (await held()).every((text) => text === '240'), 'the edge says what it holds', 20);
+  await act('Release');
+  await until(async () => (await held()).every((text) => text === '0'), 'all of it has come', 20);
+});
 test_alone('central goes and comes back, and so does the page', async () => {
   await order('stop central');
   await until(async () => (await level_of(page)) === 'blind', 'it says that it is cut off');

@@ -12,7 +12,7 @@ function health(more = {}) {
 }
 function edge(id, at, now_ms, more = {}) {
   return { id, region: id.split('-')[0], connected: true, connections: 1, lineages: 1, epoch: 3, last_seen_ms: now_ms - 40, events: 8000 + at * 211, events_per_s: 200 + 40 * at, lag_ms: 0.8 + at * 0.1,
-    accepted: 8000 + at * 211, held: at, backlog: 0, clock_offset_ms: (at - 5) * 0.31, last_ack_ms: now_ms - 30, is_over_quota: false, stored_bytes: 1e6, can_replay: true, ...more };
+    backlog_lag_ms: null, held: at, backlog: 0, held_bytes: at * 4096, held_as_of_ms: now_ms - 400, rung: 'healthy', clock_offset_ms: (at - 5) * 0.31, last_ack_ms: now_ms - 30, is_over_quota: false, stored_bytes: 1e6, can_replay: true, ...more };
 }
 export function letter(sequence, now_ms, more = {}) {
   return { id: `north-2/00000000000000a1//${sequence}`, edge: 'north-2', lineage: '00000000000000a1', lane: '', sequence, reason: 'out_of_range', stage: 'validate', type: 'violation.parking', source: 'philly/ppa',
@@ -37,7 +37,7 @@ export function window_row(number, key) {
 export const keys = ['philly/ppa', 'philly/police', 'philly/penn'];
 export const anomaly = (serial, number = 150) => ({ id: String(serial), serial, name: 'odd-source', window: 'tickets', of: 'count', key: 'philly/police', time_ms: event_start_ms + (number + 1) * hour_ms, value: window_row(number, 'philly/police').count, score: 2.31, by: 'level' });
 const windows = (from, to) => Array.from({ length: to - from }, (_, at) => keys.map((key) => window_row(from + at, key))).flat();
-const ledger = (n, more = {}) => ({ received: 104_000 + n, appended: 103_900 + n, duplicates: 96, rejected: 4, dead_lettered: 61, gap: 0, elsewhere: 0, dead_letters_expired: 0, residue: 0, edges_accepted: 104_010 + n, edges_held: 110, ...more });
+const ledger = (n, more = {}) => ({ received: 104_000 + n, appended: 103_900 + n, duplicates: 96, rejected: 4, dead_lettered: 61, gap: 0, elsewhere: 0, dead_letters_expired: 0, residue: 0, edges_held: 66, ...more });
 const rates = (per_s, more = {}) => ({ over_ms: 1000, events_per_s: per_s, appended_per_s: per_s * 0.985, duplicates_per_s: per_s * 0.01, rejected_per_s: 0, dead_letters_per_s: 0, batches_per_s: per_s / 40, bytes_per_s: per_s * 180, results_per_s: 3, ...more });
 const lanes = (per_s) => [
   { id: 'default', class: 'durable', appended: 99_000, events_per_s: per_s * 0.9, credit_bytes: 0, is_held: false, edges: 12, gap: 0 },

@@ -169,7 +169,8 @@ bool EdgeNode::start() {
                          .to_intake = parts.to_intake.take_writer(),
                          .intake_doorbell = parts.intake_bell,
                          .counters = parts.counters.spool,
-                         .jitter_seed = recovered.spool.identity.lineage ^ recovered.spool.identity.epoch});
+                         .jitter_seed = recovered.spool.identity.lineage ^ recovered.spool.identity.epoch,
+                         .rung = &parts.counters.intake.rung});
     const Status opened = spool->open();
     parts.spool.stage = std::move(spool);
     process_ = std::move(process);

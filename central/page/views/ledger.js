@@ -10,7 +10,6 @@ const sum = [
   ['Residue', (ledger) => ledger.residue, 'residue'],
 ];
 const beside = [
-  ['Accepted at edges', (ledger) => ledger.edges_accepted],
   ['Held at edges', (ledger) => ledger.edges_held],
   ['Dead-lettered', (ledger) => ledger.dead_lettered],
   ['Expired letters', (ledger) => ledger.dead_letters_expired],
