@@ -49,11 +49,30 @@ Result<std::unique_ptr<TlsWatch>> TlsWatch::open(const tls::TlsFiles& files, std
     return std::unique_ptr<TlsWatch>(new TlsWatch(who, std::move(keeper.value())));
 }
 
+Result<std::unique_ptr<TlsWatch>> TlsWatch::open_admin(const tls::TlsFiles& files, std::string_view who,
+                                                       tls::PeerRule rule) {
+    if (!files.is_set()) return std::unique_ptr<TlsWatch>();
+    auto keeper =
+        tls::CredentialKeeper::open({.files = files, .role = {}, .name = {}, .time_floor = tls::build_time()});
+    if (!keeper) return Error{keeper.error().code, "admin.certificate, key, client_ca: " + keeper.error().what};
+    std::unique_ptr<TlsWatch> made(new TlsWatch(who, std::move(keeper.value())));
+    if (auto added = made->add(std::string(admin_label), tls::Side::server, std::move(rule)); !added) {
+        return Error{added.error().code, "admin.certificate, key, client_ca: " + added.error().what};
+    }
+    return made;
+}
+
 Status TlsWatch::add(std::string label, tls::Side side, tls::PeerRule rule) {
     const auto endpoint = keeper_->add_endpoint(side, std::move(rule));
     if (!endpoint) return endpoint.error();
     labels_.push_back(std::move(label));
     return Done{};
+}
+
+tls::Endpoint* TlsWatch::endpoint(std::string_view label) const {
+    const auto found = std::find(labels_.begin(), labels_.end(), label);
+    if (found == labels_.end()) return nullptr;
+    return keeper_->endpoints()[static_cast<std::size_t>(found - labels_.begin())].endpoint.get();
 }
 
 TlsWatch::MakeIo TlsWatch::io_maker(std::string_view label) const {
