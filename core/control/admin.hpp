@@ -4,7 +4,8 @@
 //           it. A handler reads what other threads write, so it reads only atomics and snapshots.
 // Bounds    connections_max at once (more are closed at once), head_bytes_max for a request's line and head, body_bytes_max for its
 //           body, first_ms_max for the first request to be there whole, idle_ms_max for the next one and for each answer to be taken,
-//           flow_ms_max for each piece of one that flows; a handshake has first_ms_max of its own. streams_max WebSockets beside them, each with at most one message on its way,
+//           flow_ms_max for each piece of one that flows; a handshake has
+//           handshake_ms_max of its own. streams_max WebSockets beside them, each with at most one message on its way,
 //           stream_send_bytes of it in the kernel, and client_bytes_max for what one of their messages may be; who does not take one
 //           within stalled_ms_max is let go.
 // Law       Beyond loopback it listens only with TLS and a guard that asks who it is. A certificate that is denied or runs out ends its
@@ -101,7 +102,8 @@ struct AdminOptions {
     std::uint32_t connections_max = 64;
     std::uint32_t streams_max = 0;
     std::uint64_t stalled_ms_max = 30'000;
-    bool has_acts_apart = false;  // acts run on a thread of their own, one after the other
+    std::uint64_t handshake_ms_max = 5'000;  // as the first request has
+    bool has_acts_apart = false;             // acts run on a thread of their own, one after the other
 };
 
 class AdminServer {

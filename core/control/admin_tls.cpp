@@ -65,7 +65,7 @@ asio::awaitable<bool> AdminServer::Server::shake_hands(AdminWire& wire, AdminPee
     if (endpoint.refresh()) end_unwelcome(monotonic_now(), true);
     Use use(endpoint);
     wire.speak_tls(use.state(), &counters);
-    wire.stream().expires_after(std::chrono::milliseconds(first_ms_max));
+    wire.stream().expires_after(std::chrono::milliseconds(options.handshake_ms_max));
     const auto [error, none] = co_await wire.async_handshake(awaited);
     std::string why = wire.tls().fault();
     use.end();
@@ -80,6 +80,7 @@ asio::awaitable<bool> AdminServer::Server::shake_hands(AdminWire& wire, AdminPee
     }
     const bool is_late = error == beast::error::timeout;
     if (is_late) why = "the handshake took too long";
+    if (why.empty()) why = error.message();
     (is_late ? counters.handshakes_late : counters.handshakes_failed).add(1);
     if (options.guard != nullptr) options.guard->count(AdminRefusal::handshake);
     tell(endpoint, tls::NoteKind::handshake_failed, peer, wire.tls().identity(), why);

@@ -104,7 +104,7 @@ void WireTls::received(std::size_t bytes) {
 void WireTls::break_off(bool is_by_peer) {
     if (is_by_peer && is_open_ && counters_ != nullptr) counters_->cut_short.add(1);
     is_broken_ = true;
-    if (fault_.empty()) fault_ = "the peer left";
+    if (is_by_peer && fault_.empty()) fault_ = "the peer left";
 }
 
 bool WireTls::is_hungry() const {
