@@ -1,5 +1,6 @@
 """What a cluster with TLS and roles has more: certificates of scripts/certs, a token of one who may look, and the TOML for both."""
 import shutil
+import ssl
 import subprocess
 
 ROLE, WHO = "viewer", "harness"  # reading is all that a harness does on an admin port
@@ -30,15 +31,24 @@ class Secured:
         subprocess.run([program, "token", self.directory / "tokens", who, role, "--out", out], check=True, stdout=subprocess.DEVNULL)
         return out.read_text().strip()
 
-    def tables(self, name, more=""):
+    def tables(self, name, more="", is_admin_tls=False):
         """[tls], and [admin] where there are roles, of the daemon with this certificate; they come after all else."""
         at = self.directory
         tls = (f'\n[tls]\ncertificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\nca = "{at}/trusted.crt"\n'
                f'trust_domain = "weir.test"\ndeny_list = "{at}/denied"\n{more}')
-        return tls + (f'\n[admin]\ntokens = "{at}/tokens"\n' if self.token else "")
+        admin = f'tokens = "{at}/tokens"\n' if self.token else ""
+        admin += f'certificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\n' if is_admin_tls else ""
+        return tls + (f"\n[admin]\n{admin}" if admin else "")
 
-    def edge_tables(self, name):
-        return self.tables(name, "producers = true\n")
+    def edge_tables(self, name, is_admin_tls=False):
+        return self.tables(name, "producers = true\n", is_admin_tls)
+
+    def context(self, operator=None):
+        """For the admin ports: who trusts the CA, and shows the certificate of that operator, if any."""
+        context = ssl.create_default_context(cafile=self.directory / "trusted.crt")
+        if operator:
+            context.load_cert_chain(self.directory / f"{operator}.crt", self.directory / f"{operator}.key")
+        return context
 
     def sender(self):
         """More arguments for weir-bench."""

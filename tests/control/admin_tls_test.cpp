@@ -126,7 +126,7 @@ TEST_F(AdminTlsTest, NewHandshakesUseNewFilesAndOpenConnectionsGoOn) {
     const std::string kept = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
     open.send(kept);
     EXPECT_TRUE(open.receive_until("read\n").starts_with("HTTP/1.1 200 "));
-    const std::string first = facts_of(SSL_CTX_get0_certificate(endpoint_->current().context.get())).fingerprint;
+    const std::string first = tls::facts_of(SSL_CTX_get0_certificate(endpoint_->current().context.get())).fingerprint;
     place(other_ca_);
     static_cast<void>(keeper_->look(monotonic_now(), wall_now(), true));
     const std::uint64_t taken = keeper_->taken();
@@ -141,7 +141,7 @@ TEST_F(AdminTlsTest, NewHandshakesUseNewFilesAndOpenConnectionsGoOn) {
     open.send(kept);
     EXPECT_TRUE(open.receive_until("read\n").starts_with("HTTP/1.1 200 "));
     server_.reset();
-    EXPECT_NE(facts_of(SSL_CTX_get0_certificate(endpoint_->current().context.get())).fingerprint, first);
+    EXPECT_NE(tls::facts_of(SSL_CTX_get0_certificate(endpoint_->current().context.get())).fingerprint, first);
 }
 
 TEST_F(AdminTlsTest, TheDenyListEndsOpenConnectionsAndNoOthers) {
