@@ -142,17 +142,18 @@ class Cluster:
     """`edge_extra` is more configuration: one text for all edges, or a list with one for each. `is_proxied`: a proxy.Proxy stands
     before central for each edge (`uplinks`) and before each edge for its producers (`intakes`). `is_tls`: certificates of
     scripts/certs in `certs`, and TLS on every connection. `has_roles`: tokens on the admin ports; only with TLS. `is_admin_tls`: TLS on
-    the admin ports too; only with TLS."""
+    the admin ports, with the same certificates."""
 
     def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False, is_tls=False,
                  has_roles=False, is_admin_tls=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-"))
-        self.certs = self.directory / "certs" if is_tls else None
-        self.secured = Secured(ROOT, BIN, self.certs, edge_names, has_roles=has_roles) if is_tls else None
+        self.certs = self.directory / "certs" if is_tls or is_admin_tls else None
+        self.secured = Secured(ROOT, BIN, self.certs, edge_names, has_roles=has_roles, is_tls=is_tls, is_admin_tls=is_admin_tls) \
+            if self.certs else None
         extras = [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra
-        if is_tls:
-            extras = [extra + self.secured.edge_tables(name, is_admin_tls) for name, extra in zip(edge_names, extras)]
-            central_extra += self.secured.tables("central", is_admin_tls=is_admin_tls)
+        if self.secured:
+            extras = [extra + self.secured.edge_tables(name) for name, extra in zip(edge_names, extras)]
+            central_extra += self.secured.tables("central")
         ports = iter(free_ports(2 + 2 * len(edge_names)))
         edges_port, admin = next(ports), next(ports)
         self.central = Daemon("central", "weir-central", (
@@ -233,7 +234,7 @@ class Cluster:
         return sender
 
     def sender_tls(self):
-        return self.secured.sender() if self.secured else []
+        return self.secured.sender() if self.secured and self.secured.is_tls else []
 
     def finish(self, senders, seconds_max=300, may_be_rejected=False):
         """Waits for senders and returns what each reports; all must end with 0, or with 1 where some of their events may be rejected."""

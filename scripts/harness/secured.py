@@ -7,10 +7,11 @@ ROLE, WHO = "viewer", "harness"  # reading is all that a harness does on an admi
 
 
 class Secured:
-    """`directory`: new, for certificates and tokens. `has_roles`: the admin ports answer only to tokens, `token` is one."""
+    """`directory`: new, for certificates and tokens. `has_roles`: the admin ports answer only to tokens, `token` is one. `is_tls`: every
+    other port speaks TLS, `is_admin_tls`: the admin ports do."""
 
-    def __init__(self, root, binaries, directory, edges, centrals=("central",), has_roles=False):
-        self.root, self.directory = root, directory
+    def __init__(self, root, binaries, directory, edges, centrals=("central",), has_roles=False, is_tls=True, is_admin_tls=False):
+        self.root, self.directory, self.is_tls, self.is_admin_tls = root, directory, is_tls, is_admin_tls
         for central in centrals:
             self.make_certificates(directory, edges, central=central)
         (directory / "denied").touch()
@@ -31,17 +32,17 @@ class Secured:
         subprocess.run([program, "token", self.directory / "tokens", who, role, "--out", out], check=True, stdout=subprocess.DEVNULL)
         return out.read_text().strip()
 
-    def tables(self, name, more="", is_admin_tls=False):
+    def tables(self, name, more=""):
         """[tls], and [admin] where there are roles, of the daemon with this certificate; they come after all else."""
         at = self.directory
-        tls = (f'\n[tls]\ncertificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\nca = "{at}/trusted.crt"\n'
+        tls = "" if not self.is_tls else (f'\n[tls]\ncertificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\nca = "{at}/trusted.crt"\n'
                f'trust_domain = "weir.test"\ndeny_list = "{at}/denied"\n{more}')
         admin = f'tokens = "{at}/tokens"\n' if self.token else ""
-        admin += f'certificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\n' if is_admin_tls else ""
+        admin += f'certificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\n' if self.is_admin_tls else ""
         return tls + (f"\n[admin]\n{admin}" if admin else "")
 
-    def edge_tables(self, name, is_admin_tls=False):
-        return self.tables(name, "producers = true\n", is_admin_tls)
+    def edge_tables(self, name):
+        return self.tables(name, "producers = true\n")
 
     def context(self, operator=None):
         """For the admin ports: who trusts the CA, and shows the certificate of that operator, if any."""
