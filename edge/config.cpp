@@ -109,7 +109,7 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
                     {.allow_plaintext = listen.allow_plaintext || config.tls.is_for_producers(),
                      .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
-        const control::AddressRule rule{.tcp_only = true, .allow_plaintext = config.admin.may_leave_loopback()};
+        const control::AddressRule rule{.allow_plaintext = config.admin.may_leave_loopback(), .tcp_only = true};
         if (const auto what = control::address_fault(listen.admin, rule)) table.fault("admin", *what);
     }
 }

@@ -33,10 +33,11 @@ class Secured:
         return out.read_text().strip()
 
     def tables(self, name, more=""):
-        """[tls], and [admin] where there are roles, of the daemon with this certificate; they come after all else."""
+        """[tls], and [admin] where there are roles or TLS on it, of the daemon with this certificate; they come after all else."""
         at = self.directory
-        tls = "" if not self.is_tls else (f'\n[tls]\ncertificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\nca = "{at}/trusted.crt"\n'
-               f'trust_domain = "weir.test"\ndeny_list = "{at}/denied"\n{more}')
+        tls = "" if not self.is_tls else (
+            f'\n[tls]\ncertificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\nca = "{at}/trusted.crt"\n'
+            f'trust_domain = "weir.test"\ndeny_list = "{at}/denied"\n{more}')
         admin = f'tokens = "{at}/tokens"\n' if self.token else ""
         admin += f'certificate = "{at}/{name}.crt"\nkey = "{at}/{name}.key"\n' if self.is_admin_tls else ""
         return tls + (f"\n[admin]\n{admin}" if admin else "")
@@ -44,12 +45,9 @@ class Secured:
     def edge_tables(self, name):
         return self.tables(name, "producers = true\n")
 
-    def context(self, operator=None):
-        """For the admin ports: who trusts the CA, and shows the certificate of that operator, if any."""
-        context = ssl.create_default_context(cafile=self.directory / "trusted.crt")
-        if operator:
-            context.load_cert_chain(self.directory / f"{operator}.crt", self.directory / f"{operator}.key")
-        return context
+    def context(self):
+        """For the admin ports: who trusts the CA, and shows no certificate."""
+        return ssl.create_default_context(cafile=self.directory / "trusted.crt")
 
     def sender(self):
         """More arguments for weir-bench."""
