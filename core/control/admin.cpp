@@ -74,7 +74,7 @@ asio::awaitable<void> AdminServer::Server::accept() {
             co_await timer.async_wait(awaited);
             continue;
         }
-        if (connection_count >= options.connections_max) {
+        if (connection_count >= options.connections_max && !push_out_stranger()) {
             if (options.guard != nullptr) options.guard->count(AdminRefusal::connections);
             continue;
         }

@@ -2,7 +2,7 @@
 //
 // Thread    start() makes one control thread, which serves every connection and calls the handlers; the rest from the thread that made
 //           it. A handler reads what other threads write, so it reads only atomics and snapshots.
-// Bounds    connections_max at once (more are closed at once), head_bytes_max for a request's line and head, body_bytes_max for its
+// Bounds    connections_max at once (more are closed at once; with TLS the one longest at its handshake makes room), head_bytes_max for a request's line and head, body_bytes_max for its
 //           body, first_ms_max for the first request to be there whole, idle_ms_max for the next one and for each answer to be taken,
 //           flow_ms_max for each piece of one that flows; a handshake has
 //           handshake_ms_max of its own. streams_max WebSockets beside them, each with at most one message on its way,

@@ -91,7 +91,9 @@ struct AdminServer::Server {
     [[nodiscard]] asio::awaitable<void> serve(tcp::socket socket);
     [[nodiscard]] asio::awaitable<void> answer_all(AdminWire wire, AdminPeer peer, Slot& slot);
     [[nodiscard]] asio::awaitable<void> let_flow(AdminWire& wire, AdminReply reply);
-    // admin_tls.cpp. False: it is not let in.
+    // admin_tls.cpp. Closes the connection that is longest at its handshake, if there is one: it makes room for one that comes.
+    [[nodiscard]] bool push_out_stranger();
+    // False: it is not let in.
     [[nodiscard]] asio::awaitable<bool> shake_hands(AdminWire& wire, AdminPeer& peer);
     [[nodiscard]] asio::awaitable<void> look_at_guests();
     void end_unwelcome(MonotonicNs now, bool has_new_list);
@@ -129,7 +131,8 @@ struct AdminServer::Server {
     std::uint32_t groups_waiting = 0;
     bool is_waking = false;
     std::vector<Socket*> sockets;
-    std::vector<std::weak_ptr<AdminWire::Inner>> guests;  // whose handshake is done
+    std::vector<std::weak_ptr<AdminWire::Inner>> strangers;  // at their handshake, the oldest first
+    std::vector<std::weak_ptr<AdminWire::Inner>> guests;     // whose handshake is done
     // After all that its coroutines use when it destroys them.
     asio::io_context context{1};
     tcp::acceptor acceptor{context};

@@ -66,7 +66,9 @@ asio::awaitable<bool> AdminServer::Server::shake_hands(AdminWire& wire, AdminPee
     Use use(endpoint);
     wire.speak_tls(use.state(), &counters);
     wire.stream().expires_after(std::chrono::milliseconds(options.handshake_ms_max));
+    strangers.push_back(wire.inner());
     const auto [error, none] = co_await wire.async_handshake(awaited);
+    std::erase_if(strangers, [&](const auto& one) { return one.lock() == wire.inner(); });
     std::string why = wire.tls().fault();
     use.end();
     // The list may have come while the handshake was under way.
@@ -79,6 +81,10 @@ asio::awaitable<bool> AdminServer::Server::shake_hands(AdminWire& wire, AdminPee
         co_return true;
     }
     const bool is_late = error == beast::error::timeout;
+    if (!is_late && !wire.socket().is_open()) {  // pushed out
+        if (options.guard != nullptr) options.guard->count(AdminRefusal::connections);
+        co_return false;
+    }
     if (is_late) why = "the handshake took too long";
     if (why.empty()) why = error.message();
     (is_late ? counters.handshakes_late : counters.handshakes_failed).add(1);
@@ -86,6 +92,19 @@ asio::awaitable<bool> AdminServer::Server::shake_hands(AdminWire& wire, AdminPee
     tell(endpoint, tls::NoteKind::handshake_failed, peer, wire.tls().identity(), why);
     if (!is_late) co_await let_go(wire);
     co_return false;
+}
+
+bool AdminServer::Server::push_out_stranger() {
+    while (!strangers.empty()) {
+        const auto oldest = strangers.front().lock();
+        strangers.erase(strangers.begin());
+        if (!oldest) continue;
+        options.tls->counters.handshakes_pushed_out.add(1);
+        BoostError ignored;
+        oldest->stream.socket().close(ignored);
+        return true;
+    }
+    return false;
 }
 
 // New credentials are for the next handshakes; a new deny list is for everybody.

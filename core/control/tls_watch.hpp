@@ -58,6 +58,7 @@ class TlsWatch {
     TlsWatch(std::string_view who, std::unique_ptr<tls::CredentialKeeper> keeper);
 
     std::string who_;
+    std::string subject_ = "the certificate";  // in words
     TellOutsider tell_outsider_;
     std::unique_ptr<tls::CredentialKeeper> keeper_;
     std::vector<std::string> labels_;  // of the keeper's endpoints

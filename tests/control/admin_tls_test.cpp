@@ -86,6 +86,25 @@ TEST_F(AdminTlsTest, AHandshakeThatDoesNotComeIsLetGoAndHoldsUpNobody) {
     EXPECT_EQ(status(*client(), "GET /healthz"), 200);
 }
 
+TEST_F(AdminTlsTest, WhoIsLongestAtItsHandshakeMakesRoomForWhoComes) {
+    start(true, {.connections_max = 3});
+    RawClient first(server_->bound_address()), second(server_->bound_address()), third(server_->bound_address());
+    EXPECT_TRUE(within(5, [&] { return endpoint_->counters.handshakes.get() == 3; }));
+    EXPECT_EQ(status(*client(), "GET /healthz"), 200);
+    EXPECT_EQ(first.receive_all(), "");
+    EXPECT_TRUE(first.is_closed());
+    EXPECT_EQ(endpoint_->counters.handshakes_pushed_out.get(), 1U);
+    EXPECT_EQ(refused_handshakes(), 0U);
+    // Those who are in are not pushed out.
+    const auto state = client();
+    TlsClient one(server_->bound_address(), *state), two(server_->bound_address(), *state),
+        three(server_->bound_address(), *state);
+    ASSERT_TRUE(one.shakes_hands() && two.shakes_hands() && three.shakes_hands());
+    EXPECT_EQ(status(*client(), "GET /healthz"), 0);
+    one.send(request("GET /healthz"));
+    EXPECT_TRUE(one.receive_all().starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(AdminTlsTest, HandshakesCountAsRequestsDo) {
     start(true);
     const MonotonicNs now{1'000'000'000};
