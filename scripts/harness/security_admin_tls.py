@@ -224,7 +224,19 @@ def beyond_loopback(checks, cluster):
         == [(True, False), (False, True), (False, True)])
 
 
-def check(checks, io):
+def secrets(checks, cluster, ports, memory_of):
+    needle = cluster.secured.token.split(".")[1].encode()
+    for port in ports:
+        try:
+            is_there = any(needle in piece for piece in memory_of(port.daemon.process.pid))
+        except PermissionError:
+            print("  skipped: this user may not read another process's memory")
+            return
+        checks.expect(f"{port.name}: no token that came over TLS is in its memory", not is_there)
+
+
+def check(checks, io, memory_of):
+    """`memory_of`: the pieces of a process's memory, by its pid."""
     cluster = Cluster(["north"], io=io, is_tls=True, has_roles=True, is_admin_tls=True)
     certs = cluster.certs
     make_certificates(certs)
@@ -240,6 +252,7 @@ def check(checks, io):
             strangers(checks, port)
             roles(checks, port, act, cluster.secured.token)
         streams(checks, central)
+        secrets(checks, cluster, (edge, central), memory_of)
         tools(checks, cluster, edge, central)
         rotation(checks, cluster, (edge, central))
         revocation(checks, cluster, (edge, central))

@@ -316,7 +316,7 @@ def main():
             daemon.stop()
         refuses_to_start(checks, edge, tokens_file)
         core(checks, cluster, central)
-    security_admin_tls.check(checks, args.io)
+    security_admin_tls.check(checks, args.io, memory_of)
     print("every check holds" if checks.failed == 0 else f"{checks.failed} checks failed")
     return 1 if checks.failed else 0
 
