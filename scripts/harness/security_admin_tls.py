@@ -235,14 +235,14 @@ def secrets(checks, cluster, ports, memory_of):
         checks.expect(f"{port.name}: no token that came over TLS is in its memory", not is_there)
 
 
-def check(checks, io, memory_of):
-    """`memory_of`: the pieces of a process's memory, by its pid."""
+def check(checks, io, memory_of, is_spoiled):
+    """`memory_of`: the pieces of a process's memory, by its pid. `is_spoiled`: carol has a role."""
     cluster = Cluster(["north"], io=io, is_tls=True, has_roles=True, is_admin_tls=True)
     certs = cluster.certs
     make_certificates(certs)
     make_certificates(certs / "other", ca="other")
     with open(certs / "tokens", "a", encoding="utf-8") as tokens:
-        tokens.write(LINES)
+        tokens.write(LINES + ("carol viewer certificate\n" if is_spoiled else ""))
     for daemon in (cluster.central, *cluster.edges):
         daemon.config.write_text(daemon.config.read_text() + f'client_ca = "{certs}/ca.crt"\nclient_certificate = "asked"\n')
     with cluster:
