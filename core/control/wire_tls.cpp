@@ -17,9 +17,12 @@ WireTls::WireTls(const tls::TlsState& state, tls::EndpointCounters* counters)
       counters_(counters),
       time_floor_ns_(state.time_floor.value),
       peer_until_(never) {
-    if (session_) return session_->wipe_what_was_read();
-    is_broken_ = true;
-    fault_ = "no memory for a session";
+    if (session_) {
+        session_->wipe_what_was_read();
+    } else {
+        is_broken_ = true;
+        fault_ = "no memory for a session";
+    }
 }
 
 WireTls::~WireTls() = default;

@@ -640,7 +640,7 @@ TEST(EdgeConfig, TheKeysOfTlsOnTheAdminPortGoTogether) {
         {clients + "client_certificate = \"asked\"\ntokens = \"t\"\ntrust_domain = \"A b\"\n",
          {"11:16: admin.trust_domain: must be of a-z, 0-9, '.', '-' and '_'"}},
         {files + "client_certificate = \"always\"\n",
-         {"8:22: admin.client_certificate: must be \"none\", \"asked\", \"required\", not \"always\""}},
+         {"8:22: admin.client_certificate: must be one of \"none\", \"asked\", \"required\", not \"always\""}},
         {files, {}},
         {clients + "client_certificate = \"asked\"\ntokens = \"t\"\ntrust_domain = \"weir.example\"\n", {}},
     };
@@ -669,7 +669,7 @@ TEST(EdgeConfig, TheAdminPortLeavesLoopbackOnlyWithTlsAndTokens) {
     const std::string files = "certificate = \"a.crt\"\nkey = \"a.key\"\n", tokens = "tokens = \"t\"\n";
     const auto errors_with = [](const std::string& admin) {
         const auto far = [](std::string text, const std::string& port) {
-            return text.replace(text.find("admin = \"127.0.0.1:" + port), 18, "admin = \"10.0.0.1:");
+            return text.replace(text.find("admin = \"127.0.0.1:" + port), 18, "admin = \"10.0.0.1");
         };
         const auto edge = edge_errors(far(minimal_edge, "7411") + "[admin]\n" + admin);
         const auto central = central_errors(far(minimal_central, "7510") + "[admin]\n" + admin);
