@@ -57,7 +57,8 @@ void read_listen(ConfigTable& table, CentralConfig& config) {
                     {.allow_plaintext = listen.allow_plaintext || config.tls.files.is_set(),
                      .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
-        if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
+        const control::AddressRule rule{.allow_plaintext = config.admin.may_leave_loopback(), .tcp_only = true};
+        if (const auto what = control::address_fault(listen.admin, rule)) table.fault("admin", *what);
     }
 }
 
@@ -202,7 +203,7 @@ void read_root(ConfigTable& root, CentralConfig& config) {
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, false); });
     root.table("at_rest", [&](ConfigTable& inner) { control::read_at_rest(inner, config.at_rest); });
-    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin); });
+    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin, config.tls.files); });
     table("listen", read_listen);
     table("journal", read_journal);
     table("dead_letters", read_dead_letters);
@@ -301,6 +302,10 @@ Budget budget_of(const CentralConfig& config) {
              "TLS of edges (listen.connections_max and handshakes)", control::tls_connection_bytes);
         many(runners * control::tls_handshakes_max, "what strangers have said before their turn",
              control::tls_stranger_bytes);
+    }
+    if (config.admin.files.is_set()) {
+        many(std::uint64_t{config.admin.connections_max} + config.stream.clients_max,
+             "TLS of the admin port (admin.connections_max, stream.clients_max)", control::tls_connection_bytes);
     }
     many(limits.edges_max, "edges (limits.edges_max)", edge_bytes);
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);

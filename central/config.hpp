@@ -41,7 +41,7 @@ struct CentralConfig {
     std::string data_dir;
     struct {
         std::vector<std::string> edges;  // a string or a list of strings in the file
-        std::string admin;               // loopback only
+        std::string admin;               // beyond loopback only with [admin] certificate and tokens
         bool allow_plaintext = false;    // plain TCP beyond loopback
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;

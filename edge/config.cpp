@@ -109,7 +109,8 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
                     {.allow_plaintext = listen.allow_plaintext || config.tls.is_for_producers(),
                      .allow_key = "listen.allow_plaintext"});
     if (!listen.admin.empty()) {
-        if (const auto what = control::address_fault(listen.admin, {.tcp_only = true})) table.fault("admin", *what);
+        const control::AddressRule rule{.allow_plaintext = config.admin.may_leave_loopback(), .tcp_only = true};
+        if (const auto what = control::address_fault(listen.admin, rule)) table.fault("admin", *what);
     }
 }
 
@@ -497,7 +498,7 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     // First: what else may go beyond loopback depends on it.
     root.table("tls", [&](ConfigTable& inner) { control::read_tls(inner, config.tls, true); });
     root.table("at_rest", [&](ConfigTable& inner) { control::read_at_rest(inner, config.at_rest); });
-    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin); });
+    root.table("admin", [&](ConfigTable& inner) { control::read_admin(inner, config.admin, config.tls.files); });
     table("listen", read_listen);
     table("uplink", read_uplink);
     table("validate", read_validate);
@@ -629,6 +630,9 @@ Budget budget_of(const EdgeConfig& config) {
              control::tls_connection_bytes);
         many(control::tls_handshakes_max, "what strangers have said before their turn", control::tls_stranger_bytes);
     }
+    if (config.admin.files.is_set())
+        many(config.admin.connections_max, "TLS of the admin port (admin.connections_max)",
+             control::tls_connection_bytes);
     if (config.at_rest.key != 0) {
         std::uint64_t stream_count = 0;
         for_each_stream(config, [&](std::uint64_t) { ++stream_count; });

@@ -151,7 +151,7 @@ struct EdgeConfig {
     std::string data_dir;
     struct {
         std::vector<std::string> producers;
-        std::string admin;             // loopback only
+        std::string admin;             // beyond loopback only with [admin] certificate and tokens
         bool allow_plaintext = false;  // plain TCP beyond loopback
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;

@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
     auto* tap_command = app.add_subcommand("tap", "Prints the events of a running edge that match, as they pass");
     tap_command->add_option("--admin", tap.admin, "HOST:PORT of its listen.admin")->required();
     tap_command->add_option("--token-file", tap.token_file, "A token of role operator, in a file of mode 0600");
+    weir::control::add_admin_tls(*tap_command, tap.tls);
     tap_command->add_option("--where", tap.where, "An expression (core/rules/LANGUAGE.md); without it every event");
     tap_command->add_option("--limit", tap.limit, "Ends after so many events")->capture_default_str();
     tap_command->add_option("--rate", tap.rate, "At most so many a second; the rest is counted")->capture_default_str();

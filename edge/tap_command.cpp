@@ -10,6 +10,7 @@ int run_tap(const TapArguments& arguments, std::ostream& out, std::ostream& err)
     control::AdminQuestion question;
     question.address = arguments.admin;
     question.token_file = arguments.token_file;
+    question.tls = arguments.tls;
     question.method = "POST";
     question.target = "/v1/tap?limit=" + std::to_string(arguments.limit) + "&rate=" + std::to_string(arguments.rate) +
                       "&format=" + arguments.format;

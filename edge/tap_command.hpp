@@ -7,6 +7,7 @@
 #include <iosfwd>
 #include <string>
 
+#include "core/control/admin_client.hpp"
 #include "edge/intake/tap.hpp"
 
 namespace weir::edge {
@@ -14,6 +15,7 @@ namespace weir::edge {
 struct TapArguments {
     std::string admin;
     std::string token_file{};
+    control::AdminTls tls{};
     std::string where{};
     std::uint64_t limit = tap_limit_default;
     std::uint64_t rate = tap_rate_default;

@@ -42,8 +42,9 @@ struct ApiSources {
     const std::atomic<bool>& is_draining;
     const std::atomic<bool>& is_alive;  // the ingest runner's heart beats
     const journal::ScrubCounters& scrub;
-    std::string io_name;                     // of the ingest runner: what the kernel allowed
-    const control::TlsWatch* tls = nullptr;  // null: everything is plain
+    std::string io_name;                           // of the ingest runner: what the kernel allowed
+    const control::TlsWatch* tls = nullptr;        // null: everything is plain
+    const control::TlsWatch* admin_tls = nullptr;  // null: the admin port is plain HTTP
     const control::AdminGuard* guard = nullptr;
     const FollowerCounters* analytics = nullptr;
     ResultQuestions* results = nullptr;

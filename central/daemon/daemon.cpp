@@ -220,6 +220,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     auto watched = control::TlsWatch::open(config.tls.files, "central", "");
     if (!watched) return fail("tls", watched.error());
     control::TlsWatch* const watch = watched.value().get();  // null: everything is plain
+    auto admin_watched = control::TlsWatch::open_admin(config.admin.files, "central_admin", config.admin.client_rule());
+    if (!admin_watched) return fail("admin", admin_watched.error());
+    control::TlsWatch* const admin_watch = admin_watched.value().get();  // null: the admin port is plain HTTP
+    if (admin_watch != nullptr) control::record_outsiders(*admin_watch, guard);
     // Stores outlive the runner, whose doorbell they ring until they are gone.
     Runner runner(runner_options(config, io_choice));
     if (watch != nullptr) {
@@ -318,6 +322,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                        .scrub = scrubber.counters(),
                        .io_name = runner.io_name(),
                        .tls = watch,
+                       .admin_tls = admin_watch,
                        .guard = &guard,
                        .analytics = &follower.counters(),
                        .results = &questions,
@@ -340,6 +345,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
             .handler = [&sources](std::string_view, std::string_view target) { return answer(sources, target); },
             .acts = [&acts](const control::AdminAct& asked) { return acts.act(asked); },
             .guard = &guard,
+            .tls = admin_watch != nullptr ? admin_watch->endpoint(control::admin_label) : nullptr,
             .connections_max = config.admin.connections_max,
             .streams_max = config.stream.clients_max,
             .stalled_ms_max = config.stream.stalled_ms_max,
@@ -388,6 +394,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         if (wish == control::Wish::reload) reload(config, at_rest, follower, stream.get(), is_following);
         for (const auto& what : follower.take_notes()) control::log_warn("analytics", {{"what", what}});
         if (watch != nullptr) watch->look(wish == control::Wish::reload);
+        if (admin_watch != nullptr) admin_watch->look(wish == control::Wish::reload);
         vitals.look(monotonic_now(), shared.durable_position.load(std::memory_order_relaxed));
         guard.look(monotonic_now(), wish == control::Wish::reload);
         log_changes(shared, logged);

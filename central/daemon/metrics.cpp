@@ -261,6 +261,7 @@ control::AdminResponse metrics(const ApiSources& sources) {
     }
     return {200, std::string(control::metrics_content_type),
             out.text() + (sources.tls != nullptr ? sources.tls->metrics() : std::string()) +
+                (sources.admin_tls != nullptr ? sources.admin_tls->metrics() : std::string()) +
                 (sources.guard != nullptr ? sources.guard->metrics() : std::string())};
 }
 

@@ -21,11 +21,21 @@ inline CLI::App* add_audit_trail(CLI::App& app, AuditArguments& into) {
     return trail;
 }
 
+// For a listen.admin with TLS.
+inline void add_admin_tls(CLI::App& command, AdminTls& into) {
+    auto* ca = command.add_option("--ca", into.ca, "The CA of the port's certificate (PEM), where it speaks TLS");
+    auto* certificate = command.add_option("--cert", into.certificate, "An operator's certificate to show (PEM)");
+    auto* key = command.add_option("--key", into.key, "Its key (PEM), in a file of mode 0600");
+    certificate->needs(ca)->needs(key);
+    key->needs(certificate);
+}
+
 // `who`: "edge" or "central".
 inline CLI::App* add_top(CLI::App& app, const std::string& who, TopArguments& into) {
     auto* top = app.add_subcommand("top", "A live table of a running " + who + "; q ends it");
     top->add_option("--admin", into.admin, "HOST:PORT of its listen.admin")->required();
     top->add_option("--token-file", into.token_file, "A token of any role, in a file of mode 0600");
+    add_admin_tls(*top, into.tls);
     top->add_option("--interval", into.interval_s, "Seconds between two looks")
         ->check(CLI::Range(0.1, 3600.0))
         ->capture_default_str();

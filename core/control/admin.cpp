@@ -52,7 +52,8 @@ Status AdminServer::Server::listen() {
     BoostError error;
     const auto host = asio::ip::make_address(parts->host, error);
     if (error) return failed(error);
-    if (!host.is_loopback()) return Error{EINVAL, "admin " + address + ": not a loopback address"};
+    const bool may_leave = options.tls != nullptr && options.guard != nullptr && options.guard->asks_for_tokens();
+    if (!host.is_loopback() && !may_leave) return Error{EINVAL, "admin " + address + ": not a loopback address"};
     const tcp::endpoint endpoint(host, parts->port);
     if (acceptor.open(endpoint.protocol(), error)) return failed(error);
     if (acceptor.set_option(tcp::acceptor::reuse_address(true), error)) return failed(error);
@@ -73,7 +74,7 @@ asio::awaitable<void> AdminServer::Server::accept() {
             co_await timer.async_wait(awaited);
             continue;
         }
-        if (connection_count >= options.connections_max) {
+        if (connection_count >= options.connections_max && !push_out_stranger()) {
             if (options.guard != nullptr) options.guard->count(AdminRefusal::connections);
             continue;
         }
@@ -96,6 +97,7 @@ Status AdminServer::start() {
     if (Status status = server_->listen(); !status) return status;
     if (server_->options.has_acts_apart) server_->acts_apart.emplace(1);
     asio::co_spawn(server_->context, server_->accept(), asio::detached);
+    if (server_->options.tls != nullptr) asio::co_spawn(server_->context, server_->look_at_guests(), asio::detached);
     server_->thread = std::thread([server = server_.get()] {
         pthread_setname_np(pthread_self(), "admin");
         server->context.run();

@@ -1,14 +1,17 @@
-// AdminServer: a small HTTP/1.1 server on loopback for health, metrics, read-only API, and the few acts that a daemon lets others do.
+// AdminServer: a small HTTP/1.1 server, on loopback or with TLS, for health, metrics, read-only API, and the few acts that a daemon lets others do.
 //
 // Thread    start() makes one control thread, which serves every connection and calls the handlers; the rest from the thread that made
 //           it. A handler reads what other threads write, so it reads only atomics and snapshots.
-// Bounds    connections_max at once (more are closed at once), head_bytes_max for a request's line and head, body_bytes_max for its
+// Bounds    connections_max at once (more are closed at once; with TLS the one longest at its handshake makes room), head_bytes_max for a request's line and head, body_bytes_max for its
 //           body, first_ms_max for the first request to be there whole, idle_ms_max for the next one and for each answer to be taken,
-//           flow_ms_max for each piece of one that flows. streams_max WebSockets beside them, each with at most one message on its way,
+//           flow_ms_max for each piece of one that flows; a handshake has
+//           handshake_ms_max of its own. streams_max WebSockets beside them, each with at most one message on its way,
 //           stream_send_bytes of it in the kernel, and client_bytes_max for what one of their messages may be; who does not take one
 //           within stalled_ms_max is let go.
-// Law       GET and HEAD, and POST where there are acts; a Host that names neither loopback nor the bound address is refused, so that a
-//           page in a browser cannot reach it under another name. What a page of another origin sends is refused; a POST of a page of
+// Law       Beyond loopback it listens only with TLS and a guard that asks who it is. A certificate that is denied or runs out ends its
+//           connections within look_ms_max.
+//           GET and HEAD, and POST where there are acts; a Host that names neither loopback, nor the bound address, nor what the
+//           server's certificate is for, is refused, so that a page in a browser cannot reach it under another name. What a page of another origin sends is refused; a POST of a page of
 //           this one needs the header "X-Weir: 1", which no form and no other origin can send. With a guard no handler is asked by who
 //           may not ask, and no act is done that could not be written down.
 // Secrets   A request's bytes are wiped when it has been answered.
@@ -22,6 +25,10 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+
+namespace weir::tls {
+class Endpoint;
+}
 
 namespace weir::control {
 
@@ -84,15 +91,19 @@ using AdminActs = std::function<AdminResponse(const AdminAct&)>;
 
 struct AdminOptions {
     // "127.0.0.1:7411", "[::1]:7411" or "localhost:0" (0 = any free port).
+    // Beyond loopback: an address of this machine, or "0.0.0.0:7411".
     std::string address{};
     AdminHandler handler{};
     AdminActs acts{};  // without them a POST is refused
     AdminGuard* guard =
         nullptr;  // outlives the server; null: everyone may do everything, and nothing is counted or written down
+    // Whose credentials its handshakes use, and whom it asks for certificates; outlives the server. Null: plain HTTP.
+    tls::Endpoint* tls = nullptr;
     std::uint32_t connections_max = 64;
     std::uint32_t streams_max = 0;
     std::uint64_t stalled_ms_max = 30'000;
-    bool has_acts_apart = false;  // acts run on a thread of their own, one after the other
+    std::uint64_t handshake_ms_max = 5'000;  // as the first request has
+    bool has_acts_apart = false;             // acts run on a thread of their own, one after the other
 };
 
 class AdminServer {
@@ -102,6 +113,7 @@ class AdminServer {
     static constexpr std::uint32_t body_bytes_max = 8U << 10;
     static constexpr std::uint64_t first_ms_max = 5'000;
     static constexpr std::uint64_t idle_ms_max = 15'000;
+    static constexpr std::uint64_t look_ms_max = 1'000;
     static constexpr std::uint64_t flow_ms_max = 5'000;
     static constexpr std::uint64_t flow_look_ms = 20;
     static constexpr int stream_send_bytes = 64 << 10;

@@ -1,10 +1,7 @@
 // A connection of the admin server: requests in, answers out, one after the other.
-#include <sys/socket.h>
-
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
-#include <cerrno>
 #include <chrono>
 #include <tuple>
 
@@ -13,29 +10,6 @@
 
 namespace weir::control {
 namespace {
-
-// Counts a connection for as long as its coroutine lives, or until it is a WebSocket.
-class Slot {
-  public:
-    explicit Slot(std::uint32_t& count) : count_(&count) { ++*count_; }
-    ~Slot() { leave(); }
-    Slot(const Slot&) = delete;
-    Slot& operator=(const Slot&) = delete;
-    void leave() {
-        if (count_ != nullptr) --*count_;
-        count_ = nullptr;
-    }
-
-  private:
-    std::uint32_t* count_;
-};
-
-// Nobody will take what is sent: its reader closed the connection, or its side of it.
-bool is_left(tcp::socket& socket) {
-    char letter = 0;
-    const auto count = ::recv(socket.native_handle(), &letter, 1, MSG_PEEK | MSG_DONTWAIT);
-    return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
 
 // What a request that could not be read is told, and what that counts as; nullopt: there is no one to tell.
 struct Unread {
@@ -92,16 +66,22 @@ void wipe_tokens(const AdminRequest& request) {
 asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
     Slot slot(connection_count);
     BoostError unnamed;
-    const auto peer = socket.remote_endpoint(unnamed);
-    const std::string from = unnamed ? "unknown" : peer.address().to_string();
-    beast::tcp_stream stream(std::move(socket));
+    const auto from = socket.remote_endpoint(unnamed);
+    AdminPeer peer{.from = unnamed ? "unknown" : from.address().to_string()};
+    AdminWire wire(std::move(socket));
+    if (options.tls != nullptr && !co_await shake_hands(wire, peer)) co_return;
+    co_await answer_all(std::move(wire), std::move(peer), slot);
+}
+
+asio::awaitable<void> AdminServer::Server::answer_all(AdminWire wire, AdminPeer peer, Slot& slot) {
+    beast::tcp_stream& stream = wire.stream();
     std::optional<RequestBytes> bytes(std::in_place);
     for (bool is_first = true;; is_first = false) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(head_bytes_max);
         parser.body_limit(body_bytes_max);
         stream.expires_after(std::chrono::milliseconds(is_first ? first_ms_max : idle_ms_max));
-        const auto [error, read_bytes] = co_await http::async_read(stream, bytes->buffer(), parser, awaited);
+        const auto [error, read_bytes] = co_await http::async_read(wire, bytes->buffer(), parser, awaited);
         std::optional<AdminReply> reply;
         if (const auto fault = unread(error); error && fault) {
             reply.emplace();
@@ -109,12 +89,13 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
         } else if (!error) {
             // Whoever is at work here is no idle connection, however long an act takes.
             stream.expires_never();
-            reply.emplace(co_await respond(parser.get(), from));
+            reply.emplace(co_await respond(parser.get(), peer));
         }
         if (reply && reply->stream) {
             slot.leave();
             bytes.reset();
-            co_await stream_to(stream.release_socket(), parser.release(), std::move(reply->stream));
+            stream.expires_never();
+            co_await stream_to(std::move(wire), parser.release(), std::move(reply->stream));
             co_return;
         }
         if (!error) wipe_tokens(parser.get());
@@ -122,7 +103,7 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
         if (!reply) co_return;
         if (reply->flow && parser.get().method() == http::verb::head) reply->flow.reset();
         if (reply->flow) {
-            co_await let_flow(stream, std::move(*reply));
+            co_await let_flow(wire, std::move(*reply));
             break;
         }
         AdminAnswer& response = reply->response;
@@ -134,22 +115,24 @@ asio::awaitable<void> AdminServer::Server::serve(tcp::socket socket) {
         const bool is_head = !error && parser.get().method() == http::verb::head;
         http::response_serializer<http::string_body> serializer(response);
         stream.expires_after(std::chrono::milliseconds(idle_ms_max));
-        const auto [send_error, sent_bytes] = is_head ? co_await http::async_write_header(stream, serializer, awaited)
-                                                      : co_await http::async_write(stream, serializer, awaited);
+        const auto [send_error, sent_bytes] = is_head ? co_await http::async_write_header(wire, serializer, awaited)
+                                                      : co_await http::async_write(wire, serializer, awaited);
         if (send_error || is_last) break;
     }
+    if (wire.is_tls()) co_await wire.async_finish(awaited);
     BoostError ignored;
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
 }
 
 // In chunks, as nobody knows how much there will be. The connection ends with it.
-asio::awaitable<void> AdminServer::Server::let_flow(beast::tcp_stream& stream, AdminReply reply) {
+asio::awaitable<void> AdminServer::Server::let_flow(AdminWire& wire, AdminReply reply) {
+    beast::tcp_stream& stream = wire.stream();
     http::response<http::empty_body> head(std::move(reply.response.base()));
     head.chunked(true);
     head.keep_alive(false);
     http::response_serializer<http::empty_body> serializer(head);
     stream.expires_after(std::chrono::milliseconds(flow_ms_max));
-    auto [error, sent_bytes] = co_await http::async_write_header(stream, serializer, awaited);
+    auto [error, sent_bytes] = co_await http::async_write_header(wire, serializer, awaited);
     asio::steady_timer timer(context);
     std::string piece;
     for (bool goes_on = true; goes_on && !error;) {
@@ -158,14 +141,14 @@ asio::awaitable<void> AdminServer::Server::let_flow(beast::tcp_stream& stream, A
         if (!piece.empty()) {
             stream.expires_after(std::chrono::milliseconds(flow_ms_max));
             std::tie(error, sent_bytes) =
-                co_await asio::async_write(stream, http::make_chunk(asio::buffer(piece)), awaited);
+                co_await asio::async_write(wire, http::make_chunk(asio::buffer(piece)), awaited);
         } else if (goes_on) {
             timer.expires_after(std::chrono::milliseconds(flow_look_ms));
             co_await timer.async_wait(awaited);
         }
-        if (is_left(stream.socket())) co_return;
+        if (wire.is_left()) co_return;
     }
-    if (!error) std::tie(error, sent_bytes) = co_await asio::async_write(stream, http::make_chunk_last(), awaited);
+    if (!error) std::tie(error, sent_bytes) = co_await asio::async_write(wire, http::make_chunk_last(), awaited);
 }
 
 }  // namespace weir::control

@@ -50,6 +50,8 @@ std::string_view text(AdminRefusal refusal) noexcept {
             return "reason";
         case AdminRefusal::audit:
             return "audit";
+        case AdminRefusal::handshake:
+            return "handshake";
     }
     return "unknown";
 }
@@ -61,7 +63,8 @@ Result<std::unique_ptr<AdminGuard>> AdminGuard::open(Options options, AuditTrail
     guard->taken_stamp_ = stamp_of(guard->options_.tokens);
     auto book = TokenBook::load(guard->options_.tokens);
     if (!book) return Error{book.error().code, "admin.tokens: " + book.error().what};
-    if (book.value().count() == 0) return Error{EINVAL, "admin.tokens: " + guard->options_.tokens + ": has no token"};
+    if (book.value().count() == 0)
+        return Error{EINVAL, "admin.tokens: " + guard->options_.tokens + ": has no token and no certificate"};
     guard->book_ = std::make_shared<const TokenBook>(std::move(book.value()));
     return guard;
 }
@@ -147,7 +150,7 @@ AdminVerdict AdminGuard::judge(const AdminCall& call, MonotonicNs now) {
         return refused;
     }
     const AccessRule rule = rule_for(options_.rules, call.is_act, path_of(call.target));
-    AdminVerdict verdict = judge_token(call, rule.role, now);
+    AdminVerdict verdict = judge_caller(call, rule.role, now);
     if (verdict.status != 0) return verdict;
     if (rule.needs_reason && call.reason.empty())
         return refuse(AdminRefusal::reason, 400, "the header Weir-Reason is missing: say why");
@@ -156,21 +159,30 @@ AdminVerdict AdminGuard::judge(const AdminCall& call, MonotonicNs now) {
     return verdict;
 }
 
-AdminVerdict AdminGuard::judge_token(const AdminCall& call, std::optional<Role> needed, MonotonicNs now) {
-    AdminVerdict verdict{.who = std::string(anyone), .role = {}};
-    if (!asks_for_tokens() || !needed) return verdict;
+bool AdminGuard::may_come(std::string_view from, MonotonicNs now) {
+    if (!is_too_often(from, now)) return true;
+    count(AdminRefusal::rate);
+    return false;
+}
+
+AdminVerdict AdminGuard::judge_caller(const AdminCall& call, std::optional<Role> needed, MonotonicNs now) {
+    if (!asks_for_tokens() || !needed) return {.who = std::string(anyone), .role = {}};
     std::shared_ptr<const TokenBook> book;
     {
         const std::lock_guard lock(mutex_);
         book = book_;
     }
-    if (call.authorization.empty())
-        return refuse(AdminRefusal::token, 401, "a token is asked for: Authorization: Bearer NAME.SECRET");
+    if (!call.authorization.empty()) return judge_token(call, *book, *needed, now);
+    if (!call.certificate.empty()) return judge_certificate(call, *book, *needed, now);
+    return refuse(AdminRefusal::token, 401, "a token is asked for: Authorization: Bearer NAME.SECRET");
+}
+
+AdminVerdict AdminGuard::judge_token(const AdminCall& call, const TokenBook& book, Role needed, MonotonicNs now) {
     const std::string_view token =
         call.authorization.starts_with(bearer) ? call.authorization.substr(bearer.size()) : std::string_view{};
     // Who guesses at one name holds up nobody else's; all names that there are not are one.
     const std::string_view name = claimed_name(token);
-    const std::string known(book->has_name(name) ? name : std::string_view("?"));
+    const std::string known(book.has_name(name) ? name : std::string_view("?"));
     Peer& asking = peer(std::string(address_key(call.from)) + ' ' + known, now);
     asking.seen = now;
     if (now < asking.paused_until) {
@@ -178,7 +190,7 @@ AdminVerdict AdminGuard::judge_token(const AdminCall& call, std::optional<Role> 
         refused.retry_s = 1 + asking.paused_until.since(now) / ns_per_second;
         return refused;
     }
-    const TokenBook::Entry* const entry = book->find(token);
+    const TokenBook::Entry* const entry = book.find(token);
     AuditEntry noted{.act = "authentication",
                      .who = known,
                      .from = std::string(call.from),
@@ -190,16 +202,29 @@ AdminVerdict AdminGuard::judge_token(const AdminCall& call, std::optional<Role> 
         return refuse(AdminRefusal::token, 401, "the token is not known");
     }
     asking.failures = 0;
-    if (!may(entry->role, *needed)) {
-        noted.act = "role";
-        noted.role = text(entry->role);
-        noted.outcome = "needs " + std::string(text(*needed));
-        trail_.note(noted, now);
-        return refuse(AdminRefusal::role, 403, "the token's role may not do that");
-    }
-    verdict.who = entry->name;
-    verdict.role = text(entry->role);
-    return verdict;
+    return judge_role(entry->role, needed, std::move(noted), now);
+}
+
+// It is of a CA that is trusted: nobody guesses, and nothing is paused.
+AdminVerdict AdminGuard::judge_certificate(const AdminCall& call, const TokenBook& book, Role needed, MonotonicNs now) {
+    AuditEntry noted{.act = "authentication",
+                     .who = "certificate:" + std::string(call.certificate),
+                     .from = std::string(call.from),
+                     .target = std::string(path_of(call.target))};
+    const auto role = book.role_of_certificate(call.certificate);
+    if (role) return judge_role(*role, needed, std::move(noted), now);
+    noted.outcome = "has no role";
+    trail_.note(noted, now);
+    return refuse(AdminRefusal::role, 403, "the certificate's name has no role here");
+}
+
+AdminVerdict AdminGuard::judge_role(Role role, Role needed, AuditEntry noted, MonotonicNs now) {
+    if (may(role, needed)) return {.who = noted.who, .role = std::string(text(role))};
+    noted.act = "role";
+    noted.role = text(role);
+    noted.outcome = "needs " + std::string(text(needed));
+    trail_.note(noted, now);
+    return refuse(AdminRefusal::role, 403, "the role may not do that");
 }
 
 void AdminGuard::fail(Peer& failed, MonotonicNs now) {
@@ -257,15 +282,17 @@ std::string AdminGuard::metrics() const {
 }
 
 std::string AdminGuard::json() const {
-    std::size_t tokens = 0;
+    std::size_t tokens = 0, certificates = 0;
     if (asks_for_tokens()) {
         const std::lock_guard lock(mutex_);
-        tokens = book_->count();
+        certificates = book_->certificate_count();
+        tokens = book_->count() - certificates;
     }
     std::string trail = trail_.json();
     trail.pop_back();
     return std::string("{\"asks_for_tokens\":") + (asks_for_tokens() ? "true" : "false") +
-           ",\"tokens\":" + std::to_string(tokens) + ",\"audit_trail\":" + trail + "}\n";
+           ",\"tokens\":" + std::to_string(tokens) + ",\"certificates\":" + std::to_string(certificates) +
+           ",\"audit_trail\":" + trail + "}\n";
 }
 
 std::string AdminGuard::health() const {

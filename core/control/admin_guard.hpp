@@ -1,7 +1,8 @@
 // AdminGuard: who may do what on a daemon's admin port, how often, and that it is written down.
 //
-// Without a token file everyone who reaches the port (which is on loopback) may do everything; with one, nobody without a token may
-// more than the rules allow to anyone.
+// Without a token file everyone who reaches the port (which is on loopback) may do everything; with one, nobody without a token, or a
+// certificate whose name it lists, may more than the rules allow to anyone. A token that is shown counts alone: a browser shows a
+// certificate by itself, a token is said on purpose. A wrong one is wrong whatever certificate is beside it.
 //
 // Thread    judge(), begin_act() and end_act(): the admin server's; begin(), record() and look(): the control thread; counters: any.
 // Law       An act begins when a record of it is on the disk, and is answered when a record of its outcome is.
@@ -32,15 +33,16 @@ enum class AdminRefusal : std::uint8_t {
     host,         // names another machine
     origin,       // a page in a browser sent it
     method,
-    target,  // admin_target.hpp
-    rate,    // more than requests_per_second
-    pause,   // after failures_max wrong tokens
-    token,   // none, or a wrong one
-    role,    // not enough for that
-    reason,  // none where one is asked for
-    audit,   // the trail cannot be written
+    target,     // admin_target.hpp
+    rate,       // more than requests_per_second
+    pause,      // after failures_max wrong tokens
+    token,      // none, or a wrong one
+    role,       // not enough for that
+    reason,     // none where one is asked for
+    audit,      // the trail cannot be written
+    handshake,  // of TLS: nobody who may come, or too late
 };
-inline constexpr std::size_t admin_refusals = 13;
+inline constexpr std::size_t admin_refusals = 14;
 [[nodiscard]] std::string_view text(AdminRefusal refusal) noexcept;
 
 struct AdminLimits {
@@ -56,6 +58,7 @@ struct AdminCall {
     std::string_view target{};
     std::string_view from{};           // the peer's address
     std::string_view authorization{};  // the header
+    std::string_view certificate{};    // NAME of the operator's certificate that was shown
     std::string_view reason{};         // the header Weir-Reason
 };
 struct AdminVerdict {
@@ -88,6 +91,8 @@ class AdminGuard {
     // Where the token file has changed since: reads it, whole or not at all. Logs and records what came of it.
     void look(MonotonicNs now, bool is_asked);
     [[nodiscard]] AdminVerdict judge(const AdminCall& call, MonotonicNs now);
+    // Before a handshake: false, and counted, where an address asks for more than it may.
+    [[nodiscard]] bool may_come(std::string_view from, MonotonicNs now);
     // The record's sequence, for its end.
     [[nodiscard]] Result<std::uint64_t> begin_act(const AdminCall& call, const AdminVerdict& verdict);
     [[nodiscard]] Status end_act(std::uint64_t begun, const AdminCall& call, const AdminVerdict& verdict,
@@ -115,7 +120,12 @@ class AdminGuard {
     AdminGuard(Options options, AuditTrail& trail) : options_(std::move(options)), trail_(trail) {}
     [[nodiscard]] Peer& peer(std::string key, MonotonicNs now);
     [[nodiscard]] bool is_too_often(std::string_view from, MonotonicNs now);
-    [[nodiscard]] AdminVerdict judge_token(const AdminCall& call, std::optional<Role> needed, MonotonicNs now);
+    [[nodiscard]] AdminVerdict judge_caller(const AdminCall& call, std::optional<Role> needed, MonotonicNs now);
+    [[nodiscard]] AdminVerdict judge_token(const AdminCall& call, const TokenBook& book, Role needed, MonotonicNs now);
+    [[nodiscard]] AdminVerdict judge_certificate(const AdminCall& call, const TokenBook& book, Role needed,
+                                                 MonotonicNs now);
+    // What a known caller may; `noted` names him.
+    [[nodiscard]] AdminVerdict judge_role(Role role, Role needed, AuditEntry noted, MonotonicNs now);
     [[nodiscard]] AdminVerdict refuse(AdminRefusal refusal, unsigned status, std::string_view why);
     void fail(Peer& failed, MonotonicNs now);
 

@@ -128,7 +128,7 @@ std::string_view AdminServer::Server::fault_of_page(const AdminRequest& request,
     }
     if (!has_origin && site.empty()) return {};
     // Another port or loopback address of this machine is another origin, whoever listens there.
-    const std::string own = "http://" + std::string(field(request, http::field::host));
+    const std::string own = std::string(scheme()) + std::string(field(request, http::field::host));
     if (origin != own || (!site.empty() && site != "same-origin")) return foreign;
     if (is_act && field(request, "X-Weir") != "1") return "a page acts with the header X-Weir: 1";
     return {};
@@ -138,7 +138,8 @@ std::string_view AdminServer::Server::fault_of_page(const AdminRequest& request,
 std::optional<AdminAnswer> AdminServer::Server::refusal(const AdminRequest& request) const {
     if (request.count(http::field::host) != 1 || !is_own_host(field(request, http::field::host))) {
         return refused(AdminRefusal::host, http::status::forbidden,
-                       "the Host header must name this machine's loopback");
+                       options.tls == nullptr ? "the Host header must name this machine's loopback"
+                                              : "the Host header must name what the certificate is for");
     }
     if (request.count(http::field::authorization) > 1) {
         return refused(AdminRefusal::token, http::status::bad_request, "more than one Authorization");
@@ -159,14 +160,14 @@ std::optional<AdminAnswer> AdminServer::Server::refusal(const AdminRequest& requ
     return std::nullopt;
 }
 
-asio::awaitable<AdminReply> AdminServer::Server::respond(const AdminRequest& request, std::string from) {
+asio::awaitable<AdminReply> AdminServer::Server::respond(const AdminRequest& request, const AdminPeer& peer) {
     AdminReply reply;
     if (auto response = refusal(request)) {
         reply.response = std::move(*response);
         co_return reply;
     }
     try {
-        reply = co_await let_in(request, std::move(from));
+        reply = co_await let_in(request, peer);
     } catch (const std::exception& error) {
         log_error("admin_failed", {{"what", error.what()}});
         reply = {};
@@ -176,15 +177,16 @@ asio::awaitable<AdminReply> AdminServer::Server::respond(const AdminRequest& req
 }
 
 // If it may.
-asio::awaitable<AdminReply> AdminServer::Server::let_in(const AdminRequest& request, std::string from) {
+asio::awaitable<AdminReply> AdminServer::Server::let_in(const AdminRequest& request, const AdminPeer& peer) {
     const bool is_act = request.method() == http::verb::post;
     const bool wants_stream = !is_act && is_upgrade(request);
     const WipedText offered(wants_stream ? token_of_protocols(request) : std::string());
     const std::string_view told = field(request, http::field::authorization);
     const AdminCall call{.is_act = is_act,
                          .target = {request.target().data(), request.target().size()},
-                         .from = from,
+                         .from = peer.from,
                          .authorization = told.empty() ? offered.view() : told,
+                         .certificate = peer.certificate,
                          .reason = field(request, "Weir-Reason")};
     AdminVerdict verdict;
     if (options.guard != nullptr) verdict = options.guard->judge(call, monotonic_now());
@@ -254,11 +256,17 @@ asio::awaitable<AdminResponse> AdminServer::Server::do_act(const AdminAct& asked
 
 // Of a page that this very port gave.
 bool AdminServer::Server::is_own_origin(std::string_view origin) const {
-    constexpr std::string_view scheme = "http://";
-    if (!origin.starts_with(scheme)) return false;
-    origin.remove_prefix(scheme.size());
+    if (!origin.starts_with(scheme())) return false;
+    origin.remove_prefix(scheme().size());
     const auto port = bound_address.substr(bound_address.rfind(':'));
-    return origin.ends_with(port) && is_own_host(origin);
+    // A browser leaves the port out where it is the scheme's own.
+    const bool is_plain_port = port == (options.tls == nullptr ? ":80" : ":443");
+    const bool has_none = origin.rfind(':') == origin.npos || origin.ends_with(']');
+    return (origin.ends_with(port) || (is_plain_port && has_none)) && is_own_host(origin);
+}
+
+std::string_view AdminServer::Server::scheme() const {
+    return options.tls == nullptr ? "http://" : "https://";
 }
 
 bool AdminServer::Server::is_own_host(std::string_view host) const {
@@ -267,6 +275,7 @@ bool AdminServer::Server::is_own_host(std::string_view host) const {
     const bool has_port = colon != host.npos && (bracket == host.npos || colon > bracket);
     std::string name(has_port ? host.substr(0, colon) : host);
     if (name == bound_host) return true;
+    if (options.tls != nullptr && is_named(name)) return true;
     name += ":0";
     return !name.starts_with("unix:") && is_loopback(name);  // a Unix path is no host: "unix" is a name like any other
 }

@@ -1,4 +1,4 @@
-// AdminServer's inside: its connections, what is judged of each request, and the WebSockets it was asked for. Included by its three files only.
+// AdminServer's inside: its connections, what is judged of each request, and the WebSockets it was asked for. Included by its own files only.
 //
 // Thread    All but the constructor, listen() and wake(): the server's.
 #pragma once
@@ -21,6 +21,7 @@
 
 #include "core/control/admin.hpp"
 #include "core/control/admin_guard.hpp"
+#include "core/control/admin_wire.hpp"
 
 namespace weir::control {
 
@@ -44,6 +45,12 @@ using AdminAnswer = http::response<http::string_body>;
     return {value.data(), value.size()};
 }
 
+// Who asks: an address, and NAME where the certificate spiffe://DOMAIN/operator/NAME was shown.
+struct AdminPeer {
+    std::string from;
+    std::string certificate{};
+};
+
 // An answer, and what comes behind its head instead of a body.
 struct AdminReply {
     AdminAnswer response;
@@ -56,6 +63,22 @@ struct AdminReply {
 [[nodiscard]] AdminResponse problem_of(http::status status, std::string_view why);
 [[nodiscard]] AdminAnswer make_problem(http::status status, std::string_view why);
 
+// Counts a connection for as long as its coroutine lives, or until it is a WebSocket.
+class Slot {
+  public:
+    explicit Slot(std::uint32_t& count) : count_(&count) { ++*count_; }
+    ~Slot() { leave(); }
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+    void leave() {
+        if (count_ != nullptr) --*count_;
+        count_ = nullptr;
+    }
+
+  private:
+    std::uint32_t* count_;
+};
+
 struct AdminServer::Server {
     struct Socket;  // a WebSocket: admin_websocket.cpp
 
@@ -66,16 +89,25 @@ struct AdminServer::Server {
     [[nodiscard]] asio::awaitable<void> accept();
     // admin_connection.cpp
     [[nodiscard]] asio::awaitable<void> serve(tcp::socket socket);
-    [[nodiscard]] asio::awaitable<void> let_flow(beast::tcp_stream& stream, AdminReply reply);
+    [[nodiscard]] asio::awaitable<void> answer_all(AdminWire wire, AdminPeer peer, Slot& slot);
+    [[nodiscard]] asio::awaitable<void> let_flow(AdminWire& wire, AdminReply reply);
+    // admin_tls.cpp. Closes the connection that is longest at its handshake, if there is one: it makes room for one that comes.
+    [[nodiscard]] bool push_out_stranger();
+    // False: it is not let in.
+    [[nodiscard]] asio::awaitable<bool> shake_hands(AdminWire& wire, AdminPeer& peer);
+    [[nodiscard]] asio::awaitable<void> look_at_guests();
+    void end_unwelcome(MonotonicNs now, bool has_new_list);
     // admin_judge.cpp: what a request is answered; never throws.
-    [[nodiscard]] asio::awaitable<AdminReply> respond(const AdminRequest& request, std::string from);
-    [[nodiscard]] asio::awaitable<AdminReply> let_in(const AdminRequest& request, std::string from);
+    [[nodiscard]] asio::awaitable<AdminReply> respond(const AdminRequest& request, const AdminPeer& peer);
+    [[nodiscard]] asio::awaitable<AdminReply> let_in(const AdminRequest& request, const AdminPeer& peer);
     [[nodiscard]] asio::awaitable<AdminResponse> act(const AdminCall& call, const AdminVerdict& verdict,
                                                      std::string_view body);
     [[nodiscard]] asio::awaitable<AdminResponse> do_act(const AdminAct& asked);
     [[nodiscard]] std::optional<AdminAnswer> refusal(const AdminRequest& request) const;
     [[nodiscard]] std::string_view fault_of_page(const AdminRequest& request, bool is_act) const;
     [[nodiscard]] bool is_own_host(std::string_view host) const;
+    [[nodiscard]] bool is_named(const std::string& host) const;  // by the server's certificate: admin_tls.cpp
+    [[nodiscard]] std::string_view scheme() const;
     [[nodiscard]] bool is_own_origin(std::string_view origin) const;
     // Answers `why`, and counts it.
     [[nodiscard]] AdminAnswer refused(AdminRefusal refusal, http::status status, std::string_view why) const {
@@ -83,7 +115,7 @@ struct AdminServer::Server {
         return make_problem(status, why);
     }
     // admin_websocket.cpp. Until it ends; the socket's bytes that were read ahead are none: a client waits for the upgrade's answer.
-    [[nodiscard]] asio::awaitable<void> stream_to(tcp::socket socket, AdminRequest request,
+    [[nodiscard]] asio::awaitable<void> stream_to(AdminWire wire, AdminRequest request,
                                                   std::unique_ptr<AdminStream> stream);
     [[nodiscard]] asio::awaitable<void> wake_all();
     void wake(std::uint32_t group);
@@ -99,6 +131,8 @@ struct AdminServer::Server {
     std::uint32_t groups_waiting = 0;
     bool is_waking = false;
     std::vector<Socket*> sockets;
+    std::vector<std::weak_ptr<AdminWire::Inner>> strangers;  // at their handshake, the oldest first
+    std::vector<std::weak_ptr<AdminWire::Inner>> guests;     // whose handshake is done
     // After all that its coroutines use when it destroys them.
     asio::io_context context{1};
     tcp::acceptor acceptor{context};

@@ -41,8 +41,8 @@ void wipe_field(const AdminRequest& request, http::field name) {
 }  // namespace
 
 struct AdminServer::Server::Socket : std::enable_shared_from_this<AdminServer::Server::Socket> {
-    Socket(Server& owner, tcp::socket socket, std::unique_ptr<AdminStream> told)
-        : server(owner), stream(std::move(told)), web(std::move(socket)), timer(owner.context) {
+    Socket(Server& owner, AdminWire wire, std::unique_ptr<AdminStream> told)
+        : server(owner), stream(std::move(told)), web(std::move(wire)), timer(owner.context) {
         index = server.sockets.size();
         server.sockets.push_back(this);
         server.stream_count.store(static_cast<std::uint32_t>(server.sockets.size()), std::memory_order_relaxed);
@@ -60,7 +60,7 @@ struct AdminServer::Server::Socket : std::enable_shared_from_this<AdminServer::S
     void close() {
         is_closed = true;
         BoostError ignored;
-        web.next_layer().close(ignored);
+        web.next_layer().socket().close(ignored);
         timer.cancel();
     }
     // What it sends is thrown away; pings are answered and its close is, inside.
@@ -92,7 +92,7 @@ struct AdminServer::Server::Socket : std::enable_shared_from_this<AdminServer::S
 
     Server& server;
     std::unique_ptr<AdminStream> stream;
-    websocket::stream<tcp::socket, false> web;
+    websocket::stream<AdminWire, false> web;
     asio::steady_timer timer;  // what speak() waits on
     std::size_t index = 0;     // in server.sockets
     MonotonicNs speaks_since{};
@@ -101,13 +101,13 @@ struct AdminServer::Server::Socket : std::enable_shared_from_this<AdminServer::S
     bool is_closed = false;
 };
 
-asio::awaitable<void> AdminServer::Server::stream_to(tcp::socket socket, AdminRequest request,
+asio::awaitable<void> AdminServer::Server::stream_to(AdminWire wire, AdminRequest request,
                                                      std::unique_ptr<AdminStream> stream) {
     BoostError ignored;
     // The bound of what a client that takes nothing holds of the kernel's memory.
-    socket.set_option(asio::socket_base::send_buffer_size(stream_send_bytes), ignored);
-    socket.set_option(tcp::no_delay(true), ignored);
-    const auto client = std::make_shared<Socket>(*this, std::move(socket), std::move(stream));
+    wire.socket().set_option(asio::socket_base::send_buffer_size(stream_send_bytes), ignored);
+    wire.socket().set_option(tcp::no_delay(true), ignored);
+    const auto client = std::make_shared<Socket>(*this, std::move(wire), std::move(stream));
     auto& web = client->web;
     web.read_message_max(client_bytes_max);
     web.auto_fragment(false);  // a message is one write

@@ -49,11 +49,31 @@ Result<std::unique_ptr<TlsWatch>> TlsWatch::open(const tls::TlsFiles& files, std
     return std::unique_ptr<TlsWatch>(new TlsWatch(who, std::move(keeper.value())));
 }
 
+Result<std::unique_ptr<TlsWatch>> TlsWatch::open_admin(const tls::TlsFiles& files, std::string_view who,
+                                                       tls::PeerRule rule) {
+    if (!files.is_set()) return std::unique_ptr<TlsWatch>();
+    auto keeper =
+        tls::CredentialKeeper::open({.files = files, .role = {}, .name = {}, .time_floor = tls::build_time()});
+    if (!keeper) return Error{keeper.error().code, "admin.certificate, key, client_ca: " + keeper.error().what};
+    std::unique_ptr<TlsWatch> made(new TlsWatch(who, std::move(keeper.value())));
+    made->subject_ = "the admin port's certificate";
+    if (auto added = made->add(std::string(admin_label), tls::Side::server, std::move(rule)); !added) {
+        return Error{added.error().code, "admin.certificate, key, client_ca: " + added.error().what};
+    }
+    return made;
+}
+
 Status TlsWatch::add(std::string label, tls::Side side, tls::PeerRule rule) {
     const auto endpoint = keeper_->add_endpoint(side, std::move(rule));
     if (!endpoint) return endpoint.error();
     labels_.push_back(std::move(label));
     return Done{};
+}
+
+tls::Endpoint* TlsWatch::endpoint(std::string_view label) const {
+    const auto found = std::find(labels_.begin(), labels_.end(), label);
+    if (found == labels_.end()) return nullptr;
+    return keeper_->endpoints()[static_cast<std::size_t>(found - labels_.begin())].endpoint.get();
 }
 
 TlsWatch::MakeIo TlsWatch::io_maker(std::string_view label) const {
@@ -69,7 +89,7 @@ TlsWatch::MakeIo TlsWatch::io_maker(std::string_view label) const {
 
 void TlsWatch::look(bool is_asked) {
     for (const tls::News& news : keeper_->look(monotonic_now(), wall_now(), is_asked)) {
-        log(level_of(news.kind), tls::text(news.kind), {{"what", news.what}});
+        log(level_of(news.kind), tls::text(news.kind), {{"of", subject_}, {"what", news.what}});
     }
     keeper_->take_notes([this](const tls::Note& note) {
         if (tell_outsider_) tell_outsider_(note);
@@ -122,8 +142,8 @@ std::string TlsWatch::metrics() const {
 std::string TlsWatch::health() const {
     const WallNs wall = wall_now();
     const std::string when = format_time(keeper_->not_after());
-    if (keeper_->seconds_left(wall) <= 0) return "note: the certificate ran out at " + when + "; peers refuse it\n";
-    if (keeper_->is_ageing(wall)) return "note: the certificate runs out at " + when + "\n";
+    if (keeper_->seconds_left(wall) <= 0) return "note: " + subject_ + " ran out at " + when + "; peers refuse it\n";
+    if (keeper_->is_ageing(wall)) return "note: " + subject_ + " runs out at " + when + "\n";
     return {};
 }
 

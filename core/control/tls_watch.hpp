@@ -14,10 +14,13 @@
 
 namespace weir::tls {
 class CredentialKeeper;
+class Endpoint;
 struct Note;
 }  // namespace weir::tls
 
 namespace weir::control {
+
+inline constexpr std::string_view admin_label = "admin";
 
 class TlsWatch {
   public:
@@ -28,11 +31,18 @@ class TlsWatch {
     [[nodiscard]] static Result<std::unique_ptr<TlsWatch>> open(const tls::TlsFiles& files, std::string_view who,
                                                                 std::string_view name);
 
+    // Of an admin port: a server's, of any name. `who` as the metrics' names begin: "edge_admin".
+    [[nodiscard]] static Result<std::unique_ptr<TlsWatch>> open_admin(const tls::TlsFiles& files, std::string_view who,
+                                                                      tls::PeerRule rule);
+
     // Before the runners start. `label` tells its metrics from others: "uplink".
     [[nodiscard]] Status add(std::string label, tls::Side side, tls::PeerRule rule);
     // Of the endpoint with this label; the plain Io where there is none.
     using MakeIo = std::function<Result<std::unique_ptr<io::Io>>(io::IoChoice, const io::IoOptions&)>;
     [[nodiscard]] MakeIo io_maker(std::string_view label) const;
+
+    // With this label; null where there is none. Lives as long as this.
+    [[nodiscard]] tls::Endpoint* endpoint(std::string_view label) const;
 
     // Whoever did not show who he is, or called himself another: for the audit trail. Called by look().
     using TellOutsider = std::function<void(const tls::Note& note)>;
@@ -48,6 +58,7 @@ class TlsWatch {
     TlsWatch(std::string_view who, std::unique_ptr<tls::CredentialKeeper> keeper);
 
     std::string who_;
+    std::string subject_ = "the certificate";  // in words
     TellOutsider tell_outsider_;
     std::unique_ptr<tls::CredentialKeeper> keeper_;
     std::vector<std::string> labels_;  // of the keeper's endpoints

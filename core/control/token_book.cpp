@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 32;
 constexpr std::size_t secret_bytes = 32;
+constexpr std::string_view certificate_word = "certificate";
 
 struct Handle {
     explicit Handle(int opened) : number(opened) {}
@@ -88,14 +89,17 @@ Result<TokenBook> TokenBook::parse(std::string_view text) {
         const std::string_view name = word(line);
         if (name.empty()) continue;
         const auto role = parse_role(word(line));
-        const auto digest = tls::digest_of_hex(word(line));
+        const std::string_view shown = word(line);
+        const bool is_certificate = shown == certificate_word;
+        const auto digest = is_certificate ? tls::Digest{} : tls::digest_of_hex(shown);
         if (!wire::is_name(name, name_bytes_max)) return fault("the name must be 1 to 32 of a-z, 0-9 and '-'");
         if (!role) return fault("the role must be viewer, operator, replayer or admin");
-        if (!digest) return fault("the hash must be 64 lower-case hexadecimal digits");
-        if (!word(line).empty()) return fault("must be NAME ROLE SHA256 and nothing else");
-        if (book.has_name(name)) return fault("the name " + std::string(name) + " is there already");
-        if (book.entries_.size() == tokens_max) return fault("more than 1024 tokens");
-        book.entries_.push_back({std::string(name), *role, *digest});
+        if (!digest) return fault("the hash must be 64 lower-case hexadecimal digits, or the word certificate");
+        if (!word(line).empty()) return fault("must be NAME ROLE SHA256 or NAME ROLE certificate and nothing else");
+        if (book.entry_of(name, is_certificate) != nullptr)
+            return fault("the name " + std::string(name) + " is there already");
+        if (book.entries_.size() == tokens_max) return fault("more than 1024 tokens and certificates");
+        book.entries_.push_back({std::string(name), *role, *digest, is_certificate});
     }
     return book;
 }
@@ -116,13 +120,30 @@ const TokenBook::Entry* TokenBook::find(std::string_view token) const {
         // Both are looked at, whatever the first says.
         const bool is_same = tls::is_equal(entry.digest, digest);
         const bool is_name = entry.name == claimed_name(token);
-        if (is_same && is_name) found = &entry;
+        if (is_same && is_name && !entry.is_certificate) found = &entry;
     }
     return found;
 }
 
 bool TokenBook::has_name(std::string_view name) const {
-    return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.name == name; });
+    return entry_of(name, false) != nullptr;
+}
+
+std::optional<Role> TokenBook::role_of_certificate(std::string_view name) const {
+    const Entry* const entry = entry_of(name, true);
+    return entry == nullptr ? std::nullopt : std::optional(entry->role);
+}
+
+std::size_t TokenBook::certificate_count() const {
+    return static_cast<std::size_t>(
+        std::count_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.is_certificate; }));
+}
+
+const TokenBook::Entry* TokenBook::entry_of(std::string_view name, bool is_certificate) const {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        return entry.name == name && entry.is_certificate == is_certificate;
+    });
+    return found == entries_.end() ? nullptr : &*found;
 }
 
 std::string stamp_of(const std::string& path) {
@@ -147,7 +168,7 @@ Result<std::string> add_token(const std::string& path, std::string_view name, Ro
     if (!parsed) return Error{parsed.error().code, path + ": " + parsed.error().what};
     const TokenBook& book = parsed.value();
     if (book.has_name(name)) return Error{EEXIST, path + ": the name " + std::string(name) + " is there already"};
-    if (book.count() == tokens_max) return Error{ENOSPC, path + ": has 1024 tokens"};
+    if (book.count() == tokens_max) return Error{ENOSPC, path + ": has 1024 tokens and certificates"};
     std::array<std::byte, secret_bytes> secret{};
     if (!tls::fill_random(secret)) return error_from_errno(errno, "random bytes");
     std::string token = std::string(name) + '.' + secret_text(secret);

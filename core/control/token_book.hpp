@@ -1,14 +1,16 @@
-// TokenBook: the tokens that the admin port knows, by name: never a token, only its SHA-256.
+// TokenBook: who may use the admin port in which role: tokens by name, never a token, only its SHA-256; and certificates by name.
 //
 // A token is NAME.SECRET: the name is no secret, the secret is 43 letters for 256 random bits. So a leaked file lets nobody in, and
 // guessing is hopeless; hashing without salt or stretching is enough because nobody chooses a secret.
 //
 // Thread    Any; a book does not change.
-// Format    A line for each: "NAME ROLE SHA256", SHA256 of the whole token as 64 lower-case hexadecimal digits. Blank lines and what
-//           follows '#' mean nothing. Names are [a-z0-9-]{1,32}, each once.
+// Format    A line for each: "NAME ROLE SHA256", SHA256 of the whole token as 64 lower-case hexadecimal digits, or "NAME ROLE certificate"
+//           for who shows the certificate spiffe://DOMAIN/operator/NAME. Blank lines and what follows '#' mean nothing. Names are
+//           [a-z0-9-]{1,32}, each once among the tokens and once among the certificates.
 // Bounds    tokens_max lines of token_line_bytes_max bytes; a token presented is token_bytes_max at most.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +31,8 @@ class TokenBook {
     struct Entry {
         std::string name;
         Role role = Role::viewer;
-        tls::Digest digest{};
+        tls::Digest digest{};         // of a token
+        bool is_certificate = false;  // who shows one, and has no digest
     };
     // The error names the first line that is none, or whose name is there already.
     [[nodiscard]] static Result<TokenBook> parse(std::string_view text);
@@ -38,10 +41,15 @@ class TokenBook {
 
     // Null: nobody's. Every entry is compared, in constant time.
     [[nodiscard]] const Entry* find(std::string_view token) const;
+    [[nodiscard]] std::optional<Role> role_of_certificate(std::string_view name) const;
+    // A token's.
     [[nodiscard]] bool has_name(std::string_view name) const;
+    // Tokens and certificates.
     [[nodiscard]] std::size_t count() const { return entries_.size(); }
+    [[nodiscard]] std::size_t certificate_count() const;
 
   private:
+    [[nodiscard]] const Entry* entry_of(std::string_view name, bool is_certificate) const;
     std::vector<Entry> entries_;
 };
 

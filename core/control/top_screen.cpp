@@ -65,7 +65,8 @@ struct Timed {
 std::optional<Timed> look_at(const TopArguments& arguments, const std::vector<TopTarget>& targets, std::ostream& err) {
     const std::string& admin = arguments.admin;
     const auto get = [&](const TopTarget& one) -> std::optional<std::string> {
-        auto answer = ask_admin({.address = admin, .target = one.target, .token_file = arguments.token_file});
+        auto answer = ask_admin(
+            {.address = admin, .target = one.target, .token_file = arguments.token_file, .tls = arguments.tls});
         if (answer.ok() && answer.value().status == 200) return std::move(answer.value().body);
         if (answer.ok() && !one.is_needed) return std::string();
         err << (answer.ok() ? admin + ": " + one.target + " is answered " + std::to_string(answer.value().status)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/control/admin_client.hpp"
 #include "core/control/top_text.hpp"
 
 namespace weir::control {
@@ -15,6 +16,7 @@ namespace weir::control {
 struct TopArguments {
     std::string admin{};
     std::string token_file{};
+    AdminTls tls{};
     double interval_s = 1;
     bool is_once = false;  // one table, of the first interval
 };

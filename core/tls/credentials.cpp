@@ -124,15 +124,18 @@ Result<std::unique_ptr<Credentials>> Credentials::load(const TlsFiles& files, st
     auto key = read_key(files.key);
     if (!key) return key.error();
     made->key_ = std::move(key.value());
-    auto authorities = read_certificates(files.ca);
-    if (!authorities) return authorities.error();
-    if (auto good = check_authorities(authorities.value(), files.ca); !good) return good.error();
-    made->authorities_ = std::move(authorities.value());
+    if (!files.ca.empty()) {
+        auto authorities = read_certificates(files.ca);
+        if (!authorities) return authorities.error();
+        if (auto good = check_authorities(authorities.value(), files.ca); !good) return good.error();
+        made->authorities_ = std::move(authorities.value());
+    }
     if (X509_check_private_key(made->certificate_.get(), made->key_.get()) != 1) {
         ERR_clear_error();
         return Error{EINVAL, files.key + ": is not the key of " + files.certificate};
     }
     made->facts_ = facts_of(made->certificate_.get());
+    if (role.empty()) return made;
     PeerRule self{files.trust_domain, std::string(role), {}};
     if (!name.empty()) self.names.emplace_back(name);
     if (const auto fault = peer_fault(made->certificate_.get(), self); !fault.empty()) {
@@ -149,16 +152,31 @@ Result<ContextPtr> Credentials::make_context(Side side, const PeerRule& rule) co
                    SSL_CTX_use_PrivateKey(made, key_.get()) == 1 && trust(made, authorities_);
     for (const X509Ptr& one : chain_) is_good = is_good && SSL_CTX_add1_chain_cert(made, one.get()) == 1;
     if (!is_good) return Error{EINVAL, "certificate, key or CA: " + openssl_reason("cannot be used")};
+    if (!rule.is_asked) return context;
     const int must = rule.is_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(made, SSL_VERIFY_PEER | must, &Session::on_verify);
     return context;
 }
 
 Result<ContextPtr> make_anonymous_client(const std::string& ca_file, const std::string& host) {
+    TlsFiles files;
+    files.ca = ca_file;
+    return make_host_client(files, host);
+}
+
+Result<ContextPtr> make_host_client(const TlsFiles& files, const std::string& host) {
     ERR_clear_error();
-    auto authorities = read_certificates(ca_file);
+    auto authorities = read_certificates(files.ca);
     if (!authorities) return authorities.error();
     auto context = new_context(Side::client);
+    if (files.is_set()) {
+        TlsFiles shown = files;
+        shown.ca.clear();
+        auto own = Credentials::load(shown, "", "");
+        if (!own) return own.error();
+        context =
+            own.value()->make_context(Side::client, {.trust_domain = {}, .role = {}, .names = {}, .is_asked = false});
+    }
     if (!context) return context;
     X509_VERIFY_PARAM* wanted = SSL_CTX_get0_param(context.value().get());
     in6_addr address{};
@@ -167,11 +185,16 @@ Result<ContextPtr> make_anonymous_client(const std::string& ca_file, const std::
     const bool is_set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1
                                    : X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) == 1;
     if (!is_set || !trust(context.value().get(), authorities.value())) {
-        return Error{EINVAL, ca_file + ": " + openssl_reason("cannot be used")};
+        return Error{EINVAL, files.ca + ": " + openssl_reason("cannot be used")};
     }
     X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     SSL_CTX_set_verify(context.value().get(), SSL_VERIFY_PEER, nullptr);
     return context;
+}
+
+bool serves_host(const TlsState& state, const std::string& host) {
+    X509* const own = SSL_CTX_get0_certificate(state.context.get());
+    return own != nullptr && names_host(own, host);
 }
 
 Result<DenyList> load_deny_list(const std::string& path) {

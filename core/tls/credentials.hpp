@@ -37,7 +37,8 @@ struct TlsState {
 
 class Credentials {
   public:
-    // `role` and `name`: whom the certificate must be of; an empty name: anyone of that role. The error names the file and says why.
+    // `role` and `name`: whom the certificate must be of; an empty name: anyone of that role; an empty role: anyone. The error names
+    // the file and says why.
     [[nodiscard]] static Result<std::unique_ptr<Credentials>> load(const TlsFiles& files, std::string_view role,
                                                                    std::string_view name);
 
@@ -53,8 +54,13 @@ class Credentials {
     CertificateFacts facts_;
 };
 
-// A client that shows no certificate and asks the server for a host's name or address: a producer's.
+// A client that asks the server for a host's name or address. It shows the certificate of `files`, whoever that is of, or none.
+[[nodiscard]] Result<ContextPtr> make_host_client(const TlsFiles& files, const std::string& host);
+// One that shows none: a producer's.
 [[nodiscard]] Result<ContextPtr> make_anonymous_client(const std::string& ca_file, const std::string& host);
+
+// Whether the certificate that is shown is one for that host.
+[[nodiscard]] bool serves_host(const TlsState& state, const std::string& host);
 
 // An empty path: an empty list.
 [[nodiscard]] Result<DenyList> load_deny_list(const std::string& path);

@@ -103,6 +103,11 @@ CertificateFacts facts_of(X509* certificate) {
     return facts;
 }
 
+bool names_host(X509* certificate, const std::string& host) {
+    return X509_check_ip_asc(certificate, host.c_str(), 0) == 1 ||
+           X509_check_host(certificate, host.data(), host.size(), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
+}
+
 std::string peer_fault(X509* certificate, const PeerRule& rule) {
     const std::string uri = uri_of(certificate);
     const auto identity = parse_identity(uri);

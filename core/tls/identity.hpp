@@ -46,7 +46,10 @@ struct PeerRule {
     // Any of these, or with no entry anyone of the role: NAME (of the URI), "dns:NAME" or "ip:ADDRESS" (of those SANs).
     std::vector<std::string> names;
     bool is_optional = false;  // a peer without a certificate is let in, and nobody
+    bool is_asked = true;      // false: a server asks nobody for a certificate
 };
+// Whether it was issued for that host: "central.example", "10.0.0.7" or "::1".
+[[nodiscard]] bool names_host(X509* certificate, const std::string& host);
 // Why the certificate, whose chain is good, is not the peer's that is wanted; empty: it is.
 [[nodiscard]] std::string peer_fault(X509* certificate, const PeerRule& rule);
 

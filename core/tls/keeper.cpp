@@ -25,7 +25,8 @@ std::string stamp_of(const TlsFiles& files) {
 }
 
 std::string facts_text(const CertificateFacts& facts) {
-    return facts.uri + ", serial " + facts.serial + ", good until " + format_time(facts.not_after);
+    return (facts.uri.empty() ? "" : facts.uri + ", ") + "serial " + facts.serial + ", good until " +
+           format_time(facts.not_after);
 }
 
 }  // namespace

@@ -69,6 +69,10 @@ std::unique_ptr<Session> Session::make(const TlsState& state, WallNs wall, std::
     return made;
 }
 
+void Session::wipe_what_was_read() {
+    SSL_set_options(ssl_.get(), SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 void Session::feed(ConstBytes ciphertext) {
     WEIR_ASSERT(input_.empty());
     input_ = ciphertext;

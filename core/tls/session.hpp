@@ -45,6 +45,9 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
+    // What has been read is wiped from OpenSSL's own memory at once: where tokens come in.
+    void wipe_what_was_read();
+
     // Precondition: unread() is empty.
     void feed(ConstBytes ciphertext);
     [[nodiscard]] ConstBytes unread() const { return input_; }

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "core/control/metrics_text.hpp"
+#include "core/control/outsiders.hpp"
 #include "edge/daemon/parts.hpp"
 #include "edge/latency.hpp"
 
@@ -24,11 +25,16 @@ const std::vector<control::AccessRule> access_rules{
 }  // namespace
 
 Status EdgeDaemon::Parts::start_admin() {
+    auto opened = control::TlsWatch::open_admin(config.admin.files, "edge_admin", config.admin.client_rule());
+    if (!opened) return opened.error();
+    admin_tls = std::move(opened.value());
+    if (admin_tls) control::record_outsiders(*admin_tls, *guard);
     admin = std::make_unique<control::AdminServer>(
         control::AdminOptions{.address = config.listen.admin,
                               .handler = [this](std::string_view, std::string_view target) { return answer(target); },
                               .acts = [this](const control::AdminAct& asked) { return act(asked); },
                               .guard = guard.get(),
+                              .tls = admin_tls ? admin_tls->endpoint(control::admin_label) : nullptr,
                               .connections_max = config.admin.connections_max});
     return admin->start();
 }
@@ -79,6 +85,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
         }
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
         if (tls) body += tls->health();
+        if (admin_tls) body += admin_tls->health();
         body += guard->health();
         return {.status = reasons.empty() ? 200U : 503U, .body = body};
     }
@@ -101,7 +108,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
                                       .tables = tables ? &table_numbers : nullptr,
                                       .is_kept_awake = awake.has_value()}) +
-                        (tls ? tls->metrics() : std::string()) + guard->metrics()};
+                        (tls ? tls->metrics() : std::string()) + (admin_tls ? admin_tls->metrics() : std::string()) +
+                        guard->metrics()};
     }
     if (target == "/api/v1/ledger") {
         return {.content_type = "application/json", .body = ledger_json(counters, lanes(), config.edge_id)};

@@ -146,6 +146,7 @@ struct EdgeDaemon::Parts {
     std::vector<NamedStore*> spare_segments;                       // of them, those of spare streams; else null
     std::unique_ptr<journal::Scrubber> scrubber;                   // ends before the segments
     std::unique_ptr<control::TlsWatch> tls;                        // null: everything is plain
+    std::unique_ptr<control::TlsWatch> admin_tls;                  // of the admin port; null: it is plain HTTP
     // The runners end before what their stages use.
     Runner intake_runner;
     Runner spool_runner;

@@ -38,6 +38,7 @@ int EdgeDaemon::Parts::run() {
         measure_spool();
         look_at_tables();
         if (tls) tls->look(wish == control::Wish::reload);
+        if (admin_tls) admin_tls->look(wish == control::Wish::reload);
         guard->look(monotonic_now(), wish == control::Wish::reload);
         tell_changes();
         keep_watchdog();

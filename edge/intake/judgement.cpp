@@ -103,6 +103,12 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"at_rest.key_dir", now.at_rest.key_dir != next.at_rest.key_dir},
         {"at_rest.key", (now.at_rest.key == 0) != (next.at_rest.key == 0)},  // from one key to another is no restart
         {"admin.tokens", now.admin.tokens != next.admin.tokens},
+        {"admin.certificate", now.admin.files.certificate != next.admin.files.certificate},
+        {"admin.key", now.admin.files.key != next.admin.files.key},
+        {"admin.client_ca", now.admin.files.ca != next.admin.files.ca},
+        {"admin.client_certificate", now.admin.client_certificate != next.admin.client_certificate},
+        {"admin.trust_domain", now.admin.files.trust_domain != next.admin.files.trust_domain},
+        {"admin.deny_list", now.admin.files.deny_list != next.admin.files.deny_list},
         {"admin.requests_per_second", now.admin.limits.requests_per_second != next.admin.limits.requests_per_second},
         {"admin.connections_max", now.admin.connections_max != next.admin.connections_max},
         {"admin.failures_max", now.admin.limits.failures_max != next.admin.limits.failures_max},

@@ -55,14 +55,15 @@ def wait_for(what, is_so, seconds_max=20, poll_s=0.02):
 
 
 tokens = {}  # of admin ports that answer to nobody else
+contexts = {}  # of admin ports that speak TLS: what it takes to ask them
 
 
-def ask(port, path, timeout=5):
+def ask(port, path, timeout=5, method="GET"):
     """The open answer of an admin port."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    request = urllib.request.Request(f"{'https' if port in contexts else 'http'}://127.0.0.1:{port}{path}", method=method)
     if port in tokens:
         request.add_header("Authorization", f"Bearer {tokens[port]}")
-    return urllib.request.urlopen(request, timeout=timeout)
+    return urllib.request.urlopen(request, timeout=timeout, context=contexts.get(port))
 
 
 def get_json(port, path):
@@ -91,7 +92,7 @@ class Daemon:
         give_up = time.monotonic() + READY_SECONDS_MAX
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/healthz", timeout=2):
+                with ask(self.admin_port, "/healthz", timeout=2):
                     return self
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > give_up:
@@ -140,15 +141,17 @@ class Daemon:
 class Cluster:
     """`edge_extra` is more configuration: one text for all edges, or a list with one for each. `is_proxied`: a proxy.Proxy stands
     before central for each edge (`uplinks`) and before each edge for its producers (`intakes`). `is_tls`: certificates of
-    scripts/certs in `certs`, and TLS on every connection. `has_roles`: tokens on the admin ports; only with TLS."""
+    scripts/certs in `certs`, and TLS on every connection. `has_roles`: tokens on the admin ports; only with TLS. `is_admin_tls`: TLS on
+    the admin ports, with the same certificates."""
 
     def __init__(self, edge_names, io="auto", edge_extra="", central_extra="", launcher=(), is_proxied=False, is_tls=False,
-                 has_roles=False):
+                 has_roles=False, is_admin_tls=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-"))
-        self.certs = self.directory / "certs" if is_tls else None
-        self.secured = Secured(ROOT, BIN, self.certs, edge_names, has_roles=has_roles) if is_tls else None
+        self.certs = self.directory / "certs" if is_tls or is_admin_tls else None
+        self.secured = Secured(ROOT, BIN, self.certs, edge_names, has_roles=has_roles, is_tls=is_tls, is_admin_tls=is_admin_tls) \
+            if self.certs else None
         extras = [edge_extra] * len(edge_names) if isinstance(edge_extra, str) else edge_extra
-        if is_tls:
+        if self.secured:
             extras = [extra + self.secured.edge_tables(name) for name, extra in zip(edge_names, extras)]
             central_extra += self.secured.tables("central")
         ports = iter(free_ports(2 + 2 * len(edge_names)))
@@ -171,6 +174,8 @@ class Cluster:
             self.producer_ports.append(self.intakes[-1].port if is_proxied else producers)
         if has_roles:
             tokens.update({daemon.admin_port: self.secured.token for daemon in [self.central, *self.edges]})
+        if is_admin_tls:
+            contexts.update({daemon.admin_port: self.secured.context() for daemon in [self.central, *self.edges]})
         self.senders = []
         self.is_ending = False
 
@@ -229,7 +234,7 @@ class Cluster:
         return sender
 
     def sender_tls(self):
-        return self.secured.sender() if self.secured else []
+        return self.secured.sender() if self.secured and self.secured.is_tls else []
 
     def finish(self, senders, seconds_max=300, may_be_rejected=False):
         """Waits for senders and returns what each reports; all must end with 0, or with 1 where some of their events may be rejected."""

@@ -3,7 +3,7 @@
 
   scripts/metrics [--io auto|uring|epoll] [--spoil]
 
-The pair is set up so that every condition of the table holds: TLS, tables, operators, a sink, a held lane, an event of each fate. What
+The pair is set up so that every condition of the table holds: TLS on every port, tables, operators, a sink, a held lane, an event of each fate. What
 is said and not in the table is printed as the row that it wants. --spoil takes a row out of the table and puts one in: it must fail.
 """
 import argparse
@@ -11,9 +11,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import urllib.request
 
-from cluster import Cluster, input_file, wait_for
+from cluster import Cluster, ask, input_file, wait_for
 from metrics_table import DAEMONS, Metric, read_scrape, read_table, rule_faults
 
 EDGE = '[tables]\n[[tables.use]]\nname = "offence"\ncolumns = ["fine:integer"]\n'
@@ -40,13 +39,12 @@ class Checks:
 
 
 def scrape(daemon):
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/metrics", timeout=10) as answer:
+    with ask(daemon.admin_port, "/metrics", timeout=10) as answer:
         return answer.read().decode()
 
 
 def hold(central, lane):
-    request = urllib.request.Request(f"http://127.0.0.1:{central.admin_port}/api/v1/lanes/{lane}/hold", method="POST")
-    with urllib.request.urlopen(request, timeout=5):
+    with ask(central.admin_port, f"/api/v1/lanes/{lane}/hold", method="POST"):
         pass
 
 
@@ -89,7 +87,7 @@ def main():
         del table["weir_edge_offered_events_total"]
         table["weir_central_never_total"] = Metric("weir_central_never_total", "counter", "never", frozenset(), "Never", "")
     checks = Checks()
-    cluster = Cluster(["north"], io=args.io, edge_extra=EDGE, central_extra=CENTRAL, is_tls=True)
+    cluster = Cluster(["north"], io=args.io, edge_extra=EDGE, central_extra=CENTRAL, is_tls=True, is_admin_tls=True)
     file = pathlib.Path(cluster.directory) / "offence.csv"
     file.write_text("key,fine\n1,36\n")
     cluster.central.config.write_text(cluster.central.config.read_text().replace("TABLE", str(file)))

@@ -72,6 +72,8 @@ def look(directory, said):
     """What the page promises, by what is left."""
     logs = {name: (directory / f"{name}.log").read_text(encoding="utf-8") for name in ("central", "north")}
     yield "the ledger that was asked for by a token closes", '"residue":0' in said.stdout.replace(" ", "")
+    yield "central answered an operator who showed a certificate, and no token", '"certificates":1' in said.stdout.replace(" ", "") and \
+        "weir-central   io" in said.stdout
     yield "all events were delivered and are accounted for", "events 10000" in said.stdout and "residue 0" in said.stdout
     yield "the key at rest was changed without a restart", logs["north"].count("event=reloaded") == 2 and "event=started" not in \
         logs["north"].split("event=reloaded", 1)[1]

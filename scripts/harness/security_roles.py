@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Who may do what on the admin ports of real processes: tokens and roles, what a page in a browser may not, what a guesser meets, and the
-trail of it, in which a changed record is found. Then the secrets are looked for where they must not be.
+trail of it, in which a changed record is found. Then the secrets are looked for where they must not be. And the same ports with TLS, and
+operators by certificate (security_admin_tls.py).
 
   scripts/security/roles [--io auto|uring|epoll] [--spoil]
 
---spoil changes nothing in the trail that is verified, and leaves a token in a log: the checks that find those must fail.
+--spoil changes nothing in the trail that is verified, leaves a token in a log, and gives a role to whom none is due: the checks that find
+those must fail.
 """
 import argparse
 import http.client
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import time
 
+import security_admin_tls
 from cluster import BIN, Cluster
 
 WRONG = "." + "A" * 43
@@ -314,6 +317,7 @@ def main():
             daemon.stop()
         refuses_to_start(checks, edge, tokens_file)
         core(checks, cluster, central)
+    security_admin_tls.check(checks, args.io, memory_of, args.spoil)
     print("every check holds" if checks.failed == 0 else f"{checks.failed} checks failed")
     return 1 if checks.failed else 0
 

@@ -435,7 +435,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 168U);
+    EXPECT_EQ(edge::known_config_keys().size(), 174U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -625,10 +625,72 @@ TEST(EdgeConfig, TheKeysOfTlsGoTogetherAndNamesAreNames) {
               std::vector<std::string>{"4:1: tls.uplink: unknown key"});
 }
 
+TEST(EdgeConfig, TheKeysOfTlsOnTheAdminPortGoTogether) {
+    const std::string begin = minimal_edge + "[admin]\n";
+    const std::string files = "certificate = \"a.crt\"\nkey = \"a.key\"\n";
+    const std::string clients = files + "client_ca = \"ca.crt\"\n";
+    const std::vector<ErrorCase> cases{
+        {"certificate = \"a.crt\"\n", {"5:1: admin.key: is missing: TLS on the admin port needs certificate and key"}},
+        {"key = \"a.key\"\n", {"5:1: admin.certificate: is missing: TLS on the admin port needs certificate and key"}},
+        {"client_certificate = \"asked\"\n",
+         {"5:1: admin.certificate: is missing: TLS on the admin port needs certificate and key"}},
+        {clients + "tokens = \"t\"\n",
+         {"8:13: admin.client_ca: is for nothing: client_certificate must be \"asked\" or \"required\""}},
+        {files + "client_certificate = \"required\"\n",
+         {"5:1: admin.client_ca: is missing: client_certificate asks for certificates",
+          "5:1: admin.tokens: is missing: the file says which certificate has which role",
+          "5:1: admin.trust_domain: is missing, here and in [tls]: whose operators may come"}},
+        {clients + "client_certificate = \"asked\"\ntokens = \"t\"\ntrust_domain = \"A b\"\n",
+         {"11:16: admin.trust_domain: must be of a-z, 0-9, '.', '-' and '_'"}},
+        {files + "client_certificate = \"always\"\n",
+         {"8:22: admin.client_certificate: must be one of \"none\", \"asked\", \"required\", not \"always\""}},
+        {files, {}},
+        {clients + "client_certificate = \"asked\"\ntokens = \"t\"\ntrust_domain = \"weir.example\"\n", {}},
+    };
+    for (const ErrorCase& one : cases) EXPECT_EQ(edge_errors(begin + one.content), one.errors) << one.content;
+}
+
+TEST(EdgeConfig, WhoseOperatorsAndWhichAreDeniedIsSaidByTlsWhereAdminDoesNotSayIt) {
+    const std::string tls =
+        "[tls]\ncertificate = \"c\"\nkey = \"k\"\nca = \"a\"\ntrust_domain = \"weir.example\"\ndeny_list = \"d\"\n";
+    const std::string admin =
+        "[admin]\ntokens = \"t\"\ncertificate = \"x\"\nkey = \"y\"\nclient_ca = \"z\"\nclient_certificate = "
+        "\"required\"\n";
+    const TemporaryFile file(minimal_edge + tls + admin), other(minimal_edge + tls + admin + "trust_domain = \"o\"\n");
+    const auto loaded = edge::load_config(file.path()), own = edge::load_config(other.path());
+    ASSERT_TRUE(loaded.config && own.config);
+    const tls::PeerRule rule = loaded.config->admin.client_rule();
+    EXPECT_EQ(rule.trust_domain, "weir.example");
+    EXPECT_EQ(rule.role, "operator");
+    EXPECT_TRUE(rule.is_asked && !rule.is_optional);
+    EXPECT_EQ(loaded.config->admin.files.deny_list, "d");
+    EXPECT_EQ(own.config->admin.client_rule().trust_domain, "o");
+}
+
+// Without either it is refused as ever.
+TEST(EdgeConfig, TheAdminPortLeavesLoopbackOnlyWithTlsAndTokens) {
+    const std::string files = "certificate = \"a.crt\"\nkey = \"a.key\"\n", tokens = "tokens = \"t\"\n";
+    const auto errors_with = [](const std::string& admin) {
+        const auto far = [](std::string text, const std::string& port) {
+            return text.replace(text.find("admin = \"127.0.0.1:" + port), 18, "admin = \"10.0.0.1");
+        };
+        const auto edge = edge_errors(far(minimal_edge, "7411") + "[admin]\n" + admin);
+        const auto central = central_errors(far(minimal_central, "7510") + "[admin]\n" + admin);
+        EXPECT_EQ(edge.size(), central.size());
+        return edge;
+    };
+    EXPECT_EQ(errors_with(files + tokens), std::vector<std::string>{});
+    for (const std::string& admin : {std::string(), files, tokens}) {
+        const auto errors = errors_with(admin);
+        ASSERT_EQ(errors.size(), 1U) << admin;
+        EXPECT_NE(errors[0].find("listen.admin: must be a loopback address"), std::string::npos) << errors[0];
+    }
+}
+
 TEST(CentralConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("central/central.example.toml")), central::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(central::known_config_keys().size(), 146U);
+    EXPECT_EQ(central::known_config_keys().size(), 152U);
 }
 
 TEST(CentralConfig, AnEdgesNoteIsItsOwnBeforeThatOfAllThatBeginSo) {

@@ -50,8 +50,11 @@ TEST(TokenBook, NamesTheFirstLineThatIsNone) {
         {good + "alice viewer " + hash_of_x, "line 4: the name alice is there already"},
         {good + "Bob viewer " + hash_of_x, "line 4: the name must be 1 to 32 of a-z, 0-9 and '-'"},
         {good + "bob root " + hash_of_x, "line 4: the role must be viewer, operator, replayer or admin"},
-        {good + "bob viewer " + hash_of_x.substr(1), "line 4: the hash must be 64 lower-case hexadecimal digits"},
-        {good + "bob viewer " + hash_of_x + " more", "line 4: must be NAME ROLE SHA256 and nothing else"},
+        {good + "bob viewer " + hash_of_x.substr(1),
+         "line 4: the hash must be 64 lower-case hexadecimal digits, or the word certificate"},
+        {good + "bob viewer " + hash_of_x + " more",
+         "line 4: must be NAME ROLE SHA256 or NAME ROLE certificate and nothing else"},
+        {good + "bob viewer certificate\nbob admin certificate", "line 5: the name bob is there already"},
         {good + std::string(token_line_bytes_max + 1, ' '), "line 4: is longer than 256 bytes"},
     };
     for (const auto& [text, what] : cases) {
@@ -59,6 +62,24 @@ TEST(TokenBook, NamesTheFirstLineThatIsNone) {
         ASSERT_FALSE(book) << text;
         EXPECT_EQ(book.error().what, what);
     }
+}
+
+// The hash of an entry without one is all zeros: no token has that.
+TEST(TokenBook, ACertificatesLineIsNoTokensAndTheOtherWayRound) {
+    const auto book =
+        TokenBook::parse("alice operator " + hash_of_x + "\nalice viewer certificate\nbob admin certificate\n");
+    ASSERT_TRUE(book) << book.error().what;
+    EXPECT_EQ(book.value().count(), 3U);
+    EXPECT_EQ(book.value().certificate_count(), 2U);
+    EXPECT_EQ(book.value().role_of_certificate("alice"), Role::viewer);
+    EXPECT_EQ(book.value().role_of_certificate("bob"), Role::admin);
+    EXPECT_EQ(book.value().role_of_certificate("carol"), std::nullopt);
+    EXPECT_TRUE(book.value().has_name("alice"));
+    EXPECT_FALSE(book.value().has_name("bob"));
+    EXPECT_EQ(book.value().find("bob.x"), nullptr);
+    const auto tokens_alone = TokenBook::parse("alice operator " + hash_of_x + "\n");
+    ASSERT_TRUE(tokens_alone);
+    EXPECT_EQ(tokens_alone.value().role_of_certificate("alice"), std::nullopt);
 }
 
 TEST(TokenBook, AFileThatOthersMayReadOrWriteIsRefused) {

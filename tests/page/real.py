@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The dashboard on a real central: real.py BUILD_DIR. Starts central and three edges, and real_test.mjs, whose orders it follows."""
+"""The dashboard on a real central, over https: real.py BUILD_DIR. Starts central and three edges, and real_test.mjs, whose orders it follows."""
 import gzip
 import itertools
 import os
@@ -73,12 +73,12 @@ def write_input(cluster):
 def main():
     build = sys.argv[1]
     extras = [demo_story.EDGE + (demo_story.WRONG_RULE if name.startswith("north") else "") for name in EDGES]
-    cluster = Cluster(EDGES, edge_extra=extras, central_extra=demo_story.CENTRAL)
+    cluster = Cluster(EDGES, edge_extra=extras, central_extra=demo_story.CENTRAL, is_admin_tls=True)
     demo_story.tell_central_of_edges(cluster, is_tls=False)
     parts = write_input(cluster)
     with cluster:
         scene = Scene(cluster, parts)
-        environment = {**os.environ, "WEIR_PAGE_URL": f"http://127.0.0.1:{cluster.central.admin_port}/"}
+        environment = {**os.environ, "WEIR_PAGE_URL": f"https://127.0.0.1:{cluster.central.admin_port}/"}
         with subprocess.Popen([HERE / "run", build, "real_test.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as page:
             for line in page.stdout:
                 if not line.startswith("@"):
