@@ -13,12 +13,12 @@ StateKeeper::~StateKeeper() {
     if (thread_.joinable()) thread_.join();
 }
 
-void StateKeeper::offer(StoredState state) {
+void StateKeeper::offer(StoredState state, analytics::StateCopy engine) {
     WEIR_ASSERT(is_idle());
     {
         const std::lock_guard lock(mutex_);
         is_idle_.store(false, std::memory_order_relaxed);
-        offered_.emplace(std::move(state));
+        offered_.emplace(std::move(state), std::move(engine));
     }
     if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
     changed_.notify_all();
@@ -37,9 +37,10 @@ void StateKeeper::work() {
     for (;;) {
         changed_.wait(lock, [this] { return offered_.has_value() || is_stopping_; });
         if (!offered_) return;
-        const StoredState state = *std::exchange(offered_, std::nullopt);
+        std::optional<Offered> offered = std::exchange(offered_, std::nullopt);
         lock.unlock();
-        Status kept = keep(state);
+        Status kept = keep(*offered);
+        offered.reset();  // large
         lock.lock();
         failure_ = kept ? std::nullopt : std::optional(kept.error());
         is_idle_.store(true, std::memory_order_release);  // pairs with is_idle()
@@ -47,14 +48,15 @@ void StateKeeper::work() {
     }
 }
 
-Status StateKeeper::keep(const StoredState& state) {
+Status StateKeeper::keep(const Offered& offered) {
+    if (auto waited = wait_for_rows_(offered.state.position); !waited) return waited;
     if (!database_) {
         auto opened = Database::open(results_path_, Database::Use::own);
         if (!opened) return opened.error();
         database_.emplace(std::move(opened.value()));
     }
     if (auto synced = sync_rows(*database_); !synced) return synced;
-    return write_state(state_path_, state);
+    return write_state(state_path_, offered.state, offered.engine);
 }
 
 }  // namespace weir::central
