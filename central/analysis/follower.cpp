@@ -19,7 +19,7 @@ constexpr std::uint64_t nap_ms_min = 1;
 constexpr std::uint64_t nap_ms_max = 16;
 constexpr std::uint64_t nap_part = 32;
 constexpr std::uint64_t retry_ms = 500;
-constexpr int follower_niceness = 5;
+constexpr int follower_niceness = 0;
 // Of the time that records took since the last step, so much goes to a state's copy; at least a little, and a step each nap.
 constexpr std::uint64_t copy_part = 4;
 constexpr std::uint64_t copy_ns_min = 100 * ns_per_us;
@@ -130,6 +130,7 @@ Status Follower::follow() {
         }
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);
         const bool has_more = round_up(run.position(), journal::block_bytes) < durable;
+        if (has_more) scanner.value().expect({durable});
         const auto record = has_more ? scanner.value().next() : std::nullopt;
         if (record) {
             // Written is not yet durable: what is ahead waits.

@@ -146,7 +146,7 @@ void AnalysisRun::begin_checkpoint() {
     state_.definitions = definitions_;
     state_.definitions_digest = engine_->definitions_digest();
     state_.serials = serials_;
-    engine_->begin_copy();
+    engine_->begin_copy(keeper_ ? keeper_->take_room() : analytics::StateCopy());
 }
 
 Status AnalysisRun::copy_some(std::size_t entries) {

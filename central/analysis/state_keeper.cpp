@@ -24,6 +24,11 @@ void StateKeeper::offer(StoredState state, analytics::StateCopy engine) {
     changed_.notify_all();
 }
 
+analytics::StateCopy StateKeeper::take_room() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(room_, {});
+}
+
 Status StateKeeper::finish() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return is_idle(); });
@@ -40,8 +45,8 @@ void StateKeeper::work() {
         std::optional<Offered> offered = std::exchange(offered_, std::nullopt);
         lock.unlock();
         Status kept = keep(*offered);
-        offered.reset();  // large
         lock.lock();
+        room_ = std::move(offered->engine);
         failure_ = kept ? std::nullopt : std::optional(kept.error());
         is_idle_.store(true, std::memory_order_release);  // pairs with is_idle()
         changed_.notify_all();

@@ -35,6 +35,8 @@ class StateKeeper {
     [[nodiscard]] bool is_idle() const { return is_idle_.load(std::memory_order_acquire); }
     // `engine` is what the state has of the operators.
     void offer(StoredState state, analytics::StateCopy engine);
+    // A copy that is done with: room for the next.
+    [[nodiscard]] analytics::StateCopy take_room();
     // Waits for it; an Error: the last one that was offered is not on the disk. Said once.
     [[nodiscard]] Status finish();
 
@@ -54,6 +56,7 @@ class StateKeeper {
     std::mutex mutex_;                  // for the following
     std::condition_variable changed_;
     std::optional<Offered> offered_;
+    analytics::StateCopy room_;
     std::optional<Error> failure_;
     bool is_stopping_ = false;
     std::thread thread_;  // begun with the first state

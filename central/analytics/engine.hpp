@@ -59,8 +59,8 @@ class Engine {
     // Equal: the same records and the same state give the same results.
     [[nodiscard]] std::uint64_t definitions_digest() const;
     [[nodiscard]] std::string save() const;
-    // The same in steps, while records go on: what save() would give now. One at a time.
-    void begin_copy();
+    // The same in steps, while records go on: what save() would give now. One at a time; `room` is an earlier one.
+    void begin_copy(StateCopy room = {});
     [[nodiscard]] bool is_copying() const { return copy_.has_value(); }
     // Passes over `entries` of the tables; the whole copy once there is no more to do.
     [[nodiscard]] std::optional<StateCopy> copy_some(std::size_t entries);

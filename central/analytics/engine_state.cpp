@@ -141,8 +141,10 @@ std::string Engine::save() const {
     return out.take();
 }
 
-void Engine::begin_copy() {
+void Engine::begin_copy(StateCopy room) {
     WEIR_ASSERT(!copy_);
+    const std::vector<TableCopy*> rooms = room.tables();
+    std::size_t used = 0;
     StateWriter head;
     save_head(head);
     copy_.emplace().head = head.take();
@@ -153,7 +155,7 @@ void Engine::begin_copy() {
         if constexpr (requires { part.save_tail(behind); }) part.save_tail(behind);
         made.pieces.emplace_back(before.take());
         std::remove_cvref_t<decltype(part)>::for_each_table(part, [&](auto& table) {
-            table.begin_copy();
+            table.begin_copy(used < rooms.size() ? std::move(*rooms[used++]) : TableCopy());
             made.pieces.emplace_back(TableCopy());  // until it is whole
         });
         made.pieces.emplace_back(behind.take());

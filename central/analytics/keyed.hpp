@@ -95,7 +95,7 @@ class Keyed {
     // A state says itself what it is saved as (save(StateWriter&)), or is a number.
     void save(StateWriter& out) const {
         // Taken as they lie in memory, which is many times faster, and put in order then.
-        TableCopy copy(copied_bytes_);
+        TableCopy copy;
         for (Slot slot = 0; slot < slots_; ++slot) {
             if (entry(slot).is_used) add_to(copy, entry(slot));
         }
@@ -103,9 +103,10 @@ class Keyed {
     }
 
     // One copy at a time: begin_copy(), copy_some() until it says so, take_copy(). All else goes on in between, but clear() and load().
-    void begin_copy() {
+    // `room` is an earlier one.
+    void begin_copy(TableCopy room = {}) {
         WEIR_ASSERT(!copy_);
-        copy_.emplace(copied_bytes_ + copied_bytes_ / 8);
+        copy_.emplace(std::move(room)).clear();
         is_even_ = !is_even_;
         slots_to_copy_ = slots_;
         next_to_copy_ = 0;
@@ -121,7 +122,6 @@ class Keyed {
     }
     [[nodiscard]] TableCopy take_copy() {
         WEIR_ASSERT(copy_ && next_to_copy_ == slots_to_copy_);
-        copied_bytes_ = copy_->bytes();
         return *std::exchange(copy_, std::nullopt);
     }
 
@@ -274,7 +274,6 @@ class Keyed {
     bool is_even_ = false;  // changes with each copy
     Slot slots_to_copy_ = 0;
     Slot next_to_copy_ = 0;
-    std::size_t copied_bytes_ = 0;  // of the last one
 };
 
 // What an operator is saved as, at once; its tables are copied in the same order (Engine::begin_copy).

@@ -31,6 +31,16 @@ class StateCopy {
         for (const Part& part : parts) all += head_of(part).size() + bytes_of(part);
         return all;
     }
+    // In order.
+    [[nodiscard]] std::vector<TableCopy*> tables() {
+        std::vector<TableCopy*> all;
+        for (Part& part : parts) {
+            for (Piece& piece : part.pieces) {
+                if (auto* table = std::get_if<TableCopy>(&piece)) all.push_back(table);
+            }
+        }
+        return all;
+    }
     // sink(std::string_view), piece by piece.
     template <class Sink>
     void write(Sink&& sink) const {

@@ -21,7 +21,6 @@ static_assert(std::endian::native == std::endian::little);
 
 class StateWriter {
   public:
-    explicit StateWriter(std::size_t bytes_expected = 0) { bytes_.reserve(bytes_expected); }
     template <class T>
     void put(T value) {
         static_assert(std::is_arithmetic_v<T> || std::is_enum_v<T> || sizeof(T) == 16);
@@ -35,6 +34,8 @@ class StateWriter {
         bytes_.append(value);
     }
     void append(std::string_view bytes) { bytes_.append(bytes); }
+    // Its room stays.
+    void clear() { bytes_.clear(); }
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
     [[nodiscard]] std::string take() { return std::move(bytes_); }
 

@@ -16,9 +16,11 @@ namespace weir::analytics {
 
 class TableCopy {
   public:
-    // `bytes_expected`: room that is made at once.
-    explicit TableCopy(std::size_t bytes_expected = 0) : entries_(bytes_expected) {}
-
+    // For another copy in the same room: memory that comes and goes with each costs more than it saves.
+    void clear() {
+        entries_.clear();
+        pieces_.clear();
+    }
     // `save` appends to the writer that it is given. No two entries were touched at the same time.
     template <class Save>
     void add(std::uint64_t touched, Save&& save) {

@@ -143,19 +143,21 @@ TEST(Engine, AStateCopiedInStepsIsThatOfTheRecordAtWhichTheCopyBegan) {
     auto other = engine_of(definitions());
     sim::Random random(3);
     std::string then;
+    StateCopy room;
     std::size_t copies = 0, records_copied_over = 0;
     for (std::size_t index = 0; index < records.size(); ++index) {
         ASSERT_EQ(lines_of(*engine, records[index], index + 1), lines_of(*other, records[index], index + 1));
         if (!engine->is_copying()) {
             then = other->save();
-            engine->begin_copy();
+            engine->begin_copy(std::move(room));
             continue;
         }
         ++records_copied_over;
-        if (const auto copy = engine->copy_some(random.within(1, 8))) {
+        if (auto copy = engine->copy_some(random.within(1, 8))) {
             ASSERT_EQ(copy->text(), then) << "begun before record " << index;
             ASSERT_EQ(copy->bytes(), then.size());
             ASSERT_FALSE(engine->is_copying());
+            room = *std::move(copy);
             ++copies;
         }
     }
