@@ -1,9 +1,6 @@
 #include "central/analysis/follower.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +16,6 @@ constexpr std::uint64_t nap_ms_min = 1;
 constexpr std::uint64_t nap_ms_max = 16;
 constexpr std::uint64_t nap_part = 32;
 constexpr std::uint64_t retry_ms = 500;
-constexpr int follower_niceness = 0;
 // Of the time that records took since the last step, so much goes to a state's copy; at least a little, and a step each nap.
 constexpr std::uint64_t copy_part = 4;
 constexpr std::uint64_t copy_ns_min = 100 * ns_per_us;
@@ -69,8 +65,6 @@ bool Follower::nap(std::uint64_t ms) {
 
 void Follower::work() {
     pthread_setname_np(pthread_self(), "analytics");
-    // Of this thread alone, on Linux.
-    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), follower_niceness));
     counters_.is_running.set(1);
     while (!is_stopping()) {
         const Status followed = follow();

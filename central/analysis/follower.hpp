@@ -5,7 +5,7 @@
 //
 // A failure of the store (a full disk) ends the run; after a pause another goes on from the last checkpoint.
 //
-// Thread    One of its own, of lower priority than ingest. start/stop/redefine/take_notes from a control thread.
+// Thread    One of its own, of ingest's priority: lower, it is starved beside a busy machine, and is behind for seconds. start/stop/redefine/take_notes from a control thread.
 // Bounds    One record and its results at a time, and RowWriter's; the operators' bounds are their definitions'. A state's copy takes at
 //           most a part of the time (copy_part) from the records while there are any.
 #pragma once

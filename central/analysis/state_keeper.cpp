@@ -2,7 +2,16 @@
 
 #include <pthread.h>
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace weir::central {
+namespace {
+
+constexpr int keeper_niceness = 5;  // behind the operators: a state may be late
+
+}  // namespace
 
 StateKeeper::~StateKeeper() {
     {
@@ -38,6 +47,8 @@ Status StateKeeper::finish() {
 
 void StateKeeper::work() {
     pthread_setname_np(pthread_self(), "analytics-state");
+    // Of this thread alone, on Linux.
+    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), keeper_niceness));
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return offered_.has_value() || is_stopping_; });

@@ -182,7 +182,7 @@ std::string thread_plan_text(const CentralConfig& config) {
     return "thread      ingest  " + (core < 0 ? std::string("floating") : "core " + std::to_string(core)) +
            "\nthread      reader  floating, niceness 10" +
            (config.analytics.is_used()
-                ? "\nthread      analytics  floating, niceness 5\nthread      analytics-rows  floating, niceness 5"
+                ? "\nthread      analytics  floating\nthread      analytics-rows, analytics-state  floating, niceness 5"
                 : "") +
            "\nthread      segments, one for each journal"
            "\nthread      admin, acts, control"
