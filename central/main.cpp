@@ -14,6 +14,9 @@
 #include "core/control/dead_letters_options.hpp"
 #include "core/control/journal_tools.hpp"
 #include "core/control/signals.hpp"
+#ifdef WEIR_HAS_MIMALLOC
+#include <mimalloc.h>
+#endif
 
 namespace {
 
@@ -157,6 +160,11 @@ int main(int argc, char** argv) {
         std::cerr << "--io: " << choice.error().what << "\n";
         return 2;
     }
+#ifdef WEIR_HAS_MIMALLOC
+    // The operators' tables are touched at random places over hundreds of MiB: with pages of 4 KiB each touch looks its page up first. The
+    // heap then keeps what it once had; their bounds are their definitions'.
+    if (config->analytics.is_used()) mi_option_enable(mi_option_large_os_pages);
+#endif
     weir::control::block_signals();
     return weir::central::run_daemon(*config, choice.value());
 }

@@ -55,7 +55,7 @@ class Records {
         body_.clear();
         for (std::uint64_t left = events_per_record; left > 0; --left, ++index_) {
             bench::EventTemplate& next = templates_[index_ % templates_.size()];
-            next.set_key(index_ * 2654435761U % keys);
+            next.set_key(analytics::hash_of({reinterpret_cast<const char*>(&index_), sizeof index_}) % keys);
             const ConstBytes event = next.stamp(index_, {now_ns()});
             add_frame(event);
         }
@@ -102,7 +102,7 @@ Totals run(const analytics::Definitions& definitions, std::uint64_t events, cent
         results.clear();
         engine.value()->apply(header, body, {records.now_ns()}, {++position}, results);
         if (store != nullptr) {
-            check(store->add(*engine.value(), results, {records.now_ns()}));
+            check(store->add(definitions, results, {position}, {records.now_ns()}));
             if (records.now_ns() > committed_ns + commit_ns) {
                 check(store->commit());
                 check(store->begin());
@@ -122,7 +122,7 @@ Totals run(const analytics::Definitions& definitions, std::uint64_t events, cent
     }
     if (store != nullptr) check(store->commit());
     const double begun = processor_seconds();
-    totals.state_bytes = engine.value()->save(totals.state_bytes).size();
+    totals.state_bytes = engine.value()->save().size();
     totals.save_seconds = processor_seconds() - begun;
     return totals;
 }

@@ -1,11 +1,9 @@
 #include "central/analysis/follower.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "core/base/clock.hpp"
@@ -18,8 +16,11 @@ constexpr std::uint64_t nap_ms_min = 1;
 constexpr std::uint64_t nap_ms_max = 16;
 constexpr std::uint64_t nap_part = 32;
 constexpr std::uint64_t retry_ms = 500;
-constexpr std::uint64_t news_ns = 5 * ns_per_ms;  // alerts are committed so soon, not with each record
-constexpr int follower_niceness = 5;
+// Of the time that records took since the last step, so much goes to a state's copy; at least a little, and a step each nap.
+constexpr std::uint64_t copy_part = 4;
+constexpr std::uint64_t copy_ns_min = 100 * ns_per_us;
+constexpr std::uint64_t copy_ns_max = ns_per_ms;
+constexpr std::size_t copy_entries = 64;  // between two looks at the clock
 constexpr std::size_t notes_max = 64;
 
 }  // namespace
@@ -64,8 +65,6 @@ bool Follower::nap(std::uint64_t ms) {
 
 void Follower::work() {
     pthread_setname_np(pthread_self(), "analytics");
-    // Of this thread alone, on Linux.
-    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), follower_niceness));
     counters_.is_running.set(1);
     while (!is_stopping()) {
         const Status followed = follow();
@@ -98,20 +97,20 @@ Status Follower::follow() {
         config = config_;
         is_redefined_.store(false, std::memory_order_relaxed);
     }
-    commit_ns_ = config.commit_ms * ns_per_ms;
     checkpoint_ns_ = config.checkpoint_ms * ns_per_ms;
     // Pairs with ingest's release.
-    auto opened =
-        AnalysisRun::open(*store.value(), config, {id, durable_.load(std::memory_order_acquire)}, {state_, results_});
+    auto opened = AnalysisRun::open(*store.value(), config, {id, durable_.load(std::memory_order_acquire)},
+                                    {state_, results_, &counters_.rows, on_news_});
     if (!opened) return opened.error();
     AnalysisRun& run = *opened.value();
     note_all(run);
     auto scanner = run.position() == 0 ? journal::Scanner::open(journal_, {})
                                        : journal::Scanner::open(journal_, {run.position()}, run.previous_crc());
     if (!scanner) return scanner.error();
-    committed_ = checkpointed_ = monotonic_now();
+    checkpointed_ = copied_ = monotonic_now();
     counters_.position.set(run.position());
-    MonotonicNs came = committed_;
+    counted_ = run.serials();
+    MonotonicNs came = checkpointed_;
     while (!is_stopping()) {
         if (is_redefined_.load(std::memory_order_relaxed)) {
             {
@@ -119,13 +118,13 @@ Status Follower::follow() {
                 config = config_;
                 is_redefined_.store(false, std::memory_order_relaxed);
             }
-            commit_ns_ = config.commit_ms * ns_per_ms;
             checkpoint_ns_ = config.checkpoint_ms * ns_per_ms;
             if (auto done = run.redefine(config); !done) return done;
             note_all(run);
         }
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);
         const bool has_more = round_up(run.position(), journal::block_bytes) < durable;
+        if (has_more) scanner.value().expect({durable});
         const auto record = has_more ? scanner.value().next() : std::nullopt;
         if (record) {
             // Written is not yet durable: what is ahead waits.
@@ -140,8 +139,8 @@ Status Follower::follow() {
             count(run);
             came = monotonic_now();
         }
-        if (auto done = store_what_is_due(run); !done) return done;
-        if (!record) {
+        if (auto done = checkpoint_if_due(run); !done) return done;
+        if (!record && !run.is_copying()) {
             if (!nap(std::clamp(monotonic_now().since(came) / nap_part / ns_per_ms, nap_ms_min, nap_ms_max))) break;
         }
     }
@@ -150,30 +149,38 @@ Status Follower::follow() {
 }
 
 void Follower::count(const AnalysisRun& run) {
-    const analytics::Results& results = run.results();
-    counters_.windows.add(results.windows.size());
-    counters_.patterns.add(results.patterns.size());
-    counters_.anomalies.add(results.anomalies.size());
-    counters_.notices.add(results.notices.size());
+    const std::array<Counter*, result_kinds> counters = {&counters_.windows, &counters_.patterns, &counters_.anomalies,
+                                                         &counters_.notices};
+    for (std::size_t kind = 0; kind < result_kinds; ++kind) {
+        counters[kind]->add(run.serials().last[kind] - counted_.last[kind]);
+    }
+    counted_ = run.serials();
     counters_.firing.set(run.engine().alerts().firing_count());
 }
 
-Status Follower::store_what_is_due(AnalysisRun& run) {
-    if (!run.has_uncommitted()) return Done{};
+Status Follower::checkpoint_if_due(AnalysisRun& run) {
+    if (run.is_copying()) return copy_some(run);
     const MonotonicNs now = monotonic_now();
-    const bool has_news = run.has_news();
-    if (now >= checkpointed_.plus_ns(checkpoint_ns_) && run.can_checkpoint()) {
-        if (auto done = run.checkpoint(); !done) return done;
-        checkpointed_ = committed_ = monotonic_now();
-        counters_.checkpoints.add(1);
-        counters_.checkpoint_us.set(checkpointed_.since(now) / ns_per_us);
-        counters_.state_bytes.set(run.state_bytes());
-    } else if (now >= committed_.plus_ns(has_news ? std::min(news_ns, commit_ns_) : commit_ns_)) {
-        if (auto done = run.commit(); !done) return done;
-        committed_ = now;
-        counters_.commits.add(1);
-    }
-    if (has_news && !run.has_news() && on_news_) on_news_();
+    if (now < checkpointed_.plus_ns(checkpoint_ns_) || !run.can_checkpoint()) return Done{};
+    checkpointed_ = now;
+    run.begin_checkpoint();
+    copied_ = monotonic_now();
+    copy_ns_ = copied_.since(now);
+    return Done{};
+}
+
+Status Follower::copy_some(AnalysisRun& run) {
+    const MonotonicNs begun = monotonic_now();
+    const std::uint64_t ns = std::clamp(begun.since(copied_) / copy_part, copy_ns_min, copy_ns_max);
+    do {
+        if (auto done = run.copy_some(copy_entries); !done) return done;
+        copied_ = monotonic_now();
+    } while (run.is_copying() && copied_ < begun.plus_ns(ns));
+    copy_ns_ += copied_.since(begun);
+    if (run.is_copying()) return Done{};
+    counters_.checkpoints.add(1);
+    counters_.checkpoint_us.set(copy_ns_ / ns_per_us);
+    counters_.state_bytes.set(run.state_bytes());
     return Done{};
 }
 

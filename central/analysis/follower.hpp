@@ -1,11 +1,13 @@
 // Follower: runs analytics over the journal on a thread of its own, never past what is durable and never on the path of an ack.
 //
-//   journal ─▶ Scanner ─▶ AnalysisRun ─▶ commit each commit_ms, or with an alert ─▶ checkpoint each checkpoint_ms
+//   journal ─▶ Scanner ─▶ AnalysisRun ─▶ RowWriter: a transaction each commit_ms, or with an alert
+//                              └ each checkpoint_ms: the state, copied in steps between records ─▶ StateKeeper
 //
 // A failure of the store (a full disk) ends the run; after a pause another goes on from the last checkpoint.
 //
-// Thread    One of its own, of lower priority than ingest. start/stop/redefine/take_notes from a control thread.
-// Bounds    One record and its results at a time; the operators' bounds are their definitions'.
+// Thread    One of its own, of ingest's priority: lower, it is starved beside a busy machine, and is behind for seconds. start/stop/redefine/take_notes from a control thread.
+// Bounds    One record and its results at a time, and RowWriter's; the operators' bounds are their definitions'. A state's copy takes at
+//           most a part of the time (copy_part) from the records while there are any.
 #pragma once
 
 #include <atomic>
@@ -26,12 +28,13 @@ struct FollowerCounters {
     Counter is_running;
     Counter position;   // all records before it are in the operators
     Counter watermark;  // of event time, in ns
-    Counter commits;
+    RowCounters rows;
     Counter checkpoints;
-    Counter checkpoint_us;  // the last one: while it lasts no record is taken (its way to the disk is another thread's)
-    Counter state_bytes;    // of the last one
-    Counter failures;       // of the store; each time it goes on from the last checkpoint
-    Counter unreadable;     // events that do not verify
+    Counter
+        checkpoint_us;  // the last one: what its copy took of the records' time (its way to the disk is another thread's)
+    Counter state_bytes;                            // of the last one
+    Counter failures;                               // of the store; each time it goes on from the last checkpoint
+    Counter unreadable;                             // events that do not verify
     Counter windows, patterns, anomalies, notices;  // results since the start
     Counter firing;                                 // alerts, now
 };
@@ -49,7 +52,7 @@ class Follower {
     ~Follower() { stop(); }
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
-    // Before start(): called on its thread when alerts that somebody is to be told of have been committed. It does not wait.
+    // Before start(): called on a thread of its own when alerts that somebody is to be told of have been committed. It does not wait.
     void on_news(std::function<void()> call) { on_news_ = std::move(call); }
     void start();
     // After a checkpoint.
@@ -65,7 +68,9 @@ class Follower {
     // One run, until it fails or is to stop.
     [[nodiscard]] Status follow();
     [[nodiscard]] Result<std::uint64_t> journal_id();
-    [[nodiscard]] Status store_what_is_due(AnalysisRun& run);
+    // A part of a state that is being copied, or the beginning of the next.
+    [[nodiscard]] Status checkpoint_if_due(AnalysisRun& run);
+    [[nodiscard]] Status copy_some(AnalysisRun& run);
     [[nodiscard]] bool nap(std::uint64_t ms);  // false: stop
     void note(std::string what);
     void note_all(AnalysisRun& run);
@@ -84,10 +89,11 @@ class Follower {
     std::vector<std::string> notes_;
     FollowerCounters counters_;
     std::function<void()> on_news_;
-    std::uint64_t commit_ns_ = 0;  // of the thread's own
-    std::uint64_t checkpoint_ns_ = 0;
-    MonotonicNs committed_{};
+    std::uint64_t checkpoint_ns_ = 0;  // of the thread's own
     MonotonicNs checkpointed_{};
+    MonotonicNs copied_{};  // when the last step of a copy ended
+    std::uint64_t copy_ns_ = 0;
+    ResultSerials counted_;
     std::thread thread_;
 };
 

@@ -1,16 +1,19 @@
 #include "central/analysis/run.hpp"
 
-#include <algorithm>
+#include <array>
 
 namespace weir::central {
 
-AnalysisRun::AnalysisRun(ResultStore& store, const AnalyticsConfig& config, Journal journal, StatePlace place)
-    : store_(store), config_(config), journal_(journal), place_(std::move(place)) {
-    if (!place_.results.empty()) keeper_.emplace(place_.path, place_.results);
+AnalysisRun::AnalysisRun(ResultStore& store, const AnalyticsConfig& config, Journal journal, Place place)
+    : store_(store), config_(config), journal_(journal), place_(std::move(place)), book_(store, config.rows_max) {
+    if (place_.results.empty()) return;
+    writer_.emplace(book_, *place_.counters, config_.commit_ms * ns_per_ms, std::move(place_.on_news));
+    keeper_.emplace(place_.state, place_.results,
+                    [this](std::uint64_t position) { return writer_->wait_for(position); });
 }
 
 Result<std::unique_ptr<AnalysisRun>> AnalysisRun::open(ResultStore& store, const AnalyticsConfig& config,
-                                                       Journal journal, StatePlace place) {
+                                                       Journal journal, Place place) {
     std::unique_ptr<AnalysisRun> run(new AnalysisRun(store, config, journal, std::move(place)));
     auto state = run->last_state();
     if (!state) return state.error();
@@ -21,8 +24,8 @@ Result<std::unique_ptr<AnalysisRun>> AnalysisRun::open(ResultStore& store, const
 
 Result<std::optional<StoredState>> AnalysisRun::last_state() {
     const std::optional<StoredState> none;
-    if (place_.path.empty()) return none;
-    auto state = read_state(place_.path);
+    if (place_.state.empty()) return none;
+    auto state = read_state(place_.state);
     if (!state) {
         notes_.push_back(state.error().what + ": begun anew");
         return none;
@@ -48,6 +51,7 @@ Status AnalysisRun::build() {
     auto built = analytics::Engine::build(config_.definitions);
     if (!built) return built.error();
     engine_ = std::move(built.value());
+    book_.use(engine_->definitions(), config_.rows_max);
     return Done{};
 }
 
@@ -57,8 +61,9 @@ Status AnalysisRun::begin_anew() {
     if (!history) return history.error();
     history_ = history.value();
     definitions_ = 0;
+    serials_ = {};
     if (auto built = build(); !built) return built;
-    if (auto begun = begin(); !begun) return begun;
+    if (auto begun = book_.begin(); !begun) return begun;
     if (auto noted = note_definitions(); !noted) return noted;
     return checkpoint();
 }
@@ -72,7 +77,8 @@ Status AnalysisRun::go_on_from(const StoredState& state) {
     previous_crc_ = state.previous_crc;
     history_ = state.history;
     definitions_ = state.definitions;
-    if (auto begun = begin(); !begun) return begun;
+    serials_ = state.serials;
+    if (auto begun = book_.begin(); !begun) return begun;
     if (auto back = store_.take_back(state.serials, state.definitions); !back) return back;
     if (engine_->definitions_digest() != state.definitions_digest) {
         if (auto noted = note_definitions(); !noted) return noted;
@@ -92,66 +98,79 @@ Status AnalysisRun::note_definitions() {
     return store_.add_definitions({position(), engine_->definitions_digest(), config_.text});
 }
 
-Status AnalysisRun::begin() {
-    if (is_open_) return Done{};
-    is_open_ = true;
-    return store_.begin();
-}
-
 Status AnalysisRun::apply(const journal::RecordView& record) {
-    if (auto begun = begin(); !begun) return begun;
-    const WallNs arrival{record.header.arrival_wall_ns};
-    results_.clear();
-    engine_->apply(record.batch_header, record.body(), arrival, record.end, results_);
+    rows_.results.clear();
+    rows_.arrival = {record.header.arrival_wall_ns};
+    rows_.position = record.end;
+    rows_.edge.reset();
+    engine_->apply(record.batch_header, record.body(), rows_.arrival, record.end, rows_.results);
     previous_crc_ = record.header.crc;
     if (const auto& batch = record.batch_header; batch.kind == wire::BatchKind::events) {
-        edges_[{std::string(wire::name_of(batch.edge_id)), batch.lineage, std::string(wire::name_of(batch.lane_name)),
-                batch.part}] = {batch.last_sequence(), record.end.value, arrival.value};
+        rows_.edge.emplace(EdgeLane{std::string(wire::name_of(batch.edge_id)), batch.lineage,
+                                    std::string(wire::name_of(batch.lane_name)), batch.part},
+                           EdgeProgress{batch.last_sequence(), record.end.value, record.header.arrival_wall_ns});
     }
-    has_news_ = has_news_ || std::any_of(results_.notices.begin(), results_.notices.end(),
-                                         [](const auto& notice) { return notice.fate == analytics::Fate::told; });
-    return store_.add(*engine_, results_, arrival);
+    const analytics::Results& found = rows_.results;
+    const std::array<std::size_t, result_kinds> counts = {found.windows.size(), found.patterns.size(),
+                                                          found.anomalies.size(), found.notices.size()};
+    for (std::size_t kind = 0; kind < result_kinds; ++kind) serials_.last[kind] += counts[kind];
+    if (!writer_) return book_.add(rows_);
+    return writer_->offer(std::exchange(rows_, {}));
 }
 
 Status AnalysisRun::commit() {
-    if (!is_open_) return Done{};
-    if (auto pruned = store_.prune(config_.rows_max); !pruned) return pruned;
-    if (auto set = store_.set_cursor("analytics", position()); !set) return set;
-    if (auto set = store_.set_edges(edges_); !set) return set;
-    edges_.clear();
-    is_open_ = has_news_ = false;
-    return store_.commit();
-}
-
-Status AnalysisRun::put_state() {
-    if (place_.path.empty()) return Done{};
-    StoredState state;
-    state.journal_id = journal_.id;
-    state.history = history_;
-    state.position = position();
-    state.previous_crc = previous_crc_;
-    state.definitions = definitions_;
-    state.definitions_digest = engine_->definitions_digest();
-    state.serials = store_.serials();
-    state.engine = engine_->save(state_bytes_ + state_bytes_ / 8);
-    state_bytes_ = state.engine.size();
-    if (!keeper_) return write_state(place_.path, state);
-    if (auto before = keeper_->finish(); !before) return before;
-    keeper_->offer(std::move(state));
+    if (writer_) {
+        if (auto stored = writer_->finish(); !stored) return stored;
+    }
+    if (auto begun = book_.begin(); !begun) return begun;
+    if (auto committed = book_.commit(position()); !committed) return committed;
+    if (writer_) writer_->note_committed(position());
     return Done{};
 }
 
 Status AnalysisRun::checkpoint() {
-    if (auto begun = begin(); !begun) return begun;
+    while (is_copying()) static_cast<void>(engine_->copy_some(SIZE_MAX));  // of an earlier record
     if (auto committed = commit(); !committed) return committed;
-    return put_state();
+    begin_checkpoint();
+    while (is_copying()) {
+        if (auto copied = copy_some(SIZE_MAX); !copied) return copied;
+    }
+    return Done{};
+}
+
+void AnalysisRun::begin_checkpoint() {
+    state_.journal_id = journal_.id;
+    state_.history = history_;
+    state_.position = position();
+    state_.previous_crc = previous_crc_;
+    state_.definitions = definitions_;
+    state_.definitions_digest = engine_->definitions_digest();
+    state_.serials = serials_;
+    engine_->begin_copy(keeper_ ? keeper_->take_room() : analytics::StateCopy());
+}
+
+Status AnalysisRun::copy_some(std::size_t entries) {
+    auto copy = engine_->copy_some(entries);
+    if (!copy) return Done{};
+    return put_state(*std::move(copy));
+}
+
+Status AnalysisRun::put_state(analytics::StateCopy copy) {
+    state_bytes_ = copy.bytes();
+    if (place_.state.empty()) return Done{};
+    if (!keeper_) return write_state(place_.state, state_, copy);
+    if (auto before = keeper_->finish(); !before) return before;
+    keeper_->offer(state_, std::move(copy));
+    return Done{};
 }
 
 Status AnalysisRun::redefine(const AnalyticsConfig& config) {
-    if (auto begun = begin(); !begun) return begun;
+    if (auto committed = commit(); !committed) return committed;  // rows of the old ones
+    if (auto begun = book_.begin(); !begun) return begun;
     const std::string state = engine_->save();
     const std::uint64_t digest = engine_->definitions_digest();
     config_ = config;
+    if (writer_) writer_->limit_commits(config_.commit_ms * ns_per_ms);
     if (auto built = build(); !built) return built;
     if (auto taken = take_up(state); !taken) return taken;
     if (engine_->definitions_digest() != digest) {

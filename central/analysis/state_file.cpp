@@ -22,7 +22,7 @@ ConstBytes bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
 
-std::string head_of(const StoredState& state) {
+std::string head_of(const StoredState& state, std::size_t engine_bytes) {
     analytics::StateWriter out;
     out.put(magic);
     out.put(state.previous_crc);
@@ -31,9 +31,44 @@ std::string head_of(const StoredState& state) {
         out.put(number);
     }
     for (const std::uint64_t serial : state.serials.last) out.put(serial);
-    out.put(static_cast<std::uint64_t>(state.engine.size()));
+    out.put(static_cast<std::uint64_t>(engine_bytes));
     return out.take();
 }
+
+// Small pieces to a file, in large writes, and the checksum of all of them behind.
+class PieceWriter {
+  public:
+    explicit PieceWriter(const journal::PosixFile& file) : file_(file) { held_.reserve(piece_bytes); }
+    void put(std::string_view piece) {
+        for (; piece.size() > piece_bytes - held_.size(); write_held()) {
+            const std::string_view first = piece.substr(0, piece_bytes - held_.size());
+            held_.append(first);
+            piece.remove_prefix(first.size());
+        }
+        held_.append(piece);
+    }
+    // The first fault; 0: none.
+    [[nodiscard]] int finish() {
+        write_held();
+        held_.assign(reinterpret_cast<const char*>(&crc_), sizeof crc_);
+        write_held();
+        return fault_;
+    }
+
+  private:
+    void write_held() {
+        crc_ = crc32c(crc_, bytes_of(held_));
+        if (fault_ == 0) fault_ = file_.write(bytes_of(held_), at_);
+        at_ += held_.size();
+        held_.clear();
+    }
+
+    const journal::PosixFile& file_;
+    std::string held_;
+    std::uint32_t crc_ = 0;
+    std::uint64_t at_ = 0;
+    int fault_ = 0;
+};
 
 }  // namespace
 
@@ -42,24 +77,20 @@ std::string state_path(const std::string& data_dir) {
 }
 
 Status write_state(const std::string& path, const StoredState& state) {
+    analytics::StateCopy engine;
+    engine.head = state.engine;
+    return write_state(path, state, engine);
+}
+
+Status write_state(const std::string& path, const StoredState& state, const analytics::StateCopy& engine) {
     const std::string fresh = path + ".tmp";
-    const std::string head = head_of(state);
-    std::uint32_t crc = crc32c(crc32c(0, bytes_of(head)), bytes_of(state.engine));
     {
         const journal::PosixFile file(fresh, O_WRONLY | O_CREAT | O_TRUNC);
         if (!file.is_open()) return error_from_errno(errno, "open " + fresh);
-        std::uint64_t at = 0;
-        int fault = 0;
-        const auto put = [&](ConstBytes bytes) {
-            for (; !bytes.empty() && fault == 0; bytes = bytes.subspan(std::min(bytes.size(), piece_bytes))) {
-                const ConstBytes piece = bytes.first(std::min(bytes.size(), piece_bytes));
-                fault = file.write(piece, at);
-                at += piece.size();
-            }
-        };
-        put(bytes_of(head));
-        put(bytes_of(state.engine));
-        put(std::as_bytes(std::span(&crc, 1)));
+        PieceWriter out(file);
+        out.put(head_of(state, engine.bytes()));
+        engine.write([&](std::string_view piece) { out.put(piece); });
+        int fault = out.finish();
         if (fault == 0) fault = file.sync();
         if (fault != 0) return error_from_errno(fault, "write " + fresh);
     }

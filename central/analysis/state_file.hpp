@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "central/analytics/state_copy.hpp"
 #include "central/readmodel/result_store.hpp"
 
 namespace weir::central {
@@ -22,11 +23,13 @@ struct StoredState {
     std::uint64_t definitions = 0;   // how many sets of definitions the results knew
     std::uint64_t definitions_digest = 0;
     ResultSerials serials;
-    std::string engine;  // Engine::save()
+    std::string engine;  // Engine::save(); as it was read
 };
 
 [[nodiscard]] std::string state_path(const std::string& data_dir);
 [[nodiscard]] Status write_state(const std::string& path, const StoredState& state);
+// With `engine` in the place of the state's own.
+[[nodiscard]] Status write_state(const std::string& path, const StoredState& state, const analytics::StateCopy& engine);
 // nullopt: there is none. An error: it cannot be read, or is damaged.
 [[nodiscard]] Result<std::optional<StoredState>> read_state(const std::string& path);
 // Of a file's bytes; nullopt if they are no state.

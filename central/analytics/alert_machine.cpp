@@ -228,18 +228,15 @@ bool AlertMachine::silence(Silence silence) {
     return true;
 }
 
-void AlertMachine::save(StateWriter& out) const {
-    out.put(now_ns_);
-    for (const Alerts& alerts : alerts_) {
-        alerts.save(out, [&](const Alert& alert) {
-            out.put(alert.is_firing);
-            out.put(alert.is_escalated);
-            for (const std::uint64_t one : {alert.since_ns, alert.seen_ns, alert.raised_ns, alert.clear_since_ns,
-                                            alert.said_ns, alert.fired_ns, alert.next_ns}) {
-                out.put(one);
-            }
-        });
+void AlertMachine::Alert::save(StateWriter& out) const {
+    out.put(is_firing);
+    out.put(is_escalated);
+    for (const std::uint64_t one : {since_ns, seen_ns, raised_ns, clear_since_ns, said_ns, fired_ns, next_ns}) {
+        out.put(one);
     }
+}
+
+void AlertMachine::save_tail(StateWriter& out) const {
     for (const Group& group : groups_) {
         out.put(group.open_ns);
         out.put(group.folded);

@@ -75,8 +75,15 @@ class AlertMachine {
     // False: there are silences_max that are not over.
     [[nodiscard]] bool silence(Silence silence);
     [[nodiscard]] std::size_t firing_count() const { return firing_; }
-    void save(StateWriter& out) const;
+    void save(StateWriter& out) const { save_operator(*this, out); }
     void load(StateReader& in);
+    // Saved as what is besides its tables before and behind them, and its tables in order.
+    void save_head(StateWriter& out) const { out.put(now_ns_); }
+    void save_tail(StateWriter& out) const;
+    template <class Self, class Visit>
+    static void for_each_table(Self& self, Visit&& visit) {
+        for (auto& alerts : self.alerts_) visit(alerts);
+    }
 
   private:
     struct Alert {
@@ -89,6 +96,7 @@ class AlertMachine {
         std::uint64_t said_ns = 0;  // last fired or repeated
         std::uint64_t fired_ns = 0;
         std::uint64_t next_ns = UINT64_MAX;  // when time alone changes it
+        void save(StateWriter& out) const;
     };
     struct Group {
         std::uint64_t open_ns = 0;  // until then firings are folded

@@ -5,7 +5,7 @@
 //                 └─ watermark, once per record ──────────────┴▶ patterns ────────────┘
 //
 // Thread    One. No clock, no I/O: apply() is a function of the records, in the journal's order.
-// Law       The same records give the same bytes, also over save() and load() after any record.
+// Law       The same records give the same bytes, also over save() and load() after any record, and whatever is copied meanwhile.
 // Format    save(): "WAN1", position, ordinal, clock, then each operator as name, digest of its definition, bytes. load() takes up
 //           what has the same definition; other operators begin anew, from that position on.
 #pragma once
@@ -18,6 +18,7 @@
 #include "central/analytics/definitions.hpp"
 #include "central/analytics/pane_windows.hpp"
 #include "central/analytics/session_windows.hpp"
+#include "central/analytics/state_copy.hpp"
 #include "core/base/result.hpp"
 #include "core/rules/rule_set.hpp"
 #include "core/wire/batch.hpp"
@@ -57,8 +58,12 @@ class Engine {
 
     // Equal: the same records and the same state give the same results.
     [[nodiscard]] std::uint64_t definitions_digest() const;
-    // `bytes_expected`: room that is made at once.
-    [[nodiscard]] std::string save(std::size_t bytes_expected = 0) const;
+    [[nodiscard]] std::string save() const;
+    // The same in steps, while records go on: what save() would give now. One at a time; `room` is an earlier one.
+    void begin_copy(StateCopy room = {});
+    [[nodiscard]] bool is_copying() const { return copy_.has_value(); }
+    // Passes over `entries` of the tables; the whole copy once there is no more to do.
+    [[nodiscard]] std::optional<StateCopy> copy_some(std::size_t entries);
     // Names of operators that begin anew; or why the bytes are no state: then the engine is not to be used further.
     [[nodiscard]] Result<std::vector<std::string>> load(std::string_view bytes);
 
@@ -84,10 +89,15 @@ class Engine {
     struct Series {
         std::uint64_t last_ns = 0;
         std::unique_ptr<AnomalyEnsemble> ensemble;
+        void save(StateWriter& out) const;
     };
     struct Anomalies {
         std::uint32_t window = 0;
         Keyed<Series> series;
+        template <class Self, class Visit>
+        static void for_each_table(Self& self, Visit&& visit) {
+            visit(self.series);
+        }
     };
     struct AlertOn {
         std::uint32_t rule = 0;
@@ -119,9 +129,12 @@ class Engine {
     [[nodiscard]] const HashedKey& key_of(std::uint32_t program);
     void fetch(std::span<const std::uint32_t> windows);
 
-    // Every part of the state that can be taken up by itself: visit(name, digest, part).
+    // Every part of the state that can be taken up by itself: visit(part), and visit(name, digest, part) in the same order.
     template <class Self, class Visit>
     static void for_each_part(Self& self, Visit&& visit);
+    template <class Self, class Visit>
+    static void for_each_named_part(Self& self, Visit&& visit);
+    void save_head(StateWriter& out) const;
 
     Definitions definitions_;
     EventClock clock_;
@@ -140,7 +153,8 @@ class Engine {
     std::optional<rules::RuleSet> result_rules_;
     std::optional<rules::Judge> event_judge_;
     std::optional<rules::Judge> result_judge_;
-    std::vector<KeyOf> keys_;  // by program, from the first behind the conditions
+    std::optional<StateCopy> copy_;  // without its tables
+    std::vector<KeyOf> keys_;        // by program, from the first behind the conditions
     std::vector<std::uint32_t> matched_windows_;
     std::string data_scratch_;
     std::vector<std::uint32_t> matched_patterns_;

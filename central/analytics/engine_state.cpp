@@ -76,23 +76,28 @@ std::uint64_t digest_of(const std::vector<AlertDefinition>& all) {
 
 template <class Self, class Visit>
 void Engine::for_each_part(Self& self, Visit&& visit) {
+    for (auto& window : self.windows_) std::visit(visit, window.operation);
+    for (auto& pattern : self.patterns_) visit(pattern.machine);
+    for (auto& anomalies : self.anomalies_) visit(anomalies);
+    visit(*self.alerts_);
+}
+
+template <class Self, class Visit>
+void Engine::for_each_named_part(Self& self, Visit&& visit) {
     const Definitions& told = self.definitions_;
-    for (std::size_t index = 0; index < self.windows_.size(); ++index) {
-        std::visit(
-            [&](auto& operation) {
-                visit("window." + told.windows[index].name, digest_of(told.windows[index]), operation);
-            },
-            self.windows_[index].operation);
+    std::vector<std::pair<std::string, std::uint64_t>> names;
+    for (const WindowDefinition& one : told.windows) names.emplace_back("window." + one.name, digest_of(one));
+    for (const PatternDefinition& one : told.patterns) names.emplace_back("pattern." + one.name, digest_of(one));
+    for (std::size_t index = 0; index < told.anomalies.size(); ++index) {
+        const AnomalyDefinition& one = told.anomalies[index];
+        names.emplace_back("anomaly." + one.name, digest_of(one, told.windows[self.anomalies_[index].window]));
     }
-    for (std::size_t index = 0; index < self.patterns_.size(); ++index) {
-        visit("pattern." + told.patterns[index].name, digest_of(told.patterns[index]), self.patterns_[index].machine);
-    }
-    for (std::size_t index = 0; index < self.anomalies_.size(); ++index) {
-        auto& of = self.anomalies_[index];
-        visit("anomaly." + told.anomalies[index].name, digest_of(told.anomalies[index], told.windows[of.window]),
-              of.series);
-    }
-    visit(std::string("alerts"), digest_of(told.alerts), *self.alerts_);
+    names.emplace_back("alerts", digest_of(told.alerts));
+    std::size_t at = 0;
+    for_each_part(self, [&](auto& part) {
+        visit(names[at].first, names[at].second, part);
+        ++at;
+    });
 }
 
 std::uint64_t Engine::definitions_digest() const {
@@ -103,35 +108,74 @@ std::uint64_t Engine::definitions_digest() const {
         told.put(number);
     }
     told.put(clock.sources_max);
-    for_each_part(*this, [&](const std::string& name, std::uint64_t digest, const auto&) {
+    for_each_named_part(*this, [&](const std::string& name, std::uint64_t digest, const auto&) {
         told.text(name);
         told.put(digest);
     });
     return digest_of(told);
 }
 
-std::string Engine::save(std::size_t bytes_expected) const {
-    StateWriter out(bytes_expected);
+void Engine::Series::save(StateWriter& out) const {
+    out.put(last_ns);
+    ensemble->save(out);
+}
+
+void Engine::save_head(StateWriter& out) const {
     out.put(state_magic);
     out.put(position_);
     out.put(ordinal_);
     out.put(unreadable_);
     clock_.save(out);
-    for_each_part(*this, [&](const std::string& name, std::uint64_t digest, const auto& part) {
+}
+
+std::string Engine::save() const {
+    StateWriter out;
+    save_head(out);
+    for_each_named_part(*this, [&](const std::string& name, std::uint64_t digest, const auto& part) {
+        StateWriter of;
+        save_operator(part, of);
         out.text(name);
         out.put(digest);
-        const std::size_t begun = out.begin_text();
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, Keyed<Series>>) {
-            part.save(out, [&](const Series& one) {
-                out.put(one.last_ns);
-                one.ensemble->save(out);
-            });
-        } else {
-            part.save(out);
-        }
-        out.end_text(begun);
+        out.text(of.bytes());
     });
     return out.take();
+}
+
+void Engine::begin_copy(StateCopy room) {
+    WEIR_ASSERT(!copy_);
+    const std::vector<TableCopy*> rooms = room.tables();
+    std::size_t used = 0;
+    StateWriter head;
+    save_head(head);
+    copy_.emplace().head = head.take();
+    for_each_named_part(*this, [&](const std::string& name, std::uint64_t digest, auto& part) {
+        auto& made = copy_->parts.emplace_back(name, digest);
+        StateWriter before, behind;
+        if constexpr (requires { part.save_head(before); }) part.save_head(before);
+        if constexpr (requires { part.save_tail(behind); }) part.save_tail(behind);
+        made.pieces.emplace_back(before.take());
+        std::remove_cvref_t<decltype(part)>::for_each_table(part, [&](auto& table) {
+            table.begin_copy(used < rooms.size() ? std::move(*rooms[used++]) : TableCopy());
+            made.pieces.emplace_back(TableCopy());  // until it is whole
+        });
+        made.pieces.emplace_back(behind.take());
+    });
+}
+
+std::optional<StateCopy> Engine::copy_some(std::size_t entries) {
+    WEIR_ASSERT(copy_ && entries > 0);
+    const auto for_each_table = [&](auto&& visit) {
+        for_each_part(*this, [&](auto& part) { std::remove_cvref_t<decltype(part)>::for_each_table(part, visit); });
+    };
+    for_each_table([&](auto& table) { entries = table.copy_some(entries); });
+    if (entries == 0) return std::nullopt;
+    auto part = copy_->parts.begin();
+    for_each_part(*this, [&](auto& of) {
+        auto piece = part->pieces.begin();
+        std::remove_cvref_t<decltype(of)>::for_each_table(of, [&](auto& table) { *++piece = table.take_copy(); });
+        ++part;
+    });
+    return std::exchange(copy_, std::nullopt);
 }
 
 Result<std::vector<std::string>> Engine::load(std::string_view bytes) {
@@ -151,10 +195,10 @@ Result<std::vector<std::string>> Engine::load(std::string_view bytes) {
     std::vector<std::string> anew;
     std::string broken;
     std::size_t anomaly = 0;
-    for_each_part(*this, [&](const std::string& name, std::uint64_t digest, auto& part) {
+    for_each_named_part(*this, [&](const std::string& name, std::uint64_t digest, auto& part) {
         const auto found = stored.find(name);
         const bool is_known = found != stored.end() && found->second.first == digest;
-        constexpr bool is_series = std::is_same_v<std::remove_cvref_t<decltype(part)>, Keyed<Series>>;
+        constexpr bool is_series = std::is_same_v<std::remove_cvref_t<decltype(part)>, Anomalies>;
         [[maybe_unused]] const std::size_t number = is_series ? anomaly++ : 0;
         if (!is_known) {
             anew.push_back(name);
@@ -163,7 +207,7 @@ Result<std::vector<std::string>> Engine::load(std::string_view bytes) {
         StateReader of(found->second.second);
         if constexpr (is_series) {
             const AnomalyDefinition& told = definitions_.anomalies[number];
-            part.load(of, told.keys_max, [&](Series& one) {
+            part.series.load(of, told.keys_max, [&](Series& one) {
                 one.last_ns = of.template get<std::uint64_t>();
                 one.ensemble = std::make_unique<AnomalyEnsemble>(told.spec);
                 one.ensemble->load(of);

@@ -3,6 +3,7 @@
 // Ownership A key's slot number is stable while the key is there, and so is the place of its state.
 // Bounds    The owner keeps count() within its limit by erasing oldest().
 // Law       What it is saved as does not depend on slot numbers: keys are written in the order in which they were last touched.
+//           A copy (begin_copy) is of the moment at which it began: what changes before its turn has come is copied first.
 // Cost      A look-up is one line of the table and the entry; touch() writes to the entry alone. oldest() pays for the order: entries are
 //           queued as they were touched once, and queued again where they have been touched since.
 #pragma once
@@ -10,11 +11,12 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "central/analytics/hashed_key.hpp"
-#include "central/analytics/state_io.hpp"
-#include "core/base/assert.hpp"
+#include "central/analytics/table_copy.hpp"
 
 namespace weir::analytics {
 
@@ -39,12 +41,12 @@ class Keyed {
     // `found` by find() just before.
     Slot touch(const HashedKey& key, Slot found) {
         if (found == no_slot) return claim(key);
-        entry(found).touched = ++clock_;
+        entry_to_change(found).touched = ++clock_;
         return found;
     }
     void erase(Slot slot) {
-        Entry& gone = entry(slot);
-        WEIR_ASSERT(gone.is_used);
+        WEIR_ASSERT(is_used(slot));
+        Entry& gone = entry_to_change(slot);
         take_out(gone.hash, slot);
         gone = Entry{};
         free_.push_back(slot);
@@ -64,7 +66,7 @@ class Keyed {
         return no_slot;
     }
     [[nodiscard]] bool is_used(Slot slot) const { return slot < slots_ && entry(slot).is_used; }
-    [[nodiscard]] State& at(Slot slot) { return entry(slot).state; }
+    [[nodiscard]] State& at(Slot slot) { return entry_to_change(slot).state; }
     [[nodiscard]] const State& at(Slot slot) const { return entry(slot).state; }
     [[nodiscard]] const std::string& key_of(Slot slot) const { return entry(slot).key; }
     [[nodiscard]] std::size_t count() const { return count_; }
@@ -90,23 +92,39 @@ class Keyed {
     void for_each(Visit&& visit) const {
         for (const Queued& one : by_touch()) visit(one.slot);
     }
-    // save_state() appends to `out`.
-    template <class SaveState>
-    void save(StateWriter& out, SaveState&& save_state) const {
-        out.count(count());
-        // Written as they lie in memory, which is many times faster, and put in order then.
-        const std::size_t begun = out.bytes().size();
-        std::vector<std::size_t> piece_of(slots_), ends, order;
+    // A state says itself what it is saved as (save(StateWriter&)), or is a number.
+    void save(StateWriter& out) const {
+        // Taken as they lie in memory, which is many times faster, and put in order then.
+        TableCopy copy;
         for (Slot slot = 0; slot < slots_; ++slot) {
-            if (!entry(slot).is_used) continue;
-            out.text(entry(slot).key);
-            save_state(entry(slot).state);
-            piece_of[slot] = ends.size();
-            ends.push_back(out.bytes().size());
+            if (entry(slot).is_used) add_to(copy, entry(slot));
         }
-        for (const Queued& one : by_touch()) order.push_back(piece_of[one.slot]);
-        out.reorder(begun, ends, order);
+        copy.write([&](std::string_view piece) { out.append(piece); });
     }
+
+    // One copy at a time: begin_copy(), copy_some() until it says so, take_copy(). All else goes on in between, but clear() and load().
+    // `room` is an earlier one.
+    void begin_copy(TableCopy room = {}) {
+        WEIR_ASSERT(!copy_);
+        copy_.emplace(std::move(room)).clear();
+        is_even_ = !is_even_;
+        slots_to_copy_ = slots_;
+        next_to_copy_ = 0;
+    }
+    // Passes over at most `slots`; how many of them are left: 0 where there was more to do than that.
+    std::size_t copy_some(std::size_t slots) {
+        while (slots > 0 && next_to_copy_ < slots_to_copy_) {
+            Entry& one = entry(next_to_copy_++);
+            if (one.is_used && one.is_even != is_even_) copy(one);
+            --slots;
+        }
+        return slots;
+    }
+    [[nodiscard]] TableCopy take_copy() {
+        WEIR_ASSERT(copy_ && next_to_copy_ == slots_to_copy_);
+        return *std::exchange(copy_, std::nullopt);
+    }
+
     template <class LoadState>
     void load(StateReader& in, std::size_t count_max, LoadState&& load_state) {
         clear();
@@ -130,6 +148,7 @@ class Keyed {
         std::uint64_t queued = 0;   // as it was when it was queued
         std::uint32_t hash = 0;
         bool is_used = false;
+        bool is_even = false;  // as the table is: it is in the copy, or came after it began
         State state{};
     };
     struct Place {
@@ -144,6 +163,28 @@ class Keyed {
 
     [[nodiscard]] Entry& entry(Slot slot) { return chunks_[slot / chunk_entries][slot % chunk_entries]; }
     [[nodiscard]] const Entry& entry(Slot slot) const { return chunks_[slot / chunk_entries][slot % chunk_entries]; }
+    // Before anything changes that is saved.
+    [[nodiscard]] Entry& entry_to_change(Slot slot) {
+        Entry& one = entry(slot);
+        if (one.is_even != is_even_) [[unlikely]]
+            copy(one);
+        return one;
+    }
+    void copy(Entry& one) {
+        WEIR_ASSERT(copy_);
+        one.is_even = is_even_;
+        add_to(*copy_, one);
+    }
+    static void add_to(TableCopy& copy, const Entry& one) {
+        copy.add(one.touched, [&](StateWriter& out) {
+            out.text(one.key);
+            if constexpr (std::is_arithmetic_v<State>) {
+                out.put(one.state);
+            } else {
+                one.state.save(out);
+            }
+        });
+    }
     [[nodiscard]] std::size_t home_of(std::uint32_t hash) const { return hash & (table_.size() - 1); }
     [[nodiscard]] std::size_t next_of(std::size_t at) const { return (at + 1) & (table_.size() - 1); }
 
@@ -169,6 +210,7 @@ class Keyed {
         made.key = key.text();
         made.hash = key.hash();
         made.is_used = true;
+        made.is_even = is_even_;
         made.touched = made.queued = ++clock_;
         ++count_;
         if (2 * count_ > table_.size()) {
@@ -228,6 +270,18 @@ class Keyed {
     std::size_t count_ = 0;
     std::uint64_t clock_ = 0;
     std::vector<Queued> queue_;  // a heap, the one queued as longest ago first
+    std::optional<TableCopy> copy_;
+    bool is_even_ = false;  // changes with each copy
+    Slot slots_to_copy_ = 0;
+    Slot next_to_copy_ = 0;
 };
+
+// What an operator is saved as, at once; its tables are copied in the same order (Engine::begin_copy).
+template <class Operator>
+void save_operator(const Operator& of, StateWriter& out) {
+    if constexpr (requires { of.save_head(out); }) of.save_head(out);
+    Operator::for_each_table(of, [&](const auto& table) { table.save(out); });
+    if constexpr (requires { of.save_tail(out); }) of.save_tail(out);
+}
 
 }  // namespace weir::analytics

@@ -201,27 +201,28 @@ void PaneWindows::evict(Keys::Slot slot, std::vector<WindowResult>& out) {
     ++counts_.evicted;
 }
 
-void PaneWindows::save(StateWriter& out) const {
+void PaneWindows::save_head(StateWriter& out) const {
     WEIR_ASSERT(corrections_.empty());  // between records
     out.put(watermark_);
     analytics::save(counts_, out);
-    keys_.save(out, [&](const Key& key) {
-        out.put(key.next_ns);
-        out.count(key.panes.size());
-        for (const Pane& pane : key.panes) {
-            out.put(pane.start_ns);
-            out.put(pane.born);
-            pane.aggregate.save(out);
-        }
-        out.count(key.answered.size());
-        for (const Answered& one : key.answered) {
-            out.put(one.end_ns);
-            out.put(one.born);
-            out.put(one.said.version);
-            out.put(one.said.count);
-            out.put(one.said.sum);
-        }
-    });
+}
+
+void PaneWindows::Key::save(StateWriter& out) const {
+    out.put(next_ns);
+    out.count(panes.size());
+    for (const Pane& pane : panes) {
+        out.put(pane.start_ns);
+        out.put(pane.born);
+        pane.aggregate.save(out);
+    }
+    out.count(answered.size());
+    for (const Answered& one : answered) {
+        out.put(one.end_ns);
+        out.put(one.born);
+        out.put(one.said.version);
+        out.put(one.said.count);
+        out.put(one.said.sum);
+    }
 }
 
 void PaneWindows::load(StateReader& in) {

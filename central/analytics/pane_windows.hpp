@@ -37,8 +37,14 @@ class PaneWindows {
     [[nodiscard]] const WindowCounts& counts() const { return counts_; }
     [[nodiscard]] std::size_t key_count() const { return keys_.count(); }
     [[nodiscard]] std::size_t pane_count() const { return panes_; }
-    void save(StateWriter& out) const;
+    void save(StateWriter& out) const { save_operator(*this, out); }
     void load(StateReader& in);
+    // Saved as what is besides its tables, and its tables in order.
+    void save_head(StateWriter& out) const;
+    template <class Self, class Visit>
+    static void for_each_table(Self& self, Visit&& visit) {
+        visit(self.keys_);
+    }
 
   private:
     struct Pane {
@@ -59,6 +65,7 @@ class PaneWindows {
         std::uint64_t spread_ns = 0;
         std::uint64_t next_ns = UINT64_MAX;  // its watermark at which it has something to do
         bool is_due = false;
+        void save(StateWriter& out) const;
     };
     using Keys = Keyed<Key>;
     using Due = std::pair<std::uint64_t, Keys::Slot>;

@@ -155,7 +155,7 @@ void PatternMachine::give_up(const std::string& key, Run& run, std::vector<Patte
     ++counts_.given_up;
 }
 
-void PatternMachine::save(StateWriter& out) const {
+void PatternMachine::save_head(StateWriter& out) const {
     out.put(taken_to_ns_);
     out.put(turn_);
     for (const std::uint64_t one : {counts_.events, counts_.late, counts_.hurried, counts_.given_up, counts_.matches})
@@ -169,18 +169,19 @@ void PatternMachine::save(StateWriter& out) const {
         out.text(event.key);
         out.put(event.conditions);
     }
-    keys_.save(out, [&](const Key& key) {
-        out.count(key.runs.size());
-        for (const Run& run : key.runs) {
-            out.put(run.begun);
-            out.put(run.last);
-            out.put(run.match.start_ns);
-            out.put(run.match.first_ordinal);
-            out.put(run.match.last_ordinal);
-            out.put(run.step);
-            for (const std::uint16_t count : run.counts) out.put(count);
-        }
-    });
+}
+
+void PatternMachine::Key::save(StateWriter& out) const {
+    out.count(runs.size());
+    for (const Run& run : runs) {
+        out.put(run.begun);
+        out.put(run.last);
+        out.put(run.match.start_ns);
+        out.put(run.match.first_ordinal);
+        out.put(run.match.last_ordinal);
+        out.put(run.step);
+        for (const std::uint16_t count : run.counts) out.put(count);
+    }
 }
 
 void PatternMachine::load(StateReader& in) {

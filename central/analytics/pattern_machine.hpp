@@ -62,8 +62,14 @@ class PatternMachine {
     void advance(std::uint64_t watermark, std::vector<PatternMatch>& out);
     [[nodiscard]] const PatternCounts& counts() const { return counts_; }
     [[nodiscard]] std::size_t key_count() const { return keys_.count(); }
-    void save(StateWriter& out) const;
+    void save(StateWriter& out) const { save_operator(*this, out); }
     void load(StateReader& in);
+    // Saved as what is besides its tables, and its tables in order.
+    void save_head(StateWriter& out) const;
+    template <class Self, class Visit>
+    static void for_each_table(Self& self, Visit&& visit) {
+        visit(self.keys_);
+    }
 
   private:
     struct Run {
@@ -75,6 +81,7 @@ class PatternMachine {
     };
     struct Key {
         std::vector<Run> runs;  // oldest first
+        void save(StateWriter& out) const;
     };
     using Keys = Keyed<Key>;
     struct Deadline {

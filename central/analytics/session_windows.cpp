@@ -142,24 +142,25 @@ void SessionWindows::evict(Keys::Slot slot, std::vector<WindowResult>& out) {
     ++counts_.evicted;
 }
 
-void SessionWindows::save(StateWriter& out) const {
+void SessionWindows::save_head(StateWriter& out) const {
     out.put(watermark_);
     analytics::save(counts_, out);
-    keys_.save(out, [&](const Key& key) {
-        out.put(key.next_ns);
-        out.count(key.sessions.size());
-        for (const Session& one : key.sessions) {
-            out.put(one.first_ns);
-            out.put(one.last_ns);
-            out.put(one.born);
-            out.put(one.said.version);
-            out.put(one.said.count);
-            out.put(one.said.sum);
-            out.put(one.is_changed);
-            out.put(one.is_late);
-            one.aggregate.save(out);
-        }
-    });
+}
+
+void SessionWindows::Key::save(StateWriter& out) const {
+    out.put(next_ns);
+    out.count(sessions.size());
+    for (const Session& one : sessions) {
+        out.put(one.first_ns);
+        out.put(one.last_ns);
+        out.put(one.born);
+        out.put(one.said.version);
+        out.put(one.said.count);
+        out.put(one.said.sum);
+        out.put(one.is_changed);
+        out.put(one.is_late);
+        one.aggregate.save(out);
+    }
 }
 
 void SessionWindows::load(StateReader& in) {

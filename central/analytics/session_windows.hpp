@@ -25,8 +25,14 @@ class SessionWindows {
     [[nodiscard]] const WindowCounts& counts() const { return counts_; }
     [[nodiscard]] std::size_t key_count() const { return keys_.count(); }
     [[nodiscard]] std::size_t pane_count() const { return sessions_; }
-    void save(StateWriter& out) const;
+    void save(StateWriter& out) const { save_operator(*this, out); }
     void load(StateReader& in);
+    // Saved as what is besides its tables, and its tables in order.
+    void save_head(StateWriter& out) const;
+    template <class Self, class Visit>
+    static void for_each_table(Self& self, Visit&& visit) {
+        visit(self.keys_);
+    }
 
   private:
     struct Session {
@@ -41,6 +47,7 @@ class SessionWindows {
     struct Key {
         std::vector<Session> sessions;  // by first_ns; they lie gap_ns apart at least
         std::uint64_t next_ns = UINT64_MAX;
+        void save(StateWriter& out) const;
     };
     using Keys = Keyed<Key>;
     using Due = std::pair<std::uint64_t, Keys::Slot>;

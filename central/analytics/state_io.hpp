@@ -21,7 +21,6 @@ static_assert(std::endian::native == std::endian::little);
 
 class StateWriter {
   public:
-    explicit StateWriter(std::size_t bytes_expected = 0) { bytes_.reserve(bytes_expected); }
     template <class T>
     void put(T value) {
         static_assert(std::is_arithmetic_v<T> || std::is_enum_v<T> || sizeof(T) == 16);
@@ -34,25 +33,9 @@ class StateWriter {
         count(value.size());
         bytes_.append(value);
     }
-    // A text that is written piece by piece: what begin_text() gave goes to end_text().
-    [[nodiscard]] std::size_t begin_text() {
-        count(0);
-        return bytes_.size();
-    }
-    void end_text(std::size_t begun) {
-        const auto bytes = static_cast<std::uint32_t>(bytes_.size() - begun);
-        std::memcpy(bytes_.data() + begun - sizeof bytes, &bytes, sizeof bytes);
-    }
-    // What was written from `begun` on, as pieces that end at `ends`, is put in the order of `order`.
-    void reorder(std::size_t begun, const std::vector<std::size_t>& ends, const std::vector<std::size_t>& order) {
-        const std::string before = bytes_.substr(begun);
-        char* to = bytes_.data() + begun;
-        for (const std::size_t piece : order) {
-            const std::size_t from = piece == 0 ? begun : ends[piece - 1];
-            std::memcpy(to, before.data() + (from - begun), ends[piece] - from);
-            to += ends[piece] - from;
-        }
-    }
+    void append(std::string_view bytes) { bytes_.append(bytes); }
+    // Its room stays.
+    void clear() { bytes_.clear(); }
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
     [[nodiscard]] std::string take() { return std::move(bytes_); }
 

@@ -96,7 +96,7 @@ StreamState StreamCollector::gather(MonotonicNs now) {
     auto silence_list = std::make_shared<StreamState::List>();
     for (const Silence& one : silences) silence_list->emplace(std::to_string(one.id), json_of(one));
     silences_ = std::move(silence_list);
-    results_.look(sources_.analytics == nullptr ? 0 : sources_.analytics->commits.get(), silences);
+    results_.look(sources_.analytics == nullptr ? 0 : sources_.analytics->rows.commits.get(), silences);
 
     StreamState state;
     const std::uint64_t journal_rate = sources_.vitals == nullptr ? 0 : sources_.vitals->journal_bytes_per_s();

@@ -181,7 +181,9 @@ std::string thread_plan_text(const CentralConfig& config) {
     const int core = core_of(config);
     return "thread      ingest  " + (core < 0 ? std::string("floating") : "core " + std::to_string(core)) +
            "\nthread      reader  floating, niceness 10" +
-           (config.analytics.is_used() ? "\nthread      analytics  floating, niceness 5" : "") +
+           (config.analytics.is_used()
+                ? "\nthread      analytics  floating\nthread      analytics-rows, analytics-state  floating, niceness 5"
+                : "") +
            "\nthread      segments, one for each journal"
            "\nthread      admin, acts, control"
            "\nthread      stream  floating, niceness 1\n";

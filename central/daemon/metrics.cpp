@@ -92,9 +92,11 @@ void analytics_metrics(const FollowerCounters& counters, control::MetricsText& o
     gauge("weir_central_analytics_watermark_timestamp_seconds", "Event time that is complete", counters.watermark,
           ns_per_second);
     gauge("weir_central_analytics_state_bytes", "Size of the operators' last checkpoint", counters.state_bytes);
-    gauge("weir_central_analytics_checkpoint_seconds",
-          "How long the operators' last checkpoint took, in which no record is taken", counters.checkpoint_us,
-          ns_per_second / ns_per_us);
+    gauge("weir_central_analytics_checkpoint_seconds", "How long the operators' last checkpoint took from the records",
+          counters.checkpoint_us, ns_per_second / ns_per_us);
+    gauge("weir_central_analytics_rows_position_bytes", "Up to where results are stored, in the journal",
+          counters.rows.position);
+    gauge("weir_central_analytics_waiting_rows", "Results that wait to be stored", counters.rows.waiting);
     gauge("weir_central_analytics_firing_alerts", "Alerts that fire now", counters.firing);
     const auto results = [&](std::string_view kind, const Counter& value) {
         out.counter("weir_central_analytics_results_total", "Results since the start, corrections among them",
@@ -104,7 +106,8 @@ void analytics_metrics(const FollowerCounters& counters, control::MetricsText& o
     results("patterns", counters.patterns);
     results("anomalies", counters.anomalies);
     results("alerts", counters.notices);
-    out.counter("weir_central_analytics_commits_total", "Transactions of results stored", {}, counters.commits.get());
+    out.counter("weir_central_analytics_commits_total", "Transactions of results stored", {},
+                counters.rows.commits.get());
     out.counter("weir_central_analytics_checkpoints_total", "Checkpoints of the operators stored", {},
                 counters.checkpoints.get());
     out.counter("weir_central_analytics_failures_total", "Times that results could not be stored", {},

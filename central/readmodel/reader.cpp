@@ -53,6 +53,7 @@ void Reader::run() {
         // Pairs with ingest's release. Only a journal that has grown is looked at.
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);
         if (watch_.on_look) watch_.on_look(durable);
+        scanner->expect({durable});
         while (round_up(read_position_.get(), journal::block_bytes) < durable) {
             if (stopping_.load(std::memory_order_relaxed)) return;
             const auto record = scanner->next();

@@ -75,7 +75,7 @@ std::string sql_of(ResultKind kind, const Asked& asked) {
     if (kind == ResultKind::window && !asked.has_all_versions) {
         sql +=
             " AND NOT EXISTS (SELECT 1 FROM windows n WHERE n.name = w.name AND n.key = w.key AND"
-            " n.start_ns = w.start_ns AND n.born = w.born AND n.version > w.version";
+            " n.start_ns = w.start_ns AND n.born = w.born AND n.version > 1 AND n.version > w.version";  // > 1: by the index of corrections
         if (asked.as_of) sql += " AND n.arrival_ns <= " + std::to_string(*asked.as_of);
         sql += ")";
     }

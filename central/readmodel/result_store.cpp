@@ -16,7 +16,9 @@ constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS windows (serial INTEGER PRIMARY KEY, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
   name TEXT NOT NULL, key TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, born INTEGER NOT NULL,
   version INTEGER NOT NULL, marks INTEGER NOT NULL, count INTEGER NOT NULL, data TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS windows_by_row ON windows (name, key, start_ns, born);
+CREATE INDEX IF NOT EXISTS windows_by_key ON windows (key);
+CREATE INDEX IF NOT EXISTS windows_by_name ON windows (name);
+CREATE INDEX IF NOT EXISTS windows_corrected ON windows (name, key, start_ns, born) WHERE version > 1;
 CREATE TABLE IF NOT EXISTS patterns (serial INTEGER PRIMARY KEY, position INTEGER NOT NULL, arrival_ns INTEGER NOT NULL,
   name TEXT NOT NULL, key TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, given_up INTEGER NOT NULL,
   data TEXT NOT NULL);
@@ -36,6 +38,7 @@ CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, position INTEGER NOT 
 CREATE TABLE IF NOT EXISTS history (number INTEGER PRIMARY KEY CHECK (number = 1), history INTEGER NOT NULL);
 DROP TABLE IF EXISTS state;
 DROP TABLE IF EXISTS state_parts;
+DROP INDEX IF EXISTS windows_by_row;
 )";
 
 constexpr std::array<std::string_view, result_kinds> inserts{
@@ -114,13 +117,13 @@ void ResultStore::roll_back(const ResultSerials& serials) {
     static_cast<void>(database_.run("ROLLBACK"));  // fails where the failure itself has rolled back
 }
 
-Status ResultStore::add(const analytics::Engine& engine, const analytics::Results& results, WallNs arrival) {
-    const analytics::Definitions& told = engine.definitions();
+Status ResultStore::add(const analytics::Definitions& told, const analytics::Results& results, Position position,
+                        WallNs arrival) {
     const auto row = [&](ResultKind kind, const std::string& name, const std::string& key) -> Statement& {
         return inserts_[static_cast<std::size_t>(kind)]
             .reset()
             .bind(next(kind))
-            .bind(engine.position().value)
+            .bind(position.value)
             .bind(arrival.value)
             .bind(name)
             .bind(key);
@@ -191,7 +194,9 @@ Status ResultStore::prune(std::uint64_t rows_max) {
     for (std::size_t kind = 0; kind < result_kinds; ++kind) {
         const std::uint64_t last = serials_.last[kind];
         if (last <= rows_max || last - rows_max <= pruned_.last[kind]) continue;
-        const std::uint64_t to = std::min(last - rows_max, pruned_.last[kind] + prune_rows_max);
+        const std::uint64_t beyond = last - rows_max - pruned_.last[kind];
+        const std::uint64_t rows = beyond > rows_max / prune_part ? prune_rows_max : prune_rows_few;
+        const std::uint64_t to = pruned_.last[kind] + std::min(beyond, rows);
         const std::string table(table_of(static_cast<ResultKind>(kind)));
         auto gone = database_.prepare("DELETE FROM " + table + " WHERE serial <= ?");
         if (!gone) return gone.error();

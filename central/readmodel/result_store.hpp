@@ -10,7 +10,9 @@
 //
 // Thread    One that writes; any number that read, each with a Database of its own.
 // Law       Nothing here is the truth: all of it is a function of the journal, and may be deleted while the daemon is down.
-// Bounds    prune() keeps rows_max of each kind; log_pages_max pages of 4096 bytes in the write-ahead log, beyond what readers hold back.
+// Cost      Of a window's row: one in the table and two entries of indexes. Rows of one key come together (WindowSpec::spread_ns): an index
+//           that has the key in front is changed at few places by a transaction. Only corrections have one that names the row.
+// Bounds    prune() keeps rows_max of each kind, and up to a quarter more while many come; log_pages_max pages of 4096 bytes in the write-ahead log, beyond what readers hold back.
 // Format    README.md, "Tables".
 #pragma once
 
@@ -60,7 +62,11 @@ struct EdgeProgress {
 class ResultStore {
   public:
     static constexpr std::int32_t log_pages_max = 16'384;
-    static constexpr std::uint64_t prune_rows_max = 8192;  // of each kind at once
+    // Rows of each kind that a transaction prunes: a few, so that a burst of rows is not one of pruning too; as many as may come in one,
+    // once there are rows_max / prune_part more than there should be.
+    static constexpr std::uint64_t prune_rows_few = 512;
+    static constexpr std::uint64_t prune_rows_max = 8192;
+    static constexpr std::uint64_t prune_part = 4;
 
     [[nodiscard]] static Result<std::unique_ptr<ResultStore>> open(const std::string& path);
     // Nothing is stored any more, under another history().
@@ -69,7 +75,9 @@ class ResultStore {
     [[nodiscard]] Result<std::uint64_t> history();
 
     [[nodiscard]] Status begin();
-    [[nodiscard]] Status add(const analytics::Engine& engine, const analytics::Results& results, WallNs arrival);
+    // Of the record that ends at `position`.
+    [[nodiscard]] Status add(const analytics::Definitions& definitions, const analytics::Results& results,
+                             Position position, WallNs arrival);
     [[nodiscard]] Status add_definitions(const DefinitionsFrom& definitions);
     [[nodiscard]] Status set_cursor(std::string_view name, std::uint64_t position);
     [[nodiscard]] Status set_edges(const std::map<EdgeLane, EdgeProgress>& edges);

@@ -8,7 +8,7 @@
 namespace weir::journal {
 namespace {
 
-constexpr std::size_t read_bytes = 1U << 20;
+constexpr std::uint64_t read_bytes = 1U << 20;
 constexpr std::uint64_t batch_bytes_max = wire::frame_body_bytes_max;
 
 }  // namespace
@@ -74,7 +74,8 @@ ConstBytes RecordReader::read(std::uint64_t place, std::size_t bytes) {
     if (place < buffer_position_ || place + bytes > buffer_position_ + buffer_bytes_) {
         const std::uint64_t index = place / segment_bytes_;
         if (!select(index)) return {};
-        const std::uint64_t wish = std::min<std::uint64_t>(std::max(bytes, read_bytes), end_place(index) - place);
+        const std::uint64_t ahead = place < written_ ? std::min(read_bytes, written_ - place) : read_bytes;
+        const std::uint64_t wish = std::min(std::max<std::uint64_t>(bytes, ahead), end_place(index) - place);
         if (buffer_.size() < wish) buffer_.resize(wish);
         buffer_position_ = place;
         buffer_bytes_ = 0;

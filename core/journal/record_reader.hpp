@@ -46,6 +46,8 @@ class RecordReader {
     [[nodiscard]] ConstBytes read(std::uint64_t place, std::size_t bytes);
     // The next read must see the disk, not what was read before.
     void forget() { buffer_bytes_ = 0; }
+    // All before it is written, what is behind may not be: reading ahead ends there. Nothing else depends on it.
+    void expect(Position written) { written_ = written.value; }
     [[nodiscard]] bool has_read_error() const { return has_read_error_; }
     // Called before a segment's records are first read, with its index.
     void on_segment(std::function<void(std::uint64_t)> told) { on_segment_ = std::move(told); }
@@ -76,6 +78,7 @@ class RecordReader {
     std::vector<std::byte> opened_;  // the record that was decrypted last
     std::function<void(std::uint64_t)> on_segment_;
     std::vector<std::byte> buffer_;
+    std::uint64_t written_ = UINT64_MAX;
     std::uint64_t buffer_position_ = 0;
     std::size_t buffer_bytes_ = 0;
 };

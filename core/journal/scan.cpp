@@ -41,6 +41,7 @@ struct Scanner::State {
     void begin(Position from);
     std::optional<RecordView> step();
     std::optional<RecordView> try_step(bool& again);
+    std::optional<RecordView> look(RecordView& view);
     std::optional<RecordView> take(const RecordView& view);
     std::optional<RecordView> at_failure(bool& again);
     std::optional<RecordView> over_locked();
@@ -111,11 +112,10 @@ std::optional<RecordView> Scanner::State::try_step(bool& again) {
     if (at % reader.segment_bytes() == 0) at += segment_header_bytes;  // the segment before was filled to its last byte
     const std::uint64_t index = reader.index_of(at);
     RecordView view;
-    if (examine(at, view) == Found::whole) return take(view);
-    const std::uint64_t next_block = round_up(at, block_bytes);
-    if (next_block != at && next_block < reader.end_place(index) && examine(next_block, view) == Found::whole) {
-        return take(view);
-    }
+    if (auto record = look(view)) return record;
+    // What was read ahead may be older than what a writer beside us has put there since.
+    reader.forget();
+    if (auto record = look(view)) return record;
     if (reader.segment(index + 1) == nullptr && !refresh()) return std::nullopt;
     // Without a chain, only an end of this segment in which no record lies lets the next segment follow on.
     const bool may_roll =
@@ -123,6 +123,15 @@ std::optional<RecordView> Scanner::State::try_step(bool& again) {
     if (may_roll && examine(reader.first_place(index + 1), view) == Found::whole) return take(view);
     if (auto behind = over_locked()) return behind;
     return at_failure(again);
+}
+
+// What follows on here or at the next block.
+std::optional<RecordView> Scanner::State::look(RecordView& view) {
+    if (examine(at, view) == Found::whole) return take(view);
+    const std::uint64_t next_block = round_up(at, block_bytes);
+    if (next_block == at || next_block >= reader.end_place(reader.index_of(at))) return std::nullopt;
+    if (examine(next_block, view) == Found::whole) return take(view);
+    return std::nullopt;
 }
 
 // The first record of the first segment that can be read behind locked ones, if nothing but those lies between here and there.
@@ -343,6 +352,9 @@ Tail Scanner::tail() const {
     return tail;
 }
 
+void Scanner::expect(Position written) {
+    state_->reader.expect(written);
+}
 const std::string& Scanner::fault() const {
     return state_->fault;
 }

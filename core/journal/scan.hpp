@@ -35,6 +35,8 @@ class Scanner {
     // The next record, or nullopt at the end of what is whole. After nullopt, calling again looks again: a tool can
     // follow.
     [[nodiscard]] std::optional<RecordView> next();
+    // All before `written` is written: a follower that says so reads each byte about once, and not what is still to come with it.
+    void expect(Position written);
     // Where an append goes on after the last record that next() gave.
     [[nodiscard]] Tail tail() const;
     // Why it ended: empty for a clean end (nothing but zeros or stale bytes follow), else "PATH:OFFSET: what".

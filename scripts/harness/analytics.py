@@ -70,12 +70,12 @@ CATCH_UP_SECONDS_MAX = 60
 
 
 def catch_up(central):
-    """Waits until the operators are where the journal is."""
+    """Waits until the operators are where the journal is, and what they found is stored."""
     now = {}
 
     def is_there():
         now.update(central.metrics())
-        return -(-now["weir_central_analytics_position_bytes"] // 4096) * 4096 >= now["weir_central_journal_position_bytes"]
+        return -(-now["weir_central_analytics_rows_position_bytes"] // 4096) * 4096 >= now["weir_central_journal_position_bytes"]
 
     wait_for(lambda: f"analytics is where the journal is: {now}", is_there, CATCH_UP_SECONDS_MAX, poll_s=0.05)
     return now

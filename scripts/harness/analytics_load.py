@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
 """How far analytics is behind its journal at a rate, what it costs, and whether its memory stays flat.
 
-  scripts/chaos/analytics-load [--seconds N] [--rate N] [--rate-share-min S] [--lag-ms-max N] [--io auto|uring|epoll]
+  scripts/chaos/analytics-load [--seconds N] [--rate N] [--rate-share-min S] [--lag-ms-max N] [--memory-growth-max N]
+                             [--io auto|uring|epoll]
 
 One central with three edges, a load on each, all on this machine's cores; load_definitions.py says what central computes. Each 50 ms the
-place where the operators are is compared with where the journal is: the lag is how long ago the journal ended there. Printed: rate, lag,
-processor time of each thread of central's and of the other processes, resident memory of central by the second, rows by table.
-PASS: --rate-share-min of the rate (0.98) was kept, and no look found more lag than --lag-ms-max (1000), after the first ten seconds.
+places where the operators and the stored results are are compared with where the journal is: the lag is how long ago the journal ended
+there. Printed: rate, lag, also the most of each second, processor time of each thread of central's and of the other processes, memory of
+central by the second (anonymous, as the heap is, and of files), rows by table.
+The state grows until all windows are as many as they will be: 10 minutes for the sliding ones, a day for those of a day. Memory is flat
+where it does not grow by more than the state does.
+PASS: --rate-share-min of the rate (0.98) was kept; no look found the operators further behind than --lag-ms-max (1000) after the first
+ten seconds; memory by byte of state was not more in the second half of the run than in the quarter before, by --memory-growth-max percent
+(10).
 """
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
 import analytics
 import load_definitions
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, ask
 
 LOOK_SECONDS = 0.05
 SETTLE_SECONDS_MAX = 10  # a quarter of the run, if that is less
@@ -42,14 +49,22 @@ def threads(pid):
 
 
 def resident_mib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0
+    """(anonymous, of files)"""
+    lines = (line.split() for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    of = {words[0]: int(words[1]) / 1024 for words in lines if words[0] in ("RssAnon:", "RssFile:", "RssShmem:")}
+    return of["RssAnon:"], of["RssFile:"] + of["RssShmem:"]
+
+
+def metrics(central):
+    """Those that are looked at; to read all of them twenty times a second is a load itself."""
+    with ask(central.admin_port, "/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {name: float(value) for name, value in
+            re.findall(r"^(weir_central_(?:journal_position_bytes|analytics_[a-z_]+)) (\S+)$", text, re.MULTILINE)}
 
 
 class Lag:
-    """How long ago the journal ended where the operators are now."""
+    """How long ago the journal ended where somebody is now."""
 
     def __init__(self):
         self.seen = []  # (time, where the journal ends)
@@ -63,28 +78,49 @@ class Lag:
         if self.seen:
             behind = now - self.seen[0][0]
         self.found.append((now, behind))
-        return behind
+
+    def after(self, when):
+        return sorted(behind for at, behind in self.found if at > when)
+
+    def by_second(self, begun):
+        """The most of each second, in ms."""
+        worst = {}
+        for at, behind in self.found:
+            worst[int(at - begun)] = max(worst.get(int(at - begun), 0), 1000 * behind)
+        return " ".join(f"{worst[second]:.0f}" for second in sorted(worst))
 
 
 def watch(central, seconds):
     settle = min(SETTLE_SECONDS_MAX, seconds / 4)
-    pid, lag, memory = central.process.pid, Lag(), []
+    pid, lag, stored, memory = central.process.pid, Lag(), Lag(), []
     begun = time.monotonic()
     first = None
-    worst_checkpoint = 0
+    worst_checkpoint = most_waiting = 0
     while (now := time.monotonic()) < begun + seconds:
-        said = central.metrics()
+        said = metrics(central)
         lag.look(now, said["weir_central_journal_position_bytes"], said["weir_central_analytics_position_bytes"])
+        stored.look(now, said["weir_central_journal_position_bytes"], said["weir_central_analytics_rows_position_bytes"])
+        most_waiting = max(most_waiting, said["weir_central_analytics_waiting_rows"])
         worst_checkpoint = max(worst_checkpoint, said["weir_central_analytics_checkpoint_seconds"])
         if len(memory) < now - begun:
-            memory.append(resident_mib(pid))
+            memory.append((*resident_mib(pid), said["weir_central_analytics_state_bytes"] / 2**20))
         if first is None and now > begun + settle:
             first = (now, threads(pid))
         time.sleep(max(0, now + LOOK_SECONDS - time.monotonic()))
     measured = time.monotonic() - first[0]
     used = {name: 100 * (value - first[1].get(name, 0)) / measured for name, value in threads(pid).items()}
-    settled = sorted(behind for at, behind in lag.found if at > begun + settle)
-    return settled, used, memory, worst_checkpoint, said
+    print(f"begun at {time.strftime('%H:%M:%S', time.gmtime(time.time() - time.monotonic() + begun))}; the most lag of the operators by "
+          f"the second, ms: {lag.by_second(begun)}")
+    print(f"of stored results: {stored.by_second(begun)}")
+    print(f"records waited for a state at most {worst_checkpoint * 1000:.0f} ms in all; at most {most_waiting:.0f} rows waited")
+    return lag.after(begun + settle), stored.after(begun + settle), used, memory
+
+
+def memory_growth(memory):
+    """In percent, of the most for a byte of state."""
+    shares = [(anonymous + files) / state for anonymous, files, state in memory if state > 0]
+    half = len(shares) // 2
+    return 100 * (max(shares[half:]) / max(shares[half // 2:half]) - 1) if half > 1 else 0
 
 
 def main():
@@ -93,6 +129,7 @@ def main():
     args.add_argument("--rate-share-min", type=float, default=0.98)
     args.add_argument("--rate", type=int, default=100_000, help="events/s, of all edges together")
     args.add_argument("--lag-ms-max", type=float, default=1000)
+    args.add_argument("--memory-growth-max", type=float, default=10, help="percent")
     args.add_argument("--io", default="auto")
     args = args.parse_args()
     names = ["north", "south", "west"]
@@ -107,7 +144,7 @@ def main():
         before = {one.pid: cpu_seconds(pathlib.Path(f"/proc/{one.pid}/stat")) for one in [*loads, *(e.process for e in cluster.edges)]}
         begun = time.monotonic()
         received = cluster.central.ledger()["totals"]["received"]
-        settled, used, memory, worst_checkpoint, said = watch(cluster.central, args.seconds - 5)
+        settled, stored, used, memory = watch(cluster.central, args.seconds - 5)
         elapsed = time.monotonic() - begun
         got = (cluster.central.ledger()["totals"]["received"] - received) / elapsed
         others = sum(cpu_seconds(pathlib.Path(f"/proc/{pid}/stat")) - value for pid, value in before.items())
@@ -115,18 +152,19 @@ def main():
             load.wait(60)
         analytics.catch_up(cluster.central)
         found = analytics.rows(cluster.central)
-    half = len(memory) // 2
-    growth = 100 * (max(memory[half:]) / max(memory[:half]) - 1)
-    at = lambda share: 1000 * settled[min(len(settled) - 1, int(share * len(settled)))]
+    growth = memory_growth(memory)
+    at = lambda found, share: 1000 * found[min(len(found) - 1, int(share * len(found)))]
     print(f"rate: {got:.0f} events/s of {args.rate} asked for, {elapsed:.0f} s, on {os.cpu_count()} cores")
-    print(f"lag of the operators, ms: p50 {at(0.5):.0f}, p99 {at(0.99):.0f}, max {at(1):.0f}, of {len(settled)} looks")
+    for what, lags in (("the operators", settled), ("stored results", stored)):
+        print(f"lag of {what}, ms: p50 {at(lags, 0.5):.0f}, p99 {at(lags, 0.99):.0f}, max {at(lags, 1):.0f}, of {len(lags)} looks")
     print("central, percent of a core: " + ", ".join(f"{name} {share:.0f}" for name, share in sorted(used.items(), key=lambda one: -one[1]) if share >= 1))
     print(f"edges and loads, percent of a core: {100 * others / elapsed:.0f}")
-    print("central's memory, MiB, each 10 s: " + " ".join(f"{one:.0f}" for one in memory[::10])
-          + f"; second half over the first: {growth:+.0f} %")
-    print(f"state {said['weir_central_analytics_state_bytes'] / 2**20:.0f} MiB; records waited for it at most {worst_checkpoint * 1000:.0f} ms")
+    for what, one in (("memory", 0), ("pages of files", 1), ("operators' state as it is stored", 2)):
+        print(f"central's {what}, MiB, each 10 s: " + " ".join(f"{each[one]:.0f}" for each in memory[::10]))
+    print(f"memory by byte of state, second half over the quarter before: {growth:+.0f} %")
     print(f"rows: {found}")
-    is_good = got > args.rate_share_min * args.rate and settled[-1] * 1000 < args.lag_ms_max
+    is_good = (got > args.rate_share_min * args.rate and settled[-1] * 1000 < args.lag_ms_max
+               and growth < args.memory_growth_max)
     print(f"analytics-load: {'PASS' if is_good else 'FAIL'}")
     return 0 if is_good else 1
 

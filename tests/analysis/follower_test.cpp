@@ -56,7 +56,7 @@ TEST(Follower, StoresWhatIsDurableWhileItIsAskedRedefinedStoppedAndStarted) {
         follower.stop();
         EXPECT_EQ(follower.counters().failures.get(), 0U);
         EXPECT_EQ(follower.take_notes(), std::vector<std::string>{"window.visits begins anew: its definition changed"});
-        EXPECT_GT(follower.counters().commits.get() + follower.counters().checkpoints.get(), 0U);
+        EXPECT_GT(follower.counters().rows.commits.get() + follower.counters().checkpoints.get(), 0U);
         const auto [code, said] = verify(config);
         EXPECT_EQ(code, exit_same) << said;
     }

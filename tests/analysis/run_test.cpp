@@ -83,6 +83,38 @@ TEST(AnalysisRun, KillsAtAnyRecordLeaveTheSameRowsAndState) {
     EXPECT_EQ(code, exit_same) << said;
 }
 
+TEST(AnalysisRun, KillsLeaveTheSameRowsAndStateWhereThreadsStoreThemAndStatesAreCopiedBetweenRecords) {
+    World world(400);
+    sim::Random random(6);
+    RowCounters counters;
+    std::uint64_t states = 0;
+    for (bool has_more = true; has_more;) {
+        const auto into = world.store();
+        auto opened =
+            AnalysisRun::open(*into, world.config.analytics, world.journal,
+                              {state_path(world.config.data_dir), results_path(world.config.data_dir), &counters});
+        ASSERT_TRUE(opened.ok()) << opened.error().what;
+        AnalysisRun& run = *opened.value();
+        for (std::uint64_t left = random.within(20, 60); left > 0 && has_more; --left) {
+            has_more = world.apply(run, 1);
+            if (run.is_copying()) {
+                ASSERT_TRUE(run.copy_some(random.within(5, 30)).ok());
+                states += run.is_copying() ? 0 : 1;
+            } else if (random.chance(300) && run.can_checkpoint()) {
+                run.begin_checkpoint();
+            }
+        }
+        // Killed with rows that wait and a state that is half copied, or after the last one has come to the disk.
+        if (random.chance(300)) {
+            ASSERT_TRUE(run.finish().ok());
+        }
+    }
+    EXPECT_GT(states, 3U);
+    world.compute();
+    const auto [code, said] = world.verify();
+    EXPECT_EQ(code, exit_same) << said;
+}
+
 TEST(AnalysisRun, NewDefinitionsKeepTheStateOfWhatDidNotChange) {
     World world(120);
     std::string changed = definitions_text;

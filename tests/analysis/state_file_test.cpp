@@ -73,23 +73,40 @@ TEST(StateKeeper, SyncsRowsAndWritesOneStateAfterTheOther) {
     const Directory directory;
     auto store = ResultStore::open(results_path(directory.path()));
     ASSERT_TRUE(store.ok() && store.value()->clear().ok());
-    StateKeeper keeper(state_path(directory.path()), results_path(directory.path()));
+    std::vector<std::uint64_t> waited;
+    StateKeeper keeper(state_path(directory.path()), results_path(directory.path()), [&](std::uint64_t position) {
+        waited.push_back(position);
+        return Status(Done{});
+    });
     for (std::uint64_t position = 1; position <= 20; ++position) {
         EXPECT_TRUE(keeper.finish().ok());
         StoredState state = some_state();
         state.position = position;
-        keeper.offer(std::move(state));
+        analytics::StateCopy engine;
+        engine.head = "at " + std::to_string(position);
+        keeper.offer(std::move(state), std::move(engine));
     }
     EXPECT_TRUE(keeper.finish().ok());
-    EXPECT_EQ(read_state(state_path(directory.path())).value()->position, 20U);
+    const auto last = read_state(state_path(directory.path())).value();
+    EXPECT_EQ(last->position, 20U);
+    EXPECT_EQ(last->engine, "at 20");
+    EXPECT_EQ(waited.size(), 20U);
+    EXPECT_EQ(waited.back(), 20U);
 }
 
 TEST(StateKeeper, SaysWhenAStateCouldNotBeWritten) {
     const Directory directory;
     auto store = ResultStore::open(results_path(directory.path()));
     ASSERT_TRUE(store.ok());
-    StateKeeper keeper(directory.path() + "/nowhere/analytics.state", results_path(directory.path()));
-    keeper.offer(some_state());
+    Status rows = Error{1, "no rows"};
+    StateKeeper keeper(directory.path() + "/nowhere/analytics.state", results_path(directory.path()),
+                       [&](std::uint64_t) { return rows; });
+    keeper.offer(some_state(), {});
+    const Status without_rows = keeper.finish();
+    ASSERT_FALSE(without_rows.ok());
+    EXPECT_EQ(without_rows.error().what, "no rows");
+    rows = Done{};
+    keeper.offer(some_state(), {});
     EXPECT_FALSE(keeper.finish().ok());
     EXPECT_TRUE(keeper.finish().ok());  // once
     EXPECT_TRUE(keeper.is_idle());

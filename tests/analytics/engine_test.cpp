@@ -137,6 +137,35 @@ std::string lines_of(Engine& engine, const JournalRecord& record, std::uint64_t 
 
 }  // namespace
 
+TEST(Engine, AStateCopiedInStepsIsThatOfTheRecordAtWhichTheCopyBegan) {
+    const auto records = journal(3, 400);
+    auto engine = engine_of(definitions());
+    auto other = engine_of(definitions());
+    sim::Random random(3);
+    std::string then;
+    StateCopy room;
+    std::size_t copies = 0, records_copied_over = 0;
+    for (std::size_t index = 0; index < records.size(); ++index) {
+        ASSERT_EQ(lines_of(*engine, records[index], index + 1), lines_of(*other, records[index], index + 1));
+        if (!engine->is_copying()) {
+            then = other->save();
+            engine->begin_copy(std::move(room));
+            continue;
+        }
+        ++records_copied_over;
+        if (auto copy = engine->copy_some(random.within(1, 8))) {
+            ASSERT_EQ(copy->text(), then) << "begun before record " << index;
+            ASSERT_EQ(copy->bytes(), then.size());
+            ASSERT_FALSE(engine->is_copying());
+            room = *std::move(copy);
+            ++copies;
+        }
+    }
+    EXPECT_GT(copies, 10U);
+    EXPECT_GT(records_copied_over, 5 * copies) << "too quick to have met a change";
+    EXPECT_EQ(engine->save(), other->save());
+}
+
 TEST(Engine, KilledAfterAnyRecordItGoesOnFromItsStateWithTheSameBytes) {
     const auto records = journal(1, 300);
     auto straight = engine_of(definitions());

@@ -39,7 +39,7 @@ struct Model {
 
 std::string bytes_of(const Table& table) {
     StateWriter out;
-    table.save(out, [&](std::uint64_t state) { out.put(state); });
+    table.save(out);
     return out.bytes();
 }
 
@@ -89,6 +89,55 @@ TEST(Keyed, DoesWhatAListAndAMapDo) {
         loaded.load(in, 1000, [&](std::uint64_t& state) { state = in.get<std::uint64_t>(); });
         ASSERT_TRUE(in.is_done());
         expect_same(loaded, model);
+    }
+}
+
+std::string text_of(const TableCopy& copy) {
+    std::string text;
+    copy.write([&](std::string_view piece) { text.append(piece); });
+    EXPECT_EQ(text.size(), copy.bytes());
+    return text;
+}
+
+TEST(Keyed, ACopyIsOfTheMomentAtWhichItBeganWhateverComesMeanwhile) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        sim::Random random(seed);
+        Table table;
+        const std::uint64_t keys = random.within(1, 300);
+        bool is_copying = false;
+        std::string then;
+        std::size_t copies = 0;
+        TableCopy room;
+        for (int step = 0; step < 10'000; ++step) {
+            const std::string key = "key-" + std::to_string(random.below(keys));
+            const Table::Slot found = table.find(key);
+            switch (random.below(4)) {
+                case 0:
+                    table.touch(key);
+                    break;
+                case 1:
+                    if (found != Table::no_slot) table.at(found) += 1;
+                    break;
+                case 2:
+                    if (found != Table::no_slot && random.chance(400)) table.erase(found);
+                    break;
+                default:
+                    if (const Table::Slot oldest = table.oldest(); oldest != Table::no_slot && random.chance(100)) {
+                        table.erase(oldest);
+                    }
+            }
+            if (!is_copying && random.chance(50)) {
+                then = bytes_of(table);
+                table.begin_copy(random.chance(500) ? std::move(room) : TableCopy());
+                is_copying = true;
+            } else if (is_copying && random.chance(300) && table.copy_some(random.within(1, 20)) > 0) {
+                room = table.take_copy();
+                ASSERT_EQ(text_of(room), then) << seed << ", step " << step;
+                is_copying = false;
+                ++copies;
+            }
+        }
+        ASSERT_GT(copies, 10U);
     }
 }
 

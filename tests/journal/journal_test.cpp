@@ -1,4 +1,5 @@
 // Writer, segments and scanner together: what is durable comes back, and nothing that is not whole.
+#include <fstream>
 #include <random>
 #include <set>
 
@@ -238,6 +239,38 @@ TEST(Scanner, FollowsAWriterBesideIt) {
         EXPECT_FALSE(scanner.next().has_value());
     }
     EXPECT_EQ(scanner.fault(), "");
+}
+
+// Bytes that this process has read from files so far.
+std::uint64_t bytes_read() {
+    std::ifstream io("/proc/self/io");
+    std::string name;
+    std::uint64_t bytes = 0;
+    io >> name >> bytes;
+    EXPECT_EQ(name, "rchar:");
+    return bytes;
+}
+
+TEST(Scanner, BesideAWriterItReadsWhatIsNewAndNotTheRestOfTheSegment) {
+    JournalBench bench(8192 * block_bytes);
+    auto told = Scanner::open(bench.path(), {});
+    auto untold = Scanner::open(bench.path(), {});
+    ASSERT_TRUE(told.ok() && untold.ok());
+    std::uint64_t by_told = 0, by_untold = 0;
+    constexpr std::uint64_t records = 40;
+    for (std::uint64_t number = 1; number <= records; ++number) {
+        bench.append_durable({batch_of(number, 100)});
+        bench.save();
+        const std::uint64_t before = bytes_read();
+        told.value().expect(bench.writer().durable_position());
+        EXPECT_TRUE(told.value().next().has_value()) << number;
+        const std::uint64_t between = bytes_read();
+        EXPECT_TRUE(untold.value().next().has_value()) << number;
+        if (number > 1) by_told += between - before;
+        if (number > 1) by_untold += bytes_read() - between;
+    }
+    EXPECT_LT(by_told, records * 4 * block_bytes);
+    EXPECT_LT(by_untold, records * (3U << 20U)) << "what was read ahead is old, and nothing is searched for that";
 }
 
 // The model is a vector: everything durable comes back after every crash, in order; of what was not, a prefix may.
