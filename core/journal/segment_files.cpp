@@ -12,7 +12,10 @@
 namespace weir::journal {
 namespace {
 
-constexpr std::size_t fill_bytes = 1U << 20;
+// A new segment is filled beside a journal that is written, by writes as long as that journal's own: a group that becomes due waits for
+// one of them at most. Of 1 MiB each they trebled the time of the groups beside them.
+constexpr std::size_t fill_bytes = 256U << 10;
+constexpr std::size_t look_bytes_each = 1U << 20;  // read at once from a segment that is cut
 // In a segment made ahead there is at most what was being written when the life ended: looked for so far behind what was found last.
 constexpr std::uint64_t look_ahead_bytes = 16U << 20;
 constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
@@ -182,7 +185,7 @@ Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset,
     const PosixFile file(path, O_RDWR);
     if (!file.is_open()) return error_from_errno(errno, "open " + path);
     const std::uint64_t first_place = index * segment_bytes_;
-    std::vector<std::byte> bytes(fill_bytes);
+    std::vector<std::byte> bytes(look_bytes_each);
     std::uint64_t found_end = 0;
     for (std::uint64_t at = offset; at < std::min(segment_bytes_, std::max(offset, found_end) + look_bytes);
          at += bytes.size()) {

@@ -5,8 +5,6 @@
 namespace weir::edge {
 namespace {
 
-// Between two looks at what has arrived, and two hand-overs to the spool: about half a millisecond's work.
-constexpr std::uint32_t vectors_per_cycle_max = 16;
 constexpr std::uint64_t look_ns = 100 * ns_per_ms;          // between two looks for timeouts
 constexpr std::uint64_t away_ns = 10 * look_ns;             // a longer time between them was not ours
 constexpr std::uint64_t retry_ns = 1 * ns_per_ms;           // after the spool's ring was full
@@ -212,7 +210,8 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
     std::size_t events = 0;
     stalled_ = false;
     input_is_drained_ = poisoned_;
-    for (std::uint32_t i = 0; i < vectors_per_cycle_max && !poisoned_; ++i) {
+    const std::uint32_t vectors_max = connected_ > 1 ? vectors_per_cycle_max_shared : vectors_per_cycle_max;
+    for (std::uint32_t i = 0; i < vectors_max && !poisoned_; ++i) {
         // A vector that found no room last time goes first, as it is.
         if (vector_.count() == 0 && gather() == Gathered::nothing) {
             input_is_drained_ = true;

@@ -42,6 +42,12 @@
 
 namespace weir::edge {
 
+// Between two looks at what has arrived, two hand-overs to the spool, and two rounds of acks. Of one producer's about half a
+// millisecond's work, which nobody else waits for; with others connected a quarter of it: what they send waits for a cycle to end
+// before it is read, what the spool says of it for another, and its ack leaves at that one's end.
+inline constexpr std::uint32_t vectors_per_cycle_max = 16;
+inline constexpr std::uint32_t vectors_per_cycle_max_shared = vectors_per_cycle_max / 4;
+
 class Intake final : public Stage {
   public:
     // `lanes`: all that recovery knows, the dead-letter lane among them. The rings' ends and the doorbell are the spool's.

@@ -8,8 +8,9 @@
 namespace weir::edge {
 namespace {
 
-// The next segment is made once this share of the open one is used: a stream that is hardly used costs one.
-constexpr std::uint64_t ahead_after_share = 4;
+// The next segment is made once this share of the open one is used: a stream that is hardly used costs one. One that is flooded fills
+// a segment in 150 ms, and a disk that does both takes as long to make the next: one that is late holds up all that is behind it.
+constexpr std::uint64_t ahead_after_share = 64;
 
 journal::JournalOptions journal_options(const StreamSpool::Options& from, const StreamJournal& start) {
     journal::JournalOptions options;

@@ -47,6 +47,53 @@ TEST(Fairness, ASlowProducersEventWaitsForNoMoreThanAVectorOfThoseWhoFlood) {
     }
 }
 
+// The most events that one duty cycle takes of a producer who floods.
+std::uint64_t most_of_a_cycle(IntakeBench& bench, TestProducer& flooder, std::string_view prefix) {
+    constexpr std::uint32_t events = 2 * vectors_per_cycle_max * vector_events_max;
+    std::vector<std::byte> bytes;
+    wire::EventBuilder builder;
+    for (std::uint32_t n = 0; n < events; ++n) {
+        wire::EventView event;
+        const std::string id = std::string(prefix) + std::to_string(n);
+        event.id = id;
+        event.type = "reading";
+        event.source = "s";
+        TestProducer::append_frame(bytes, wire::FrameKind::event, builder.build(event), 0);
+    }
+    const std::uint64_t acked = flooder.acked + events;
+    std::uint64_t most = 0;
+    ConstBytes rest(bytes);
+    EXPECT_TRUE(bench.step_until([&] {
+        rest = rest.subspan(flooder.try_send(rest));
+        const std::uint64_t before = bench.counters.accepted.get();
+        bench.step();
+        most = std::max(most, bench.counters.accepted.get() - before);
+        return flooder.look() && flooder.acked >= acked;
+    }));
+    return most;
+}
+
+TEST(Fairness, ADutyCycleIsShorterWhereMoreThanOneProducerIsConnected) {
+    IntakeDirectory directory;
+    IntakeBench bench(IntakeBench::config_at(directory.path));
+    TestProducer flooder(bench);
+    flooder.hello(wire::AckLevel::received);
+    EXPECT_GT(most_of_a_cycle(bench, flooder, "alone-"), vectors_per_cycle_max_shared * vector_events_max);
+    TestProducer slow(bench);
+    slow.hello(wire::AckLevel::received);
+    EXPECT_EQ(most_of_a_cycle(bench, flooder, "beside-"), vectors_per_cycle_max_shared * vector_events_max);
+}
+
+// As much as intake takes of a flood while nothing becomes durable. Returns how many events were sent.
+std::uint64_t fill_the_way_to_the_disk(IntakeBench& bench, TestProducer& flooder) {
+    const std::string payload = "{\"pad\":\"" + std::string(60'000, 'x') + "\"}";
+    std::uint64_t sent = 0;
+    for (; bench.counters.stalls.get() == 0 && sent < 1000; ++sent) {
+        flooder.send_event(std::to_string(sent), 0, payload);
+    }
+    return sent;
+}
+
 TEST(Fairness, NoMoreBatchesWaitForTheDiskThanKeepItBusyHoweverManyBuffersThereAre) {
     IntakeDirectory directory;
     EdgeConfig config = IntakeBench::config_at(directory.path);
@@ -55,13 +102,28 @@ TEST(Fairness, NoMoreBatchesWaitForTheDiskThanKeepItBusyHoweverManyBuffersThereA
     bench.is_durable_at_once = false;
     TestProducer flooder(bench);
     flooder.hello(wire::AckLevel::spooled);
-    const std::string payload = "{\"pad\":\"" + std::string(60'000, 'x') + "\"}";
-    std::uint64_t sent = 0;
-    for (; bench.counters.stalls.get() == 0 && sent < 1000; ++sent) {
-        flooder.send_event(std::to_string(sent), 0, payload);
-    }
-    EXPECT_EQ(bench.stored.size(), queued_batches_max);
+    const std::uint64_t sent = fill_the_way_to_the_disk(bench, flooder);
+    std::uint64_t bytes = 0;
+    for (const StoredBatch& batch : bench.stored) bytes += batch.body().size();
+    EXPECT_GE(bytes, queued_bytes_max);
+    EXPECT_LT(bytes - bench.stored.back().body().size(), queued_bytes_max) << "one more than that";
     EXPECT_GT(bench.counters.buffers_free.get(), 64 - 2 * queued_batches_max);
+    bench.is_durable_at_once = true;
+    ASSERT_TRUE(flooder.wait_acked(sent));
+}
+
+TEST(Fairness, OfShortBatchesOnlySoManyWaitForTheDisk) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.spool.batches_max = 64;
+    for (LaneConfig& lane : config.lanes) lane.batch_bytes = 60'000;  // one event each
+    IntakeBench bench(config);
+    bench.is_durable_at_once = false;
+    TestProducer flooder(bench);
+    flooder.hello(wire::AckLevel::spooled);
+    const std::uint64_t sent = fill_the_way_to_the_disk(bench, flooder);
+    EXPECT_GE(bench.stored.size(), queued_batches_max);
+    EXPECT_LE(bench.stored.size(), queued_batches_max + 1);
     bench.is_durable_at_once = true;
     ASSERT_TRUE(flooder.wait_acked(sent));
 }
