@@ -14,6 +14,7 @@
 
 #include "core/base/huge_pages.hpp"
 #include "edge/intake/event_vector.hpp"
+#include "edge/intake/hashes.hpp"
 
 namespace weir::edge {
 
@@ -35,13 +36,17 @@ class DuplicateFilter {
     };
     explicit DuplicateFilter(Options options);
 
-    [[nodiscard]] Fingerprint fingerprint(std::string_view source, std::string_view id) const noexcept;
+    [[nodiscard]] Fingerprint fingerprint(std::string_view source, std::string_view id) const noexcept {
+        return fingerprint_of(source, id, options_.seed);
+    }
     void prefetch(const Fingerprint& fingerprint) const noexcept {
         __builtin_prefetch(&table_[fingerprint.low & mask_], 1);
     }
     // Where the index names the oldest entries, so many: they make room for as many new ones.
     void prefetch_oldest(std::uint32_t count) const noexcept;
     [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
+    // Takes it as the newest, unless it is there: contains() and insert() in one. False: it is there.
+    [[nodiscard]] bool admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     // As the newest; the oldest makes room.
     void insert(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     // An entry read back, in rising order of index. False if its checksum says no.
@@ -74,7 +79,11 @@ class DuplicateFilter {
     [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }
     [[nodiscard]] std::uint32_t crc_of(const FilterEntry& entry) const noexcept;
     void begin_at(std::uint64_t index) noexcept;
-    void place(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
+    [[nodiscard]] bool is_alive(Slot slot, std::uint32_t seconds) const noexcept {
+        const std::uint32_t then = ring_[position_in(slot)].seconds;
+        return seconds <= then || seconds - then <= options_.lifetime_s;
+    }
+    void place(const Fingerprint& fingerprint, std::uint32_t seconds, std::uint64_t at) noexcept;
     void evict_oldest() noexcept;
     void erase(std::uint64_t slot) noexcept;
 
