@@ -130,7 +130,9 @@ void Intake::read_some(std::uint32_t index, std::uint32_t events_max) {
     const std::size_t used = connection.splitter.split(
         bytes, events_max,
         [&](const wire::FrameHeader& header, ConstBytes frame) {
-            const bool is_taken = take_frame(index, header, frame);
+            const bool is_event = header.kind == wire::FrameKind::event && connection.session == Session::open;
+            const bool is_taken =
+                is_event ? take_event(index, connection, header, frame) : take_frame(index, header, frame);
             connection.has_stopped = !is_taken;
             return is_taken;
         },
@@ -189,7 +191,6 @@ bool Intake::take_frame(std::uint32_t index, const wire::FrameHeader& header, Co
         case Session::closed:
             return false;
     }
-    if (header.kind == wire::FrameKind::event) return take_event(index, header, frame);
     if (header.kind == wire::FrameKind::ping) {
         connection.wants_pong = true;
         connection.pong_number = header.number;
@@ -202,9 +203,8 @@ bool Intake::take_frame(std::uint32_t index, const wire::FrameHeader& header, Co
     return true;
 }
 
-bool Intake::take_event(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame) {
-    Connection& connection = connections_[index];
-    if (!vector_.has_room(header.body_bytes)) return false;
+bool Intake::take_event(std::uint32_t index, Connection& connection, const wire::FrameHeader& header,
+                        ConstBytes frame) {
     if ((connection.producer >= 0) != (header.number != 0)) {
         refuse(index, wire::RefusalReason::protocol, "a number without a name, or a name without a number");
         return false;
@@ -213,13 +213,14 @@ bool Intake::take_event(std::uint32_t index, const wire::FrameHeader& header, Co
         refuse(index, wire::RefusalReason::protocol, "more events than there was credit for");
         return false;
     }
-    EventRef& event = vector_.push(header.body_bytes);
-    event.frame = frame.data();
-    event.connection = index;
-    event.ordinal = ++connection.ordinal;
-    event.number = header.number;
-    event.received_at = connection.received_at;
-    event.producer = connection.producer;
+    EventRef* const event = vector_.try_push(header.body_bytes);
+    if (event == nullptr) return false;
+    event->frame = frame.data();
+    event->connection = index;
+    event->ordinal = ++connection.ordinal;
+    event->number = header.number;
+    event->received_at = connection.received_at;
+    event->producer = connection.producer;
     connection.in_vector = true;
     return true;
 }
