@@ -93,10 +93,6 @@ void append_payload(const EventView& event, std::string& out) {
 
 }  // namespace
 
-Reason verify_event(ConstBytes bytes, EventView& view) noexcept {
-    return read_usual_event(bytes, view) ? Reason::none : verify_event_by_library(bytes, view);
-}
-
 Reason verify_event_by_library(ConstBytes bytes, EventView& view) noexcept {
     if (bytes.empty()) return Reason::empty;
     if (bytes.size() > event_bytes_max) return Reason::too_large;

@@ -38,7 +38,8 @@ class Fields {
     // A string's or vector's bytes; the former end in a zero that is not theirs. `bytes_max` of them at most.
     enum class Ending : std::uint8_t { none = 0, zero = 1 };
     template <Ending ending>
-    [[nodiscard]] bool read_required(EventField field, std::uint64_t bytes_max, std::string_view& view) noexcept {
+    [[nodiscard, gnu::always_inline]] bool read_required(EventField field, std::uint64_t bytes_max,
+                                                         std::string_view& view) noexcept {
         const std::uint64_t offset = offset_of(field);
         if (offset == 0) return false;
         const std::uint64_t from = table_ + offset;
@@ -55,12 +56,13 @@ class Fields {
         return true;
     }
     template <Ending ending>
-    [[nodiscard]] bool read(EventField field, std::uint64_t bytes_max, std::string_view& view) noexcept {
+    [[nodiscard, gnu::always_inline]] bool read(EventField field, std::uint64_t bytes_max,
+                                                std::string_view& view) noexcept {
         view = {};
         return offset_of(field) == 0 || read_required<ending>(field, bytes_max, view);
     }
     template <class T>
-    [[nodiscard]] bool read(EventField field, T otherwise, T& value) noexcept {
+    [[nodiscard, gnu::always_inline]] bool read(EventField field, T otherwise, T& value) noexcept {
         value = otherwise;
         const std::uint64_t offset = offset_of(field);
         if (offset == 0) return true;
@@ -87,9 +89,8 @@ class Fields {
     std::uint64_t vtable_ = 0;
 };
 
-}  // namespace
-
-bool read_usual_event(ConstBytes bytes, EventView& view) noexcept {
+// The gate's own copy of it: no call, and no second row of saved registers, for each event.
+[[gnu::always_inline]] inline bool read_usual(ConstBytes bytes, EventView& view) noexcept {
     // So short that fields which share bytes cannot come to more than an event may.
     constexpr std::uint64_t bytes_max = event_bytes_max / texts_count;
     static_assert(bytes_max >= 32U << 10);
@@ -112,6 +113,17 @@ bool read_usual_event(ConstBytes bytes, EventView& view) noexcept {
     if (view.content_type.empty()) view.content_type = default_content_type;
     return !view.id.empty() && !view.type.empty() && !view.source.empty() && view.priority <= priority_max &&
            (view.trace_id.empty() || view.trace_id.size() == trace_id_bytes);
+}
+
+}  // namespace
+
+bool read_usual_event(ConstBytes bytes, EventView& view) noexcept {
+    return read_usual(bytes, view);
+}
+
+Reason verify_event(ConstBytes bytes, EventView& view) noexcept {
+    if (read_usual(bytes, view)) return Reason::none;
+    return verify_event_by_library(bytes, view);
 }
 
 }  // namespace weir::wire

@@ -115,7 +115,9 @@ class Intake final : public Stage {
     void judge_replayed(EventRef& event, std::uint32_t seconds);
     void judge_unnumbered(EventRef& event, std::uint32_t seconds);
     void judge_shedding(EventRef& event);
-    [[nodiscard]] bool is_replay(const EventRef& event) const;
+    [[nodiscard]] bool is_replay(const EventRef& event) const {
+        return event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer));
+    }
     void batch();
     void note_shed(const EventRef& event);
     [[nodiscard]] std::size_t row_of(std::span<const EventRef> events) const;

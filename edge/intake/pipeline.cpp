@@ -75,6 +75,18 @@ bool Intake::has_runs() {
     return book_.free_runs() >= vector_.count();
 }
 
+inline void Intake::decode(EventRef& event) {
+    if (event.body_bytes > wire::event_bytes_max) {
+        event.view = {};
+        return event.fail(Verdict::rejected, wire::Reason::too_large, wire::StageId::ingress);
+    }
+    const bool is_poison = poison_guard_ != nullptr && poison_guard_->is_poison(event.body());
+    const wire::Reason reason = is_poison ? wire::Reason::poison : wire::verify_event(event.body(), event.view);
+    if (reason == wire::Reason::none) return;
+    event.view = {};
+    event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
+}
+
 void Intake::judge() {
     judgement_->begin_vector();
     if (poison_guard_ != nullptr && poison_guard_->is_careful()) {
@@ -103,18 +115,6 @@ void Intake::judge_carefully() {
     }
 }
 
-void Intake::decode(EventRef& event) {
-    if (event.body_bytes > wire::event_bytes_max) {
-        event.view = {};
-        return event.fail(Verdict::rejected, wire::Reason::too_large, wire::StageId::ingress);
-    }
-    const bool is_poison = poison_guard_ != nullptr && poison_guard_->is_poison(event.body());
-    const wire::Reason reason = is_poison ? wire::Reason::poison : wire::verify_event(event.body(), event.view);
-    if (reason == wire::Reason::none) return;
-    event.view = {};
-    event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
-}
-
 void Intake::count_edits() {
     const EditCounts counts = judgement_->edit().take_counts();
     counters_.edited.add(counts.edited);
@@ -124,8 +124,21 @@ void Intake::count_edits() {
     counters_.edits_too_large.add(counts.too_large);
 }
 
-bool Intake::is_replay(const EventRef& event) const {
-    return event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer));
+void Intake::judge_shedding(EventRef& event) {
+    if (event.verdict != Verdict::admitted) return;
+    if (const auto reason = shedding_.judge(event.lane)) event.fail(Verdict::shed, *reason, wire::StageId::route);
+}
+
+inline void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
+    if (event.verdict != Verdict::admitted) return;
+    // One that is shed is not known: it may come again, as another.
+    if (shedding_.may_shed(event.lane)) {
+        if (!filter_.contains(event.fingerprint, seconds)) judge_shedding(event);
+        if (event.verdict != Verdict::admitted) return;
+    }
+    if (!filter_.admit(event.fingerprint, seconds)) {
+        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
+    }
 }
 
 void Intake::cache() {
@@ -225,23 +238,6 @@ void Intake::judge_replayed(EventRef& event, std::uint32_t seconds) {
         return;
     }
     filter_.insert(event.fingerprint, seconds);
-}
-
-void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
-    if (event.verdict != Verdict::admitted) return;
-    // One that is shed is not known: it may come again, as another.
-    if (shedding_.may_shed(event.lane)) {
-        if (!filter_.contains(event.fingerprint, seconds)) judge_shedding(event);
-        if (event.verdict != Verdict::admitted) return;
-    }
-    if (!filter_.admit(event.fingerprint, seconds)) {
-        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
-    }
-}
-
-void Intake::judge_shedding(EventRef& event) {
-    if (event.verdict != Verdict::admitted) return;
-    if (const auto reason = shedding_.judge(event.lane)) event.fail(Verdict::shed, *reason, wire::StageId::route);
 }
 
 void Intake::batch() {

@@ -115,6 +115,28 @@ bool Intake::may_read(const Connection& connection, std::uint32_t index) const {
     return connection.level != wire::AckLevel::delivered || book_.free_runs() > runs_kept_free;
 }
 
+inline bool Intake::take_event(std::uint32_t index, Connection& connection, const wire::FrameHeader& header,
+                               ConstBytes frame) {
+    if ((connection.producer >= 0) != (header.number != 0)) {
+        refuse(index, wire::RefusalReason::protocol, "a number without a name, or a name without a number");
+        return false;
+    }
+    if (connection.ordinal >= connection.credit) {
+        refuse(index, wire::RefusalReason::protocol, "more events than there was credit for");
+        return false;
+    }
+    EventRef* const event = vector_.try_push(header.body_bytes);
+    if (event == nullptr) return false;
+    event->frame = frame.data();
+    event->connection = index;
+    event->ordinal = ++connection.ordinal;
+    event->number = header.number;
+    event->received_at = connection.received_at;
+    event->producer = connection.producer;
+    connection.in_vector = true;
+    return true;
+}
+
 void Intake::read_some(std::uint32_t index, std::uint32_t events_max) {
     Connection& connection = connections_[index];
     const std::uint32_t slot = connection.held_head;
@@ -200,28 +222,6 @@ bool Intake::take_frame(std::uint32_t index, const wire::FrameHeader& header, Co
         refuse(index, wire::RefusalReason::protocol, "a frame that is no producer's");
         return false;
     }
-    return true;
-}
-
-bool Intake::take_event(std::uint32_t index, Connection& connection, const wire::FrameHeader& header,
-                        ConstBytes frame) {
-    if ((connection.producer >= 0) != (header.number != 0)) {
-        refuse(index, wire::RefusalReason::protocol, "a number without a name, or a name without a number");
-        return false;
-    }
-    if (connection.ordinal >= connection.credit) {
-        refuse(index, wire::RefusalReason::protocol, "more events than there was credit for");
-        return false;
-    }
-    EventRef* const event = vector_.try_push(header.body_bytes);
-    if (event == nullptr) return false;
-    event->frame = frame.data();
-    event->connection = index;
-    event->ordinal = ++connection.ordinal;
-    event->number = header.number;
-    event->received_at = connection.received_at;
-    event->producer = connection.producer;
-    connection.in_vector = true;
     return true;
 }
 
