@@ -101,17 +101,10 @@ __attribute__((target("sse4.2"))) std::uint64_t crc_in_streams(std::uint64_t crc
     return crc;
 }
 
-__attribute__((target("sse4.2"), noinline)) std::uint64_t crc_of_blocks(std::uint64_t crc, const std::byte*& at,
-                                                                        const std::byte* end) noexcept {
-    crc = crc_in_streams(crc, at, end, long_block_log2, long_shift);
-    return crc_in_streams(crc, at, end, short_block_log2, short_shift);
-}
-
-__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::uint32_t seed, ConstBytes bytes) noexcept {
-    const std::byte* at = bytes.data();
-    const std::byte* const end = at + bytes.size();
-    std::uint64_t crc = ~seed;
-    if (bytes.size() >= (3U << short_block_log2)) crc = crc_of_blocks(crc, at, end);
+// The last bytes, one stream. `crc` is the register: neither it nor what is returned is inverted.
+__attribute__((target("sse4.2"), always_inline)) inline std::uint32_t crc_of_tail(std::uint64_t crc,
+                                                                                  const std::byte* at,
+                                                                                  const std::byte* end) noexcept {
     for (; end - at >= 8; at += 8) crc = _mm_crc32_u64(crc, word_at(at));
     auto narrow = static_cast<std::uint32_t>(crc);
     if (end - at >= 4) {
@@ -121,7 +114,21 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::uint32_t seed,
         at += sizeof half;
     }
     for (; at < end; ++at) narrow = _mm_crc32_u8(narrow, std::to_integer<unsigned char>(*at));
-    return ~narrow;
+    return narrow;
+}
+
+__attribute__((target("sse4.2"), noinline)) std::uint32_t crc32c_long(std::uint32_t seed, ConstBytes bytes) noexcept {
+    const std::byte* at = bytes.data();
+    const std::byte* const end = at + bytes.size();
+    std::uint64_t crc = ~seed;
+    crc = crc_in_streams(crc, at, end, long_block_log2, long_shift);
+    crc = crc_in_streams(crc, at, end, short_block_log2, short_shift);
+    return ~crc_of_tail(crc, at, end);
+}
+
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::uint32_t seed, ConstBytes bytes) noexcept {
+    if (bytes.size() >= (3U << short_block_log2)) return crc32c_long(seed, bytes);
+    return ~crc_of_tail(static_cast<std::uint32_t>(~seed), bytes.data(), bytes.data() + bytes.size());
 }
 
 #endif

@@ -16,11 +16,12 @@ BufferShares::Lanes lanes_in_use(const std::vector<LaneState>& streams) {
 }
 
 // As memcpy, in pieces: above a few KiB the C library copies by `rep movsb`, which is slow on some processors where the two places
-// lie unluckily to each other (glibc bug 30994), and these lie anyhow.
+// lie unluckily to each other (glibc bug 30994), and these lie anyhow. So would the compiler, if it saw how short a piece is.
 void copy_in_pieces(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
     constexpr std::uint64_t piece_bytes_max = 1024;
     while (bytes > 0) {
-        const std::uint64_t piece = std::min(bytes, piece_bytes_max);
+        std::uint64_t piece = std::min(bytes, piece_bytes_max);
+        asm("" : "+r"(piece));
         std::memcpy(to, from, piece);
         to += piece;
         from += piece;
