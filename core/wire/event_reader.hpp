@@ -6,7 +6,7 @@
 // Law       What it takes, verify_event_by_library() takes too, and reads the same: each view has the same address and length. A test and
 //           a fuzz target hold them against each other.
 // Source    FlatBuffers' internals ("FlatBuffer Internals", flatbuffers.dev) and the checks of its verifier.h, 2.0.8.
-// Cost      About 160 instructions for an event of six fields, against 600.
+// Cost      About 210 instructions for an event of six fields; by the library 650.
 #pragma once
 
 #include "core/wire/event.hpp"

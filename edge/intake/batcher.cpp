@@ -15,8 +15,8 @@ BufferShares::Lanes lanes_in_use(const std::vector<LaneState>& streams) {
     return lanes;
 }
 
-// As memcpy, in pieces: above a few KiB the C library copies by `rep movsb`, which is slow on some processors where the two places
-// lie unluckily to each other (glibc bug 30994), and these lie anyhow. So would the compiler, if it saw how short a piece is.
+// As memcpy, in pieces: above a few KiB the C library copies by `rep movsb`, which some processors (Zen 3) do many times more slowly
+// where the places are not aligned to 64, and these lie anyhow. So would the compiler, if it saw how short a piece is.
 void copy_in_pieces(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
     constexpr std::uint64_t piece_bytes_max = 1024;
     while (bytes > 0) {
