@@ -22,7 +22,7 @@ void DuplicateFilter::prefetch_oldest(std::uint32_t count) const noexcept {
     if (next_ - oldest_ + count <= options_.ids_max) return;
     std::uint64_t position = oldest_position_;
     for (std::uint32_t i = 0; i < count; ++i, position = after(position)) {
-        __builtin_prefetch(&table_[ring_[position].low & mask_], 1);
+        prefetch_home(ring_[position].low);
     }
 }
 

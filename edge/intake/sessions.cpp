@@ -115,6 +115,21 @@ bool Intake::may_read(const Connection& connection, std::uint32_t index) const {
     return connection.level != wire::AckLevel::delivered || book_.free_runs() > runs_kept_free;
 }
 
+namespace {
+
+// What was received lies far away, where the kernel's copy left it. While this frame is cut, those about five ahead of it are fetched; past the
+// end of what was received nothing is read. Inlined by force: gcc drops the call of a function that only fetches.
+[[gnu::always_inline]] inline void fetch_ahead(ConstBytes frame) noexcept {
+    constexpr std::size_t ahead_bytes = 1024;
+    constexpr std::size_t frame_bytes_max = 512;  // of a long one the reading fetches the rest
+    constexpr std::size_t line_bytes = 64;
+    const std::byte* const from = frame.data() + ahead_bytes;
+    for (std::size_t at = 0; at < std::min(frame.size(), frame_bytes_max); at += line_bytes)
+        __builtin_prefetch(from + at);
+}
+
+}  // namespace
+
 inline bool Intake::take_event(std::uint32_t index, Connection& connection, const wire::FrameHeader& header,
                                ConstBytes frame) {
     if ((connection.producer >= 0) != (header.number != 0)) {
@@ -127,6 +142,7 @@ inline bool Intake::take_event(std::uint32_t index, Connection& connection, cons
     }
     EventRef* const event = vector_.try_push(header.body_bytes);
     if (event == nullptr) return false;
+    fetch_ahead(frame);
     event->frame = frame.data();
     event->connection = index;
     event->ordinal = ++connection.ordinal;
