@@ -10,6 +10,7 @@
 #include "core/base/base64.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/base/time_text.hpp"
+#include "core/wire/event_reader.hpp"
 #include "schemas/event_generated.h"
 
 namespace weir::wire {
@@ -17,6 +18,21 @@ namespace {
 
 constexpr std::string_view json_content_type = "application/json";
 constexpr std::size_t identifier_at = 4;  // after the root offset
+
+// The reader of the usual event knows the schema by heart.
+constexpr bool is_known(EventField field, flatbuffers::voffset_t by_schema) {
+    return static_cast<flatbuffers::voffset_t>(field) == by_schema;
+}
+static_assert(is_known(EventField::id, schema::Event::VT_ID) && is_known(EventField::type, schema::Event::VT_TYPE) &&
+              is_known(EventField::source, schema::Event::VT_SOURCE) &&
+              is_known(EventField::key, schema::Event::VT_KEY) &&
+              is_known(EventField::time_ns, schema::Event::VT_TIME_NS) &&
+              is_known(EventField::priority, schema::Event::VT_PRIORITY) &&
+              is_known(EventField::trace_id, schema::Event::VT_TRACE_ID) &&
+              is_known(EventField::content_type, schema::Event::VT_CONTENT_TYPE) &&
+              is_known(EventField::payload, schema::Event::VT_PAYLOAD));
+static_assert(priority_normal == static_cast<std::uint8_t>(schema::Priority::normal) &&
+              priority_max == static_cast<std::uint8_t>(schema::Priority::MAX));
 
 std::string_view text_of(const flatbuffers::String* text) {
     return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
@@ -77,7 +93,7 @@ void append_payload(const EventView& event, std::string& out) {
 
 }  // namespace
 
-Reason verify_event(ConstBytes bytes, EventView& view) noexcept {
+Reason verify_event_by_library(ConstBytes bytes, EventView& view) noexcept {
     if (bytes.empty()) return Reason::empty;
     if (bytes.size() > event_bytes_max) return Reason::too_large;
     const auto* const data = reinterpret_cast<const std::uint8_t*>(bytes.data());

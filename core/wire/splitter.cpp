@@ -63,17 +63,6 @@ void FrameSplitter::set_body_bytes_max(std::uint32_t body_bytes_max) noexcept {
     body_bytes_max_ = body_bytes_max;
 }
 
-std::size_t FrameSplitter::find_frame(ConstBytes bytes, FrameHeader& header) noexcept {
-    if (bytes.size() < sizeof(FrameHeader)) return 0;
-    header = load<FrameHeader>(bytes);
-    check(header);
-    if (fault_ != SplitFault::none) return 0;
-    const std::uint64_t whole_bytes = frame_bytes(header.body_bytes);
-    if (whole_bytes > bytes.size()) return 0;
-    check_padding(header, bytes.first(whole_bytes));
-    return fault_ == SplitFault::none ? whole_bytes : 0;
-}
-
 std::size_t FrameSplitter::fill_carry(ConstBytes bytes) noexcept {
     std::size_t used = 0;
     if (carried_bytes_ < sizeof(FrameHeader)) {
@@ -161,7 +150,6 @@ void FrameSplitter::check(const FrameHeader& header) noexcept {
 }
 
 void FrameSplitter::check_padding(const FrameHeader& header, ConstBytes frame) noexcept {
-    // Frames go into batches as they are, and a batch with other padding is refused: it has to be caught at the door.
     if (!is_padding_zero(frame, header.body_bytes)) fault_ = SplitFault::padding;
 }
 

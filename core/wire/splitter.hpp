@@ -144,7 +144,27 @@ class FrameSplitter {
         return fault_ == SplitFault::none && carried_bytes_ >= sizeof(FrameHeader) && carried_bytes_ == frame_bytes_;
     }
     // The bytes of the whole frame at the front; 0 if it is cut or at fault.
-    [[nodiscard]] std::size_t find_frame(ConstBytes bytes, FrameHeader& header) noexcept;
+    [[nodiscard]] std::size_t find_frame(ConstBytes bytes, FrameHeader& header) noexcept {
+        if (bytes.size() < sizeof(FrameHeader)) return 0;
+        header = load<FrameHeader>(bytes);
+        if (!is_usual(header)) {
+            check(header);
+            if (fault_ != SplitFault::none) return 0;
+        }
+        const std::uint64_t whole_bytes = frame_bytes(header.body_bytes);
+        if (whole_bytes > bytes.size()) return 0;
+        // Frames go into batches as they are, and a batch with other padding is refused: it has to be caught at the door.
+        if (!is_padding_zero(bytes.first(whole_bytes), header.body_bytes)) {
+            fault_ = SplitFault::padding;
+            return 0;
+        }
+        return whole_bytes;
+    }
+    // An event's, with nothing in it that check() would mind.
+    [[nodiscard]] bool is_usual(const FrameHeader& header) const noexcept {
+        return header.kind == FrameKind::event && header.tag == 0 && header.flags == 0 &&
+               header.body_bytes <= body_bytes_max_;
+    }
     // Takes what the carried frame lacks from the front of `bytes`; returns how much.
     [[nodiscard]] std::size_t fill_carry(ConstBytes bytes) noexcept;
     [[nodiscard]] std::size_t append(ConstBytes bytes, std::size_t until_bytes) noexcept;

@@ -26,7 +26,7 @@ std::uint32_t AckBook::new_run(const AckItem& item) noexcept {
     ++owner.runs;
     run = Run{};
     run.first_ordinal = item.ordinal;
-    run.count = 1;
+    run.count = item.count;
     run.connection = item.connection;
     run.generation = owner.generation;
     run.status = item.status;
@@ -52,8 +52,8 @@ bool AckBook::extend(const List& list, const AckItem& item, Sequence batch) noex
         run.first_ordinal + run.count != item.ordinal) {
         return false;
     }
-    ++run.count;
-    run.later_ns += item.received_at.since(run.received_at);
+    run.count += item.count;
+    run.later_ns += item.received_at.since(run.received_at) * item.count;
     return true;
 }
 

@@ -32,6 +32,7 @@ struct AckItem {
     wire::AckStatus status = wire::AckStatus::accepted;
     wire::Reason reason = wire::Reason::none;
     MonotonicNs received_at{};
+    std::uint32_t count = 1;  // events in a row, all of them so; `ordinal` is the first's
 };
 
 class AckBook {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -85,6 +86,19 @@ class Batcher {
     [[nodiscard]] bool has_room(std::uint8_t lane) const noexcept;
     // `tag`: the numbered producer's slot + 1, or 0.
     [[nodiscard]] Placed append(std::uint8_t lane, const EventRef& event, std::uint16_t tag) noexcept;
+    // Events that lie one behind the other, unedited: one copy. Where the last of them lies. Precondition: they
+    // fit open_room().
+    [[nodiscard]] Placed append_row(std::uint8_t lane, std::span<const EventRef> events, std::uint16_t tag) noexcept;
+    // What fits into the lane's batch that is open now; nothing where none is.
+    struct Room {
+        std::uint64_t bytes = 0;
+        std::uint32_t events = 0;
+    };
+    [[nodiscard]] Room open_room(std::uint8_t lane) const noexcept {
+        const Stream& stream = streams_[streams_[lane].opens_in];
+        if (stream.buffer == none) return {};
+        return {batch_body_capacity - stream.body_bytes, wire::batch_events_max - stream.count};
+    }
     [[nodiscard]] Placed append_dead_letter(const EventRef& event, std::uint16_t tag,
                                             std::string_view producer) noexcept;
     // An event for `lane` was shed before it got a sequence.
@@ -179,7 +193,7 @@ class Batcher {
     [[nodiscard]] static bool fits(const Stream& stream, std::uint64_t bytes, std::uint32_t events) noexcept;
     [[nodiscard]] Bytes claim(Stream& stream, std::uint64_t bytes) noexcept;
     [[nodiscard]] Placed append_edited(Stream& stream, const EventRef& event, std::uint16_t tag) noexcept;
-    [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes) noexcept;
+    [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes, std::uint32_t events = 1) noexcept;
     void close(StreamIndex stream) noexcept;
     void note_in_flight(Stream& stream) noexcept;
     [[nodiscard]] bool is_full(const Stream& stream) const {

@@ -104,7 +104,7 @@ void Checkpointing::write_some() noexcept {
     const std::uint64_t position = write_next_ % ids_max;
     writing_ = std::min({staging_entries, cut_next_ - write_next_, ids_max - position});
     // An entry that was overwritten meanwhile goes out empty: what took its place may not be durable.
-    for (std::uint64_t i = 0; i < writing_; ++i) staging_[i] = memory_.filter().sealed(write_next_ + i);
+    memory_.filter().seal(write_next_, std::span(staging_.data(), writing_));
     step_ = Step::writing;
     io_.write(ring_, std::as_bytes(std::span(staging_.data(), writing_)), position * sizeof(FilterEntry), ring_token_);
 }

@@ -1,7 +1,5 @@
 #include "edge/intake/duplicate_filter.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -20,22 +18,11 @@ DuplicateFilter::DuplicateFilter(Options options)
     begin_at(1);
 }
 
-Fingerprint DuplicateFilter::fingerprint(std::string_view source, std::string_view id) const noexcept {
-    // One buffer: the 0 between them keeps ("a", "bc") apart from ("ab", "c").
-    std::array<char, wire::source_bytes_max + 1 + wire::id_bytes_max> text;
-    WEIR_ASSERT(source.size() <= wire::source_bytes_max && id.size() <= wire::id_bytes_max);
-    std::memcpy(text.data(), source.data(), source.size());
-    text[source.size()] = '\0';
-    std::memcpy(text.data() + source.size() + 1, id.data(), id.size());
-    const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), source.size() + 1 + id.size(), options_.seed);
-    return {hash.high64, hash.low64};
-}
-
 void DuplicateFilter::prefetch_oldest(std::uint32_t count) const noexcept {
     if (next_ - oldest_ + count <= options_.ids_max) return;
     std::uint64_t position = oldest_position_;
     for (std::uint32_t i = 0; i < count; ++i, position = after(position)) {
-        __builtin_prefetch(&table_[ring_[position].low & mask_], 1);
+        prefetch_home(ring_[position].low);
     }
 }
 
@@ -51,9 +38,7 @@ std::uint64_t DuplicateFilter::find(const Fingerprint& fingerprint) const noexce
 
 bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept {
     const std::uint64_t at = find(fingerprint);
-    if (table_[at] == empty) return false;
-    const std::uint32_t then = ring_[position_in(table_[at])].seconds;
-    return seconds <= then || seconds - then <= options_.lifetime_s;
+    return table_[at] != empty && is_alive(table_[at], seconds);
 }
 
 void DuplicateFilter::erase(std::uint64_t hole) noexcept {
@@ -83,9 +68,21 @@ void DuplicateFilter::evict_oldest() noexcept {
     oldest_position_ = after(oldest_position_);
 }
 
-void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
-    if (next_ - oldest_ == options_.ids_max) evict_oldest();
-    table_[find(fingerprint)] = slot_of(next_position_, fingerprint.low);
+// All of it in one: this is what an event costs.
+[[gnu::flatten]] bool DuplicateFilter::admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
+    const std::uint64_t at = find(fingerprint);
+    if (table_[at] != empty && is_alive(table_[at], seconds)) return false;
+    place(fingerprint, seconds, at);
+    return true;
+}
+
+// `at`: where find() says.
+void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t seconds, std::uint64_t at) noexcept {
+    if (next_ - oldest_ == options_.ids_max) {
+        evict_oldest();
+        at = find(fingerprint);  // what made room may have moved others
+    }
+    table_[at] = slot_of(next_position_, fingerprint.low);
     ring_[next_position_] = {fingerprint.high, fingerprint.low, next_, seconds, 0};
     newest_seconds_ = std::max(newest_seconds_, seconds);
     ++next_;
@@ -94,7 +91,7 @@ void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t second
 }
 
 void DuplicateFilter::insert(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
-    place(fingerprint, seconds);
+    place(fingerprint, seconds, find(fingerprint));
 }
 
 // There is no entry.
@@ -116,7 +113,8 @@ bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
     for (; next_ < entry.index; ++next_, next_position_ = after(next_position_)) {
         if (next_ - oldest_ == options_.ids_max) evict_oldest();
     }
-    place({entry.high, entry.low}, entry.seconds);
+    const Fingerprint fingerprint{entry.high, entry.low};
+    place(fingerprint, entry.seconds, find(fingerprint));
     return true;
 }
 
@@ -127,10 +125,20 @@ std::uint32_t DuplicateFilter::crc_of(const FilterEntry& entry) const noexcept {
     return crc32c(0, bytes);
 }
 
+void DuplicateFilter::seal(std::uint64_t first, std::span<FilterEntry> into) const noexcept {
+    std::uint64_t position = position_of(first);
+    for (FilterEntry& entry : into) {
+        const FilterEntry& from = ring_[position];
+        entry = from.index == first ? from : FilterEntry{};
+        if (entry.index != 0) entry.crc = crc_of(entry);
+        ++first;
+        position = after(position);
+    }
+}
+
 FilterEntry DuplicateFilter::sealed(std::uint64_t index) const noexcept {
-    FilterEntry entry = ring_[position_of(index)];
-    if (entry.index != index) return {};
-    entry.crc = crc_of(entry);
+    FilterEntry entry;
+    seal(index, {&entry, 1});
     return entry;
 }
 

@@ -39,25 +39,38 @@ struct EventRef {
     std::uint32_t connection = 0;
     std::uint64_t ordinal = 0;
     std::uint64_t number = 0;
-    MonotonicNs received_at{};  // its last byte
+    MonotonicNs received_at{};   // its last byte
+    std::int32_t producer = -1;  // slot of a numbered producer
     Verdict verdict = Verdict::admitted;
     wire::Reason reason = wire::Reason::none;
     wire::StageId stage = wire::StageId::ingress;
-    std::uint8_t lane = 0;       // index of its first stream
-    std::uint16_t rule = 0;      // 1-based
-    std::int32_t producer = -1;  // slot of a numbered producer
+    std::uint8_t lane = 0;   // index of its first stream
+    std::uint16_t rule = 0;  // 1-based
+    bool is_edited = false;  // then `edited` is stored in place of body(); empty: nothing of it
+    // What a stage gives to later ones. Before that they are another event's: an admitted one has `view` and `lane` from its judgement,
+    // one that failed at decode an empty view; `fingerprint` and `key_hash` are read where cache has set them.
     Fingerprint fingerprint;
     std::uint64_t key_hash = 0;  // KeyTable::hash_of
-    bool is_edited = false;      // then `edited` is stored in place of body(); empty: nothing of it
     ConstBytes edited;
     wire::EventView view;
 
     [[nodiscard]] ConstBytes stored_body() const { return is_edited ? edited : body(); }
     [[nodiscard]] ConstBytes body() const { return {frame + sizeof(wire::FrameHeader), body_bytes}; }
+    [[nodiscard]] std::uint64_t frame_bytes() const { return wire::frame_bytes(body_bytes); }
     void fail(Verdict how, wire::Reason why, wire::StageId where) {
         verdict = how;
         reason = why;
         stage = where;
+    }
+    // Another event takes its place.
+    void begin(std::uint32_t bytes) {
+        body_bytes = bytes;
+        verdict = Verdict::admitted;
+        reason = wire::Reason::none;
+        stage = wire::StageId::ingress;
+        lane = 0;
+        rule = 0;
+        is_edited = false;
     }
 };
 
@@ -74,15 +87,18 @@ class EventVector {
         WEIR_ASSERT(count_ == 0);
         growth_bytes_ = bytes;
     }
-    [[nodiscard]] bool has_room(std::uint32_t body_bytes) const {
-        return count_ < vector_events_max && bytes_ + cost_bytes(body_bytes) <= batch_body_capacity;
-    }
     [[nodiscard]] EventRef& push(std::uint32_t body_bytes) {
-        WEIR_ASSERT(has_room(body_bytes));
-        bytes_ += cost_bytes(body_bytes);
-        events_[count_] = EventRef{};
-        events_[count_].body_bytes = body_bytes;
-        return events_[count_++];
+        EventRef* const event = try_push(body_bytes);
+        WEIR_ASSERT(event != nullptr);
+        return *event;
+    }
+    // Null: there is no room. Who pushes sets what stands above `verdict` in EventRef.
+    [[nodiscard]] EventRef* try_push(std::uint32_t body_bytes) {
+        const std::uint64_t bytes = bytes_ + cost_bytes(body_bytes);
+        if (count_ == vector_events_max || bytes > batch_body_capacity) return nullptr;
+        bytes_ = bytes;
+        events_[count_].begin(body_bytes);
+        return &events_[count_++];
     }
     void clear() {
         count_ = 0;

@@ -57,6 +57,23 @@ void Fuse::count(ConnectionRecord& record, bool has_failed) noexcept {
     }
 }
 
+void Fuse::count_passed(ConnectionRecord& record, std::uint32_t events) noexcept {
+    if (state_ != FuseState::closed) {
+        for (; events > 0; --events) count(record, false);
+        return;
+    }
+    window_[0].judged += events;
+    if (record.generation != generation_) record = {.generation = generation_};
+    while (events > 0) {
+        const std::uint32_t step = std::min(events, known_events_max - record.judged);
+        record.judged += step;
+        events -= step;
+        if (record.judged < known_events_max) continue;
+        record.judged /= 2;
+        record.failed /= 2;
+    }
+}
+
 bool Fuse::look(MonotonicNs now) noexcept {
     if (!config_.fuse) return false;
     switch (state_) {

@@ -48,6 +48,8 @@ class Fuse {
 
     // One event was judged; `record`: of its connection.
     void count(ConnectionRecord& record, bool has_failed) noexcept;
+    // The same of so many that have not failed, of one connection.
+    void count_passed(ConnectionRecord& record, std::uint32_t events) noexcept;
     // After each vector and in between: opens, half opens, closes. True if the state has changed.
     bool look(MonotonicNs now) noexcept;
     // Nothing may be read from this connection.

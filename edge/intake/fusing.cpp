@@ -25,19 +25,43 @@ void Intake::limit_letters() {
 
 // Counts what is kept as a letter, where it failed; what reached a stage and did not fail there has passed it.
 void Intake::count_failures(MonotonicNs now) {
+    // Most rows of a connection pass whole.
+    std::uint32_t passed = 0;
+    std::uint32_t of = no_index;
+    const auto count_row = [&] {
+        if (passed == 0) return;
+        auto& records = connections_[of].records;
+        for (std::size_t stage = 0; stage < fused_stages; ++stage) fuses_[stage].count_passed(records[stage], passed);
+        passed = 0;
+    };
     for (const EventRef& event : vector_.events()) {
-        // What waits is judged again, and counted then.
-        if (event.verdict == Verdict::rejected || event.verdict == Verdict::dropped ||
-            event.verdict == Verdict::waiting) {
-            continue;
+        switch (event.verdict) {
+            case Verdict::admitted:
+            case Verdict::duplicate:
+            case Verdict::shed:
+                if (event.connection != of) count_row();
+                of = event.connection;
+                ++passed;
+                break;
+            case Verdict::dead_letter:
+                count_row();
+                count_letter(event);
+                break;
+            case Verdict::rejected:
+            case Verdict::dropped:
+            case Verdict::waiting:  // is judged again, and counted then
+                break;
         }
-        const bool is_letter = event.verdict == Verdict::dead_letter;
-        const bool failed_decode = is_letter && event.stage == wire::StageId::decode;
-        auto& records = connections_[event.connection].records;
-        fuses_[0].count(records[0], failed_decode);
-        if (!failed_decode) fuses_[1].count(records[1], is_letter && event.stage == wire::StageId::validate);
     }
+    count_row();
     look_at_fuses(now);
+}
+
+void Intake::count_letter(const EventRef& event) {
+    const bool failed_decode = event.stage == wire::StageId::decode;
+    auto& records = connections_[event.connection].records;
+    fuses_[0].count(records[0], failed_decode);
+    if (!failed_decode) fuses_[1].count(records[1], event.stage == wire::StageId::validate);
 }
 
 void Intake::look_at_fuses(MonotonicNs now) {

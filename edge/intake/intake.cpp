@@ -224,8 +224,7 @@ std::size_t Intake::run_vectors(MonotonicNs now) {
             break;
         }
         judge();
-        events += static_cast<std::size_t>(std::ranges::count_if(
-            vector_.events(), [](const EventRef& event) { return event.verdict != Verdict::waiting; }));
+        events += vector_.count() - put_back_count_;
         finish_vector();
         batcher_.close_full();
     }

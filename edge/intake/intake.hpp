@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,15 +121,21 @@ class Intake final : public Stage {
     void judge_replayed(EventRef& event, std::uint32_t seconds);
     void judge_unnumbered(EventRef& event, std::uint32_t seconds);
     void judge_shedding(EventRef& event);
-    [[nodiscard]] bool is_replay(const EventRef& event) const;
+    [[nodiscard]] bool is_replay(const EventRef& event) const {
+        return event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer));
+    }
     void batch();
     void note_shed(const EventRef& event);
+    [[nodiscard]] std::size_t row_of(std::span<const EventRef> events) const;
+    void settle_row(std::span<const EventRef> events);
     void settle(const EventRef& event);
+    void wait_for_word(bool waits_for_central, wire::AckLevel level, const Placed& placed, const AckItem& item);
     void finish_vector();
 
     // fusing.cpp: dead letters within bounds
     void limit_letters();
     void count_failures(MonotonicNs now);
+    void count_letter(const EventRef& event);
     void look_at_fuses(MonotonicNs now);
     void keep_fuses(MonotonicNs now);
     void reset_fuses();
@@ -136,7 +143,7 @@ class Intake final : public Stage {
     [[nodiscard]] bool is_held(const Connection& connection) const noexcept;
 
     // waiting.cpp: connections whose lane has no room
-    void hold_back_if_full(EventRef& event, std::uint32_t seconds);
+    [[nodiscard]] bool hold_back_if_full(EventRef& event, std::uint32_t seconds);
     [[nodiscard]] bool is_known(const EventRef& event, std::uint32_t seconds) const;
     [[nodiscard]] bool has_runs_for(std::uint8_t lane);
     [[nodiscard]] bool has_room(const RoomAsked& asked);
@@ -155,7 +162,8 @@ class Intake final : public Stage {
     void read_some(std::uint32_t index, std::uint32_t events_max);
     [[nodiscard]] bool take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
     void take_hello(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
-    [[nodiscard]] bool take_event(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame);
+    [[nodiscard]] bool take_event(std::uint32_t index, Connection& connection, const wire::FrameHeader& header,
+                                  ConstBytes frame);
     void welcome(Connection& connection);
     void welcome_named();
     void refuse(std::uint32_t index, wire::RefusalReason reason, std::string_view detail);
@@ -202,6 +210,7 @@ class Intake final : public Stage {
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
+    std::uint32_t put_back_count_ = 0;       // of the vector's events: they wait
     MomentRows<share_groups_max> received_;  // of the vector's events that were given a sequence
 
     wire::CarryPool carry_;

@@ -20,6 +20,12 @@ Expressions compiled(const EdgeConfig& config, const rules::Tables* tables) {
 void Judgement::judge(std::span<EventRef> events, WallNs wall) noexcept {
     rules::Judge* judge = judge_ ? &*judge_ : nullptr;
     const bool edits = edit_.is_needed();
+    if (passes_all_into_ && !edits) {
+        for (EventRef& event : events) {
+            if (event.verdict == Verdict::admitted) event.lane = *passes_all_into_;
+        }
+        return;
+    }
     for (EventRef& event : events) {
         const PayloadForms::Form* const form = event.verdict == Verdict::admitted ? forms_.of(event.view) : nullptr;
         if (event.verdict == Verdict::admitted) {
@@ -46,6 +52,7 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
       dead_letters_(config.dead_letters),
       digest_(config.digest) {
     if (!expressions_.is_empty()) judge_.emplace(expressions_.set());
+    if (validate_.passes_all() && forms_.is_empty()) passes_all_into_ = route_.only_lane();
     const LaneConfig defaults;
     for (const LaneState& lane : lanes) {
         const auto named = std::find_if(config.lanes.begin(), config.lanes.end(),

@@ -62,6 +62,7 @@ class Judgement {
     Validate validate_;
     Route route_;
     Edit edit_;
+    std::optional<std::uint8_t> passes_all_into_;  // nothing is asked of any event, and this is their lane
     std::vector<BatchLimits> batch_limits_;
     LadderConfig ladder_;
     DeadLettersConfig dead_letters_;

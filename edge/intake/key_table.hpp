@@ -4,14 +4,13 @@
 // Bounds    keys_max entries in buckets of four; a full bucket forgets the entry written longest ago.
 #pragma once
 
-#include <xxhash.h>
-
 #include <bit>
 #include <cstdint>
 #include <string_view>
 
 #include "core/base/huge_pages.hpp"
 #include "core/base/types.hpp"
+#include "edge/intake/hashes.hpp"
 
 namespace weir::edge {
 
@@ -23,7 +22,7 @@ class KeyTable {
     // What note() asks for; its bucket is fetched meanwhile. 0: there is nothing to note.
     [[nodiscard]] std::uint64_t hash_of(std::string_view key) const noexcept {
         if (buckets_ == 0 || key.empty()) return 0;
-        const std::uint64_t hash = XXH3_64bits(key.data(), key.size()) | 1U;  // 0 = free
+        const std::uint64_t hash = edge::hash_of(key) | 1U;  // 0 = free
         const Entry* const bucket = &entries_[bucket_of(hash)];
         __builtin_prefetch(bucket, 1);
         __builtin_prefetch(bucket + bucket_entries / 2, 1);

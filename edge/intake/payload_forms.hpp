@@ -43,6 +43,7 @@ class PayloadForms {
         }
         return nullptr;
     }
+    [[nodiscard]] bool is_empty() const noexcept { return forms_.empty(); }
     // The number of a path that the configuration's rules or routes name, without its "data.".
     [[nodiscard]] std::uint32_t number_of(std::string_view path) const;
 

@@ -75,6 +75,18 @@ bool Intake::has_runs() {
     return book_.free_runs() >= vector_.count();
 }
 
+inline void Intake::decode(EventRef& event) {
+    if (event.body_bytes > wire::event_bytes_max) {
+        event.view = {};
+        return event.fail(Verdict::rejected, wire::Reason::too_large, wire::StageId::ingress);
+    }
+    const bool is_poison = poison_guard_ != nullptr && poison_guard_->is_poison(event.body());
+    const wire::Reason reason = is_poison ? wire::Reason::poison : wire::verify_event(event.body(), event.view);
+    if (reason == wire::Reason::none) return;
+    event.view = {};
+    event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
+}
+
 void Intake::judge() {
     judgement_->begin_vector();
     if (poison_guard_ != nullptr && poison_guard_->is_careful()) {
@@ -103,17 +115,6 @@ void Intake::judge_carefully() {
     }
 }
 
-void Intake::decode(EventRef& event) {
-    if (event.body_bytes > wire::event_bytes_max) {
-        return event.fail(Verdict::rejected, wire::Reason::too_large, wire::StageId::ingress);
-    }
-    if (poison_guard_ != nullptr && poison_guard_->is_poison(event.body())) {
-        return event.fail(Verdict::dead_letter, wire::Reason::poison, wire::StageId::decode);
-    }
-    const wire::Reason reason = wire::verify_event(event.body(), event.view);
-    if (reason != wire::Reason::none) event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
-}
-
 void Intake::count_edits() {
     const EditCounts counts = judgement_->edit().take_counts();
     counters_.edited.add(counts.edited);
@@ -123,8 +124,21 @@ void Intake::count_edits() {
     counters_.edits_too_large.add(counts.too_large);
 }
 
-bool Intake::is_replay(const EventRef& event) const {
-    return event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer));
+void Intake::judge_shedding(EventRef& event) {
+    if (event.verdict != Verdict::admitted) return;
+    if (const auto reason = shedding_.judge(event.lane)) event.fail(Verdict::shed, *reason, wire::StageId::route);
+}
+
+inline void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
+    if (event.verdict != Verdict::admitted) return;
+    // One that is shed is not known: it may come again, as another.
+    if (shedding_.may_shed(event.lane)) {
+        if (!filter_.contains(event.fingerprint, seconds)) judge_shedding(event);
+        if (event.verdict != Verdict::admitted) return;
+    }
+    if (!filter_.admit(event.fingerprint, seconds)) {
+        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
+    }
 }
 
 void Intake::cache() {
@@ -141,10 +155,22 @@ void Intake::cache() {
     filter_.prefetch_oldest(asked);
     batcher_.begin_vector(vector_.bytes(), vector_.count());
     const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
+    // Of the last that found room: all of this vector that are of its connection, and for its lane, do.
+    std::uint32_t passed_connection = no_index;
+    std::uint8_t passed_lane = 0;
     for (EventRef& event : events) {
-        // Before anything is taken of it: what waits is judged again, as if it had not come yet.
-        hold_back_if_full(event, seconds);
-        if (event.verdict == Verdict::waiting) continue;
+        const bool is_alike =
+            event.verdict == Verdict::admitted && event.connection == passed_connection && event.lane == passed_lane;
+        if (!is_alike) {
+            // Before anything is taken of it: what waits is judged again, as if it had not come yet.
+            const bool has_room = hold_back_if_full(event, seconds);
+            passed_connection = has_room ? event.connection : no_index;
+            passed_lane = event.lane;
+        }
+        if (event.verdict == Verdict::waiting) {
+            ++put_back_count_;
+            continue;
+        }
         if (is_replay(event)) {
             judge_replayed(event, seconds);
         } else if (event.producer >= 0) {
@@ -214,27 +240,17 @@ void Intake::judge_replayed(EventRef& event, std::uint32_t seconds) {
     filter_.insert(event.fingerprint, seconds);
 }
 
-void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
-    if (event.verdict != Verdict::admitted) return;
-    if (filter_.contains(event.fingerprint, seconds)) {
-        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
-        return;
-    }
-    judge_shedding(event);
-    // One that was shed is not known: it may come again, as another.
-    if (event.verdict == Verdict::admitted) filter_.insert(event.fingerprint, seconds);
-}
-
-void Intake::judge_shedding(EventRef& event) {
-    if (event.verdict != Verdict::admitted) return;
-    if (const auto reason = shedding_.judge(event.lane)) event.fail(Verdict::shed, *reason, wire::StageId::route);
-}
-
 void Intake::batch() {
     const MonotonicNs judged_at = io_.now();
     batcher_.set_judged(judged_at);
-    for (const EventRef& event : vector_.events()) {
-        if (event.verdict != Verdict::dropped && event.verdict != Verdict::waiting) settle(event);
+    for (std::span<const EventRef> rest = vector_.events(); !rest.empty();) {
+        const std::size_t count = row_of(rest);
+        if (count > 1) {
+            settle_row(rest.first(count));
+        } else if (rest[0].verdict != Verdict::dropped && rest[0].verdict != Verdict::waiting) {
+            settle(rest[0]);
+        }
+        rest = rest.subspan(count);
     }
     received_.record(counters_.hops.judged, judged_at);
     received_.clear();
@@ -246,6 +262,47 @@ void Intake::note_shed(const EventRef& event) {
     if (event.reason == wire::Reason::lane_full) counters.lane_full.add(1);
     if (event.reason == wire::Reason::shed_random) counters.random.add(1);
     if (event.reason == wire::Reason::shed_critical) counters.critical.add(1);
+}
+
+// As many from the front as are taken alike, lie one behind the other where they were received, and fit what is open of their lane.
+std::size_t Intake::row_of(std::span<const EventRef> events) const {
+    const EventRef& first = events[0];
+    if (first.verdict != Verdict::admitted || first.is_edited) return 1;
+    const Batcher::Room room = batcher_.open_room(first.lane);
+    const std::size_t count_max = std::min<std::size_t>(events.size(), room.events);
+    const std::byte* end = first.frame + first.frame_bytes();
+    std::size_t count = 1;
+    for (; count < count_max; ++count) {
+        const EventRef& event = events[count];
+        if (event.verdict != Verdict::admitted || event.is_edited || event.frame != end || event.lane != first.lane ||
+            event.connection != first.connection || event.received_at != first.received_at) {
+            break;
+        }
+        end += event.frame_bytes();
+        if (static_cast<std::uint64_t>(end - first.frame) > room.bytes) break;
+    }
+    return count;
+}
+
+// What settle() does of each, at once.
+void Intake::settle_row(std::span<const EventRef> events) {
+    const EventRef& first = events[0];
+    const wire::AckLevel level = connections_[first.connection].level;
+    const auto count = static_cast<std::uint32_t>(events.size());
+    WEIR_ASSERT(events.back().ordinal - first.ordinal == count - 1);
+    counters_.offered.add(count);
+    const Placed placed = batcher_.append_row(first.lane, events, static_cast<std::uint16_t>(first.producer + 1));
+    received_.add(first.received_at, count);
+    book_.appended(placed.stream, placed.sequence);
+    AckItem item = item_of(first, wire::AckStatus::accepted);
+    item.count = count;
+    wait_for_word(level == wire::AckLevel::delivered && !WEIR_PLANTED(delivered_too_early), level, placed, item);
+}
+
+void Intake::wait_for_word(bool waits_for_central, wire::AckLevel level, const Placed& placed, const AckItem& item) {
+    if (level == wire::AckLevel::received) return book_.ack_now(item);
+    book_.wait_for(waits_for_central ? Wait::delivered : Wait::spooled, placed.stream, placed.sequence, placed.batch,
+                   item);
 }
 
 void Intake::settle(const EventRef& event) {
@@ -283,18 +340,17 @@ void Intake::settle(const EventRef& event) {
     }
     received_.add(event.received_at);
     book_.appended(placed.stream, placed.sequence);
-    const AckItem item = item_of(event, status);
-    if (level == wire::AckLevel::received) return book_.ack_now(item);
     // A dead letter is final where it is durable: nobody waits for central to have it.
     const bool waits_for_central =
         level == wire::AckLevel::delivered && event.verdict == Verdict::admitted && !WEIR_PLANTED(delivered_too_early);
-    book_.wait_for(waits_for_central ? Wait::delivered : Wait::spooled, placed.stream, placed.sequence, placed.batch,
-                   item);
+    wait_for_word(waits_for_central, level, placed, item_of(event, status));
 }
 
 void Intake::finish_vector() {
-    for (const EventRef& event : vector_.events()) {
-        if (event.verdict == Verdict::waiting) put_back(event);
+    if (std::exchange(put_back_count_, 0) > 0) {
+        for (const EventRef& event : vector_.events()) {
+            if (event.verdict == Verdict::waiting) put_back(event);
+        }
     }
     // A connection's events stand together: each row of them is one look.
     std::uint32_t last = no_index;

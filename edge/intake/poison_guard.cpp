@@ -110,8 +110,7 @@ void PoisonGuard::end() noexcept {
     set(Judging::nothing);
 }
 
-bool PoisonGuard::is_poison(ConstBytes body) const noexcept {
-    if (poisons_ == 0) return false;
+bool PoisonGuard::is_named(ConstBytes body) const noexcept {
     std::uint64_t hash = 0;
     bool is_hashed = false;
     for (const Suspect& one : page_->suspects) {

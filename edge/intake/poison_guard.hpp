@@ -49,7 +49,7 @@ class PoisonGuard {
     void end_event() noexcept;
     void end() noexcept;
     // It killed the process too often to be looked at again.
-    [[nodiscard]] bool is_poison(ConstBytes body) const noexcept;
+    [[nodiscard]] bool is_poison(ConstBytes body) const noexcept { return poisons_ > 0 && is_named(body); }
 
     // Deaths while judging that this start knew of: the last process's (0 or 1); and events that are set aside.
     [[nodiscard]] std::uint32_t last_deaths() const { return last_deaths_; }
@@ -76,6 +76,7 @@ class PoisonGuard {
     explicit PoisonGuard(Page* page) : page_(page) {}
     void judge_last_end() noexcept;
     void note_death(std::uint64_t hash, std::uint32_t body_bytes) noexcept;
+    [[nodiscard]] bool is_named(ConstBytes body) const noexcept;
     void set(Judging judging) noexcept;
 
     Page* page_;

@@ -3,6 +3,7 @@
 // Thread    Intake runner.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,10 @@ class Route {
     // Gives one that is still admitted its lane. `judge`: of the expressions, begun with this event; null if there are none. `form`:
     // of its payload; null if no schema is registered for it.
     void judge_one(EventRef& event, rules::Judge* judge, const PayloadForms::Form* form) const noexcept;
+    // The lane of every event; nullopt: there are routes.
+    [[nodiscard]] std::optional<std::uint8_t> only_lane() const noexcept {
+        return routes_.empty() ? std::optional(default_lane_) : std::nullopt;
+    }
 
   private:
     struct Equals {

@@ -39,6 +39,7 @@ class Shedding {
     [[nodiscard]] bool sheds_all(std::uint8_t lane) const noexcept {
         return rules_[lane].is_best_effort && (is_critical_ || is_full(lane));
     }
+    [[nodiscard]] bool may_shed(std::uint8_t lane) const noexcept { return rules_[lane].is_best_effort; }
     // Why the next event for it is shed; nullopt: it is kept. Once for each event.
     [[nodiscard]] std::optional<wire::Reason> judge(std::uint8_t lane) noexcept;
 

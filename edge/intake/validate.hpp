@@ -21,6 +21,10 @@ class Validate {
     // Judges one that is still admitted. `judge`: of the expressions, begun with this event; null if there are none. `form`: of
     // its payload; null if no schema is registered for it.
     void judge_one(EventRef& event, WallNs wall, rules::Judge* judge, const PayloadForms::Form* form) const noexcept;
+    // It fails nothing by itself; only a registered schema could.
+    [[nodiscard]] bool passes_all() const noexcept {
+        return allowed_types_.is_empty() && ahead_ns_max_ == 0 && behind_ns_max_ == 0 && rules_.empty();
+    }
 
   private:
     enum class Field : std::uint8_t { id, type, source, key, time, priority, trace_id, content_type, data, unknown };

@@ -34,24 +34,28 @@ bool Intake::is_known(const EventRef& event, std::uint32_t seconds) const {
     return is_by_id && event.verdict == Verdict::admitted && filter_.contains(event.fingerprint, seconds);
 }
 
-void Intake::hold_back_if_full(EventRef& event, std::uint32_t seconds) {
+// True: it has room, and so have all admitted ones of this vector, its connection and its lane.
+bool Intake::hold_back_if_full(EventRef& event, std::uint32_t seconds) {
     Connection& connection = connections_[event.connection];
     if (connection.is_held_back) {
         event.verdict = Verdict::waiting;
-        return;
+        return false;
     }
     const bool is_letter = event.verdict == Verdict::dead_letter && !is_replay(event);
-    if (event.verdict != Verdict::admitted && !is_letter) return;
+    if (event.verdict != Verdict::admitted && !is_letter) return false;
     const std::uint8_t lane = is_letter ? batcher_.dead_lane() : event.lane;
-    if (shedding_.sheds_all(lane)) return;
+    if (shedding_.sheds_all(lane)) return !is_letter;
     const bool for_central = connection.level == wire::AckLevel::delivered && !is_letter;
-    if (!shedding_.is_full(lane) && (!for_central || has_runs_for(lane)) && batcher_.reserve(lane)) return;
-    if (is_known(event, seconds)) return;
+    if (!shedding_.is_full(lane) && (!for_central || has_runs_for(lane)) && batcher_.reserve(lane)) {
+        return !is_letter;
+    }
+    if (is_known(event, seconds)) return false;
     event.verdict = Verdict::waiting;
     connection.is_held_back = true;
     connection.held_back_frame = event.frame;
     connection.held_back_by = {lane, for_central};
     counters_.stalls.add(1);
+    return false;
 }
 
 // The first of a connection's takes the splitter and the slot back to where it was cut out; those behind it come with it.

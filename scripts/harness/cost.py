@@ -37,7 +37,7 @@ def count(program, workload, top):
         events = int(re.search(r"^(\d+) events", done.stdout, re.M).group(1))
         instructions = int(re.search(r"Collected\s*:\s*(\d+)", done.stderr).group(1))
         if top:
-            shown = output_of("callgrind_annotate", "--threshold=100", str(out)).splitlines()
+            shown = output_of("callgrind_annotate", "--threshold=100", "--auto=no", str(out)).splitlines()
             lines = [line for line in shown if re.match(r"\s*[\d,]+ \(", line)]
             for line in lines[1:top + 1]:
                 self_count = int(line.split()[0].replace(",", ""))
