@@ -29,8 +29,8 @@ namespace weir::edge {
 
 // Closed and not durable yet: above either nothing is taken. Whatever comes now, from whichever producer, waits behind these, so they are
 // as many as keep the disk busy while intake makes the next ones, and no more: the rest of the buffers is the uplink's. Of full ones
-// that is one more than a journal writes at once; with twice as many as it writes a flood got 2 % more, and the p99 beside it was twice
-// as long. Short ones, of several lanes, are held up by their count only. Where even so many make a queue longer than
+// that is one more than a journal writes at once; with twice as many as it writes a flood got about 6 % more, and the p99 beside it was
+// three times as long. Short ones, of several lanes, are held up by their count only. Where even so many make a queue longer than
 // spool.disk_queue_us they are fewer, and shorter: disk_window_parts in the window that keeps it short.
 inline constexpr std::uint32_t queued_batches_max = 2 * journal::writes_in_flight_max;
 inline constexpr std::uint64_t queued_bytes_max = (journal::writes_in_flight_max + 1) * (256ULL << 10);
