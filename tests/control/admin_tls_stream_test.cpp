@@ -2,34 +2,10 @@
 #include <atomic>
 
 #include "tests/control/admin_tls_bench.hpp"
+#include "tests/control/newest_stream.hpp"
 
 namespace weir::control {
 namespace {
-
-const std::string upgrade =
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-class Numbers final : public AdminStream {
-  public:
-    Numbers(std::atomic<int>& open, const std::atomic<int>& number, std::size_t bytes)
-        : open_(open), number_(number), bytes_(bytes) {
-        ++open_;
-    }
-    ~Numbers() override { --open_; }
-    [[nodiscard]] Text take() override {
-        const int now = number_;
-        if (now == told_) return nullptr;
-        told_ = now;
-        return std::make_shared<const std::string>(std::to_string(now) + std::string(bytes_, '.'));
-    }
-
-  private:
-    std::atomic<int>& open_;
-    const std::atomic<int>& number_;
-    std::size_t bytes_;
-    int told_ = 0;
-};
 
 // Pieces of every length around a record's.
 class Pieces final : public AdminFlow {
@@ -60,8 +36,8 @@ class AdminTlsStreamTest : public AdminTlsBench {
     }
     [[nodiscard]] AdminResponse answer(std::string_view target) {
         AdminResponse told;
-        if (target == "/numbers") told.stream = std::make_unique<Numbers>(open_, number_, 0);
-        if (target == "/long") told.stream = std::make_unique<Numbers>(open_, number_, 200'000);
+        if (target == "/numbers") told.stream = std::make_unique<Newest>(open_, number_, 0);
+        if (target == "/long") told.stream = std::make_unique<Newest>(open_, number_, 200'000);
         if (target == "/pieces") told.flow = std::make_unique<Pieces>();
         return told;
     }
