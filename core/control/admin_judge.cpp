@@ -13,11 +13,6 @@
 #include "core/control/log.hpp"
 #include "core/tls/digest.hpp"
 
-// gcc 12 takes a coroutine's frame, which Asio allocates and frees in pairs of its own, for a mismatch once one of the two is inlined.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace weir::control {
 namespace {
 

@@ -23,6 +23,12 @@
 #include "core/control/admin_guard.hpp"
 #include "core/control/admin_wire.hpp"
 
+// gcc 12 takes a coroutine's frame, which Asio allocates and frees in pairs of its own, for a mismatch once one of the two is inlined.
+// To the end of whoever includes this: it is said at the end of each coroutine.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 namespace weir::control {
 
 namespace asio = boost::asio;
