@@ -79,8 +79,8 @@ TEST_F(AdminTlsTest, AHandshakeThatDoesNotComeIsLetGoAndHoldsUpNobody) {
     EXPECT_EQ(status(*client(), "GET /healthz"), 200);
     EXPECT_EQ(silent.receive_all(), "");
     EXPECT_TRUE(silent.is_closed());
-    EXPECT_EQ(endpoint_->counters.handshakes_late.get(), 1U);
-    EXPECT_EQ(refused_handshakes(), 1U);
+    // The connection ends before it is counted.
+    EXPECT_TRUE(within(5, [&] { return endpoint_->counters.handshakes_late.get() == 1 && refused_handshakes() == 1; }));
     // Its place is free again.
     RawClient one(server_->bound_address());
     EXPECT_EQ(status(*client(), "GET /healthz"), 200);
@@ -93,7 +93,7 @@ TEST_F(AdminTlsTest, WhoIsLongestAtItsHandshakeMakesRoomForWhoComes) {
     EXPECT_EQ(status(*client(), "GET /healthz"), 200);
     EXPECT_EQ(first.receive_all(), "");
     EXPECT_TRUE(first.is_closed());
-    EXPECT_EQ(endpoint_->counters.handshakes_pushed_out.get(), 1U);
+    EXPECT_TRUE(within(5, [&] { return endpoint_->counters.handshakes_pushed_out.get() == 1; }));
     EXPECT_EQ(refused_handshakes(), 0U);
     // Those who are in are not pushed out.
     const auto state = client();
