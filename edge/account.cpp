@@ -203,6 +203,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_received_bytes_total", "Bytes from producers", intake.received_bytes);
     total("weir_edge_batches_total", "Batches closed", intake.batches);
     total("weir_edge_connections_total", "Producer connections since the start", intake.connections_total);
+    total("weir_edge_rate_waits_total",
+          "Times that a connection had used up what listen.rate_events_max allowed by then", intake.rate_waits);
     gauge("weir_edge_disk_window_bytes",
           "What may be closed and not durable, so that the queue for the disk stays short",
           intake.disk_window_bytes.get());

@@ -101,6 +101,7 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("connections_max", listen.connections_max, Bounds{1, 65'536, "connections"});
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
+    table.number("rate_events_max", listen.rate_events_max, Bounds{0, 1ULL << 32, "events"});
     table.number("waiting_bytes_max", listen.waiting_bytes_max, Bounds{1ULL << 20, 1ULL << 34, "bytes"});
     table.choice("socket_mode", listen.socket_mode, {{"0600", 0600U}, {"0660", 0660U}, {"0666", 0666U}});
     table.numbers("allowed_uids", listen.allowed_uids, Bounds{0, UINT32_MAX - 1, ""});

@@ -156,6 +156,7 @@ struct EdgeConfig {
         std::uint32_t connections_max = 1024;
         std::uint64_t hello_ms_max = 5000;
         std::uint32_t credit_events = 65536;           // unacked events granted to a producer's connection
+        std::uint64_t rate_events_max = 0;             // events a second of one connection; 0: any rate
         std::uint64_t waiting_bytes_max = 8ULL << 20;  // received of connections whose lane has no room
         // Of Unix sockets: their mode, and who may send there. Both lists empty: whom the mode lets.
         std::uint32_t socket_mode = 0600;

@@ -38,6 +38,7 @@ struct alignas(64) IntakeCounters {            // writer: intake runner
         stalls;  // stalls: times that a connection's events were put back, or a vector waited, for want of room
     std::array<Counter, 2> fuse_state;             // FuseState, index: FusedStage
     std::array<Counter, 2> fuse_blown;             // times, index: FusedStage
+    Counter rate_waits;                            // times that a connection had used up what its rate allowed
     Counter disk_window_bytes;                     // what may be closed and not durable
     Counter connections_held;                      // by a fuse
     Counter rung;                                  // wire::Rung, as the edge now stands

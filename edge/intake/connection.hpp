@@ -12,6 +12,7 @@
 #include "core/wire/control.hpp"
 #include "core/wire/splitter.hpp"
 #include "edge/intake/fuse.hpp"
+#include "edge/intake/rate_quota.hpp"
 
 namespace weir::edge {
 
@@ -93,6 +94,8 @@ struct Connection {
 
     std::array<ConnectionRecord, fused_stages> records;
     LetterQuota::Used letters;  // of an unnumbered producer
+    RateQuota::Used rate;
+    bool is_at_rate = false;  // its credit is used up, and the rate gives it no more yet
 
     wire::FrameSplitter splitter;
 };

@@ -178,6 +178,8 @@ class Intake final : public Stage {
 
     // sending.cpp: what is said to producers
     std::size_t send_all(MonotonicNs now);
+    [[nodiscard]] std::uint64_t credit_due(Connection& connection, MonotonicNs now) const;
+    void look_at_rate(Connection& connection, MonotonicNs now);
     void send_some(std::uint32_t index, MonotonicNs now);
 
     io::Io& io_;
@@ -189,6 +191,7 @@ class Intake final : public Stage {
     std::uint32_t connections_max_;
     std::uint64_t hello_ns_max_;
     std::uint32_t credit_events_;
+    MonotonicNs rate_look_at_ = never;  // when a connection that waits for its rate may be told more
     std::uint64_t checkpoint_ns_;
     IntakeCounters& counters_;
     RingReader<ToIntake> from_spool_;

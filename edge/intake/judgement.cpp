@@ -49,6 +49,7 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
       route_(config, expressions_, forms_, lanes),
       edit_(config, expressions_),
       ladder_(config.ladder),
+      rate_quota_(config.listen.rate_events_max),
       dead_letters_(config.dead_letters),
       digest_(config.digest) {
     if (!expressions_.is_empty()) judge_.emplace(expressions_.set());

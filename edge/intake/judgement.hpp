@@ -15,6 +15,7 @@
 #include "edge/config.hpp"
 #include "edge/expressions.hpp"
 #include "edge/intake/edit.hpp"
+#include "edge/intake/rate_quota.hpp"
 #include "edge/intake/route.hpp"
 #include "edge/intake/validate.hpp"
 #include "edge/tables/table_set.hpp"
@@ -47,6 +48,7 @@ class Judgement {
     [[nodiscard]] const std::vector<BatchLimits>& batch_limits() const { return batch_limits_; }  // by stream
     [[nodiscard]] const std::vector<ShedRule>& shed_rules() const { return shed_rules_; }         // by stream
     [[nodiscard]] const LadderConfig& ladder() const { return ladder_; }
+    [[nodiscard]] const RateQuota& rate_quota() const { return rate_quota_; }  // of each connection
     [[nodiscard]] const DeadLettersConfig& dead_letters() const { return dead_letters_; }
     [[nodiscard]] Edit& edit() { return edit_; }
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
@@ -65,6 +67,7 @@ class Judgement {
     std::optional<std::uint8_t> passes_all_into_;  // nothing is asked of any event, and this is their lane
     std::vector<BatchLimits> batch_limits_;
     LadderConfig ladder_;
+    RateQuota rate_quota_;
     DeadLettersConfig dead_letters_;
     std::vector<ShedRule> shed_rules_;
     std::uint64_t digest_;

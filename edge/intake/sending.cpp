@@ -49,15 +49,39 @@ static_assert(sizeof(wire::ProducerWelcome) % wire::frame_alignment == 0 &&
 
 std::size_t Intake::send_all(MonotonicNs now) {
     std::size_t sends = 0;
+    rate_look_at_ = never;
     // Not all that there could be: a look at each of a thousand free ones would cost a quiet edge more than its events.
     for (const std::uint32_t index : live_) {
         const Connection& connection = connections_[index];
         if (connection.session == Session::closed || connection.sending) continue;
         end_if_done(index);
+        if (judgement_->rate_quota().is_bound()) look_at_rate(connections_[index], now);
         send_some(index, now);
         sends += connection.sending ? 1 : 0;
     }
     return sends;
+}
+
+// What it may have sent in all: by what is unacked of it, and by its rate.
+std::uint64_t Intake::credit_due(Connection& connection, MonotonicNs now) const {
+    const std::uint64_t unacked = connection.acked + credit_events_;
+    const RateQuota& quota = judgement_->rate_quota();
+    if (!quota.is_bound()) return unacked;
+    const std::uint64_t allowed = quota.fill(connection.rate, connection.ordinal, now);
+    return std::max(connection.credit, std::min(unacked, allowed));
+}
+
+// When it is to be looked at again though nothing of it comes: its bucket fills.
+void Intake::look_at_rate(Connection& connection, MonotonicNs now) {
+    if (!is_agreed(connection.session)) return;
+    const RateQuota& quota = judgement_->rate_quota();
+    const bool is_rate_bound = connection.credit < connection.acked + credit_events_;
+    if (is_rate_bound && connection.credit + quota.step() <= connection.ordinal + quota.burst()) {
+        rate_look_at_ = std::min(rate_look_at_, now.plus_ns(quota.step_ns()));
+    }
+    const bool is_at_rate = is_rate_bound && connection.ordinal == connection.credit;
+    if (is_at_rate && !connection.is_at_rate) counters_.rate_waits.add(1);
+    connection.is_at_rate = is_at_rate;
 }
 
 void Intake::send_some(std::uint32_t index, MonotonicNs now) {
@@ -76,12 +100,15 @@ void Intake::send_some(std::uint32_t index, MonotonicNs now) {
     }
     // Its acks say the rung; one that has none to come is told of a new rung by an ack without ranges.
     const bool is_rung_new = connection.rung_told != ladder_.rung() && is_agreed(connection.session);
-    if (book_.has_ready(index) || is_rung_new) {
+    // And one that waits for its rate is told of more credit in the same way.
+    const bool is_rate_step = connection.rate.allowed != 0 && is_agreed(connection.session) &&
+                              credit_due(connection, now) >= connection.credit + judgement_->rate_quota().step();
+    if (book_.has_ready(index) || is_rung_new || is_rate_step) {
         std::array<wire::AckRange, wire::ack_ranges_max> ranges;
         std::uint64_t events = 0;
         const std::uint32_t count = book_.take_ready(index, ranges, events);
         connection.acked += events;
-        connection.credit = connection.acked + credit_events_;
+        connection.credit = credit_due(connection, now);
         const std::size_t ranges_bytes = count * sizeof(wire::AckRange);
         const Bytes body = writer.claim(wire::FrameKind::producer_ack,
                                         static_cast<std::uint32_t>(sizeof(wire::ProducerAckHead) + ranges_bytes), 0);

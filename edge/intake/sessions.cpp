@@ -288,7 +288,8 @@ void Intake::take_hello(std::uint32_t index, const wire::FrameHeader& header, Co
 void Intake::welcome(Connection& connection) {
     connection.session = Session::open;
     connection.deadline = never;
-    connection.credit = credit_events_;
+    connection.rate = judgement_->rate_quota().begin(now_);
+    connection.credit = credit_due(connection, now_);
     connection.wants_welcome = true;
     connection.splitter.set_body_bytes_max(wire::frame_body_bytes_max);
 }
@@ -405,6 +406,8 @@ void Intake::free_if_done(std::uint32_t index) {
     old.is_held = false;
     old.records = {};
     old.letters = {};
+    old.rate = {};
+    old.is_at_rate = false;
     old.rung_told = wire::Rung::healthy;
     old.closes_after_send = false;
     old.deadline = old.carry_since = never;

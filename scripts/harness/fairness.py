@@ -11,8 +11,12 @@ of milliseconds before a thread that woke), central's disk is memory where that 
 core before it sends or reads (SCHED_FIFO, where that is allowed), or its own wait would count as the edge's. Nothing of the edge is
 changed: its work for the flood and the disk under its spool are in every figure. --one-machine leaves all as it is.
 
-  scripts/chaos/fairness [--rounds N] [--seconds N] [--slow-rate N] [--flood-rate N|max] [--ack LEVEL] [--ratio-max R]
-                         [--one-machine] [--no-neighbour] [--io auto|uring|epoll]
+The flood sends as fast as it gets credit, and the edge gives a connection credit for --producer-rate events a second
+(listen.rate_events_max): that is how an operator keeps one producer from taking all there is. --producer-rate 0 is the edge as it
+comes: the flood then takes the whole disk and both cores, and the slow producer gets its share of events, but waits as all do.
+
+  scripts/chaos/fairness [--rounds N] [--seconds N] [--slow-rate N] [--flood-rate N|max] [--producer-rate N] [--ack LEVEL]
+                         [--ratio-max R] [--one-machine] [--no-neighbour] [--io auto|uring|epoll]
 """
 import argparse
 import json
@@ -73,6 +77,8 @@ class Round:
     def __init__(self, args, field):
         self.args, self.field = args, field
         self.cluster = Cluster(["north", "south"], io=args.io)
+        for edge in self.cluster.edges:
+            edge.config.write_text(edge.config.read_text().replace("[listen]\n", f"[listen]\nrate_events_max = {args.producer_rate}\n", 1))
         self.memory = None
         if field.memory:
             self.memory = pathlib.Path(tempfile.mkdtemp(prefix="weir-", dir=field.memory))
@@ -162,6 +168,7 @@ def main():
     args.add_argument("--seconds", type=int, default=5)
     args.add_argument("--slow-rate", type=int, default=500)
     args.add_argument("--flood-rate", default="max")
+    args.add_argument("--producer-rate", type=int, default=100_000, help="listen.rate_events_max of the edges; 0: any rate")
     args.add_argument("--ack", default="spooled", choices=("received", "spooled", "delivered"))
     args.add_argument("--ratio-max", type=float, default=2.0)
     args.add_argument("--one-machine", action="store_true", help="nothing stands for other machines: all compete as they are")

@@ -435,7 +435,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 174U);
+    EXPECT_EQ(edge::known_config_keys().size(), 175U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -449,6 +449,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.listen.connections_max, plain.listen.connections_max);
     EXPECT_EQ(read.listen.hello_ms_max, plain.listen.hello_ms_max);
     EXPECT_EQ(read.listen.credit_events, plain.listen.credit_events);
+    EXPECT_EQ(read.listen.rate_events_max, plain.listen.rate_events_max);
     EXPECT_EQ(read.listen.waiting_bytes_max, plain.listen.waiting_bytes_max);
     EXPECT_EQ(read.uplink.allow_plaintext, plain.uplink.allow_plaintext);
     EXPECT_EQ(read.uplink.reconnect_ms_min, plain.uplink.reconnect_ms_min);

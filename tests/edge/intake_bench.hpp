@@ -281,6 +281,7 @@ class TestProducer {
     std::optional<wire::Refusal> refusal;
     std::vector<wire::AckRange> ranges;
     std::uint64_t acked = 0;
+    std::uint64_t credit = 0;  // events in all
     std::uint64_t pongs = 0;
     wire::Rung rung = wire::Rung::healthy;
     bool is_closed = false;
@@ -288,13 +289,17 @@ class TestProducer {
 
   private:
     void take(const wire::FrameHeader& header, ConstBytes body) {
-        if (header.kind == wire::FrameKind::producer_welcome) welcome = wire::load<wire::ProducerWelcome>(body);
+        if (header.kind == wire::FrameKind::producer_welcome) {
+            welcome = wire::load<wire::ProducerWelcome>(body);
+            credit = welcome->credit_events;
+        }
         if (header.kind == wire::FrameKind::refusal) refusal = wire::load<wire::Refusal>(body);
         if (header.kind == wire::FrameKind::goodbye) goodbye = true;
         if (header.kind == wire::FrameKind::pong) ++pongs;
         if (header.kind != wire::FrameKind::producer_ack) return;
         const auto head = wire::load<wire::ProducerAckHead>(body);
         rung = head.rung;
+        credit = head.credit_events;
         for (std::uint32_t i = 0; i < head.ranges; ++i) {
             ranges.push_back(wire::load<wire::AckRange>(body.subspan(sizeof head + i * sizeof(wire::AckRange))));
             acked += ranges.back().count;

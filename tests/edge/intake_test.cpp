@@ -414,8 +414,17 @@ TEST(IntakeMemory, TakesTheRoomOfItsFilterBeforeTheFirstEvent) {
 TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {
     std::set<std::string> fixed;
     for (const auto& key : fixed_config_keys()) fixed.insert(key);
-    const std::vector<std::string> taken = {"validate", "rules",        "routes", "lanes", "tests",
-                                            "ladder",   "dead_letters", "enrich", "pii",   "payloads"};
+    const std::vector<std::string> taken = {"validate",
+                                            "rules",
+                                            "routes",
+                                            "lanes",
+                                            "tests",
+                                            "ladder",
+                                            "dead_letters",
+                                            "enrich",
+                                            "pii",
+                                            "payloads",
+                                            "listen.rate_events_max"};
     const auto known = known_config_keys();
     for (const std::string& key : known) {
         const bool is_section = std::any_of(known.begin(), known.end(),
