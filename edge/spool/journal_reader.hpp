@@ -23,7 +23,7 @@ namespace weir::edge {
 
 // A buffer's default length, which is the most; the least holds the largest record whole, whatever the place in a block at which it begins.
 inline constexpr std::uint32_t read_buffer_bytes = 1U << 20;
-inline constexpr std::uint32_t read_buffer_bytes_min = 288U << 10;
+inline constexpr std::uint32_t read_buffer_bytes_min = 67 * journal::block_bytes;
 // A read that fails with an error of the disk is tried so often, once a second, before what it asked for counts as damaged. Where
 // this process lacks something (descriptors, memory, permission) it is tried for ever.
 inline constexpr std::uint32_t read_tries_max = 60;
