@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """An edge with profile = "small" beside what it may take: memory while 10,000 events a second pass, after central was away and all of that
-was read back, and what an idle one writes to its disk: nothing.
+was read back, and what an idle one writes to its disk: nothing. Its flash budget is passed, said in log, /readyz and metrics, and nothing else.
 
   scripts/small-edge [--seconds N] [--rate N] [--memory-max MiB] [--io auto|uring|epoll] [--spoil]
 
@@ -12,10 +12,10 @@ import sys
 import time
 
 import bench_machine as machine
-from cluster import BIN, Cluster, wait_for
+from cluster import BIN, Cluster, ask, wait_for
 
-# Checkpoints soon, so that the edge is at rest soon.
-EXTRA = "[spool]\ncheckpoint_ms = 200\n"
+# Checkpoints soon, so that the edge is at rest soon. A day's limit that the start alone passes: said, and nothing else.
+EXTRA = "[spool]\ncheckpoint_ms = 200\n[flash]\ndaily_write_limit_bytes = 1048576\n"
 PROFILE = 'profile = "small"\n'
 QUIET_S, REST_S_MAX = 3, 60
 
@@ -87,6 +87,10 @@ def main():
         judge("written while idle", machine.written_bytes(pid) - written, 0, "bytes")
         idle = (machine.cpu_seconds(pid) - spent) / (time.monotonic() - begun) * 100
         metrics = edge.metrics()
+        with ask(edge.admin_port, "/readyz") as answer:
+            ready, note = answer.status == 200, "above flash.daily_write_limit_bytes" in answer.read().decode()
+        said = [metrics["weir_edge_flash_over_limit"] == 1, ready and note, "flash_over_limit" in edge.log.read_text()]
+        judge("of metrics, /readyz and log, those that do not say that the day's limit is passed", said.count(False), 0, "of 3")
         kinds = {name.split('"')[1]: value for name, value in metrics.items() if name.startswith("weir_edge_disk_written_bytes_total")}
         print(f"      idle: {idle:.2f} % of a core; written: " + ", ".join(f"{kind} {value / (1 << 20):.1f} MiB" for kind, value in kinds.items()) +
               f"; the kernel counts {machine.written_bytes(pid) / (1 << 20):.1f} MiB", flush=True)
