@@ -184,6 +184,35 @@ void append_lanes(control::MetricsText& text, const IntakeCounters& intake, cons
     }
 }
 
+// What goes to the disk, by what it is for; and what of it counts today.
+void append_flash(control::MetricsText& text, const EdgeCounters& counters, const DaemonFacts& facts) {
+    const auto written = [&](std::string_view kind, std::uint64_t bytes) {
+        text.counter("weir_edge_disk_written_bytes_total", "Bytes written to the disk since the start, by kind",
+                     {{"kind", kind}}, bytes);
+    };
+    written("journal", counters.spool.journal_bytes_written.get());
+    written("preparation", facts.prepared_bytes);
+    written("checkpoints",
+            counters.spool.checkpoint_bytes_written.get() + counters.intake.checkpoint_bytes_written.get());
+    written("filter", counters.intake.filter_bytes_written.get());
+    const FlashCounters& flash = facts.flash;
+    const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+        text.gauge(name, help, {}, static_cast<double>(value));
+    };
+    text.counter(
+        "weir_edge_flash_written_bytes_total",
+        "Bytes sent to disks since the start, everything counted, by the kernel's account where that can be read", {},
+        flash.written_bytes.get());
+    gauge("weir_edge_flash_today_bytes", "Of them, those of this day (UTC)", flash.today_bytes.get());
+    gauge("weir_edge_flash_projected_bytes", "What this day comes to at the rate of the last hour",
+          flash.projected_bytes.get());
+    gauge("weir_edge_flash_event_bytes", "This day's bytes for each event taken in it", flash.event_bytes.get());
+    gauge("weir_edge_flash_limit_bytes", "What a day may come to (flash.daily_write_limit_bytes); 0: no limit",
+          facts.flash_limit_bytes);
+    gauge("weir_edge_flash_over_limit", "1 while this day is past its limit, or on course past it",
+          flash.is_over.get());
+}
+
 }  // namespace
 
 std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes, const DaemonFacts& facts) {
@@ -365,6 +394,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                static_cast<double>(spool.live_usual_ns.get()) / static_cast<double>(ns_per_second));
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
+    append_flash(text, counters, facts);
     control::append_disk_room(text, "weir_edge_", facts.data_dir);
     append_latency(text, counters);
     text.histogram("weir_edge_append_seconds", "From submit to durable", {}, spool.append_ns);

@@ -11,6 +11,7 @@
 #include "core/journal/scrubber.hpp"
 #include "core/pipeline/runner.hpp"
 #include "edge/counters.hpp"
+#include "edge/flash_budget.hpp"
 
 namespace weir::edge {
 
@@ -60,6 +61,9 @@ struct DaemonFacts {
     const Limits limits;
     // No default: one that is left out does not compile.
     const std::uint64_t quarantined;
+    const std::uint64_t prepared_bytes;  // written to make segments ready
+    const FlashCounters& flash;
+    const std::uint64_t flash_limit_bytes;
     const std::uint32_t poisons;
     const std::uint64_t reloads_refused;
     const TableCounters* const tables;  // null: none are used

@@ -17,10 +17,14 @@
 #include "edge/declared_tables.hpp"
 #include "edge/expressions.hpp"
 #include "edge/handover.hpp"
+#include "edge/intake/connection.hpp"
+#include "edge/intake/key_table.hpp"
 #include "edge/intake/tap.hpp"
 #include "edge/payload_schemas.hpp"
 #include "edge/pii_key.hpp"
+#include "edge/profile.hpp"
 #include "edge/spool/endpoint_order.hpp"
+#include "edge/spool/journal_reader.hpp"
 #include "edge/spool/spool_start.hpp"
 
 namespace weir::edge {
@@ -48,22 +52,20 @@ constexpr std::uint64_t filter_ring_bytes = 32;       // duplicate filter: an id
 constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at half load
 constexpr std::uint64_t replay_bytes = 256U << 10;  // which dead letters were applied again (edge/intake/producers.hpp)
 constexpr std::uint64_t producer_bytes = 256;       // a numbered producer: name, counter, what its acks wait for
-constexpr std::uint64_t key_bytes = 96 + wire::key_bytes_max;  // a key, and the name, time and place of its last value
 // As intake has them (edge/intake): buffers for frames cut by the end of a slot, and runs of events that wait for an ack.
-constexpr std::uint64_t carry_count = 32;
 constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::frame_body_bytes_max);
-constexpr std::uint64_t ack_run_count = 65'536;
-constexpr std::uint64_t connection_bytes = 2048;  // a producer's session: hello, counters, frames to send
+// A producer's session: hello, counters, a frame that lies cut, and frames to send.
+constexpr std::uint64_t connection_bytes = sizeof(Connection) + send_buffer_bytes;
 constexpr std::uint64_t ack_run_bytes = 64;
-// Uplink: the readers that are lent to streams with something to be read back (edge/spool/catch_up.hpp), two buffers each.
-constexpr std::uint64_t reader_count = 4;
-constexpr std::uint64_t reader_bytes = 2ULL << 20;
+// Beside a reader's two buffers: what it knows of the records in them (edge/spool/journal_reader.hpp).
+constexpr std::uint64_t reader_record_bytes = sizeof(JournalReader);
 // A stream's journal: the open segment, the one made ready ahead, and one kept to be used again.
 constexpr std::uint64_t segments_of_stream = 3;
 // Payload, text, event built anew, and the vector's edited events.
 constexpr std::uint64_t edit_bytes = 3 * std::uint64_t{wire::event_bytes_max} + 3 * batch_buffer_bytes / 2;
 constexpr std::uint64_t account_bytes = sizeof(EdgeCounters);
-constexpr std::uint64_t process_bytes = 32ULL << 20;  // code, stacks, libraries, control threads
+constexpr std::uint64_t process_bytes = 20ULL
+                                        << 20;  // code, stacks, libraries, control threads: about 16 MiB are resident
 constexpr std::uint64_t sidecar_bytes = 32ULL << 20;  // the duplicate filter's side file at its default bound
 constexpr std::uint64_t checkpoints = 2;              // intake's and the spool's, each in two copies
 
@@ -93,6 +95,10 @@ bool is_path(std::string_view path, std::initializer_list<std::string_view> fiel
     return std::find(fields.begin(), fields.end(), path) != fields.end();
 }
 
+void read_flash(ConfigTable& table, EdgeConfig& config) {
+    table.number("daily_write_limit_bytes", config.flash.daily_write_limit_bytes, Bounds{0, 1ULL << 50U, "bytes"});
+}
+
 void read_listen(ConfigTable& table, EdgeConfig& config) {
     auto& listen = config.listen;
     table.needs_texts("producers", listen.producers);
@@ -103,6 +109,8 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
     table.number("rate_events_max", listen.rate_events_max, Bounds{0, 1ULL << 32, "events"});
     table.number("waiting_bytes_max", listen.waiting_bytes_max, Bounds{1ULL << 20, 1ULL << 34, "bytes"});
+    table.number("ack_runs_max", listen.ack_runs_max, Bounds{1024, 1U << 20, "runs"});
+    table.number("cut_frames_max", listen.cut_frames_max, Bounds{1, 1024, "frames"});
     table.choice("socket_mode", listen.socket_mode, {{"0600", 0600U}, {"0660", 0660U}, {"0666", 0666U}});
     table.numbers("allowed_uids", listen.allowed_uids, Bounds{0, UINT32_MAX - 1, ""});
     table.numbers("allowed_gids", listen.allowed_gids, Bounds{0, UINT32_MAX - 1, ""});
@@ -139,6 +147,9 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     table.number("breaker_failures", uplink.breaker_failures, Bounds{1, 1000, "failures"});
     table.number("breaker_ms", uplink.breaker_ms, Bounds{1, 10 * minute_ms, "ms"});
     table.number("return_ms", uplink.return_ms, Bounds{10, 24 * 60 * minute_ms, "ms"});
+    table.number("readers_max", uplink.readers_max, Bounds{1, 16, "readers"});
+    table.number("reader_bytes", uplink.reader_bytes,
+                 Bounds{read_buffer_bytes_min, read_buffer_bytes, "bytes", journal::block_bytes});
     table.number("catch_up_queue_ms", uplink.catch_up_queue_ms, Bounds{0, 10'000, "ms"});
     table.number("return_stable_ms", uplink.return_stable_ms, Bounds{0, 60 * minute_ms, "ms"});
     check_addresses(table, "centrals", uplink.centrals,
@@ -241,16 +252,18 @@ void read_runtime(ConfigTable& table, EdgeConfig& config) {
                   {"spin-then-yield", IdlePolicy::spin_then_yield},
                   {"spin-then-park", IdlePolicy::spin_then_park}});
     table.number("idle_spin_us", runtime.idle_spin_us, Bounds{0, 1'000'000, "us"});
+    table.number("rest_us", runtime.rest_us, Bounds{0, 100'000, "us"});
     table.choice("thread_plan", runtime.thread_plan, {"auto", "floating", "pinned"});
     table.number("receive_slots", runtime.receive_slots, Bounds{2, 32'768, "slots"});
     table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
+    table.number("notes_max", runtime.notes_max, Bounds{256, 1U << 20, "notes"});
     table.flag("ring_restrictions", runtime.ring_restrictions);
     table.flag("core_dumps", runtime.core_dumps);
     table.flag("low_latency_idle", runtime.low_latency_idle);
 }
 
 void read_lane(ConfigTable& table, EdgeConfig& config) {
-    LaneConfig lane;
+    LaneConfig lane = config.lane_defaults;
     table.needs_text("name", lane.name);
     table.choice("class", lane.lane_class, {{"durable", LaneClass::durable}, {"best_effort", LaneClass::best_effort}});
     table.choice("shed", lane.shed,
@@ -487,6 +500,9 @@ void read_rule_test(ConfigTable& table, EdgeConfig& config) {
 }
 
 void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_path) {
+    // First: everything else is a default of it, or counts instead.
+    root.choice("profile", config.profile, {{"standard", Profile::standard}, {"small", Profile::small}});
+    apply_profile(config);
     root.needs_text("edge_id", config.edge_id);
     root.needs_text("data_dir", config.data_dir);
     root.choice("log_level", config.log_level, {"debug", "info", "warn", "error"});
@@ -508,6 +524,7 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
     table("ladder", read_ladder);
     table("dead_letters", read_dead_letters);
     table("runtime", read_runtime);
+    table("flash", read_flash);
     // Before the expressions, which may look something up.
     table("tables", read_tables);
     table("pii", read_pii);
@@ -536,11 +553,11 @@ void read_root(ConfigTable& root, EdgeConfig& config, const std::string& config_
 }
 
 // "default" exists and is the first.
-void place_default_lane(std::vector<LaneConfig>& lanes) {
+void place_default_lane(std::vector<LaneConfig>& lanes, const LaneConfig& defaults) {
     const auto found =
         std::find_if(lanes.begin(), lanes.end(), [](const auto& lane) { return lane.name == default_lane; });
     if (found == lanes.end()) {
-        lanes.insert(lanes.begin(), LaneConfig{.name = std::string(default_lane)});
+        lanes.insert(lanes.begin(), defaults)->name = default_lane;
     } else {
         std::rotate(lanes.begin(), found, found + 1);
     }
@@ -565,7 +582,7 @@ LoadedConfig load_config(const std::string& path) {
     for (const PayloadConfig& payload : config.payloads) {
         config.digest = control::extend_digest(config.digest, payload.schema_bytes);
     }
-    place_default_lane(config.lanes);
+    place_default_lane(config.lanes, config.lane_defaults);
     if (auto& uplink = config.uplink; uplink.choice == "weighted") {
         if (uplink.weights.empty()) uplink.weights.assign(uplink.centrals.size(), 1);
         uplink.centrals = endpoint_order(config.edge_id, uplink.centrals, uplink.weights);
@@ -618,12 +635,15 @@ Budget budget_of(const EdgeConfig& config) {
     many(config.cache.ids_max, "duplicate filter (cache.ids_max)", filter_ring_bytes + filter_index_bytes);
     many(config.cache.producers_max, "numbered producers (cache.producers_max)", producer_bytes);
     terms.memory("dead letters that were replayed", replay_bytes);
-    many(config.cache.keys_max, "last value per key (cache.keys_max)", key_bytes);
+    many(config.cache.keys_max, "last value per key (cache.keys_max)", KeyTable::entry_bytes);
     many(connections, "producer sessions (listen.connections_max)", connection_bytes);
-    many(carry_count, "cut frames", carry_bytes);
+    many(config.listen.cut_frames_max, "cut frames (listen.cut_frames_max)", carry_bytes);
     terms.memory("what waits for a lane that is full (listen.waiting_bytes_max)", config.listen.waiting_bytes_max);
-    many(ack_run_count, "runs of unacked events", ack_run_bytes);
-    many(reader_count, "uplink: readers of what is sent again", reader_bytes);
+    many(config.listen.ack_runs_max, "runs of unacked events (listen.ack_runs_max)", ack_run_bytes);
+    many(config.uplink.readers_max,
+         "uplink: readers of what is sent again, two buffers each (uplink.readers_max, reader_bytes)",
+         2 * std::uint64_t{config.uplink.reader_bytes} + reader_record_bytes);
+    many(config.runtime.notes_max, "notes from the spool to intake (runtime.notes_max)", sizeof(ToIntake));
     if (config.tls.is_for_producers()) {
         many(config.runtime.receive_slots, "decrypted slots (runtime.receive_slots)",
              config.runtime.receive_slot_bytes);

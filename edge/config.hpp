@@ -15,6 +15,8 @@
 
 namespace weir::edge {
 
+// Which defaults hold (edge/profile.hpp).
+enum class Profile : std::uint8_t { standard, small };
 // How a personal field goes; the strictest first: where several are asked of one field it counts.
 enum class Removal : std::uint8_t { drop, hash, truncate };
 
@@ -147,6 +149,7 @@ struct DeadLettersConfig {
 };
 
 struct EdgeConfig {
+    Profile profile = Profile::standard;
     std::string edge_id;  // [a-z0-9-]{1,32}
     std::string data_dir;
     struct {
@@ -158,6 +161,8 @@ struct EdgeConfig {
         std::uint32_t credit_events = 65536;           // unacked events granted to a producer's connection
         std::uint64_t rate_events_max = 0;             // events a second of one connection; 0: any rate
         std::uint64_t waiting_bytes_max = 8ULL << 20;  // received of connections whose lane has no room
+        std::uint32_t ack_runs_max = 65'536;           // rows of events that wait for an ack
+        std::uint32_t cut_frames_max = 32;             // frames above 512 bytes that lie half received at one time
         // Of Unix sockets: their mode, and who may send there. Both lists empty: whom the mode lets.
         std::uint32_t socket_mode = 0600;
         std::vector<std::uint32_t> allowed_uids;
@@ -179,7 +184,9 @@ struct EdgeConfig {
         // How often a more preferred central is looked for, and how long it must answer before it is gone back to.
         std::uint64_t return_ms = 30'000;
         std::uint64_t return_stable_ms = 10'000;
-        std::uint64_t catch_up_queue_ms = 5;  // what is read back may add to the time of what is live; 0: no bound
+        std::uint32_t readers_max = 4;          // of streams that are read back at once
+        std::uint32_t reader_bytes = 1U << 20;  // each of a reader's two buffers
+        std::uint64_t catch_up_queue_ms = 5;    // what is read back may add to the time of what is live; 0: no bound
     } uplink;
     control::TlsConfig tls;
     control::AtRestConfig at_rest;
@@ -212,12 +219,14 @@ struct EdgeConfig {
     struct {
         IdlePolicy idle = IdlePolicy::spin_then_park;
         std::uint64_t idle_spin_us = 2;
+        std::uint64_t rest_us = 0;         // before a thread that has worked parks; 0: none
         std::string thread_plan = "auto";  // auto | floating (no pinning) | pinned
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
-        bool ring_restrictions = true;  // io_uring: only the operations in use
-        bool core_dumps = false;        // they would hold keys and events
-        bool low_latency_idle = false;  // cores stay awake
+        std::uint32_t notes_max = 16'384;  // places of the ring from the spool's thread to intake's
+        bool ring_restrictions = true;     // io_uring: only the operations in use
+        bool core_dumps = false;           // they would hold keys and events
+        bool low_latency_idle = false;     // cores stay awake
     } runtime;
     struct {
         std::string key_file;          // 32 hexadecimal digits, mode 0600; needed where anything is hashed
@@ -229,7 +238,11 @@ struct EdgeConfig {
         std::uint64_t bytes_max = 16ULL << 20;  // of all tables in memory
         std::vector<TableUseConfig> use;
     } tables;
+    struct {
+        std::uint64_t daily_write_limit_bytes = 0;  // above it a warning, nothing else; 0: none
+    } flash;
     std::string log_level = "warn";
+    LaneConfig lane_defaults;  // of what a lane in the file leaves out, and of a lane that is not in it
     std::vector<EnrichConfig> enrichments;
     std::vector<LaneConfig> lanes;    // "default" is always there, first
     std::vector<RouteConfig> routes;  // the first that matches; else "default"

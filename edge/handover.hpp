@@ -32,6 +32,12 @@ inline constexpr std::uint32_t batch_body_capacity = batch_buffer_bytes - batch_
 // Written since the last checkpoints: above it they are written without waiting for their time, so that a start reads back
 // no more than about this (and what was written meanwhile), whatever the rate was.
 inline constexpr std::uint64_t read_back_bytes_max = 16ULL << 20;
+// A checkpoint that would save a start less than either waits checkpoint_patience times as long as spool.checkpoint_ms: each is two
+// or three blocks on the disk, which an edge with few events would write for next to nothing.
+inline constexpr std::uint64_t checkpoint_worth_bytes = 256U << 10;
+inline constexpr std::uint64_t checkpoint_worth_events = 4096;
+inline constexpr std::uint64_t checkpoint_patience = 6;
+static_assert(checkpoint_worth_bytes < read_back_bytes_max);
 // A dead letter of the largest event fits an empty batch.
 static_assert(batch_body_capacity >= wire::frame_bytes(wire::event_bytes_max + 80));
 

@@ -11,6 +11,7 @@
 #include "edge/config.hpp"
 #include "edge/daemon/daemon.hpp"
 #include "edge/payload_schemas.hpp"
+#include "edge/profile.hpp"
 #include "edge/rule_tests.hpp"
 #include "edge/tap_command.hpp"
 #include "edge/top.hpp"
@@ -40,8 +41,8 @@ int check(const std::string& path) {
     const auto loaded = weir::edge::load_config(path);
     for (const auto& line : loaded.warnings) std::cerr << "warning: " << line << "\n";
     if (!loaded.config) return say_errors(loaded.errors);
-    std::cout << weir::edge::payloads_text(*loaded.config) << weir::edge::budget_of(*loaded.config).text
-              << weir::edge::thread_plan_text(*loaded.config) << "\n";
+    std::cout << weir::edge::profile_text(*loaded.config) << weir::edge::payloads_text(*loaded.config)
+              << weir::edge::budget_of(*loaded.config).text << weir::edge::thread_plan_text(*loaded.config) << "\n";
     return 0;
 }
 

@@ -159,6 +159,13 @@ class Table {
              (!growth_.is_known() ? "-"
                                   : size_text(grown("weir_edge_journal_written_bytes_total") / growth_.seconds())) +
              (value("weir_edge_spool_poisoned_errno") != 0 ? "   THE DISK FAILED" : ""));
+        const double limit = value("weir_edge_flash_limit_bytes");
+        line("DISK    written/s " +
+             (!growth_.is_known() ? "-" : size_text(grown("weir_edge_flash_written_bytes_total") / growth_.seconds())) +
+             "   today " + size_text(value("weir_edge_flash_today_bytes")) + ", on course for " +
+             size_text(value("weir_edge_flash_projected_bytes")) + (limit > 0 ? " of " + size_text(limit) : "") +
+             "   an event " + number_text(value("weir_edge_flash_event_bytes")) + " bytes" +
+             (value("weir_edge_flash_over_limit") != 0 ? "   OVER" : ""));
         const bool is_connected = value("weir_edge_uplink_connected") != 0;
         const auto endpoint = whole_number(value("weir_edge_uplink_endpoint"));
         line(std::string("UPLINK  ") + (is_connected ? "connected" : "not connected") + "   credit " +

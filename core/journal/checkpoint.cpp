@@ -7,6 +7,7 @@
 
 #include "core/base/crc32c.hpp"
 #include "core/journal/posix_file.hpp"
+#include "core/journal/record.hpp"
 #include "core/wire/frame.hpp"
 
 namespace weir::journal {
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::uint64_t checkpoint_file_bytes =
     round_up(sizeof(CheckpointHeader) + checkpoint_content_bytes_max + sizeof(std::uint32_t), 4096);
+
+constexpr std::uint64_t lengthen_bytes = 64U << 10;
 
 // Returns the bytes used.
 std::size_t encode(std::uint64_t serial, ConstBytes content, Bytes out) {
@@ -72,6 +75,16 @@ std::optional<Copy> read_copy(const std::string& path, std::string& fault) {
     return std::nullopt;
 }
 
+// Zeros from `at` to the length of a copy: 0 or errno.
+int lengthen(const PosixFile& file, std::uint64_t at) {
+    const AlignedBytes zeros = make_aligned(lengthen_bytes);
+    for (; at < checkpoint_file_bytes; at += lengthen_bytes) {
+        const std::uint64_t part = std::min(lengthen_bytes, checkpoint_file_bytes - at);
+        if (const int code = file.write({zeros.get(), part}, at); code != 0) return code;
+    }
+    return 0;
+}
+
 std::string parent_of(const std::string& path) {
     const auto slash = path.find_last_of('/');
     if (slash == std::string::npos) return ".";
@@ -120,7 +133,9 @@ Status CheckpointFile::store_now(ConstBytes content) {
 Status CheckpointFile::open(io::Io& io, io::Token token) {
     io_ = &io;
     token_ = token;
-    block_.reset(make_aligned(checkpoint_file_bytes).release());
+    // Not zeroed: only what a content needs of it is ever touched.
+    block_.reset(static_cast<std::byte*>(std::aligned_alloc(block_bytes, checkpoint_file_bytes)));
+    WEIR_ASSERT(block_ != nullptr);
     for (const std::uint64_t copy : {0U, 1U}) {
         const std::string path = copy_path(copy);
         const PosixFile file(path, O_RDWR | O_CREAT);
@@ -128,15 +143,15 @@ Status CheckpointFile::open(io::Io& io, io::Token token) {
         const std::uint64_t present = file.file_bytes();
         if (present < checkpoint_file_bytes) {
             // Written, not only sized: a store must not fail for want of space in the directory's file system.
-            const ConstBytes zeros(block_.get(), checkpoint_file_bytes - present);
-            int code = file.write(zeros, present);
+            int code = lengthen(file, present);
             if (code == 0) code = file.sync();
             if (code != 0) return error_from_errno(code, "lengthen " + path);
         }
     }
     if (auto synced = sync_directory(parent_of(path_)); !synced) return synced;
     for (const std::uint64_t copy : {0U, 1U}) {
-        auto file = io.open(copy_path(copy), {});
+        // Past the page cache: where its pages are large, 4 KiB that change in one are as many as all of it.
+        auto file = io.open(copy_path(copy), {.direct = true});
         if (!file) return file.error();
         files_[copy] = file.value();
     }
@@ -171,8 +186,10 @@ bool CheckpointFile::finish(int code) {
     busy_ = false;
     syncing_ = false;
     last_errno_ = code;
-    if (code == 0) ++serial_;
-    return code == 0;
+    if (code != 0) return false;
+    ++serial_;
+    stored_bytes_ += block_bytes_;
+    return true;
 }
 
 std::string CheckpointFile::copy_path(std::uint64_t serial) const {

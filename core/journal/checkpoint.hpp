@@ -54,6 +54,8 @@ class CheckpointFile {
     [[nodiscard]] bool is_busy() const { return busy_; }
     // errno of the last failed store, 0 if it went well: the copy before it stays good, the caller goes on and counts.
     [[nodiscard]] int last_errno() const { return last_errno_; }
+    // Written by begin_store() and durable since open().
+    [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
     struct FreeBlock {
@@ -69,6 +71,7 @@ class CheckpointFile {
     io::File files_[2];
     std::unique_ptr<std::byte, FreeBlock> block_;  // 4096-aligned, checkpoint_file_bytes; lent to the write under way
     std::uint64_t block_bytes_ = 0;                // of it, being written
+    std::uint64_t stored_bytes_ = 0;
     bool busy_ = false;
     bool syncing_ = false;
     int last_errno_ = 0;

@@ -269,20 +269,22 @@ int SegmentFiles::make(const SegmentHeader& header) {
     return synced ? 0 : synced.error().code;
 }
 
-int SegmentFiles::fill(const PosixFile& file) const {
+int SegmentFiles::fill(const PosixFile& file) {
     // Zeros are written, not only allocated: an O_DSYNC write into an unwritten extent would have to sync metadata each
     // time.
     for (std::uint64_t at = 0; at < segment_bytes_; at += fill_bytes) {
         if (stopping_.load(std::memory_order_relaxed)) return ECANCELED;
         const std::uint64_t part = std::min<std::uint64_t>(fill_bytes, segment_bytes_ - at);
         if (const int code = file.write({zeros(), part}, at); code != 0) return code;
+        prepared_bytes_.fetch_add(part, std::memory_order_relaxed);
     }
     return 0;
 }
 
-int SegmentFiles::head(const PosixFile& file, const SegmentHeader& header) const {
+int SegmentFiles::head(const PosixFile& file, const SegmentHeader& header) {
     const AlignedBytes block = make_aligned(block_bytes);
     wire::store(Bytes(block.get(), block_bytes), header);
+    prepared_bytes_.fetch_add(block_bytes, std::memory_order_relaxed);
     return file.write({block.get(), block_bytes}, 0);
 }
 

@@ -34,6 +34,8 @@ class SegmentFiles {
     [[nodiscard]] bool give_back_spares();
     // Something in it cannot be read: it is evidence, and no later life may use it for something else.
     void mark_damaged(std::uint64_t segment_index);
+    // Written to make segments ready: their zeros and their headers.
+    [[nodiscard]] std::uint64_t prepared_bytes() const { return prepared_bytes_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t quarantined() const { return quarantined_.load(std::memory_order_relaxed); }
     // As SegmentStore::cut_after.
     [[nodiscard]] Status cut_after(Position end);
@@ -49,8 +51,8 @@ class SegmentFiles {
     [[nodiscard]] Status adopt(const std::string& path, const SegmentHeader& header) const;
     [[nodiscard]] Status cut_tail_segment(std::uint64_t index, std::uint64_t offset, std::uint64_t look_bytes);
     void trim_cut_files() const;
-    [[nodiscard]] int fill(const PosixFile& file) const;
-    [[nodiscard]] int head(const PosixFile& file, const SegmentHeader& header) const;
+    [[nodiscard]] int fill(const PosixFile& file);
+    [[nodiscard]] int head(const PosixFile& file, const SegmentHeader& header);
 
     const std::string directory_;
     const std::uint64_t segment_bytes_;
@@ -61,6 +63,7 @@ class SegmentFiles {
     std::vector<std::string> spares_;  // under mutex_
     std::set<std::uint64_t> damaged_;  // under mutex_
     std::atomic<std::uint64_t> quarantined_{0};
+    std::atomic<std::uint64_t> prepared_bytes_{0};
 };
 
 // The oldest goes when one more comes (P12: bounded).

@@ -98,6 +98,8 @@ class FileSegmentStore final : public SegmentStore {
 
     std::uint64_t quarantined() const override { return files_.quarantined(); }
 
+    std::uint64_t prepared_bytes() const override { return files_.prepared_bytes(); }
+
     int prepare_errno() const override {
         const std::lock_guard lock(worker_.mutex);
         return prepare_errno_;

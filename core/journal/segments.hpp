@@ -38,6 +38,8 @@ class SegmentStore {
     virtual void mark_damaged(std::uint64_t segment_index) { static_cast<void>(segment_index); }
     // Files that went to quarantine/ since the start.
     [[nodiscard]] virtual std::uint64_t quarantined() const { return 0; }
+    // Written to make files ready, since the start: any thread.
+    [[nodiscard]] virtual std::uint64_t prepared_bytes() const { return 0; }
     // errno of the last failed preparation, 0 if the last one went well (ENOSPC: it is tried again every second).
     [[nodiscard]] virtual int prepare_errno() const = 0;
     [[nodiscard]] virtual std::string path_of(std::uint64_t segment_index) const = 0;

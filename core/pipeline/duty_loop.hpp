@@ -6,6 +6,7 @@
 #pragma once
 
 #include <sched.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -27,7 +28,10 @@ inline constexpr std::uint64_t park_ns_max = ns_per_second;  // a parked runner'
 template <class Sync>
 class DutyLoop {
   public:
-    DutyLoop(IdlePolicy idle, std::uint64_t idle_spin_ns) : idle_policy_(idle), idle_spin_ns_(idle_spin_ns) {}
+    // `rest_ns`: of spin_then_park, how long it sleeps once, whatever comes, when it has found no more to do: what comes meanwhile is
+    // taken in one round. Where there is much to do it never rests. 0: it parks at once.
+    DutyLoop(IdlePolicy idle, std::uint64_t idle_spin_ns, std::uint64_t rest_ns = 0)
+        : idle_policy_(idle), idle_spin_ns_(idle_spin_ns), rest_ns_(rest_ns) {}
 
     // Before run(). A completion goes to the stage whose index is its Token::owner. The Io outlives the loop.
     void start(io::Io& io, std::vector<std::unique_ptr<Stage>> stages) {
@@ -59,6 +63,7 @@ class DutyLoop {
     [[nodiscard]] std::size_t duty_cycle(MonotonicNs until);
     void idle(MonotonicNs now);
     void park(MonotonicNs now);
+    [[nodiscard]] bool rest();
     [[nodiscard]] bool has_something_to_do() const;
     // The time since the last call.
     void count(bool has_worked, MonotonicNs now) noexcept {
@@ -68,6 +73,8 @@ class DutyLoop {
 
     IdlePolicy idle_policy_;
     std::uint64_t idle_spin_ns_;
+    std::uint64_t rest_ns_;
+    bool has_worked_since_rest_ = false;
     DoorbellOver<Sync> doorbell_;
     io::Io* io_ = nullptr;
     std::vector<std::unique_ptr<Stage>> stages_;
@@ -95,10 +102,12 @@ void DutyLoop<Sync>::run() {
             break;
         const MonotonicNs now = io_->now();
         count(worked > 0, now);
-        if (worked > 0)
+        if (worked > 0) {
             idle_since_ = now;
-        else
+            has_worked_since_rest_ = true;
+        } else {
             idle(now);
+        }
     }
     // Stages own bytes that the Io may still be reading or writing. A disk that hangs past its time is answered by keeping
     // them for as long as the process lives.
@@ -131,9 +140,21 @@ void DutyLoop<Sync>::idle(MonotonicNs now) {
             if (now.since(idle_since_) >= idle_spin_ns_) ::sched_yield();
             return;
         case IdlePolicy::spin_then_park:
-            if (now.since(idle_since_) >= idle_spin_ns_) park(now);
+            if (now.since(idle_since_) >= idle_spin_ns_ && !rest()) park(now);
             return;
     }
+}
+
+// What was queued has been submitted by the round before. Not parked: whoever rings meanwhile need not wake it, it looks by itself.
+template <class Sync>
+bool DutyLoop<Sync>::rest() {
+    if (rest_ns_ == 0 || !has_worked_since_rest_) return false;
+    has_worked_since_rest_ = false;
+    const timespec time{.tv_sec = static_cast<time_t>(rest_ns_ / ns_per_second),
+                        .tv_nsec = static_cast<long>(rest_ns_ % ns_per_second)};
+    ::nanosleep(&time, nullptr);
+    count(false, io_->now());
+    return true;
 }
 
 template <class Sync>
@@ -149,7 +170,10 @@ void DutyLoop<Sync>::park(MonotonicNs now) {
         const MonotonicNs done = io_->now();
         count(false, woke_at_);
         count(has_worked, done);
-        if (has_worked) idle_since_ = done;
+        if (has_worked) {
+            idle_since_ = done;
+            has_worked_since_rest_ = true;
+        }
     }
     doorbell_.end_sleep();
 }

@@ -20,7 +20,8 @@ void name_and_pin(const RunnerOptions& options) {
 
 }  // namespace
 
-Runner::Runner(RunnerOptions options) : options_(std::move(options)), loop_(options_.idle, options_.idle_spin_ns) {}
+Runner::Runner(RunnerOptions options)
+    : options_(std::move(options)), loop_(options_.idle, options_.idle_spin_ns, options_.rest_ns) {}
 
 Runner::~Runner() {
     request_halt();

@@ -1,7 +1,7 @@
 // Runner: one pinned thread that goes round its stages (duty_loop.hpp) with an Io of its own.
 //
 // Thread    Made on any thread; start() makes the thread, on which `build` makes the Io and the stages.
-// Idle      spin_then_park (default): looks again for idle_spin_ns, then parks. spin: never parks.
+// Idle      spin_then_park (default): looks again for idle_spin_ns, rests for rest_ns where it has just worked, then parks. spin: never.
 #pragma once
 
 #include <atomic>
@@ -27,6 +27,7 @@ struct RunnerOptions {
     int core = -1;                // to pin to; -1 = leave to the kernel
     IdlePolicy idle = IdlePolicy::spin_then_park;
     std::uint64_t idle_spin_ns = 2 * ns_per_us;
+    std::uint64_t rest_ns = 0;  // DutyLoop
     io::IoChoice io = io::IoChoice::automatic;
     io::IoOptions io_options;
     // Called on the runner's thread.

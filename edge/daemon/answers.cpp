@@ -1,6 +1,7 @@
 #include <chrono>
 #include <thread>
 
+#include "core/control/config_reader.hpp"
 #include "core/control/metrics_text.hpp"
 #include "core/control/outsiders.hpp"
 #include "edge/daemon/parts.hpp"
@@ -84,6 +85,11 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                     std::to_string(counters.intake.connections_held.get()) + " connections are held\n";
         }
         if (counters.spool.is_connected.get() == 0) body += "note: no central is connected; events are kept\n";
+        if (flash.is_over()) {
+            body += "note: today's writing to the disk is on course for " +
+                    control::bytes_text(flash.counters().projected_bytes.get()) +
+                    ", above flash.daily_write_limit_bytes\n";
+        }
         if (tls) body += tls->health();
         if (admin_tls) body += admin_tls->health();
         body += guard->health();
@@ -102,8 +108,11 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                                  .receive_slots = config.runtime.receive_slots,
                                                  .spool_bytes = config.spool.bytes_max,
                                                  .to_spool = to_spool_capacity,
-                                                 .to_intake = to_intake_capacity},
+                                                 .to_intake = config.runtime.notes_max},
                                       .quarantined = quarantined(),
+                                      .prepared_bytes = prepared_bytes(),
+                                      .flash = flash.counters(),
+                                      .flash_limit_bytes = config.flash.daily_write_limit_bytes,
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
                                       .tables = tables ? &table_numbers : nullptr,

@@ -18,6 +18,7 @@ RunnerOptions runner_options(const EdgeConfig& config, const ThreadPlan::Place& 
     options.core = place.core;
     options.idle = place.idle;
     options.idle_spin_ns = config.runtime.idle_spin_us * ns_per_us;
+    options.rest_ns = config.runtime.rest_us * ns_per_us;
     options.io = io;
     options.io_options = io_options;
     options.io_options.restrict_ring = config.runtime.ring_restrictions;
@@ -53,7 +54,7 @@ EdgeDaemon::Parts::Parts(EdgeConfig edge_config, io::IoChoice io_choice, std::st
       io(io_choice),
       pool(config.spool.batches_max),
       to_spool(to_spool_capacity),
-      to_intake(to_intake_capacity),
+      to_intake(config.runtime.notes_max),
       taps(config, [this] { intake_runner.doorbell().ring(); }),
       intake_runner(runner_options(config, plan.places[0], io, intake_io_options(config))),
       spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}

@@ -39,7 +39,6 @@
 namespace weir::edge {
 
 inline constexpr std::size_t to_spool_capacity = 1024;
-inline constexpr std::size_t to_intake_capacity = 16384;
 inline constexpr std::uint32_t recycled_segments_max = 1;  // of each stream
 
 // What the control loop said last: a line is written only when something changes.
@@ -77,6 +76,7 @@ struct EdgeDaemon::Parts {
     void tell_fuses();
     void keep_watchdog();
     void measure_spool();
+    void look_at_flash();
     void tell_centrals();
     [[nodiscard]] ReloadOutcome reload();
     void change_lanes(const EdgeConfig& next);
@@ -109,6 +109,12 @@ struct EdgeDaemon::Parts {
         }
         return 0;
     }
+    // Written by all streams to make segments ready.
+    [[nodiscard]] std::uint64_t prepared_bytes() const {
+        std::uint64_t bytes = 0;
+        for (const auto& one : segments) bytes += one->prepared_bytes();
+        return bytes;
+    }
     [[nodiscard]] std::uint64_t quarantined() const {
         std::uint64_t count = 0;
         for (const auto& one : segments) count += one->quarantined();
@@ -139,6 +145,9 @@ struct EdgeDaemon::Parts {
     IntakeControls controls;
     std::optional<PoisonGuard> poison_guard;
     std::atomic<std::uint64_t> reloads_refused{0};
+    FlashBudget flash{config.flash.daily_write_limit_bytes};
+    std::uint64_t flash_written_bytes = 0;  // as last seen
+    MonotonicNs flash_at{};                 // when it is looked at next
     ReloadDesk reload_desk;
     TapDesk taps;
     std::unique_ptr<journal::SegmentWorker> segment_worker;

@@ -1,5 +1,7 @@
 #include <sys/statvfs.h>
 
+#include <algorithm>
+
 #include "core/base/clock.hpp"
 #include "core/control/log.hpp"
 #include "edge/daemon/parts.hpp"
@@ -10,6 +12,7 @@ namespace {
 constexpr std::uint64_t control_wait_ms = 200;
 constexpr std::uint64_t table_wait_ms = 2;  // while a table is on its way, part by part
 constexpr std::uint64_t drain_wait_ms = 10;
+constexpr std::uint64_t flash_look_ns = 2 * ns_per_second;
 // A drain that hangs on a dead disk is not waited for longer than an init system would.
 constexpr std::uint64_t drain_ms_max = 60'000;
 
@@ -36,6 +39,7 @@ int EdgeDaemon::Parts::run() {
     for (;;) {
         const control::Wish wish = signals.wait(tables && tables->is_busy() ? table_wait_ms : control_wait_ms);
         measure_spool();
+        look_at_flash();
         look_at_tables();
         if (tls) tls->look(wish == control::Wish::reload);
         if (admin_tls) admin_tls->look(wish == control::Wish::reload);
@@ -96,6 +100,27 @@ int EdgeDaemon::Parts::drain(control::SignalWatch& signals) {
     tell_changes();
     control::log_info("drained", {{"held_events", ledger_of(counters, lanes()).held}});
     return 0;
+}
+
+// The kernel counts all that goes to disks; where it does not say so to us, what we know of counts.
+void EdgeDaemon::Parts::look_at_flash() {
+    const MonotonicNs now = monotonic_now();
+    if (now < flash_at) return;
+    flash_at = now.plus_ns(flash_look_ns);
+    const std::uint64_t known =
+        counters.spool.journal_bytes_written.get() + prepared_bytes() + counters.spool.checkpoint_bytes_written.get() +
+        counters.intake.checkpoint_bytes_written.get() + counters.intake.filter_bytes_written.get();
+    flash_written_bytes = std::max({flash_written_bytes, process_written_bytes(), known});
+    const bool has_changed = flash.look({.now = now,
+                                         .wall = wall_now(),
+                                         .written_bytes = flash_written_bytes,
+                                         .events = counters.intake.accepted.get()});
+    if (!has_changed) return;
+    control::log_warn(flash.is_over() ? "flash_over_limit" : "flash_within_limit",
+                      {{"edge", config.edge_id},
+                       {"today_bytes", flash.counters().today_bytes.get()},
+                       {"projected_bytes", flash.counters().projected_bytes.get()},
+                       {"limit_bytes", flash.limit_bytes()}});
 }
 
 // For intake's ladder. A disk that cannot be asked counts as one with room.

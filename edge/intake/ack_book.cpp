@@ -4,10 +4,10 @@
 
 namespace weir::edge {
 
-AckBook::AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, IntakeHops& hops)
-    : lanes_(lanes.size()), hops_(hops), runs_(runs_max), owners_(connections) {
+AckBook::AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, IntakeHops& hops, std::uint32_t runs)
+    : lanes_(lanes.size()), hops_(hops), runs_(runs), free_count_(runs), owners_(connections) {
     WEIR_ASSERT(lanes_ <= lanes_max);
-    for (std::uint32_t run = 0; run < runs_max; ++run) runs_[run].next = run + 1 < runs_max ? run + 1 : none;
+    for (std::uint32_t run = 0; run < runs; ++run) runs_[run].next = run + 1 < runs ? run + 1 : none;
     for (Level& at : levels_) at.barriers.resize(barriers_max);
     for (std::size_t lane = 0; lane < lanes_; ++lane) {
         appended_[lane] = lanes[lane].last_sequence;

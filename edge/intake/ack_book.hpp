@@ -5,7 +5,7 @@
 //
 // Thread    Intake runner.
 // Law       A duplicate is acked only after everything that was taken before it has reached the level it waits for.
-// Bounds    runs_max runs in all, made at construction. Barriers: barriers_max per level; when they are used up the newest one
+// Bounds    runs_count() runs in all, made at construction. Barriers: barriers_max per level; when they are used up the newest one
 //           is moved on, which makes duplicates wait a little longer and never too short.
 #pragma once
 
@@ -20,9 +20,9 @@
 
 namespace weir::edge {
 
-inline constexpr std::uint32_t runs_max = 65'536;
+inline constexpr std::uint32_t runs_max = 65'536;  // unless the configuration says fewer or more
 inline constexpr std::uint32_t barriers_max = 256;
-inline constexpr std::uint32_t runs_for_central_max = runs_max / 4;
+inline constexpr std::uint32_t runs_for_central_share = 4;  // of all runs a stream's may be one in so many
 
 enum class Wait : std::uint8_t { spooled = 0, delivered = 1 };
 
@@ -37,7 +37,8 @@ struct AckItem {
 
 class AckBook {
   public:
-    AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, IntakeHops& hops);
+    AckBook(std::uint32_t connections, const std::vector<LaneState>& lanes, IntakeHops& hops,
+            std::uint32_t runs = runs_max);
 
     // `batch` names the open batch: a run never reaches into the next one.
     void wait_for(Wait wait, std::uint8_t lane, Sequence sequence, Sequence batch, const AckItem& item) noexcept;
@@ -52,11 +53,12 @@ class AckBook {
     void shed(std::uint8_t stream, Sequence first, Sequence last) noexcept;
     // False: so many runs of this stream wait for central that who else would has to wait, so that those of others find some.
     [[nodiscard]] bool may_wait_for_central(std::uint8_t stream) const {
-        return for_central_[stream] < runs_for_central_max;
+        return for_central_[stream] < runs_count() / runs_for_central_share;
     }
     // `told_at`: when the spool learned it, for the hop behind it; 0: not just now.
     void reached(Wait wait, std::uint8_t lane, Sequence sequence, MonotonicNs now, MonotonicNs told_at = {}) noexcept;
 
+    [[nodiscard]] std::uint32_t runs_count() const { return static_cast<std::uint32_t>(runs_.size()); }
     [[nodiscard]] std::uint32_t free_runs() const { return free_count_; }
     [[nodiscard]] std::uint32_t runs_of(std::uint32_t connection) const { return owners_[connection].runs; }
     [[nodiscard]] bool has_ready(std::uint32_t connection) const { return owners_[connection].ready.head != none; }
@@ -124,7 +126,7 @@ class AckBook {
     IntakeHops& hops_;
     std::vector<Run> runs_;
     std::uint32_t free_head_ = 0;
-    std::uint32_t free_count_ = runs_max;
+    std::uint32_t free_count_;
     std::vector<Owner> owners_;
     std::array<Level, 2> levels_;
     std::array<Sequence, lanes_max> appended_{};

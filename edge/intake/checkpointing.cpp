@@ -1,6 +1,7 @@
 #include "edge/intake/checkpointing.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/base/planted.hpp"
 
@@ -22,11 +23,14 @@ Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpo
       memory_(memory),
       counters_(counters),
       checkpoint_(intake_checkpoint_path(memory.data_dir()), memory.checkpoint_serial()),
-      staging_(staging_entries),
+      staging_memory_(
+          static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, staging_entries * sizeof(FilterEntry)))),
+      staging_(reinterpret_cast<FilterEntry*>(staging_memory_.get()), staging_entries),
       // What recovery put in from the spool is in the file only after the first cut: write it all once.
       stored_next_(memory.filter().oldest_index()),
       stored_producers_(memory.producers().count()),
       stored_changes_(changes(counters)) {
+    WEIR_ASSERT(staging_memory_ != nullptr);
     for (const LaneState& stream : streams) {
         const Position covered = memory.covered(stream.id, stream.part);
         streams_.push_back(
@@ -36,7 +40,7 @@ Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpo
 }
 
 Status Checkpointing::open() {
-    auto ring = io_.open(filter_path(memory_.data_dir()), {});
+    auto ring = io_.open(filter_path(memory_.data_dir()), {.direct = true});
     if (!ring) return ring.error();
     ring_ = ring.value();
     return checkpoint_.open(io_, checkpoint_token_);
@@ -51,6 +55,12 @@ std::uint64_t Checkpointing::uncovered_bytes() const noexcept {
     std::uint64_t bytes = 0;
     for (const Stream& stream : streams_) bytes += stream.durable.value - stream.stored.value;
     return bytes;
+}
+
+bool Checkpointing::is_worth_it() const noexcept {
+    return uncovered_bytes() >= checkpoint_worth_bytes ||
+           changes(counters_) - stored_changes_ >= checkpoint_worth_events ||
+           stored_producers_ != memory_.producers().count();
 }
 
 void Checkpointing::cut(const Batcher& batcher) noexcept {
@@ -102,11 +112,34 @@ void Checkpointing::write_some() noexcept {
     }
     const std::uint64_t ids_max = memory_.filter().options().ids_max;
     const std::uint64_t position = write_next_ % ids_max;
-    writing_ = std::min({staging_entries, cut_next_ - write_next_, ids_max - position});
-    // An entry that was overwritten meanwhile goes out empty: what took its place may not be durable.
-    memory_.filter().seal(write_next_, std::span(staging_.data(), writing_));
+    const std::uint64_t block_position = position - position % filter_block_entries;
+    writing_ = std::min({staging_entries - (position - block_position), cut_next_ - write_next_, ids_max - position});
+    const std::uint64_t staged = stage(position);
     step_ = Step::writing;
-    io_.write(ring_, std::as_bytes(std::span(staging_.data(), writing_)), position * sizeof(FilterEntry), ring_token_);
+    io_.write(ring_, std::as_bytes(staging_.first(staged)), block_position * sizeof(FilterEntry), ring_token_);
+}
+
+// Whole blocks with the `writing_` entries from write_next_ on in them, the first of which lies at `position` of the file; and how many
+// entries that is.
+std::uint64_t Checkpointing::stage(std::uint64_t position) noexcept {
+    const std::uint64_t ids_max = memory_.filter().options().ids_max;
+    const std::uint64_t before = position % filter_block_entries;
+    const std::uint64_t end = position + writing_;
+    const std::uint64_t block_end = round_up(end, filter_block_entries);
+    // An entry that was overwritten meanwhile goes out empty: what took its place may not be durable.
+    memory_.filter().seal(write_next_ - before, staging_.first(before + writing_));
+    const auto behind = staging_.subspan(before + writing_, block_end - end);
+    const auto of_ring = behind.first(std::min(block_end, ids_max) - end);
+    stage_before(write_next_ + writing_, of_ring);
+    std::fill(behind.begin() + static_cast<std::ptrdiff_t>(of_ring.size()), behind.end(), FilterEntry{});
+    return before + writing_ + behind.size();
+}
+
+// What lies where the entries of `index` and behind it are to come: those that the ring held there one round before.
+void Checkpointing::stage_before(std::uint64_t index, std::span<FilterEntry> into) const noexcept {
+    const std::uint64_t ids_max = memory_.filter().options().ids_max;
+    if (index >= ids_max) return memory_.filter().seal(index - ids_max, into);
+    std::fill(into.begin(), into.end(), FilterEntry{});  // the first round has none before it
 }
 
 void Checkpointing::store() noexcept {
@@ -125,6 +158,7 @@ bool Checkpointing::on_completion(const io::Completion& completion) noexcept {
         if (completion.result < 0) {
             fail();
         } else if (step_ == Step::writing) {
+            counters_.filter_bytes_written.add(static_cast<std::uint64_t>(completion.result));
             write_next_ += writing_;
             write_some();
         } else if (step_ == Step::syncing) {
@@ -144,6 +178,7 @@ bool Checkpointing::on_completion(const io::Completion& completion) noexcept {
     stored_producers_ = cut_producers_;
     stored_changes_ = cut_changes_;
     counters_.checkpoints.add(1);
+    counters_.checkpoint_bytes_written.set(checkpoint_.stored_bytes());
     return true;
 }
 

@@ -7,13 +7,17 @@
 // Law       covered() is, for each stream, a place in its journal known durable when the cut was made: every record before it is
 //           in the cut.
 // Bounds    One cut at a time; staging_entries of the filter in one write; content of checkpoint_content_bytes_max.
+// Cost      The filter's entries are written past the page cache, in whole blocks: where its pages are large, one entry that changes
+//           in a page is as much to write as all of it.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/journal/checkpoint.hpp"
+#include "core/journal/posix_file.hpp"
 #include "edge/counters.hpp"
 #include "edge/intake/batcher.hpp"
 #include "edge/intake/memory.hpp"
@@ -32,6 +36,8 @@ class Checkpointing {
     }
     // Whether there is anything that the last one stored does not have.
     [[nodiscard]] bool is_due() const noexcept;
+    // Whether a checkpoint now would save a start so much that it need not wait for more (checkpoint_patience).
+    [[nodiscard]] bool is_worth_it() const noexcept;
     // What is durable and not covered, of all streams.
     [[nodiscard]] std::uint64_t uncovered_bytes() const noexcept;
     [[nodiscard]] std::uint64_t ids_since() const { return memory_.filter().next_index() - stored_next_; }
@@ -52,8 +58,11 @@ class Checkpointing {
   private:
     enum class Step : std::uint8_t { idle, waiting, writing, syncing, storing };
     static constexpr std::uint64_t staging_entries = 8192;
+    static_assert(staging_entries % filter_block_entries == 0);
 
     void write_some() noexcept;
+    [[nodiscard]] std::uint64_t stage(std::uint64_t position) noexcept;
+    void stage_before(std::uint64_t index, std::span<FilterEntry> into) const noexcept;
     void store() noexcept;
     void fail() noexcept;
 
@@ -79,9 +88,10 @@ class Checkpointing {
     std::uint32_t cut_producers_ = 0;
     std::uint64_t cut_changes_ = 0;
     std::vector<std::byte> content_;
-    std::vector<FilterEntry> staging_;
-    std::uint64_t write_next_ = 0;  // index of the first entry not yet written
-    std::uint64_t writing_ = 0;     // entries of the write under way
+    journal::AlignedBytes staging_memory_;
+    std::span<FilterEntry> staging_;  // in staging_memory_
+    std::uint64_t write_next_ = 0;    // index of the first entry not yet written
+    std::uint64_t writing_ = 0;       // entries of the write under way, without what fills its blocks
     std::uint64_t stored_next_ = 0;
     std::uint32_t stored_producers_ = 0;
     std::uint64_t stored_changes_ = 0;

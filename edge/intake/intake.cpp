@@ -10,7 +10,6 @@ constexpr std::uint64_t away_ns = 10 * look_ns;             // a longer time bet
 constexpr std::uint64_t retry_ns = 1 * ns_per_ms;           // after the spool's ring was full
 constexpr std::uint64_t send_ns_max = 30 * ns_per_second;   // a peer that does not read for so long is gone
 constexpr std::uint64_t carry_ns_max = 30 * ns_per_second;  // or that leaves a large frame half sent
-constexpr std::uint32_t carry_buffers = 32;                 // frames above 512 bytes that lie cut at one time
 constexpr std::uint32_t spare_connections = 8;              // above connections_max: to tell them so
 
 // By earlier lives: what got a sequence, and what was shed before it did.
@@ -57,10 +56,10 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
       fuses_{Fuse(judgement_->dead_letters()), Fuse(judgement_->dead_letters())},
       letters_of_producers_(producers_.slots_max()),
       shedding_(lanes, identity.lineage ^ identity.epoch),
-      book_(connections_max_ + spare_connections, lanes, counters.hops),
+      book_(connections_max_ + spare_connections, lanes, counters.hops, config.listen.ack_runs_max),
       checkpointing_(io, io::Token{.owner = owner, .kind = ring_kind},
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, lanes, counters),
-      carry_(carry_buffers, wire::frame_body_bytes_max),
+      carry_(config.listen.cut_frames_max, wire::frame_body_bytes_max),
       receive_slots_(config.runtime.receive_slots),
       parked_(config.listen.waiting_bytes_max) {
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
@@ -112,7 +111,7 @@ std::size_t Intake::do_work(MonotonicNs now) {
     take_reload();
     tap_.keep();
     std::size_t work = take_notes(now);
-    if (book_.has_forgotten() && book_.free_runs() < runs_max / 2) book_.sweep();
+    if (book_.has_forgotten() && book_.free_runs() < book_.runs_count() / 2) book_.sweep();
     work += wake_waiting();
     work += run_vectors(now);
     batcher_.close_due(input_is_drained_ || stalled_);
@@ -259,7 +258,7 @@ void Intake::keep_checkpoint(MonotonicNs now) {
     const bool may_hurry = !checkpointing_.has_failed() || now.since(checkpoint_at_) >= ns_per_second;
     const bool hurries = naming_ || checkpointing_.ids_since() > filter_.options().ids_max / 4 ||
                          checkpointing_.uncovered_bytes() > read_back_bytes_max || (draining_ && !final_cut_);
-    if (!(hurries && may_hurry) && now.since(checkpoint_at_) < checkpoint_ns_) return;
+    if (!(hurries && may_hurry) && now.since(checkpoint_at_) < checkpoint_wait_ns()) return;
     if (draining_) {
         if (vector_.count() > 0 || !input_is_drained_) return;
         final_cut_ = true;
@@ -268,6 +267,13 @@ void Intake::keep_checkpoint(MonotonicNs now) {
     if (!checkpointing_.is_due()) return;
     batcher_.close_all();
     checkpointing_.cut(batcher_);
+}
+
+// After the last one. Where there is little room none is put off: what it covers makes some.
+std::uint64_t Intake::checkpoint_wait_ns() const noexcept {
+    const bool waits = !checkpointing_.is_worth_it() && !checkpointing_.has_failed() && !draining_ &&
+                       ladder_.rung() == wire::Rung::healthy;
+    return waits ? checkpoint_patience * checkpoint_ns_ : checkpoint_ns_;
 }
 
 void Intake::keep_time(MonotonicNs now) {
@@ -366,7 +372,7 @@ MonotonicNs Intake::next_deadline() const {
     if (looks) next = std::min(next, looked_at_.plus_ns(look_ns));
     if (!poisoned_ && !stalled_ && !checkpointing_.is_busy()) {
         if (naming_) next = std::min(next, checkpoint_at_.plus_ns(ns_per_second));
-        if (checkpointing_.is_due()) next = std::min(next, checkpoint_at_.plus_ns(checkpoint_ns_));
+        if (checkpointing_.is_due()) next = std::min(next, checkpoint_at_.plus_ns(checkpoint_wait_ns()));
     }
     return next;
 }

@@ -104,6 +104,7 @@ class Intake final : public Stage {
     [[nodiscard]] bool is_disk_behind() const;
     void learn_disk(StreamIndex stream, const Batcher::Closed& batch, MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
+    [[nodiscard]] std::uint64_t checkpoint_wait_ns() const noexcept;
     void keep_time(MonotonicNs now);
     void keep_ladder(MonotonicNs now);
     void finish_drain();

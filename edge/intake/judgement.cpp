@@ -54,11 +54,10 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
       digest_(config.digest) {
     if (!expressions_.is_empty()) judge_.emplace(expressions_.set());
     if (validate_.passes_all() && forms_.is_empty()) passes_all_into_ = route_.only_lane();
-    const LaneConfig defaults;
     for (const LaneState& lane : lanes) {
         const auto named = std::find_if(config.lanes.begin(), config.lanes.end(),
                                         [&](const LaneConfig& one) { return one.name == lane.name; });
-        const LaneConfig& limits = named == config.lanes.end() ? defaults : *named;
+        const LaneConfig& limits = named == config.lanes.end() ? config.lane_defaults : *named;
         batch_limits_.push_back({.lane_name = wire::name_field<wire::lane_name_bytes_max>(lane.name),
                                  .is_in_use = lane.is_configured || lane.id == dead_letter_lane,
                                  .batch_bytes = std::min({limits.batch_bytes, batch_body_capacity,
@@ -87,6 +86,7 @@ using Differences = std::vector<std::pair<std::string, bool>>;
 // Every key that is fixed while the edge runs, and whether it differs.
 Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
     return {
+        {"profile", now.profile != next.profile},
         {"log_level", now.log_level != next.log_level},
         {"edge_id", now.edge_id != next.edge_id},
         {"data_dir", now.data_dir != next.data_dir},
@@ -100,6 +100,8 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"listen.allowed_uids", now.listen.allowed_uids != next.listen.allowed_uids},
         {"listen.allowed_gids", now.listen.allowed_gids != next.listen.allowed_gids},
         {"listen.waiting_bytes_max", now.listen.waiting_bytes_max != next.listen.waiting_bytes_max},
+        {"listen.ack_runs_max", now.listen.ack_runs_max != next.listen.ack_runs_max},
+        {"listen.cut_frames_max", now.listen.cut_frames_max != next.listen.cut_frames_max},
         {"tls.certificate", now.tls.files.certificate != next.tls.files.certificate},
         {"tls.key", now.tls.files.key != next.tls.files.key},
         {"tls.ca", now.tls.files.ca != next.tls.files.ca},
@@ -135,6 +137,8 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"uplink.breaker_ms", now.uplink.breaker_ms != next.uplink.breaker_ms},
         {"uplink.return_ms", now.uplink.return_ms != next.uplink.return_ms},
         {"uplink.catch_up_queue_ms", now.uplink.catch_up_queue_ms != next.uplink.catch_up_queue_ms},
+        {"uplink.readers_max", now.uplink.readers_max != next.uplink.readers_max},
+        {"uplink.reader_bytes", now.uplink.reader_bytes != next.uplink.reader_bytes},
         {"uplink.return_stable_ms", now.uplink.return_stable_ms != next.uplink.return_stable_ms},
         {"cache.ids_max", now.cache.ids_max != next.cache.ids_max},
         {"cache.lifetime_s", now.cache.lifetime_s != next.cache.lifetime_s},
@@ -155,6 +159,9 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"tables.use[].columns", table_columns(now) != table_columns(next)},
         {"runtime.idle", now.runtime.idle != next.runtime.idle},
         {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
+        {"runtime.rest_us", now.runtime.rest_us != next.runtime.rest_us},
+        {"runtime.notes_max", now.runtime.notes_max != next.runtime.notes_max},
+        {"flash.daily_write_limit_bytes", now.flash.daily_write_limit_bytes != next.flash.daily_write_limit_bytes},
         {"runtime.ring_restrictions", now.runtime.ring_restrictions != next.runtime.ring_restrictions},
         {"runtime.core_dumps", now.runtime.core_dumps != next.runtime.core_dumps},
         {"runtime.low_latency_idle", now.runtime.low_latency_idle != next.runtime.low_latency_idle},

@@ -16,6 +16,7 @@ namespace weir::edge {
 
 class KeyTable {
   public:
+    static constexpr std::uint64_t entry_bytes = 32;  // of memory for each key
     explicit KeyTable(std::uint32_t keys_max)
         : buckets_(keys_max < bucket_entries ? 0 : std::bit_floor(keys_max / bucket_entries)),
           entries_(std::size_t{buckets_} * bucket_entries) {}
@@ -57,7 +58,7 @@ class KeyTable {
         WallNs last_time{};
         std::uint64_t events = 0;
     };
-    static_assert(sizeof(Entry) * bucket_entries == 128);  // two lines
+    static_assert(sizeof(Entry) == entry_bytes && entry_bytes * bucket_entries == 128);  // two lines
     [[nodiscard]] std::size_t bucket_of(std::uint64_t hash) const {
         return ((hash >> 32U) & (buckets_ - 1)) * bucket_entries;
     }

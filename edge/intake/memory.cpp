@@ -93,7 +93,7 @@ Status IntakeMemory::load_filter() {
             for (const FilterEntry& entry : entries) filter_.restore(entry);
         }
     }
-    return entries_count == filter_.options().ids_max ? Status(Done{}) : store_filter();
+    return entries_count == filter_file_entries(filter_.options().ids_max) ? Status(Done{}) : store_filter();
 }
 
 // A new file, or one of another length: entries have other places in it.
@@ -106,7 +106,7 @@ Status IntakeMemory::store_filter() const {
         if (!file.is_open()) return error_from_errno(errno, "open " + fresh);
         // Written whole, not only sized: a cut that fails for want of space would cover nothing, and what nothing covers is
         // never trimmed: a full disk would stay full for good.
-        std::vector<FilterEntry> entries(ids_max);
+        std::vector<FilterEntry> entries(filter_file_entries(ids_max));
         for (std::uint64_t index = filter_.oldest_index(); index < filter_.next_index(); ++index) {
             entries[index % ids_max] = filter_.sealed(index);
         }

@@ -1,6 +1,7 @@
 // IntakeMemory: what intake knew before: the duplicate filter and the producers' numbers, from its checkpoint and the spool.
 //
-// Files: DATA_DIR/intake.0 and .1 (checkpoint), DATA_DIR/filter.ring (the filter's entries, entry of index i at i mod ids_max).
+// Files: DATA_DIR/intake.0 and .1 (checkpoint), DATA_DIR/filter.ring (the filter's entries, entry of index i at i mod ids_max; empty
+// ones up to a whole block behind them).
 //
 // Thread    Control thread, at start; blocking. Intake's runner takes it over.
 // Law       After replay of every record of each stream at or after its covered(), in any order of streams, an event that is in the spool is known, and none that is not.
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/journal/record.hpp"
 #include "core/wire/batch.hpp"
 #include "edge/config.hpp"
 #include "edge/intake/duplicate_filter.hpp"
@@ -48,6 +50,12 @@ static_assert(sizeof(CoveredStream) == 16);
 }
 [[nodiscard]] inline std::string filter_path(const std::string& data_dir) {
     return data_dir + "/filter.ring";
+}
+
+// The filter's file is written in blocks of so many entries, and is so many of them long.
+inline constexpr std::uint64_t filter_block_entries = journal::block_bytes / sizeof(FilterEntry);
+[[nodiscard]] constexpr std::uint64_t filter_file_entries(std::uint64_t ids_max) {
+    return round_up(ids_max, filter_block_entries);
 }
 
 class IntakeMemory {

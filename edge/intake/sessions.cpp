@@ -9,8 +9,9 @@
 namespace weir::edge {
 namespace {
 
-constexpr std::uint32_t runs_per_connection_max = 8192;  // acks that a peer does not fetch
-constexpr std::uint32_t runs_kept_free = runs_max / 4;   // those who wait for central leave so many to the others
+// Of the runs for acks, one in so many.
+constexpr std::uint32_t connection_share = 8;  // at most, of acks that a peer does not fetch
+constexpr std::uint32_t kept_free_share = 4;   // those who wait for central leave so many to the others
 
 }  // namespace
 
@@ -111,8 +112,8 @@ void Intake::make_ready(std::uint32_t index) {
 bool Intake::may_read(const Connection& connection, std::uint32_t index) const {
     // A carried frame that lies in the vector must not move.
     if (connection.in_vector || connection.session == Session::naming || is_held(connection)) return false;
-    if (book_.runs_of(index) > runs_per_connection_max) return false;
-    return connection.level != wire::AckLevel::delivered || book_.free_runs() > runs_kept_free;
+    if (book_.runs_of(index) > book_.runs_count() / connection_share) return false;
+    return connection.level != wire::AckLevel::delivered || book_.free_runs() > book_.runs_count() / kept_free_share;
 }
 
 namespace {

@@ -6,10 +6,11 @@
 
 namespace weir::edge {
 
-CatchUp::CatchUp(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::vector<Source> sources)
-    : sources_(std::move(sources)), reader_of_(sources_.size(), none) {
+CatchUp::CatchUp(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::vector<Source> sources, Limits limits)
+    : sources_(std::move(sources)), reader_of_(sources_.size(), none), readers_(limits.readers) {
+    WEIR_ASSERT(limits.readers > 0);
     for (std::uint32_t number = 0; number < readers_.size(); ++number) {
-        readers_[number].reader = std::make_unique<JournalReader>(io, owner, kind, 2 * number);
+        readers_[number].reader = std::make_unique<JournalReader>(io, owner, kind, 2 * number, limits.buffer_bytes);
     }
 }
 

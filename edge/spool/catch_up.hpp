@@ -1,11 +1,10 @@
 // CatchUp: the few readers that there are, lent to the streams that have something to be read back.
 //
 // Thread    Spool runner.
-// Bounds    readers_max readers of two buffers each, whatever the number of streams.
+// Bounds    Limits::readers of two buffers each, whatever the number of streams.
 // Law       A stream has at most one reader. What a reader finds damaged is said to the stream's segment store.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,7 +14,7 @@
 
 namespace weir::edge {
 
-inline constexpr std::size_t readers_max = 4;
+inline constexpr std::uint32_t readers_max = 4;  // unless the configuration says fewer or more
 // A stream gives its reader on after so many bytes where another one waits for it.
 inline constexpr std::uint64_t reader_turn_bytes = 8ULL << 20;
 
@@ -25,7 +24,11 @@ class CatchUp {
         JournalPlace place;
         journal::SegmentStore* segments = nullptr;
     };
-    CatchUp(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::vector<Source> sources);
+    struct Limits {
+        std::uint32_t readers = readers_max;
+        std::uint32_t buffer_bytes = read_buffer_bytes;  // of each of a reader's two buffers
+    };
+    CatchUp(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::vector<Source> sources, Limits limits);
 
     // Where the journal of a stream that had no name lies. Precondition: it has no reader and never had one.
     void name_journal(std::size_t stream, std::string& directory) { sources_[stream].place.directory.swap(directory); }
@@ -65,7 +68,7 @@ class CatchUp {
 
     std::vector<Source> sources_;
     std::vector<std::size_t> reader_of_;  // by stream
-    std::array<Lent, readers_max> readers_;
+    std::vector<Lent> readers_;
     std::size_t lent_ = 0;
 };
 

@@ -16,14 +16,16 @@ bool is_lack(int code) {
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == EAGAIN || code == EINTR || code == EACCES ||
            code == EPERM;
 }
-// A buffer always holds the largest record whole, whatever the place in a block at which it begins.
-static_assert(read_buffer_bytes >= batch_buffer_bytes + sizeof(journal::RecordSeal) + journal::block_bytes);
+static_assert(read_buffer_bytes_min >= batch_buffer_bytes + sizeof(journal::RecordSeal) + journal::block_bytes);
 }  // namespace
 
-JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index)
-    : io_(io), owner_(owner), kind_(kind), first_index_(first_index) {
+JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index,
+                             std::uint32_t buffer_bytes)
+    : io_(io), owner_(owner), kind_(kind), first_index_(first_index), buffer_bytes_(buffer_bytes) {
+    WEIR_ASSERT(buffer_bytes >= read_buffer_bytes_min && buffer_bytes <= read_buffer_bytes);
+    WEIR_ASSERT(buffer_bytes % journal::block_bytes == 0);
     for (Buffer& buffer : buffers_) {
-        buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, read_buffer_bytes));
+        buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, buffer_bytes_));
         WEIR_ASSERT(buffer.bytes != nullptr);
     }
     if (journal::keyring().count() > 0) cipher_.emplace(0);
@@ -88,7 +90,7 @@ bool JournalReader::pump(Position durable_end, MonotonicNs now) {
     base_.value = next_.value / journal::block_bytes * journal::block_bytes;
     const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
     const std::uint64_t end = std::min(segment_end, round_up(durable_end.value, journal::block_bytes));
-    const std::uint64_t wanted = std::min<std::uint64_t>(read_buffer_bytes, end - base_.value);
+    const std::uint64_t wanted = std::min<std::uint64_t>(buffer_bytes_, end - base_.value);
     reading_ = true;
     io_.read(file_, Bytes{buffers_[loading_].bytes, wanted}, base_.value % segment_bytes_,
              {.owner = owner_, .kind = kind_, .generation = 0, .index = first_index_ + loading_});

@@ -21,13 +21,15 @@
 
 namespace weir::edge {
 
+// A buffer's default length, which is the most; the least holds the largest record whole, whatever the place in a block at which it begins.
 inline constexpr std::uint32_t read_buffer_bytes = 1U << 20;
+inline constexpr std::uint32_t read_buffer_bytes_min = 67 * journal::block_bytes;
 // A read that fails with an error of the disk is tried so often, once a second, before what it asked for counts as damaged. Where
 // this process lacks something (descriptors, memory, permission) it is tried for ever.
 inline constexpr std::uint32_t read_tries_max = 60;
 inline constexpr std::uint64_t read_retry_ns = ns_per_second;
 inline constexpr std::uint32_t read_records_max =
-    256;  // per buffer; a group is at least one block, so 256 is all of it
+    read_buffer_bytes / journal::block_bytes;  // per buffer; a group is at least one block, so that is all of it
 
 // The journal that is read; it outlives the reading.
 struct JournalPlace {
@@ -52,8 +54,10 @@ struct ReadRecord {
 
 class JournalReader {
   public:
-    // Its reads have Token::index `first_index` and `first_index` + 1.
-    JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index);
+    // Its reads have Token::index `first_index` and `first_index` + 1. `buffer_bytes`: of each of the two buffers, whole blocks from
+    // read_buffer_bytes_min to read_buffer_bytes.
+    JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::uint32_t first_index,
+                  std::uint32_t buffer_bytes = read_buffer_bytes);
     ~JournalReader();
     JournalReader(const JournalReader&) = delete;
     JournalReader& operator=(const JournalReader&) = delete;
@@ -113,6 +117,7 @@ class JournalReader {
     std::uint8_t owner_;
     std::uint8_t kind_;
     std::uint32_t first_index_;
+    std::uint32_t buffer_bytes_;
     std::array<Buffer, 2> buffers_;
     std::uint32_t front_ = 0;
     std::uint32_t loading_ = 0;

@@ -64,6 +64,8 @@ class LaneKeeper {
         return running_ms_before_ + now.since(started_at_) / ns_per_ms;
     }
     [[nodiscard]] MonotonicNs next_deadline() const;
+    // As of the last look: something undelivered has a time after which it is given up.
+    [[nodiscard]] bool may_expire() const { return expires_at_ != never; }
 
   private:
     struct Lane {

@@ -60,6 +60,7 @@ class NamedStore final : public journal::SegmentStore {
     void release(std::uint64_t segment_index) override { named().release(segment_index); }
     void mark_damaged(std::uint64_t segment_index) override { named().mark_damaged(segment_index); }
     [[nodiscard]] std::uint64_t quarantined() const override { return at() == nullptr ? 0 : at()->quarantined(); }
+    [[nodiscard]] std::uint64_t prepared_bytes() const override { return at() == nullptr ? 0 : at()->prepared_bytes(); }
     [[nodiscard]] int prepare_errno() const override { return at() == nullptr ? 0 : at()->prepare_errno(); }
     [[nodiscard]] std::string path_of(std::uint64_t segment_index) const override {
         return at()->path_of(segment_index);

@@ -19,6 +19,7 @@ UplinkOptions uplink_options(const EdgeConfig& config, std::uint64_t jitter_seed
     options.return_ms = config.uplink.return_ms;
     options.return_stable_ms = config.uplink.return_stable_ms;
     options.catch_up_queue_ms = config.uplink.catch_up_queue_ms;
+    options.catch_up = {.readers = config.uplink.readers_max, .buffer_bytes = config.uplink.reader_bytes};
     options.jitter_seed = jitter_seed;
     return options;
 }
@@ -111,7 +112,8 @@ Status SpoolStage::open() {
         !status) {
         return status;
     }
-    checkpoint_at_ = io_.now().plus_ns(checkpoint_ns_);
+    stored_at_ = io_.now();
+    checkpoint_at_ = stored_at_.plus_ns(checkpoint_ns_);
     count_bytes();
     return Done{};
 }
@@ -126,7 +128,7 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     if (draining_ && (is_quiet() || is_poisoned())) uplink_.drain(now);
     work += uplink_.do_work(now);
     keep_lanes(now);
-    if (uplink_.take_checkpoint_wish()) checkpoint_at_ = std::min(checkpoint_at_, now);
+    if (uplink_.take_checkpoint_wish()) wish_checkpoint(now);
     if (now >= checkpoint_at_ || checkpoint_hurries() || draining_) keep_checkpoint(now);
     work += notes_.flush();
     notes_.ring_if_published();
@@ -136,9 +138,9 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
 void SpoolStage::keep_lanes(MonotonicNs now) {
     const LaneKeeper::Looked looked = keeper_.look(now);
     // What is given up takes room until a stored checkpoint knows of it.
-    if (looked.has_given_up) checkpoint_at_ = std::min(checkpoint_at_, now);
+    if (looked.has_given_up) wish_checkpoint(now);
     if (looked.has_no_room) {
-        checkpoint_at_ = std::min(checkpoint_at_, now);
+        wish_checkpoint(now);
         give_back_kept(UINT64_MAX);
     }
     if (looked.has_given_up || looked.has_no_room) count_bytes();
@@ -291,14 +293,37 @@ void SpoolStage::keep_checkpoint(MonotonicNs now) {
         if (!uplink_.is_drained() || !(is_quiet() || is_poisoned())) return;
         final_checkpoint_begun_ = true;
     }
+    checkpoint_at_ = now.plus_ns(checkpoint_ns_);
     SpoolCheckpoint head;
     head.lineage = lineage_;
     head.epoch = epoch_;
+    const Bytes content = Bytes{checkpoint_bytes_}.first(encode(head, lanes_, checkpoint_bytes_));
+    // What is only kept goes when its time is over, whether anything is stored or not.
+    if (!is_checkpoint_worth_it(content, now)) return trim(now);
+    is_checkpoint_due_ = false;
+    stored_at_ = now;
+    stored_count_ = content.size();
+    std::copy(content.begin(), content.end(), stored_content_.begin());
     head.running_ms = keeper_.running_ms(now);
-    const std::size_t bytes = encode(head, lanes_, checkpoint_bytes_);
+    WEIR_ASSERT(encode(head, lanes_, checkpoint_bytes_) == content.size());
     for (const auto& stream : streams_) stream->begin_store();
-    checkpoint_at_ = now.plus_ns(checkpoint_ns_);
-    WEIR_ASSERT(checkpoint_.begin_store(ConstBytes{checkpoint_bytes_}.first(bytes)));
+    WEIR_ASSERT(checkpoint_.begin_store(content));
+}
+
+void SpoolStage::wish_checkpoint(MonotonicNs now) {
+    is_checkpoint_due_ = true;
+    checkpoint_at_ = std::min(checkpoint_at_, now);
+}
+
+// One that says what the last one said is not written; one that says little more waits until it says more.
+bool SpoolStage::is_checkpoint_worth_it(ConstBytes content, MonotonicNs now) const {
+    if (draining_ || is_checkpoint_due_) return true;
+    const auto stored = ConstBytes{stored_content_}.first(stored_count_);
+    const bool is_new = !std::equal(content.begin(), content.end(), stored.begin(), stored.end());
+    // While something may expire, how long the edge has run is in it too.
+    if (!is_new && !keeper_.may_expire()) return false;
+    return checkpoint_hurries() || now.since(stored_at_) >= checkpoint_patience * checkpoint_ns_ ||
+           sum([](const StreamSpool& one) { return one.unstored_bytes(); }) >= checkpoint_worth_bytes;
 }
 
 void SpoolStage::trim(MonotonicNs now) {
@@ -343,9 +368,12 @@ void SpoolStage::on_completion(const io::Completion& completion, MonotonicNs now
             if (checkpoint_.on_completion(completion)) {
                 for (const auto& stream : streams_) stream->stored();
                 counters_.checkpoints.add(1);
+                counters_.checkpoint_bytes_written.set(checkpoint_.stored_bytes());
                 trim(now);
             } else if (!checkpoint_.is_busy() && checkpoint_.last_errno() != 0) {
                 counters_.checkpoint_failures.add(1);
+                is_checkpoint_due_ = true;
+                stored_count_ = 0;
             }
             return;
         default:

@@ -77,7 +77,9 @@ class SpoolStage final : public Stage {
     void note_poison();
     void keep_lanes(MonotonicNs now);
     void keep_checkpoint(MonotonicNs now);
+    void wish_checkpoint(MonotonicNs now);
     [[nodiscard]] bool checkpoint_hurries() const;
+    [[nodiscard]] bool is_checkpoint_worth_it(ConstBytes content, MonotonicNs now) const;
     void trim(MonotonicNs now);
     void give_back_kept(std::uint64_t bytes_wanted);
     void count_bytes();
@@ -120,7 +122,11 @@ class SpoolStage final : public Stage {
     Links<ToSpool> accepted_;  // a place for each buffer
     std::size_t turn_ = 0;     // whose accepted batch is written next
     int poison_errno_ = 0;
-    MonotonicNs checkpoint_at_{};
+    MonotonicNs checkpoint_at_{};     // when one is looked at next
+    MonotonicNs stored_at_{};         // when the last one was begun
+    bool is_checkpoint_due_ = false;  // whatever is in it
+    std::size_t stored_count_ = 0;    // of stored_content_; 0: it is not known to be on the disk
+    std::array<std::byte, spool_checkpoint_bytes_max> stored_content_{};  // of the last one, as if no time had passed
     bool poison_told_ = false;
     bool draining_ = false;
     bool final_checkpoint_begun_ = false;

@@ -36,7 +36,7 @@ Uplink::Uplink(io::Io& io, std::uint8_t owner, UplinkKinds kinds, UplinkOptions 
       identity_(identity),
       lanes_(lanes),
       turns_(std::move(turns)),
-      catch_up_(io, owner, kinds.read, std::move(sources)),
+      catch_up_(io, owner, kinds.read, std::move(sources), options_.catch_up),
       pool_(pool),
       notes_(notes),
       counters_(counters),

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,7 @@
 #include "core/control/config_reader.hpp"
 #include "edge/config.hpp"
 #include "edge/payload_schemas.hpp"
+#include "edge/profile.hpp"
 
 namespace weir {
 namespace {
@@ -422,6 +424,57 @@ TEST(EdgeConfig, ATestsPayloadIsTextOrBase64) {
               std::vector<std::string>{"10:15: tests[0].data_base64: data is given too: a test has one payload"});
 }
 
+edge::EdgeConfig small_edge(const std::string& more = {}) {
+    const TemporaryFile file("profile = \"small\"\n" + minimal_edge + more);
+    const auto loaded = edge::load_config(file.path());
+    EXPECT_TRUE(loaded.config) << loaded.errors.front();
+    return *loaded.config;
+}
+
+TEST(EdgeConfig, AProfileIsASetOfDefaultsAndTheFileCounts) {
+    const edge::EdgeConfig small = small_edge();
+    for (const edge::ProfileValue& value : edge::profile_values(small)) {
+        EXPECT_EQ(value.in_force, value.small) << value.key;
+        EXPECT_NE(value.standard, value.small) << value.key;
+    }
+    EXPECT_EQ(small.cache.ids_max, 65'536U);
+    EXPECT_EQ(small.lanes.at(0).linger_us, 100'000U);
+    EXPECT_EQ(small.cache.lifetime_s, edge::EdgeConfig{}.cache.lifetime_s) << "not the profile's";
+    const edge::EdgeConfig told = small_edge(
+        "[cache]\nids_max = 131072\n[[lanes]]\nname = \"urgent\"\nlinger_us = 0\n[[lanes]]\nname = \"rest\"\n");
+    EXPECT_EQ(told.cache.ids_max, 131'072U);
+    EXPECT_EQ(told.cache.keys_max, 4096U);
+    EXPECT_EQ(told.lanes.at(0).linger_us, 100'000U) << "default";
+    EXPECT_EQ(told.lanes.at(1).linger_us, 0U);
+    EXPECT_EQ(told.lanes.at(2).linger_us, 100'000U);
+    const std::string text = edge::profile_text(told);
+    EXPECT_NE(text.find("profile     small\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("cache.ids_max = 131072, by the file; small: 65536; standard: 1048576\n"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("cache.keys_max = 4096; standard: 65536\n"), std::string::npos) << text;
+    const TemporaryFile file(minimal_edge);
+    EXPECT_EQ(edge::profile_text(*edge::load_config(file.path()).config), "profile     standard\n");
+    EXPECT_EQ(edge_errors("profile = \"tiny\"\n" + minimal_edge).size(), 1U);
+}
+
+TEST(EdgeConfig, WhatAProfileSetsIsAKeyAndStandsInTheReadme) {
+    const auto known = edge::known_config_keys();
+    const std::string readme = read_text("edge/README.md");
+    for (const edge::ProfileValue& value : edge::profile_values({})) {
+        EXPECT_NE(std::find(known.begin(), known.end(), value.key), known.end()) << value.key;
+        const std::string row = "| `" + std::string(value.key) + "` | " + std::to_string(value.standard) + " | " +
+                                std::to_string(value.small) + " |";
+        EXPECT_NE(readme.find(row), std::string::npos) << row;
+    }
+}
+
+// The gate of T10; what is really in use is less (scripts/small-edge).
+TEST(EdgeConfig, TheSmallProfilesBudgetIsAtMost64MiB) {
+    const edge::Budget budget = edge::budget_of(small_edge());
+    EXPECT_LE(budget.memory_bytes, 64ULL << 20) << budget.text;
+    EXPECT_GT(edge::budget_of({}).memory_bytes, 2 * budget.memory_bytes);
+}
+
 TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
     const TemporaryFile file(minimal_edge);
     const TemporaryFile same(minimal_edge);
@@ -435,7 +488,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 175U);
+    EXPECT_EQ(edge::known_config_keys().size(), 184U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -479,6 +532,10 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.runtime.idle, plain.runtime.idle);
     EXPECT_EQ(read.runtime.idle_spin_us, plain.runtime.idle_spin_us);
     EXPECT_EQ(read.runtime.thread_plan, plain.runtime.thread_plan);
+    EXPECT_EQ(read.profile, plain.profile);
+    for (const edge::ProfileValue& value : edge::profile_values(read))
+        EXPECT_EQ(value.in_force, value.standard) << value.key;
+    EXPECT_EQ(read.flash.daily_write_limit_bytes, plain.flash.daily_write_limit_bytes);
     EXPECT_EQ(read.runtime.receive_slots, plain.runtime.receive_slots);
     EXPECT_EQ(read.runtime.receive_slot_bytes, plain.runtime.receive_slot_bytes);
     EXPECT_EQ(read.lanes.size(), 1U);

@@ -24,6 +24,7 @@ control::Metrics metrics_of(const EdgeCounters& counters) {
     const journal::ScrubCounters scrub;
     const std::vector<std::string> centrals{"127.0.0.1:7500"};
     const std::string data_dir = "/";
+    const FlashCounters flash;
     return control::Metrics::read(metrics_text(counters, lanes,
                                                {.edge_id = "north",
                                                 .io_name = "uring",
@@ -33,6 +34,9 @@ control::Metrics metrics_of(const EdgeCounters& counters) {
                                                 .runners = {{"intake", {.worked_ns = 2'500'000'000}}},
                                                 .limits = {},
                                                 .quarantined = 0,
+                                                .prepared_bytes = 7,
+                                                .flash = flash,
+                                                .flash_limit_bytes = 0,
                                                 .poisons = 0,
                                                 .reloads_refused = 0,
                                                 .tables = nullptr,

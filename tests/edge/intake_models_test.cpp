@@ -431,6 +431,22 @@ TEST(AckBook, IsAMapOfWhatWaitsAlsoWhenConnectionsComeAndGo) {
     }
 }
 
+TEST(AckBook, HasAsManyRunsAsItWasGivenAndAStreamsWaitForCentralInAQuarterOfThem) {
+    std::vector<LaneState> lanes(2);
+    IntakeHops hops;
+    AckBook book(2, lanes, hops, 16);
+    EXPECT_EQ(book.runs_count(), 16U);
+    for (Sequence sequence = 1; sequence <= 4; ++sequence) {
+        EXPECT_TRUE(book.may_wait_for_central(0));
+        book.appended(0, sequence);
+        // Not one behind the other: each is a run of its own.
+        book.wait_for(Wait::delivered, 0, sequence, sequence, {.connection = 0, .ordinal = 2 * sequence});
+    }
+    EXPECT_FALSE(book.may_wait_for_central(0));
+    EXPECT_TRUE(book.may_wait_for_central(1));
+    EXPECT_EQ(book.free_runs(), 12U);
+}
+
 TEST(AckBook, AForgottenConnectionsRunsComeBack) {
     std::vector<LaneState> lanes(1);
     IntakeHops hops;

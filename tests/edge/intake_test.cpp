@@ -208,7 +208,7 @@ TEST(Intake, KnowsAfterARestartWhatItsCheckpointCoversAndWhatTheSpoolHolds) {
         producer.hello(AckLevel::spooled);
         for (int n = 0; n < 100; ++n) producer.send_event("old-" + std::to_string(n));
         ASSERT_TRUE(producer.wait_acked(100));
-        bench.added_ns = 10 * ns_per_second;
+        bench.added_ns = 2 * checkpoint_patience * config.spool.checkpoint_ms * ns_per_ms;
         ASSERT_TRUE(bench.step_until([&] { return !bench.covered.empty(); }));
         const std::size_t before = bench.stored.size();
         TestProducer named(bench);

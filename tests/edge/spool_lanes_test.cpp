@@ -140,6 +140,29 @@ TEST(Lanes, MoreStreamsThanReadersAreAllReadBackInTheirOrder) {
     EXPECT_EQ(central.duplicates, 0U);
 }
 
+// As in the profile "small": one reader, and buffers that just hold the largest batch.
+TEST(Lanes, OneReaderWithTheLeastBuffersReadsAllStreamsBackInTheirOrder) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()}, {.buffers = 8});
+    bench.config.uplink.readers_max = 1;
+    bench.config.uplink.reader_bytes = read_buffer_bytes_min;
+    bench.centrals = {&central};
+    bench.open();
+    for (int i = 0; i < 12; ++i) {
+        for (const LaneId lane : {LaneId{0}, LaneId{1}}) {
+            ASSERT_NO_FATAL_FAILURE(feed_when_free(bench, lane, 1, i % 3 == 0 ? 256U << 10 : 700));
+        }
+    }
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    EXPECT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(central.duplicates, 0U);
+    EXPECT_EQ(bench.counters.damaged_records.get(), 0U);
+}
+
 struct LiveFirst : ::testing::Test {
     void begin() {
         bench.configure(0).drain = Drain::live_first;

@@ -56,6 +56,12 @@ TopLook look_after(int n) {
     line("weir_edge_journal_needed_bytes", 1073741824);
     line("weir_edge_journal_held_bytes", 1342177280);
     line("weir_edge_journal_written_bytes_total", 1048576.0 * n);
+    line("weir_edge_flash_written_bytes_total", 2097152.0 * n);
+    line("weir_edge_flash_today_bytes", 5242880);
+    line("weir_edge_flash_projected_bytes", 1073741824);
+    line("weir_edge_flash_limit_bytes", 536870912);
+    line("weir_edge_flash_event_bytes", 480);
+    line("weir_edge_flash_over_limit", 1);
     line("weir_edge_uplink_connected", 1);
     line("weir_edge_uplink_endpoint", 1);
     line(R"(weir_edge_uplink_breaker_state{central="10.0.0.1:7500"})", 2);
@@ -103,6 +109,7 @@ received to spooled ack             100     1.6 ms     2.0 ms    13.5 ms    13.5
 received to delivered ack             0          -          -          -       0 us
 
 SPOOL   needed 1 GiB of 4 GiB (25.0 %)   kept 1.2 GiB   written/s 1 MiB
+DISK    written/s 2 MiB   today 5 MiB, on course for 1 GiB of 512 MiB   an event 480 bytes   OVER
 UPLINK  connected   credit 2 MiB   unacked batches 4   switched 1 times
         10.0.0.1:7500   breaker open
         10.0.0.2:7500   breaker closed   in use
@@ -123,7 +130,7 @@ TEST(TopView, WithoutAnEarlierLookThereAreNoRates) {
 
 TEST(TopView, IsCutToTheTerminal) {
     const std::string table = top_table(look_after(2), nullptr, 0, {.columns = 10, .rows = 4});
-    EXPECT_EQ(table, "weir-edge \n\nRUNNER    \n... 34 mor\n");
+    EXPECT_EQ(table, "weir-edge \n\nRUNNER    \n... 35 mor\n");
 }
 
 TEST(TopView, AnEdgeThatSaysNothingIsATableToo) {

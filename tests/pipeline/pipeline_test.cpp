@@ -94,6 +94,44 @@ TEST_P(RunnerTest, NeverLosesAWakeUpOverManyHandOversBetweenParkedRunners) {
     EXPECT_TRUE(a.is_finished() && b.is_finished());
 }
 
+// What comes while it rests is taken in one round.
+TEST_P(RunnerTest, RestsOnceItHasWorkedAndTakesWhatCameInOneRound) {
+    static constexpr std::uint64_t numbers = 400;
+    Ring<std::uint64_t> in(1024), out(16);
+    std::atomic<std::uint64_t> last{0};
+    Doorbell nobody;
+    Runner runner({.name = "rests",
+                   .core = -1,
+                   .idle = IdlePolicy::spin_then_park,
+                   .idle_spin_ns = 0,
+                   .rest_ns = 20 * ns_per_ms,
+                   .io = GetParam(),
+                   .io_options = {}});
+    auto writer = in.take_writer();
+    const Status started = runner.start([&](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        std::vector<std::unique_ptr<Stage>> stages;
+        stages.push_back(std::make_unique<Relay>(Relay::Ends{in.take_reader(), out.take_writer(), nobody}, 1, last));
+        return stages;
+    });
+    if (!started) GTEST_SKIP() << "refused here: " << started.error().what;
+    const std::uint64_t rounds_before = runner.heartbeat();
+    for (std::uint64_t number = 1; number <= numbers; ++number) {
+        ASSERT_TRUE(writer.publish(number));
+        runner.doorbell().ring();
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (last.load(std::memory_order_acquire) < numbers && std::chrono::steady_clock::now() < give_up) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(last.load(), numbers);
+    // Of each rest one round that works and one that finds no more; without rests there are more rounds than numbers.
+    EXPECT_LT(runner.heartbeat() - rounds_before, numbers / 2);
+    runner.request_drain();
+    runner.join();
+    EXPECT_TRUE(runner.is_finished());
+}
+
 TEST_P(RunnerTest, HaltsWhileItSleeps) {
     Ring<std::uint64_t> in(16), out(16);
     std::atomic<std::uint64_t> last{0};

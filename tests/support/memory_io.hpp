@@ -114,6 +114,9 @@ class MemoryIo final : public io::Io {
         WEIR_ASSERT(files_[static_cast<std::size_t>(file.handle)].is_open);
         files_[static_cast<std::size_t>(file.handle)].is_open = false;
     }
+    [[nodiscard]] bool is_direct(io::File file) const {
+        return files_[static_cast<std::size_t>(file.handle)].is_direct;
+    }
     void write(io::File file, ConstBytes bytes, std::uint64_t offset, io::Token token) override {
         const Opened& opened = files_[static_cast<std::size_t>(file.handle)];
         WEIR_ASSERT(opened.is_open);
