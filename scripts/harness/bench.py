@@ -2,7 +2,7 @@
 """Where weir stands against what this machine can do: limits first and beside, then T1 to T14: goal | limit | now | ratio.
 
   scripts/bench [--only T1,T7] [--repeats N] [--scale S] [--keep] [--no-micro]     the whole set, under 15 minutes
-  scripts/bench --peers [--only nats,redis,mosquitto]     the same events through other products, in the same run
+  scripts/bench --peers [--tls] [--only nats,redis,mosquitto] [--write-readme]     the same events through other products, in the same run
   scripts/bench --curves [--only connections,size]        cost as work grows, a picture and a table each, in bench/results/
 
 Writes bench/results/TIME.json. --keep: this run's rows become the reference for this kind of machine, with which later runs are compared:
@@ -102,8 +102,12 @@ def main():
     args.add_argument("--keep", action="store_true")
     args.add_argument("--no-micro", action="store_true")
     args.add_argument("--peers", action="store_true")
+    args.add_argument("--tls", action="store_true", help="with --peers: every connection over TLS")
+    args.add_argument("--write-readme", action="store_true", help="with --peers: its table into README.md, between its marks")
     args.add_argument("--curves", action="store_true")
     args = args.parse_args()
+    if (args.tls or args.write_readme) and not args.peers or args.repeats < 1:
+        raise SystemExit("bench: --tls and --write-readme go with --peers; --repeats is 1 or more")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # ended from outside: the daemons are, too
     with contextlib.suppress(KeyboardInterrupt):
         if args.peers:
