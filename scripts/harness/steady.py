@@ -11,6 +11,7 @@ then that is said. What central has stored is cut out of its files again after a
 --spoil takes the threads that are not pinned for those that are: it must fail. Exit 1: something was counted, or memory grew.
 """
 import argparse
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -63,6 +64,17 @@ def cut_out_old(data_dir):
             os.close(fd)
 
 
+def read_perf(text):
+    """What `perf stat -x ; --per-thread` wrote: by thread, what was counted at all."""
+    counted = {}
+    for fields in (line.split(";") for line in text.splitlines()):
+        if len(fields) >= 4 and fields[1].strip().isdigit():
+            names = counted.setdefault(int(fields[0].rpartition("-")[2]), {})
+            if int(fields[1]):
+                names[fields[3].partition(":")[2].removeprefix("sys_enter_")] = int(fields[1])
+    return counted
+
+
 class PerfCounts:
     """Calls and allocations of these threads, counted in the kernel: nothing is slowed down but what is counted."""
 
@@ -90,19 +102,12 @@ class PerfCounts:
         return made
 
     def end(self):
-        """By thread, what was counted at all."""
         self.process.send_signal(signal.SIGINT)
         _, fault = self.process.communicate(timeout=20)
-        counted = {}
-        for line in self.out.read_text().splitlines():
-            fields = line.split(";")
-            if len(fields) < 4 or not fields[1].strip().isdigit():
-                continue
-            tid, name = int(fields[0].rpartition("-")[2]), fields[3].partition(":")[2].removeprefix("sys_enter_")
-            counted.setdefault(tid, {})[name] = int(fields[1])
+        counted = read_perf(self.out.read_text())
         if not counted:
             raise RuntimeError(f"perf counted nothing: {fault}")
-        return {tid: {name: count for name, count in names.items() if count} for tid, names in counted.items()}
+        return counted
 
     def close(self):
         if self.process.poll() is None:
@@ -164,6 +169,15 @@ def watched_threads(daemons, is_spoilt):
     return found
 
 
+def all_counts(watched):
+    """Without those that have ended: pinned ones do not."""
+    counts = {}
+    for daemon, tid, _ in watched:
+        with contextlib.suppress(OSError):
+            counts[tid] = thread_counts(daemon.process.pid, tid)
+    return counts
+
+
 def measure(args, cluster):
     """Returns the samples, and for each thread that is watched its name and what was counted."""
     daemons = [cluster.edges[0], cluster.central]
@@ -175,16 +189,19 @@ def measure(args, cluster):
     watched = watched_threads(daemons, args.spoil)
     tids = [tid for _, tid, _ in watched]
     perf = PerfCounts(tids, cluster.directory / "perf", BIN / "weir-edge") if PerfCounts.is_possible() else None
+    if perf:
+        print(f"steady: counted by perf: {', '.join([*CALLS, *perf.probes])}", flush=True)
     try:
         time.sleep(0.5 if perf else 0)
-        before = {tid: thread_counts(daemon.process.pid, tid) for daemon, tid, _ in watched}
+        before = all_counts(watched)
         samples = watch(args, cluster, load)
-        after = {tid: thread_counts(daemon.process.pid, tid) for daemon, tid, _ in watched}
+        after = all_counts(watched)
         calls = perf.end() if perf else by_strace(tids, cluster.directory)
     finally:
         if perf:
             perf.close()
-    return samples, [(f"{daemon.name} {name}", {key: after[tid][key] - before[tid][key] for key in before[tid]}, calls.get(tid, {})) for daemon, tid, name in watched]
+    return samples, [(f"{daemon.name} {name}", {key: after[tid][key] - before[tid][key] for key in before[tid]}, calls.get(tid, {}))
+                     for daemon, tid, name in watched if tid in before and tid in after]
 
 
 def by_strace(tids, directory):
