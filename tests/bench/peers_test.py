@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """What scripts/bench --peers makes of its rounds: the table, whether weir is ahead, the README's sections, and what a product costs."""
+import os
 import pathlib
 import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts/harness"))
 sys.dont_write_bytecode = True
@@ -128,6 +130,15 @@ class Cost(unittest.TestCase):
         gone = subprocess.Popen(["true"])
         gone.wait()
         self.assertEqual(bench_machine.product_cpu_seconds([gone.pid]), 0)
+
+
+class Packages(unittest.TestCase):
+    def test_one_that_is_missing_and_cannot_be_installed_is_named_with_what_to_do(self):
+        with mock.patch.dict(peer_products.PACKAGES, {"nats": "no-such-server"}), mock.patch.dict(os.environ, {"PATH": ""}):
+            with self.assertRaises(SystemExit) as ended_with:
+                peer_products.install(["nats"])
+        self.assertIn("no-such-server missing", str(ended_with.exception))
+        self.assertIn("--only", str(ended_with.exception))
 
 
 class LeftOver(unittest.TestCase):
