@@ -27,7 +27,8 @@ from cluster import BIN, Cluster
 
 PINNED = {"intake", "spool", "ingest"}
 CALLS = ("futex", "mmap", "munmap", "mremap", "brk", "madvise")
-ALLOCATORS = ("malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "_Znwm", "_ZnwmSt11align_val_t")
+ALLOCATORS = ("malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign",
+              "mi_new", "mi_new_nothrow", "mi_new_aligned")  # operator new, where mimalloc brings it; libstdc++'s calls malloc
 SAMPLES = 60  # of memory and rate, over the whole time
 GROWTH_SHARE_MAX, GROWTH_BYTES_MAX = 0.01, 1 << 20  # of memory, from the second fifth of the time to the last
 KEPT_SEGMENTS, KEPT_SECONDS = 16, 60  # of central's journal, whatever is younger

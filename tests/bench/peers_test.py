@@ -97,7 +97,7 @@ class Readme(unittest.TestCase):
         begin, end = peer_table.marks("plain")
         text = f"before\n{begin}\nold \\1\n{end}\nafter\n"
         self.assertEqual(peer_table.with_section(text, "plain", "new \\1"), f"before\n{begin}\nnew \\1\n{end}\nafter\n")
-        for bad in ("nothing", f"{end}\n{begin}\n", text + text):
+        for bad in ("nothing", f"{end}\n{begin}\n", f"{begin}\n{text}", f"{text}{end}\n"):
             with self.assertRaises(ValueError):
                 peer_table.with_section(bad, "plain", "new")
 
