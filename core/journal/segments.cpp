@@ -99,8 +99,10 @@ class FileSegmentStore final : public SegmentStore {
 
     std::uint64_t quarantined() const override { return files_.quarantined(); }
 
-    // Asked in most duty cycles: a lock would be waited for while the worker has it.
-    int prepare_errno() const override { return prepare_errno_.load(std::memory_order_relaxed); }
+    int prepare_errno() const override {
+        // Asked in most duty cycles: a lock would be waited for while the worker has it.
+        return prepare_errno_.load(std::memory_order_relaxed);
+    }
 
     std::string path_of(std::uint64_t segment_index) const override { return files_.path_of(segment_index); }
     Status cut_after(Position end) override { return files_.cut_after(end); }
