@@ -2,36 +2,27 @@
 //
 //   producer ─▶ product [─▶ product] ─▶ told that it is kept: latency, with one hop
 //                                    └▶ consumer here ─▶ latency until an event has arrived at the last hop, with two
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 
 #include "bench/event_mix.hpp"
 #include "bench/latency_log.hpp"
+#include "bench/peers/line.hpp"
 #include "bench/peers/peer.hpp"
 #include "bench/schedule.hpp"
 #include "core/base/clock.hpp"
-#include "core/io/address.hpp"
 #include "core/wire/event.hpp"
 
 namespace weir::peers {
 namespace {
 
 constexpr std::uint64_t puts_per_round = 512;
-constexpr std::size_t receive_bytes = 1U << 20;
 constexpr std::size_t unsent_bytes_max = 4U << 20;
-constexpr int connect_ms_max = 5'000;
 constexpr std::uint64_t wait_ns_max = 200 * ns_per_us;
 constexpr std::uint64_t silent_ns_max = 10 * ns_per_second;  // then what is missing is lost
 
@@ -39,76 +30,11 @@ struct PeerOptions {
     std::string product;
     std::string to;
     std::string from;  // of the consumer, at the last hop; empty: one hop
+    std::string ca;    // of the product's certificates; empty: plain
     std::string rate = "max";
     std::string payload_bytes = "100";
     std::uint64_t events = 0;
     std::uint64_t warmup_events = 0;
-};
-
-[[noreturn]] void fail(const std::string& what) {
-    std::fprintf(stderr, "weir-peer: %s\n", what.c_str());
-    std::exit(1);
-}
-
-class Line {
-  public:
-    Line(const std::string& address, std::unique_ptr<Peer> peer) : peer_(std::move(peer)), room_(receive_bytes) {
-        const auto parsed = io::parse_address(address);
-        if (!parsed) fail(parsed.error().what);
-        fd_ = ::socket(parsed.value().family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd_ < 0 || ::connect(fd_, parsed.value().get(), parsed.value().bytes) != 0)
-            fail("connect " + address + ": " + std::strerror(errno));
-        const int on = 1;
-        ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        ::fcntl(fd_, F_SETFL, O_NONBLOCK);
-        peer_->begin(out_);
-    }
-    ~Line() { ::close(fd_); }
-    Line(const Line&) = delete;
-    Line& operator=(const Line&) = delete;
-
-    [[nodiscard]] Peer& peer() { return *peer_; }
-    [[nodiscard]] std::string& out() { return out_; }
-    [[nodiscard]] bool has_unsent() const { return sent_ < out_.size(); }
-    [[nodiscard]] std::size_t unsent_bytes() const { return out_.size() - sent_; }
-    [[nodiscard]] pollfd watched() const { return {fd_, static_cast<short>(POLLIN | (has_unsent() ? POLLOUT : 0)), 0}; }
-    void send_some() {
-        while (has_unsent()) {
-            const ssize_t count = ::send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
-            if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-            if (count < 0) fail(std::string("send: ") + std::strerror(errno));
-            sent_ += static_cast<std::size_t>(count);
-        }
-        out_.clear();
-        sent_ = 0;
-    }
-    // Calls `tell` for each piece of news.
-    template <class Tell>
-    void receive_some(const Tell& tell) {
-        const ssize_t count = ::recv(fd_, room_.data() + held_, room_.size() - held_, 0);
-        if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-        if (count <= 0) fail("the product closed the connection");
-        held_ += static_cast<std::size_t>(count);
-        std::string_view rest(room_.data(), held_);
-        while (!rest.empty()) {
-            PeerNews news;
-            const std::size_t bytes = peer_->take(rest, out_, news);
-            if (bytes == 0) break;
-            if (news.kind == PeerNews::Kind::fault) fail("the product said: " + std::string(news.text));
-            if (news.kind != PeerNews::Kind::nothing) tell(news);
-            rest.remove_prefix(bytes);
-        }
-        std::memmove(room_.data(), rest.data(), rest.size());
-        held_ = rest.size();
-    }
-
-  private:
-    std::unique_ptr<Peer> peer_;
-    int fd_ = -1;
-    std::string out_;
-    std::size_t sent_ = 0;
-    std::vector<char> room_;
-    std::size_t held_ = 0;
 };
 
 std::unique_ptr<Peer> make_peer(const std::string& product, PeerRole role) {
@@ -126,27 +52,20 @@ class PeerLoad {
           mix_(std::move(mix)),
           all_(options.events + options.warmup_events),
           due_(all_) {
-        producer_ = std::make_unique<Line>(options.to, make_peer(options.product, PeerRole::producer));
-        await_ready(*producer_);
-        if (options.from.empty()) return;
-        consumer_ = std::make_unique<Line>(options.from, make_peer(options.product, PeerRole::consumer));
-        await_ready(*consumer_);
+        if (options.from.empty() && options.product == "mqtt") {  // ended at once: what it asked for is kept for it
+            Line(options.to, make_mqtt(PeerRole::absentee), options.ca).await_ready();
+        }
+        producer_ = open(options.to, PeerRole::producer);
+        if (!options.from.empty()) consumer_ = open(options.from, PeerRole::consumer);
     }
     void run();
     void print() const;
 
   private:
-    static void await_ready(Line& line) {
-        bool is_ready = false;
-        const MonotonicNs begun = monotonic_now();
-        while (!is_ready) {
-            line.send_some();
-            pollfd watched = line.watched();
-            ::poll(&watched, 1, 100);
-            if ((watched.revents & POLLIN) != 0)
-                line.receive_some([&](const PeerNews& news) { is_ready |= news.kind == PeerNews::Kind::ready; });
-            if (monotonic_now().since(begun) > connect_ms_max * ns_per_ms) fail("the product is not ready");
-        }
+    [[nodiscard]] std::unique_ptr<Line> open(const std::string& address, PeerRole role) const {
+        auto line = std::make_unique<Line>(address, make_peer(options_.product, role), options_.ca);
+        line->await_ready();
+        return line;
     }
     void put_due(MonotonicNs now);
     void wait_and_receive();
@@ -215,17 +134,21 @@ void PeerLoad::wait_and_receive() {
         const MonotonicNs due = start_.plus_ns(schedule_.due_ns(put_));
         wait_ns = schedule_.is_open_loop() ? std::min(wait_ns, due.since(monotonic_now())) : 0;
     }
+    if (producer_->has_plain() || (consumer_ && consumer_->has_plain())) wait_ns = 0;
     const timespec limit{0, static_cast<long>(wait_ns)};
-    if (::ppoll(watched.data(), watched.size(), &limit, nullptr) <= 0) return;
+    if (::ppoll(watched.data(), watched.size(), &limit, nullptr) < 0) return;
+    const auto is_due = [&](std::size_t index, const Line& line) {
+        return (watched[index].revents & (POLLIN | POLLHUP)) != 0 || line.has_plain();
+    };
     const MonotonicNs now = monotonic_now();
-    if ((watched[0].revents & (POLLIN | POLLHUP)) != 0) {
+    if (is_due(0, *producer_)) {
         producer_->receive_some([&](const PeerNews& news) {
             if (news.kind != PeerNews::Kind::kept) return;
             if (!consumer_) settle(kept_, now);
             ++kept_;
         });
     }
-    if (consumer_ && (watched[1].revents & (POLLIN | POLLHUP)) != 0) {
+    if (consumer_ && is_due(1, *consumer_)) {
         consumer_->receive_some([&](const PeerNews& news) {
             if (news.kind == PeerNews::Kind::event) take_event(news.text, now);
         });
@@ -273,6 +196,8 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"redis", "nats", "mqtt"}));
     app.add_option("--to", options.to, "HOST:PORT of the product, or of its first hop")->required();
     app.add_option("--from", options.from, "HOST:PORT of its last hop: events count when they arrive there");
+    app.add_option("--ca", options.ca, "CAs (PEM) of the product's certificates: speak TLS 1.3")
+        ->check(CLI::ExistingFile);
     app.add_option("--rate", options.rate, "as weir-bench load has it")->required();
     app.add_option("--payload-bytes", options.payload_bytes, "the same");
     app.add_option("--events", options.events, "how many to measure")->required()->check(CLI::PositiveNumber);

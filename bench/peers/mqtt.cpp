@@ -1,4 +1,5 @@
-// MQTT 3.1.1 with quality of service 1: each PUBLISH is answered by a PUBACK with its number. As a consumer: one that subscribes.
+// MQTT 3.1.1 with quality of service 1: each PUBLISH is answered by a PUBACK with its number. As a consumer: one that subscribes; as an absentee
+// in a session that outlives its connection: a broker throws away what nobody has asked for.
 #include "bench/peers/peer.hpp"
 
 namespace weir::peers {
@@ -26,13 +27,15 @@ class Mqtt : public Peer {
     explicit Mqtt(PeerRole role) : role_(role) {}
 
     void begin(std::string& out) override {
-        const std::string_view name = role_ == PeerRole::producer ? "producer" : "consumer";
+        const std::string_view name = role_ == PeerRole::producer   ? "producer"
+                                      : role_ == PeerRole::consumer ? "consumer"
+                                                                    : "absentee";
         put_head(out, 0x10, 10 + 2 + name.size());  // CONNECT
         put_16(out, 4);
         out += "MQTT";
-        out += '\x04';   // 3.1.1
-        out += '\x02';   // a clean session
-        put_16(out, 0);  // no keep-alive
+        out += '\x04';                                         // 3.1.1
+        out += role_ == PeerRole::absentee ? '\x00' : '\x02';  // whether the session is a clean one
+        put_16(out, 0);                                        // no keep-alive
         put_16(out, name.size());
         out += name;
     }
@@ -69,7 +72,7 @@ class Mqtt : public Peer {
             case 2:  // CONNACK
                 if (body.size() < 2 || body[1] != 0) news = {PeerNews::Kind::fault, 1, "CONNACK: refused"};
                 if (role_ == PeerRole::producer && body[1] == 0) news.kind = PeerNews::Kind::ready;
-                if (role_ == PeerRole::consumer) {
+                if (role_ != PeerRole::producer) {
                     put_head(out, 0x82, 2 + 2 + topic.size() + 1);  // SUBSCRIBE
                     put_16(out, 1);
                     put_16(out, topic.size());

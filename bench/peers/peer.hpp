@@ -16,6 +16,7 @@ namespace weir::peers {
 enum class PeerRole : std::uint8_t {
     producer,  // publishes, and is told that each event is kept
     consumer,  // is given every event, at the last hop
+    absentee,  // asks for every event and goes: a product that keeps only what somebody asked for keeps them for it
 };
 
 struct PeerNews {
@@ -31,6 +32,8 @@ class Peer {
     // What is said first on a new connection. `ready` comes when events may go.
     virtual void begin(std::string& out) = 0;
     virtual void put(ConstBytes event, std::string& out) = 0;
+    // The product says a line in plain before it begins TLS.
+    [[nodiscard]] virtual bool greets_before_tls() const { return false; }
     // Takes one whole frame from the front of `in`, and may say something to it; returns its bytes, 0: not whole yet.
     [[nodiscard]] virtual std::size_t take(std::string_view in, std::string& out, PeerNews& news) = 0;
     // Events that may be without an answer at once, as the product's own clients have it, or the protocol.

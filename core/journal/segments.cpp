@@ -1,6 +1,7 @@
 #include "core/journal/segments.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -101,8 +102,8 @@ class FileSegmentStore final : public SegmentStore {
     std::uint64_t prepared_bytes() const override { return files_.prepared_bytes(); }
 
     int prepare_errno() const override {
-        const std::lock_guard lock(worker_.mutex);
-        return prepare_errno_;
+        // Asked in most duty cycles: a lock would be waited for while the worker has it.
+        return prepare_errno_.load(std::memory_order_relaxed);
     }
 
     std::string path_of(std::uint64_t segment_index) const override { return files_.path_of(segment_index); }
@@ -129,8 +130,8 @@ class FileSegmentStore final : public SegmentStore {
     std::set<std::uint64_t> asked_;
     std::set<std::uint64_t> ready_;
     SteadyClock::time_point not_before_{};  // a preparation that failed is tried again then
-    int prepare_errno_ = 0;
-    bool gives_back_ = false;  // its spares, asked for by one that has no room
+    std::atomic<int> prepare_errno_{0};     // written by the worker
+    bool gives_back_ = false;               // its spares, asked for by one that has no room
 };
 
 bool FileSegmentStore::step(std::unique_lock<std::mutex>& lock) {
@@ -165,7 +166,7 @@ bool FileSegmentStore::step(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     const int code = files_.make(header);
     lock.lock();
-    prepare_errno_ = code == ECANCELED ? 0 : code;
+    prepare_errno_.store(code == ECANCELED ? 0 : code, std::memory_order_relaxed);
     if (code != 0) {
         not_before_ = SteadyClock::now() + retry_after;
         // One disk lies under all of them: what another keeps for reuse is room.

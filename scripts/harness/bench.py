@@ -2,11 +2,15 @@
 """Where weir stands against what this machine can do: limits first and beside, then T1 to T14: goal | limit | now | ratio.
 
   scripts/bench [--only T1,T7] [--repeats N] [--scale S] [--keep] [--no-micro]     the whole set, under 15 minutes
-  scripts/bench --peers [--only nats,redis,mosquitto]     the same events through other products, in the same run
+  scripts/bench --peers [--tls] [--only nats,redis,mosquitto] [--write-readme]     the same events through other products, in the same run
   scripts/bench --curves [--only connections,size]        cost as work grows, a picture and a table each, in bench/results/
 
 Writes bench/results/TIME.json. --keep: this run's rows become the reference for this kind of machine, with which later runs are compared:
 exit 1 when a ratio fell by more than its stated noise. --scale below 1 shortens every part: the figures then only show that it runs.
+
+Seconds, of five repeats: T1 and T4 30, T2 and T5 20, T3 30, T6 and T7 50 to 85 (each start is waited for, up to 20), T8 30, T9 40, T10 25, T11 35, T12 45,
+T13 40 to 55, T14 60 to 200 (what is written late is waited for), the limits 6 before and after each part, the small benches 10: 8 to 12 minutes. More than
+SECONDS_MAX is said.
 """
 import argparse
 import contextlib
@@ -25,6 +29,7 @@ import bench_scaling
 import bench_table
 from cluster import ROOT
 
+SECONDS_MAX = 900
 ALL = [f"T{number}" for number in range(1, 15)]
 
 
@@ -85,7 +90,9 @@ def run_targets(args):
         print(f"  {key}: {text}")
     model = bench_scaling.model(bench.stage_ns, limits["hop_round_trip_ns"])
     bench_scaling.show(bench.stage_ns, model)
-    print(f"\ncores were {limits.hop()}; {time.monotonic() - begun:.0f} s; medians, each beside its lowest and highest")
+    took = time.monotonic() - begun
+    print(f"\ncores were {limits.hop()}; {took:.0f} s{'' if took <= SECONDS_MAX else f', more than the {SECONDS_MAX} s it may take'}; "
+          "medians, each beside its lowest and highest")
     result = {"machine": bench_table.stamp(), "limits": limits.as_json(), "rows": [row.as_json() for row in rows], "runs": bench.said, "micro_ns": micro,
               "stage_ns": bench.stage_ns, "model_of_scaling": model}
     if args.scale != 1:
@@ -102,8 +109,12 @@ def main():
     args.add_argument("--keep", action="store_true")
     args.add_argument("--no-micro", action="store_true")
     args.add_argument("--peers", action="store_true")
+    args.add_argument("--tls", action="store_true", help="with --peers: every connection over TLS")
+    args.add_argument("--write-readme", action="store_true", help="with --peers: its table into README.md, between its marks")
     args.add_argument("--curves", action="store_true")
     args = args.parse_args()
+    if (args.tls or args.write_readme) and not args.peers or args.repeats < 1:
+        raise SystemExit("bench: --tls and --write-readme go with --peers; --repeats is 1 or more")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # ended from outside: the daemons are, too
     with contextlib.suppress(KeyboardInterrupt):
         if args.peers:
