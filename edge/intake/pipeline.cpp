@@ -149,10 +149,8 @@ void Intake::cache() {
         event.key_hash = keys_.hash_of(event.view.key);
         if (event.producer >= 0 && !is_replay(event)) continue;
         event.fingerprint = filter_.fingerprint(event.view.source, event.view.id);
-        filter_.prefetch(event.fingerprint);
-        ++asked;
+        filter_.prefetch(event.fingerprint, asked++);
     }
-    filter_.prefetch_oldest(asked);
     batcher_.begin_vector(vector_.bytes(), vector_.count());
     const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
     // Of the last that found room: all of this vector that are of its connection, and for its lane, do.
