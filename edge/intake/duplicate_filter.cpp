@@ -1,8 +1,6 @@
 #include "edge/intake/duplicate_filter.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "core/base/crc32c.hpp"
 
@@ -50,7 +48,10 @@ inline void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t
     if (known != FilterIndex::none) (void)index_.erase(fingerprint.low, known);
     if (next_ - oldest_ == options_.ids_max) evict_oldest();
     index_.insert(fingerprint.low, static_cast<std::uint32_t>(next_position_));
-    ring_[next_position_] = {fingerprint.high, fingerprint.low, next_, seconds, 0};
+    FilterEntry entry{fingerprint.high, fingerprint.low, next_, seconds, 0};
+    // Now, while it is at hand: on its way to the checkpoint it would be fetched, looked at and sealed once more.
+    entry.crc = crc_of(entry);
+    ring_[next_position_] = entry;
     newest_seconds_ = std::max(newest_seconds_, seconds);
     ++next_;
     next_position_ = after(next_position_);
@@ -86,10 +87,9 @@ bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
 }
 
 std::uint32_t DuplicateFilter::crc_of(const FilterEntry& entry) const noexcept {
-    std::array<std::byte, 36> bytes;
-    std::memcpy(bytes.data(), &entry, 28);
-    std::memcpy(bytes.data() + 28, &options_.seed, 8);
-    return crc32c(0, bytes);
+    // The fields before it, and the seed behind them.
+    return crc32c_of_words({entry.high, entry.low, entry.index, entry.seconds | options_.seed << 32U},
+                           static_cast<std::uint32_t>(options_.seed >> 32U));
 }
 
 void DuplicateFilter::seal(std::uint64_t first, std::span<FilterEntry> into) const noexcept {
@@ -97,7 +97,6 @@ void DuplicateFilter::seal(std::uint64_t first, std::span<FilterEntry> into) con
     for (FilterEntry& entry : into) {
         const FilterEntry& from = ring_[position];
         entry = from.index == first ? from : FilterEntry{};
-        if (entry.index != 0) entry.crc = crc_of(entry);
         ++first;
         position = after(position);
     }

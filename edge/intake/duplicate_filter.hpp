@@ -63,7 +63,7 @@ class DuplicateFilter {
     [[nodiscard]] std::uint64_t oldest_index() const { return oldest_; }
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] const Options& options() const { return options_; }
-    // The entries of the indices from `first` on with their checksums; an empty one for each that is gone.
+    // The entries of the indices from `first` on, each under its checksum; an empty one for each that is gone.
     void seal(std::uint64_t first, std::span<FilterEntry> into) const noexcept;
     [[nodiscard]] FilterEntry sealed(std::uint64_t index) const noexcept;
     [[nodiscard]] bool is_intact(const FilterEntry& entry) const noexcept;

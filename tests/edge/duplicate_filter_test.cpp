@@ -2,13 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <random>
-#include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
+#include "core/base/crc32c.hpp"
 #include "edge/intake/duplicate_filter.hpp"
 #include "edge/intake/filter_index.hpp"
 
@@ -194,6 +197,48 @@ TEST(DuplicateFilter, IsAMapAndADequeWhateverTheHashesAlsoAcrossRestarts) {
                 ASSERT_EQ(filter->next_index(), model.next);
             }
             EXPECT_GT(known, 500U);
+        }
+    }
+}
+
+// Its file: 28 bytes and the CRC-32C of them and of the seed. What other editions of the program wrote is read on.
+TEST(DuplicateFilter, SealsAnEntryByTheChecksumOfItsBytesAndOfTheSeed) {
+    constexpr std::uint64_t seed = 0x0123456789abcdefU;
+    DuplicateFilter filter({.ids_max = 8, .lifetime_s = 100, .seed = seed});
+    for (std::uint64_t n = 1; n <= 12; ++n)
+        filter.insert({.high = ~n, .low = n << 40U}, 1000 + static_cast<std::uint32_t>(n));
+    for (std::uint64_t index = filter.oldest_index(); index < filter.next_index(); ++index) {
+        const FilterEntry entry = filter.sealed(index);
+        std::array<std::byte, 36> bytes;
+        std::memcpy(bytes.data(), &entry, 28);
+        std::memcpy(bytes.data() + 28, &seed, 8);
+        EXPECT_EQ(entry.index, index);
+        EXPECT_EQ(entry.low, index << 40U);
+        EXPECT_EQ(entry.seconds, 1000 + index);
+        EXPECT_EQ(entry.crc, crc32c(0, bytes));
+    }
+    EXPECT_EQ(filter.sealed(filter.oldest_index() - 1).index, 0U);
+}
+
+TEST(FingerprintTexts, AreHashedAsEachIsByItself) {
+    std::mt19937 random(4);
+    FingerprintTexts texts;
+    for (int round = 0; round < 300; ++round) {
+        // Now and then as many and as long as they may be.
+        const std::size_t bytes_max = round % 10 == 0 ? 256 : 40;
+        const std::size_t count = round % 10 == 0 ? vector_events_max : random() % (vector_events_max + 1);
+        std::vector<std::pair<std::string, std::string>> names;
+        texts.clear();
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t bytes_min = round % 20 == 0 ? bytes_max : 0;
+            names.emplace_back(
+                std::string(std::max(bytes_min, random() % (bytes_max + 1)), static_cast<char>('a' + i % 26)),
+                std::string(std::max(bytes_min, random() % (bytes_max + 1)), static_cast<char>(random() % 256)));
+            texts.add(names.back().first, names.back().second);
+        }
+        ASSERT_EQ(texts.count(), count);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            ASSERT_EQ(texts.hash(i, 77), fingerprint_of(names[i].first, names[i].second, 77)) << round << " " << i;
         }
     }
 }
