@@ -49,7 +49,7 @@ constexpr std::string_view default_lane = "default";
 constexpr std::uint64_t runners = 2;                  // intake and spool, each with an Io and its slots
 constexpr std::uint64_t operation_bytes = 64;         // an Io's submission or completion entry and its note
 constexpr std::uint64_t filter_ring_bytes = 32;       // duplicate filter: an id's hash, time and place, in order of age
-constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at half load
+constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at most: two to four ids in a line of 64 bytes
 constexpr std::uint64_t replay_bytes = 256U << 10;  // which dead letters were applied again (edge/intake/producers.hpp)
 constexpr std::uint64_t producer_bytes = 256;       // a numbered producer: name, counter, what its acks wait for
 // As intake has them (edge/intake): buffers for frames cut by the end of a slot, and runs of events that wait for an ack.

@@ -27,7 +27,7 @@ struct HugePages {
 
     [[nodiscard]] T* allocate(std::size_t count) {
         if (count > SIZE_MAX / sizeof(T) - 2 * huge_page_bytes) throw std::bad_alloc();
-        if (!is_large(count)) return static_cast<T*>(::operator new(count * sizeof(T)));
+        if (!is_large(count)) return static_cast<T*>(::operator new(count * sizeof(T), alignment));
         const std::size_t bytes = mapped_bytes(count);
         // One page more, so that a whole number of aligned ones lies in it; what is outside them is given back.
         void* const mapped =
@@ -42,7 +42,7 @@ struct HugePages {
         return reinterpret_cast<T*>(begin + before);
     }
     void deallocate(T* table, std::size_t count) noexcept {
-        if (!is_large(count)) return ::operator delete(table);
+        if (!is_large(count)) return ::operator delete(table, alignment);
         ::munmap(table, mapped_bytes(count));
     }
     template <class Other>
@@ -51,7 +51,8 @@ struct HugePages {
     }
 
   private:
-    static_assert(alignof(T) <= alignof(std::max_align_t));
+    static_assert(alignof(T) <= huge_page_bytes);
+    static constexpr std::align_val_t alignment{alignof(T)};
     static bool is_large(std::size_t count) { return count * sizeof(T) >= huge_page_bytes; }
     static std::size_t mapped_bytes(std::size_t count) {
         return (count * sizeof(T) + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;

@@ -1,66 +1,32 @@
 #include "edge/intake/duplicate_filter.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cstring>
 
 #include "core/base/crc32c.hpp"
 
 namespace weir::edge {
 
-DuplicateFilter::DuplicateFilter(Options options)
-    : options_(options),
-      mask_(std::bit_ceil(std::uint64_t{options.ids_max} * 2) - 1),
-      ring_(options.ids_max),
-      table_(mask_ + 1, empty) {
-    WEIR_ASSERT(options.ids_max > 0 && mask_ <= UINT32_MAX);
+DuplicateFilter::DuplicateFilter(Options options) : options_(options), ring_(options.ids_max), index_(options.ids_max) {
     begin_at(1);
 }
 
-void DuplicateFilter::prefetch_oldest(std::uint32_t count) const noexcept {
-    if (next_ - oldest_ + count <= options_.ids_max) return;
-    std::uint64_t position = oldest_position_;
-    for (std::uint32_t i = 0; i < count; ++i, position = after(position)) {
-        prefetch_home(ring_[position].low);
-    }
-}
-
-std::uint64_t DuplicateFilter::find(const Fingerprint& fingerprint) const noexcept {
-    std::uint64_t at = fingerprint.low & mask_;
-    for (; table_[at] != empty; at = (at + 1) & mask_) {
-        if (((table_[at] ^ fingerprint.low) & UINT32_MAX) != 0) continue;
-        const FilterEntry& entry = ring_[position_in(table_[at])];
-        if (entry.low == fingerprint.low && entry.high == fingerprint.high) break;
-    }
-    return at;
+inline std::uint32_t DuplicateFilter::find(const Fingerprint& fingerprint) const noexcept {
+    return index_.find(fingerprint.low, [&](std::uint32_t position) {
+        const FilterEntry& entry = ring_[position];
+        return entry.low == fingerprint.low && entry.high == fingerprint.high;
+    });
 }
 
 bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept {
-    const std::uint64_t at = find(fingerprint);
-    return table_[at] != empty && is_alive(table_[at], seconds);
+    const std::uint32_t known = find(fingerprint);
+    return known != FilterIndex::none && is_alive(known, seconds);
 }
 
-void DuplicateFilter::erase(std::uint64_t hole) noexcept {
-    // Closes the hole: whatever probed past it moves back, so that no search ends
-    // too early.
-    for (std::uint64_t at = (hole + 1) & mask_; table_[at] != empty; at = (at + 1) & mask_) {
-        const std::uint64_t home = table_[at] & UINT32_MAX & mask_;
-        if (((at - home) & mask_) < ((at - hole) & mask_)) continue;
-        table_[hole] = table_[at];
-        hole = at;
-    }
-    table_[hole] = empty;
-}
-
-void DuplicateFilter::evict_oldest() noexcept {
+inline void DuplicateFilter::evict_oldest() noexcept {
     FilterEntry& entry = ring_[oldest_position_];
     if (entry.index == oldest_) {
-        // Not there: a younger entry of the same id is meant.
-        const Slot wanted = slot_of(oldest_position_, entry.low);
-        std::uint64_t at = entry.low & mask_;
-        while (table_[at] != wanted && table_[at] != empty) at = (at + 1) & mask_;
-        if (table_[at] == wanted) erase(at);
+        // Perhaps it is not there: a younger entry of the same id is meant.
+        (void)index_.erase(entry.low, static_cast<std::uint32_t>(oldest_position_));
         entry.index = 0;
         --count_;
     }
@@ -70,20 +36,22 @@ void DuplicateFilter::evict_oldest() noexcept {
 
 // All of it in one: this is what an event costs.
 [[gnu::flatten]] bool DuplicateFilter::admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
-    const std::uint64_t at = find(fingerprint);
-    if (table_[at] != empty && is_alive(table_[at], seconds)) return false;
-    place(fingerprint, seconds, at);
+    const std::uint32_t known = find(fingerprint);
+    if (known != FilterIndex::none && is_alive(known, seconds)) return false;
+    place(fingerprint, seconds, known);
     return true;
 }
 
-// `at`: where find() says.
-void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t seconds, std::uint64_t at) noexcept {
-    if (next_ - oldest_ == options_.ids_max) {
-        evict_oldest();
-        at = find(fingerprint);  // what made room may have moved others
-    }
-    table_[at] = slot_of(next_position_, fingerprint.low);
-    ring_[next_position_] = {fingerprint.high, fingerprint.low, next_, seconds, 0};
+// `known`: where find() says. From now on the younger one is meant.
+inline void DuplicateFilter::place(const Fingerprint& fingerprint, std::uint32_t seconds,
+                                   std::uint32_t known) noexcept {
+    if (known != FilterIndex::none) (void)index_.erase(fingerprint.low, known);
+    if (next_ - oldest_ == options_.ids_max) evict_oldest();
+    index_.insert(fingerprint.low, static_cast<std::uint32_t>(next_position_));
+    FilterEntry entry{fingerprint.high, fingerprint.low, next_, seconds, 0};
+    // Now, while it is at hand: on its way to the checkpoint it would be fetched, looked at and sealed once more.
+    entry.crc = crc_of(entry);
+    ring_[next_position_] = entry;
     newest_seconds_ = std::max(newest_seconds_, seconds);
     ++next_;
     next_position_ = after(next_position_);
@@ -119,10 +87,9 @@ bool DuplicateFilter::restore(const FilterEntry& entry) noexcept {
 }
 
 std::uint32_t DuplicateFilter::crc_of(const FilterEntry& entry) const noexcept {
-    std::array<std::byte, 36> bytes;
-    std::memcpy(bytes.data(), &entry, 28);
-    std::memcpy(bytes.data() + 28, &options_.seed, 8);
-    return crc32c(0, bytes);
+    // The fields before it, and the seed behind them.
+    return crc32c_of_words({entry.high, entry.low, entry.index, entry.seconds | options_.seed << 32U},
+                           static_cast<std::uint32_t>(options_.seed >> 32U));
 }
 
 void DuplicateFilter::seal(std::uint64_t first, std::span<FilterEntry> into) const noexcept {
@@ -130,7 +97,6 @@ void DuplicateFilter::seal(std::uint64_t first, std::span<FilterEntry> into) con
     for (FilterEntry& entry : into) {
         const FilterEntry& from = ring_[position];
         entry = from.index == first ? from : FilterEntry{};
-        if (entry.index != 0) entry.crc = crc_of(entry);
         ++first;
         position = after(position);
     }

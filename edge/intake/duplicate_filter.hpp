@@ -1,12 +1,13 @@
 // DuplicateFilter: which of the last ids_max unnumbered events were admitted, by a keyed 128-bit hash of source and id.
 //
-// A ring of entries in order of admission, laid out in memory as on disk, and an open-addressing index into it. A slot of the index
-// holds 32 bits of the hash beside the place: another id is told apart, and moved when a hole closes, without a look at the ring.
+// A ring of entries in order of admission, laid out in memory as on disk, and an index into it (filter_index.hpp), which tells another id
+// apart without a look at the ring.
 //
 // Thread    Intake runner (control thread during recovery).
 // Law       An entry lives until ids_max newer ones came or lifetime_s of running time passed: no step of the wall clock ages it.
 // Bounds    ids_max * 32 bytes + index of 2 to 4 * ids_max * 8 bytes, all made at construction.
-// Cost      A look-up and an eviction touch a line of the index each, which is prefetched for a whole vector.
+// Cost      A new id touches two lines of the index, its own and that of the entry which makes room for it, and both are fetched for a whole
+//           vector ahead; of the ring it touches what comes next.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 
 #include "core/base/huge_pages.hpp"
 #include "edge/intake/event_vector.hpp"
+#include "edge/intake/filter_index.hpp"
 #include "edge/intake/hashes.hpp"
 
 namespace weir::edge {
@@ -40,11 +42,13 @@ class DuplicateFilter {
     [[nodiscard]] Fingerprint fingerprint(std::string_view source, std::string_view id) const noexcept {
         return fingerprint_of(source, id, options_.seed);
     }
-    [[gnu::always_inline]] void prefetch(const Fingerprint& fingerprint) const noexcept {
-        prefetch_home(fingerprint.low);
+    // Fetches what admit() will touch after `ahead` others, fewer than ids_max, have been admitted. Inlined by force: see FilterIndex.
+    [[gnu::always_inline]] void prefetch(const Fingerprint& fingerprint, std::uint32_t ahead) const noexcept {
+        index_.prefetch(fingerprint.low);
+        // The oldest lies where the newest will.
+        const std::uint64_t position = next_position_ + ahead;
+        index_.prefetch(ring_[position < options_.ids_max ? position : position - options_.ids_max].low);
     }
-    // Where the index names the oldest entries, so many: they make room for as many new ones.
-    void prefetch_oldest(std::uint32_t count) const noexcept;
     [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
     // Takes it as the newest, unless it is there: contains() and insert() in one. False: it is there.
     [[nodiscard]] bool admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
@@ -59,47 +63,32 @@ class DuplicateFilter {
     [[nodiscard]] std::uint64_t oldest_index() const { return oldest_; }
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] const Options& options() const { return options_; }
-    // The entries of the indices from `first` on with their checksums; an empty one for each that is gone.
+    // The entries of the indices from `first` on, each under its checksum; an empty one for each that is gone.
     void seal(std::uint64_t first, std::span<FilterEntry> into) const noexcept;
     [[nodiscard]] FilterEntry sealed(std::uint64_t index) const noexcept;
     [[nodiscard]] bool is_intact(const FilterEntry& entry) const noexcept;
 
   private:
-    // Of table_: the ring position + 1 above, the low bits of the hash below; 0: empty.
-    using Slot = std::uint64_t;
-    static constexpr Slot empty = 0;
     static constexpr std::uint64_t index_max = UINT64_MAX / 2;  // never reached by counting, and next_ cannot wrap
 
-    [[nodiscard]] static Slot slot_of(std::uint64_t position, std::uint64_t low) {
-        return (position + 1) << 32U | (low & UINT32_MAX);
-    }
-    [[nodiscard]] static std::uint64_t position_in(Slot slot) { return (slot >> 32U) - 1; }
     [[nodiscard]] std::uint64_t after(std::uint64_t position) const {
         return position + 1 == options_.ids_max ? 0 : position + 1;
     }
-    // A search that begins near the end of a line goes on in the next one, and half of all do: that miss was the dearest in intake.
-    // Inlined by force: gcc drops the call of a function that does nothing but fetch, as one without effect.
-    [[gnu::always_inline]] void prefetch_home(std::uint64_t low) const noexcept {
-        constexpr std::uint64_t slots_in_half_a_line = 4;
-        __builtin_prefetch(&table_[low & mask_], 1);
-        __builtin_prefetch(&table_[(low + slots_in_half_a_line) & mask_], 1);
-    }
-    [[nodiscard]] std::uint64_t find(const Fingerprint& fingerprint) const noexcept;
+    // Where it lies in ring_, or FilterIndex::none.
+    [[nodiscard]] std::uint32_t find(const Fingerprint& fingerprint) const noexcept;
     [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }
     [[nodiscard]] std::uint32_t crc_of(const FilterEntry& entry) const noexcept;
     void begin_at(std::uint64_t index) noexcept;
-    [[nodiscard]] bool is_alive(Slot slot, std::uint32_t seconds) const noexcept {
-        const std::uint32_t then = ring_[position_in(slot)].seconds;
+    [[nodiscard]] bool is_alive(std::uint32_t position, std::uint32_t seconds) const noexcept {
+        const std::uint32_t then = ring_[position].seconds;
         return seconds <= then || seconds - then <= options_.lifetime_s;
     }
-    void place(const Fingerprint& fingerprint, std::uint32_t seconds, std::uint64_t at) noexcept;
+    void place(const Fingerprint& fingerprint, std::uint32_t seconds, std::uint32_t known) noexcept;
     void evict_oldest() noexcept;
-    void erase(std::uint64_t slot) noexcept;
 
     Options options_;
-    std::uint64_t mask_;
     HugeVector<FilterEntry> ring_;
-    HugeVector<Slot> table_;
+    FilterIndex index_;
     std::uint64_t oldest_ = 1;
     std::uint64_t next_ = 1;
     std::uint64_t oldest_position_ = 1;  // in ring_: oldest_ and next_, by ids_max

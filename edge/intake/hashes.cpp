@@ -33,6 +33,20 @@ char* put(char* to, std::string_view text) noexcept {
     return to + text.size();
 }
 
+// Where the text ends.
+char* join(char* to, std::string_view source, std::string_view id) noexcept {
+    WEIR_ASSERT(source.size() <= wire::source_bytes_max && id.size() <= wire::id_bytes_max);
+    to = put(to, source);
+    *to++ = '\0';
+    return put(to, id);
+}
+
+// No copy of it in each caller: xxHash's function goes into this one, instead of being called by both.
+[[gnu::noinline]] Fingerprint hash_text(const char* begin, const char* end, std::uint64_t seed) noexcept {
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(begin, static_cast<std::size_t>(end - begin), seed);
+    return {hash.high64, hash.low64};
+}
+
 }  // namespace
 
 std::uint64_t hash_of(std::string_view text) noexcept {
@@ -41,12 +55,18 @@ std::uint64_t hash_of(std::string_view text) noexcept {
 
 Fingerprint fingerprint_of(std::string_view source, std::string_view id, std::uint64_t seed) noexcept {
     std::array<char, wire::source_bytes_max + 1 + wire::id_bytes_max> text;
-    WEIR_ASSERT(source.size() <= wire::source_bytes_max && id.size() <= wire::id_bytes_max);
-    char* end = put(text.data(), source);
-    *end++ = '\0';
-    end = put(end, id);
-    const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), static_cast<std::size_t>(end - text.data()), seed);
-    return {hash.high64, hash.low64};
+    return hash_text(text.data(), join(text.data(), source, id), seed);
+}
+
+void FingerprintTexts::add(std::string_view source, std::string_view id) noexcept {
+    WEIR_ASSERT(count_ < vector_events_max);
+    const char* const end = join(bytes_.data() + begins_[count_], source, id);
+    begins_[++count_] = static_cast<std::uint32_t>(end - bytes_.data());
+}
+
+Fingerprint FingerprintTexts::hash(std::uint32_t index, std::uint64_t seed) const noexcept {
+    WEIR_ASSERT(index < count_);
+    return hash_text(bytes_.data() + begins_[index], bytes_.data() + begins_[index + 1], seed);
 }
 
 }  // namespace weir::edge

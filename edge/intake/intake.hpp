@@ -32,6 +32,7 @@
 #include "edge/intake/controls.hpp"
 #include "edge/intake/event_vector.hpp"
 #include "edge/intake/fuse.hpp"
+#include "edge/intake/hashes.hpp"
 #include "edge/intake/judgement.hpp"
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/ladder.hpp"
@@ -117,6 +118,7 @@ class Intake final : public Stage {
     void judge_carefully();
     void decode(EventRef& event);
     void count_edits();
+    void fetch_known();
     void cache();
     void judge_numbered(EventRef& event);
     void judge_replayed(EventRef& event, std::uint32_t seconds);
@@ -214,6 +216,7 @@ class Intake final : public Stage {
     AckBook book_;
     Checkpointing checkpointing_;
     EventVector vector_;
+    FingerprintTexts texts_;                 // of the vector's events
     std::uint32_t put_back_count_ = 0;       // of the vector's events: they wait
     MomentRows<share_groups_max> received_;  // of the vector's events that were given a sequence
 

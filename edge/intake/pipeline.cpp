@@ -1,5 +1,6 @@
 // One vector's way: gather, then each stage over all of it.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/base/planted.hpp"
@@ -141,18 +142,28 @@ inline void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
     }
 }
 
-void Intake::cache() {
-    const auto events = vector_.events();
-    std::uint32_t asked = 0;
-    for (EventRef& event : events) {
+// The names by which the vector's events are known, and what they will be looked up in, on its way.
+void Intake::fetch_known() {
+    std::array<EventRef*, vector_events_max> asked;
+    texts_.clear();
+    for (EventRef& event : vector_.events()) {
         if (event.verdict != Verdict::admitted) continue;
         event.key_hash = keys_.hash_of(event.view.key);
         if (event.producer >= 0 && !is_replay(event)) continue;
-        event.fingerprint = filter_.fingerprint(event.view.source, event.view.id);
-        filter_.prefetch(event.fingerprint);
-        ++asked;
+        asked[texts_.count()] = &event;
+        texts_.add(event.view.source, event.view.id);
     }
-    filter_.prefetch_oldest(asked);
+    const std::uint64_t seed = filter_.options().seed;
+    for (std::uint32_t i = 0; i < texts_.count(); ++i) {
+        const Fingerprint fingerprint = texts_.hash(i, seed);
+        filter_.prefetch(fingerprint, i);
+        asked[i]->fingerprint = fingerprint;
+    }
+}
+
+void Intake::cache() {
+    fetch_known();
+    const auto events = vector_.events();
     batcher_.begin_vector(vector_.bytes(), vector_.count());
     const auto seconds = static_cast<std::uint32_t>(filter_age_base_ + now_.since(started_at_) / ns_per_second);
     // Of the last that found room: all of this vector that are of its connection, and for its lane, do.
