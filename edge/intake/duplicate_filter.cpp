@@ -41,6 +41,12 @@ bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t sec
     return table_[at] != empty && is_alive(table_[at], seconds);
 }
 
+std::uint64_t DuplicateFilter::index_of(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept {
+    const std::uint64_t at = find(fingerprint);
+    const bool is_there = table_[at] != empty && is_alive(table_[at], seconds);
+    return is_there ? ring_[position_in(table_[at])].index : 0;
+}
+
 void DuplicateFilter::erase(std::uint64_t hole) noexcept {
     // Closes the hole: whatever probed past it moves back, so that no search ends
     // too early.

@@ -46,6 +46,8 @@ class DuplicateFilter {
     // Where the index names the oldest entries, so many: they make room for as many new ones.
     void prefetch_oldest(std::uint32_t count) const noexcept;
     [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
+    // Its entry's index, if it is there; else 0.
+    [[nodiscard]] std::uint64_t index_of(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
     // Takes it as the newest, unless it is there: contains() and insert() in one. False: it is there.
     [[nodiscard]] bool admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     // As the newest; the oldest makes room.
