@@ -46,7 +46,9 @@ class SequencePromise {
         // One that failed may be there all the same, until another has been written over it.
         if (is_storing_) failed_ = std::min(failed_, storing_);
         const Sequence most = beyond_lost_copy(stored_, stored_ahead_);
-        const std::uint64_t used = last - used_at_begin_;
+        // What is not promised yet was not used up: it is wanted all the same.
+        const std::uint64_t unpromised = last - std::min(last, storing_);
+        const std::uint64_t used = std::max(last - used_at_begin_, unpromised);
         const bool was_short = now.since(began_at_) < promise_ns;
         const std::uint64_t wanted = was_short ? 2 * std::max(used, ahead_) : 2 * used;
         ahead_ = used == 0 ? promise_events_min
