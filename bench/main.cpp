@@ -1,10 +1,11 @@
 // weir-bench: sends real events (send) or makes load (load) and measures from outside what an edge promises; or is many edges
-// itself (edges), and measures what central does.
+// itself (edges), and measures what central does; or stands on both sides of an edge (transit).
 #include <CLI/CLI.hpp>
 #include <csignal>
 
 #include "bench/commands.hpp"
 #include "bench/load_cli.hpp"
+#include "bench/transit.hpp"
 
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -62,7 +63,25 @@ int main(int argc, char** argv) {
     watch_app->add_option("--token-file", watch.token_file, "a viewer's token");
     watch_app->add_flag("--json", watch.as_json, "end with one JSON object on stdout");
 
+    weir::bench::TransitOptions transit;
+    CLI::App* transit_app = app.add_subcommand(
+        "transit",
+        "send events to an edge and be the central at whose socket they come out: how long they were inside");
+    transit_app->add_option("--to", transit.to, "HOST:PORT or unix:PATH of an edge")->required();
+    transit_app->add_option("--listen", transit.listen, "HOST:PORT, the edge's only central")->required();
+    transit_app->add_option("--rate", transit.rate, "events per second, in an open loop")
+        ->check(CLI::Range(1, 1'000'000));
+    transit_app->add_option("--seconds", transit.seconds, "how long")->check(CLI::PositiveNumber);
+    transit_app->add_option("--warmup-s", transit.warmup_s, "sent before that and not counted")
+        ->check(CLI::NonNegativeNumber);
+    transit_app->add_option("--payload-bytes", transit.payload_bytes, "size of each payload")
+        ->check(CLI::Range(10, 200'000));
+    transit_app->add_option("--timeout-s", transit.timeout_s,
+                            "give up after so long without the edge, or what was sent");
+    transit_app->add_flag("--json", transit.as_json, "end with one JSON object on stdout");
+
     CLI11_PARSE(app, argc, argv);
+    if (*transit_app) return weir::bench::transit_command(transit);
     if (*watch_app) {
         if (watch.stalled > watch.clients) watch.stalled = watch.clients;
         return weir::bench::watch_command(watch);

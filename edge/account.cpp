@@ -39,7 +39,7 @@ Ledger ledger_of(const EdgeCounters& counters, const std::vector<LaneName>& lane
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         const std::uint64_t spooled = counters.spool.lanes[index].spooled.get();
-        ledger.spooled += spooled;
+        if (!lanes[index].in_memory) ledger.spooled += spooled;
         if (lanes[index].id == dead_letter_lane) ledger.dead_lettered = std::max(spooled, dead_delivered);
     }
     ledger.accepted = intake.accepted.get();
@@ -77,19 +77,20 @@ std::string ledger_json(const EdgeCounters& counters, const std::vector<LaneName
         const std::uint64_t delivered = lane.delivered.get();
         const std::uint64_t gap = lane.gap.get();
         const std::uint64_t given_up = lane.shed.get() + lane.expired.get();
-        const std::uint64_t spooled = lane.spooled.get();
+        const std::uint64_t taken = lane.spooled.get();
         if (index > 0) out += ",";
         out += "{\"lane\":";
         json_quote(lanes[index].name, out);
         append_field(out, "id", lanes[index].id);
         out += ",\"part\":\"" + std::string(wire::text(lanes[index].part)) + "\"";
-        append_field(out, "spooled", spooled);
+        append_field(out, "spooled", lanes[index].in_memory ? 0 : taken);
         append_field(out, "delivered", delivered);
         append_field(out, "gap", gap);
         append_field(out, "shed", counters.intake.shed[index].unsequenced.get() + lane.shed.get());
         append_field(out, "expired", lane.expired.get());
         const std::uint64_t gone = delivered + gap + given_up;
-        append_field(out, "held", spooled > gone ? spooled - gone : 0);
+        append_field(out, "held", taken > gone ? taken - gone : 0);
+        if (lanes[index].in_memory) out += ",\"spool\":\"memory\"";
         out += "}";
     }
     out += "]}\n";
@@ -280,7 +281,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
         if (lanes[index].name.empty()) continue;
         text.counter("weir_edge_spooled_events_total", "Events durable in the spool, of the lineage",
                      {{"lane", lanes[index].name}, {"part", wire::text(lanes[index].part)}},
-                     spool.lanes[index].spooled.get());
+                     lanes[index].in_memory ? 0 : spool.lanes[index].spooled.get());
     }
     for (std::size_t index = 0; index < lanes.size(); ++index) {
         if (lanes[index].name.empty()) continue;
@@ -309,6 +310,11 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
                &LaneCounters::expired, true);
     per_stream("weir_edge_lane_undelivered_bytes", "Bytes of the stream's journal that are not delivered",
                &LaneCounters::bytes, false);
+    for (const LaneName& lane : lanes) {
+        if (lane.name.empty()) continue;
+        text.gauge("weir_edge_lane_memory_bytes_max", "What a lane in memory may hold, 0 for one on the disk",
+                   {{"lane", lane.name}, {"part", wire::text(lane.part)}}, static_cast<double>(lane.memory_bytes_max));
+    }
     total("weir_edge_part_changes_total", "Times that a live_first lane went to its backlog part or back",
           spool.part_changes);
     gauge("weir_edge_held_events", "Events accepted and not settled yet", ledger.held);

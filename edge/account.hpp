@@ -20,6 +20,8 @@ struct LaneName {
     std::uint16_t id = 0;
     wire::Part part = wire::Part::live;
     std::string name;
+    bool in_memory = false;
+    std::uint64_t memory_bytes_max = 0;  // of one in memory
 };
 
 struct Ledger {

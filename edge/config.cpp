@@ -262,6 +262,21 @@ void read_runtime(ConfigTable& table, EdgeConfig& config) {
     table.flag("low_latency_idle", runtime.low_latency_idle);
 }
 
+void check_memory_lane(ConfigTable& table, const LaneConfig& lane) {
+    if (lane.lane_class != LaneClass::best_effort) {
+        table.fault("spool", R"("memory" is for class = "best_effort": a durable lane is never lost, and memory is)");
+    }
+    if (lane.drain == Drain::live_first) {
+        table.fault("drain", R"("live_first" needs spool = "disk": a backlog is what the disk kept)");
+    }
+    if (lane.bytes_max != 0 && (lane.bytes_max < memory_lane_bytes_min || lane.bytes_max > memory_lane_bytes_max)) {
+        table.fault("bytes_max", "of a lane in memory must be 0 (" + std::to_string(memory_lane_bytes_default) +
+                                     ") or " + std::to_string(memory_lane_bytes_min) + " to " +
+                                     std::to_string(memory_lane_bytes_max) + " bytes, not " +
+                                     std::to_string(lane.bytes_max));
+    }
+}
+
 void read_lane(ConfigTable& table, EdgeConfig& config) {
     LaneConfig lane = config.lane_defaults;
     table.needs_text("name", lane.name);
@@ -269,6 +284,7 @@ void read_lane(ConfigTable& table, EdgeConfig& config) {
     table.choice("shed", lane.shed,
                  {{"oldest", ShedPolicy::oldest}, {"newest", ShedPolicy::newest}, {"random", ShedPolicy::random}});
     table.choice("drain", lane.drain, {{"in_order", Drain::in_order}, {"live_first", Drain::live_first}});
+    table.choice("spool", lane.spool, {{"disk", LaneSpool::disk}, {"memory", LaneSpool::memory}});
     table.number("priority", lane.priority, Bounds{0, priority_max});
     table.number("weight", lane.weight, Bounds{1, 100});
     table.number("backlog_weight", lane.backlog_weight, Bounds{1, 64});
@@ -287,6 +303,7 @@ void read_lane(ConfigTable& table, EdgeConfig& config) {
             table.fault("name", "another lane has this name: \"" + lane.name + '"');
         }
     }
+    if (lane.is_in_memory()) check_memory_lane(table, lane);
     config.lanes.push_back(std::move(lane));
 }
 
@@ -587,6 +604,11 @@ LoadedConfig load_config(const std::string& path) {
         if (uplink.weights.empty()) uplink.weights.assign(uplink.centrals.size(), 1);
         uplink.centrals = endpoint_order(config.edge_id, uplink.centrals, uplink.weights);
     }
+    for (const LaneConfig& lane : config.lanes) {
+        if (!lane.is_in_memory()) continue;
+        loaded.warnings.push_back("lanes[" + lane.name +
+                                  "].spool: lives in memory: \"spooled\" is answered there when central has the event");
+    }
     if (config.listen.allow_plaintext && !config.tls.is_for_producers())
         loaded.warnings.push_back("listen.allow_plaintext: producers' events may travel unencrypted");
     if (config.uplink.allow_plaintext && !config.tls.is_for_uplink())
@@ -611,6 +633,7 @@ namespace {
 template <class Visit>
 void for_each_stream(const EdgeConfig& config, Visit&& visit) {
     for (const LaneConfig& lane : config.lanes) {
+        if (lane.is_in_memory()) continue;
         visit(stream_segment_bytes(config, lane.name));
         if (lane.drain == Drain::live_first) visit(stream_segment_bytes(config, lane.name));
     }
@@ -629,6 +652,10 @@ Budget budget_of(const EdgeConfig& config) {
     const io::IoOptions io_defaults;
     const std::uint64_t connections = config.listen.connections_max;
     many(config.spool.batches_max, "batch buffers (spool.batches_max)", batch_buffer_bytes);
+    for (const LaneConfig& lane : config.lanes) {
+        if (lane.is_in_memory())
+            terms.memory("lane " + lane.name + " in memory (lanes[].bytes_max)", lane.memory_bytes());
+    }
     many(runners * config.runtime.receive_slots, "receive slots of two runners (runtime.receive_slots)",
          config.runtime.receive_slot_bytes);
     many(runners * io_defaults.operations_max, "I/O operations of two runners", operation_bytes);

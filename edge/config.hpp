@@ -28,19 +28,31 @@ enum class ShedPolicy : std::uint8_t { oldest, newest, random };
 // One sequence; or what an outage left behind as a part of its own, beside the live one.
 enum class Drain : std::uint8_t { in_order, live_first };
 
+// Where a lane's events wait for central. In memory: best_effort lanes only; what a crash takes is named as a gap.
+enum class LaneSpool : std::uint8_t { disk, memory };
+// What a lane in memory may hold.
+inline constexpr std::uint64_t memory_lane_bytes_default = 16ULL << 20;
+inline constexpr std::uint64_t memory_lane_bytes_min =
+    4ULL << 20;  // several of the largest batches beside those on their way
+inline constexpr std::uint64_t memory_lane_bytes_max = 16ULL << 30;
+
 struct LaneConfig {
     std::string name;  // [a-z0-9-]{1,16}
     LaneClass lane_class = LaneClass::durable;
     ShedPolicy shed = ShedPolicy::oldest;
     Drain drain = Drain::in_order;
-    std::uint8_t priority = 1;               // 0 low to 3 critical: which lane is sent first where several wait
-    std::uint32_t weight = 1;                // turns among lanes of the same priority
-    std::uint32_t backlog_weight = 1;        // of live_first: turns of the backlog for every eight of the live part
-    std::uint64_t bytes_max = 0;             // of undelivered events in the spool; 0 = what spool.bytes_max leaves
+    LaneSpool spool = LaneSpool::disk;
+    std::uint8_t priority = 1;         // 0 low to 3 critical: which lane is sent first where several wait
+    std::uint32_t weight = 1;          // turns among lanes of the same priority
+    std::uint32_t backlog_weight = 1;  // of live_first: turns of the backlog for every eight of the live part
+    std::uint64_t bytes_max = 0;  // of undelivered events; 0 = what spool.bytes_max leaves, or the default in memory
     std::uint64_t keep_undelivered_s = 0;    // older ones expire, counted; 0 = never
     std::uint32_t batch_bytes = 256U << 10;  // close at this many body bytes
     std::uint32_t batch_events = 4096;       // or this many events
     std::uint64_t linger_us = 0;             // or this long after the first event; 0 = as soon as the input is drained
+    [[nodiscard]] bool is_in_memory() const { return spool == LaneSpool::memory; }
+    // Of a lane in memory.
+    [[nodiscard]] std::uint64_t memory_bytes() const { return bytes_max == 0 ? memory_lane_bytes_default : bytes_max; }
 };
 struct FieldEquals {
     std::string path;   // "source", "key", "type" or "data.PATH" in a JSON payload

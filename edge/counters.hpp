@@ -36,15 +36,15 @@ struct alignas(64) IntakeCounters {            // writer: intake runner
     Counter waiting, parked_bytes;        // connections whose lane has no room, and what was received of them
     Counter checkpoints, checkpoint_failures, buffers_free,
         stalls;  // stalls: times that a connection's events were put back, or a vector waited, for want of room
-    std::array<Counter, 2> fuse_state;                       // FuseState, index: FusedStage
-    std::array<Counter, 2> fuse_blown;                       // times, index: FusedStage
-    Counter rate_waits;                                      // times that a connection had used up what its rate allowed
-    Counter disk_window_bytes;                               // what may be closed and not durable
-    Counter connections_held;                                // by a fuse
-    Counter rung;                                            // wire::Rung, as the edge now stands
-    std::array<Counter, 3> rung_changes;                     // to each wire::Rung
-    std::array<Counter, lanes_max> lane_accepted;            // events, totals of the lineage; index: order of the lanes
-    Counter notes_waiting;                                   // in the ring from the spool, as intake last saw it
+    std::array<Counter, 2> fuse_state;             // FuseState, index: FusedStage
+    std::array<Counter, 2> fuse_blown;             // times, index: FusedStage
+    Counter rate_waits;                            // times that a connection had used up what its rate allowed
+    Counter disk_window_bytes;                     // what may be closed and not durable
+    Counter connections_held;                      // by a fuse
+    Counter rung;                                  // wire::Rung, as the edge now stands
+    std::array<Counter, 3> rung_changes;           // to each wire::Rung
+    std::array<Counter, lanes_max> lane_accepted;  // events, totals of the lineage; index: order of the lanes
+    Counter notes_waiting;                         // in the ring from the spool, as intake last saw it
     Counter checkpoint_bytes_written, filter_bytes_written;  // to the disk, since the start
     IntakeHops hops;
 };

@@ -113,6 +113,9 @@ struct LaneState {
     std::uint32_t previous_crc = 0;   // header_crc of the batch that ends with last_sequence
     wire::LedgerTotals totals;        // of that batch
     bool is_configured = false;       // false: only an older configuration had it; it is still drained
+    bool in_memory = false;           // spool/memory_journal.hpp
+    // Of one in memory: an earlier life ended with events that central may not have.
+    bool has_lost_some = false;
 };
 
 struct SpoolIdentity {

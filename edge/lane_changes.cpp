@@ -32,12 +32,17 @@ std::vector<std::string> LaneChanges::why_not(const EdgeConfig& next) const {
     std::size_t spare = spare_lanes();
     for (const LaneConfig& lane : next.lanes) {
         const std::size_t first = find(lane.name);
+        if (first == none && lane.is_in_memory()) {
+            reasons.push_back("lanes[" + lane.name + "] (a lane in memory is made at a start)");
+            continue;
+        }
         if (first == none) {
             if (spare-- > 0) continue;
             reasons.push_back("lanes[" + lane.name + "] (no more lanes can be added in this life)");
             return reasons;
         }
         if (streams_[first].is_configured) continue;
+        if (lane.is_in_memory() != streams_[first].in_memory) reasons.push_back("lanes[" + lane.name + "].spool");
         // It was removed and comes back: with the parts that it has.
         const bool is_live_first = has_backlog(first) && streams_[first + 1].name == lane.name;
         if (is_live_first != (lane.drain == Drain::live_first)) reasons.push_back("lanes[" + lane.name + "].drain");

@@ -2,7 +2,7 @@
 //
 //   added      a lane that the spool still drains is taken up again; else a spare one gets the name (spool/spare_lanes.hpp)
 //   removed    nothing is routed to it any more; what it holds is sent, or given up, as it was told; the next start drains it too
-//   changed    class, shed, priority, weights, bounds and batch limits are taken; not drain: its streams were made at the start
+//   changed    class, shed, priority, weights, bounds and batch limits are taken; not drain or spool: its streams were made at the start
 //
 // Thread    Control.
 // Law       A stream's number, part and name never change once it has a name. What is refused has changed nothing.

@@ -9,6 +9,7 @@
 #include "core/journal/scan.hpp"
 #include "core/journal/start_guard.hpp"
 #include "core/wire/control.hpp"
+#include "edge/memory_lanes.hpp"
 #include "edge/spool/spool_checkpoint.hpp"
 
 namespace weir::edge {
@@ -197,6 +198,18 @@ std::optional<SpoolCheckpoint> usable_checkpoint(const journal::LoadedCheckpoint
     return checkpoint;
 }
 
+// Records of a lane that lives in memory now would never be sent: its journal has to be another lane's, which drains.
+Status refuse_journals_of_memory_lanes(const EdgeConfig& config, const std::vector<StreamFiles>& streams) {
+    for (const StreamFiles& one : streams) {
+        if (one.list.segments.empty() || !lives_in_memory(config, one.name.lane)) continue;
+        return Error{0, "lanes[" + one.name.lane + "].spool = \"memory\": " + one.directory +
+                            " holds a journal of this lane; give the lane in memory another name, and the journal is "
+                            "drained as that of "
+                            "a lane that was removed"};
+    }
+    return Done{};
+}
+
 // A journal of another lineage was put here by somebody: it is not this spool's, and is not deleted either.
 Status set_foreign_aside(std::vector<StreamFiles>& streams, const std::string& spool, std::uint64_t lineage,
                          std::vector<std::string>& faults) {
@@ -359,6 +372,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
     auto listed = list_streams(config.data_dir);
     if (!listed) return listed.error();
     std::vector<StreamFiles>& files = listed.value();
+    if (auto may_start = refuse_journals_of_memory_lanes(config, files); !may_start) return may_start.error();
     std::vector<journal::StartGuard> guards;
     for (StreamFiles& one : files) {
         auto guard =
@@ -446,7 +460,7 @@ Result<Recovered> recover(const EdgeConfig& config) {
         StreamJournal& lost = streams[index].journal;
         if (was_read[index]) continue;
         lost.segment_bytes = stream_segment_bytes(config, streams[index].state.name);
-        if (lost.durable_end.value == 0) continue;
+        if (lost.durable_end.value == 0 || streams[index].state.in_memory) continue;
         // Its directory is gone: its places and sequences are never used again, and what was not delivered becomes a gap.
         found.faults.push_back("spool: the journal of lane " + streams[index].state.name + " is gone");
         lost.tail.end.value = round_up(lost.durable_end.value, lost.segment_bytes);
@@ -467,6 +481,9 @@ Result<Recovered> recover(const EdgeConfig& config) {
     start.identity.epoch = std::max(start.identity.epoch, epoch_seen) + 1;
 
     start.lanes = arrange(config, std::move(streams));
+    const CheckpointFound promised{
+        .is_usable = checkpoint.has_value(), .has_lost_copy = !loaded.value().faults.empty(), .is_new_spool = is_new};
+    if (auto begun = begin_memory_lanes(config, promised, start.lanes, found.faults); !begun) return begun.error();
     for (SpoolLane& lane : start.lanes) {
         const std::uint64_t wanted = stream_segment_bytes(config, lane.state.name);
         if (lane.journal.segment_bytes == 0) lane.journal.segment_bytes = wanted;

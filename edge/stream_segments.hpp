@@ -25,7 +25,7 @@ static_assert(small_segment_bytes_min >= batch_buffer_bytes + journal::block_byt
     for (const LaneConfig& one : config.lanes) {
         if (one.name != lane) continue;
         if (one.lane_class == LaneClass::durable) bytes = config.spool.segment_bytes;
-        if (one.bytes_max == 0) continue;
+        if (one.bytes_max == 0 || one.is_in_memory()) continue;
         const std::uint64_t share = one.bytes_max / segments_of_lane / journal::block_bytes * journal::block_bytes;
         bytes = std::min(bytes, std::max(share, small_segment_bytes_min));
     }

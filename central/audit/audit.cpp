@@ -17,6 +17,7 @@ std::vector<Range> held_of(const std::vector<Range>& kept, const StreamReport& r
     RangeSet given_up;
     for (const Range& one : report.shed) given_up.add(one);
     for (const Range& one : report.expired) given_up.add(one);
+    for (const Range& one : report.gaps) given_up.add(one);
     std::vector<Range> held;
     for (const Range& one : kept) {
         for (const Range& part : given_up.missing(one)) held.push_back(part);
@@ -314,7 +315,15 @@ void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
         const Range range{std::max(one.first_sequence, settled + 1), one.first_sequence + one.count - 1};
         if (range.last < range.first) continue;
         accounted.add(range);
-        (one.reason == wire::gap_expired ? report.expired : report.shed).push_back(range);
+        std::vector<Range>& of_reason = one.reason == wire::gap_expired ? report.expired
+                                        : one.reason == wire::gap_shed  ? report.shed
+                                                                        : report.gaps;
+        of_reason.push_back(range);
+    }
+    // The next start names what is not in the memory of a lane that lives there.
+    if (stream.edge && stream.edge->in_memory) {
+        report.promised = accounted.missing({settled + 1, stream.edge->last_sequence});
+        for (const Range& one : report.promised) accounted.add(one);
     }
     for (const Range& hole : accounted.missing({settled + 1, known})) {
         fault(FaultKind::lost, key, stream, hole, place_before(stream.spool, hole.first),
@@ -326,7 +335,8 @@ void Audit::judge(const StreamKey& key, Stream& stream, StreamReport& report) {
     report.set_aside = central.set_aside.all();
     report.events = central.events.count() - central.set_aside.count();
     report.duplicates = central.duplicates;
-    report.gaps = central.gaps.all();
+    const auto gaps = central.gaps.all();
+    report.gaps.insert(report.gaps.begin(), gaps.begin(), gaps.end());
     const auto shed = central.shed.all(), expired = central.expired.all();
     report.shed.insert(report.shed.begin(), shed.begin(), shed.end());
     report.expired.insert(report.expired.begin(), expired.begin(), expired.end());

@@ -68,16 +68,17 @@ struct StreamReport {
     std::uint64_t duplicates = 0;  // numbers seen again there
     std::vector<Range>
         set_aside;  // in central's journal too, but what lies there cannot be verified: dead letters of ingest
-    std::vector<Range> gaps;
+    std::vector<Range> gaps;     // lost, named here or in the edge's checkpoint
     std::vector<Range> shed;     // given up by the lane's policy at the edge, named here or in its checkpoint
     std::vector<Range> expired;  // the same for their age; of dead letters, released by central's retention
     std::vector<Range>
         elsewhere;  // delivered to another central, as the edge has named them here or its checkpoint knows
-    std::vector<Range> missing;                                  // at central, or lost
-    std::vector<Range> held;                                     // in the spool, beyond central's last sequence
-    Sequence last_sequence = 0;                                  // at central
-    Sequence known_sequence = 0;                                 // the highest that anything knows of
-    bool has_spool = false;                                      // an edge's directory was given for it
+    std::vector<Range> missing;   // at central, or lost
+    std::vector<Range> held;      // in the spool, beyond central's last sequence
+    std::vector<Range> promised;  // to a lane in memory, beyond that: in its memory, gone with it, or never used
+    Sequence last_sequence = 0;   // at central
+    Sequence known_sequence = 0;  // the highest that anything knows of
+    bool has_spool = false;       // an edge's directory was given for it
     Sequence spool_first_sequence = 0, spool_last_sequence = 0;  // 0: nothing kept
     wire::LedgerTotals totals;                                   // of the newest header seen
     [[nodiscard]] std::uint64_t residue() const { return count_of(missing); }

@@ -95,6 +95,7 @@ std::string stream_line(const StreamReport& one, bool json) {
         line.number("missing", count_of(one.missing)).ranges("missing_ranges", one.missing);
         line.number("last_sequence", one.last_sequence).number("known_sequence", one.known_sequence);
         line.flag("spool_read", one.has_spool).number("held", count_of(one.held)).ranges("held_ranges", one.held);
+        line.number("promised", count_of(one.promised)).ranges("promised_ranges", one.promised);
         line.number("spool_first_sequence", one.spool_first_sequence);
         line.number("spool_last_sequence", one.spool_last_sequence);
         line.number("edge_accepted", totals.accepted).number("edge_offered", totals.offered);
@@ -116,6 +117,7 @@ std::string stream_line(const StreamReport& one, bool json) {
     if (!one.elsewhere.empty()) text += "  elsewhere " + ranges_text(one.elsewhere);
     text += "  missing " + ranges_text(one.missing);
     text += one.has_spool ? "  held " + ranges_text(one.held) : "  held ?";
+    if (!one.promised.empty()) text += "  in memory or lost with it " + ranges_text(one.promised);
     text += plain("residue", one.residue()) + "\n    the edge's totals: accepted " + std::to_string(totals.accepted);
     text += plain("offered", totals.offered) + plain("duplicates", totals.duplicates);
     text += plain("rejected", totals.rejected) + plain("dead-lettered", totals.dead_lettered);
@@ -150,7 +152,7 @@ std::string fault_line(const Fault& fault, bool json) {
 
 std::string sum_line(const Report& report, bool json) {
     std::uint64_t events = 0, letters = 0, gap = 0, elsewhere = 0, duplicates = 0, missing = 0, held = 0, expired = 0,
-                  shed = 0, set_aside = 0;
+                  shed = 0, set_aside = 0, promised = 0;
     for (const StreamReport& one : report.streams) {
         (is_dead_lane(one) ? letters : events) += one.events;
         set_aside += count_of(one.set_aside);
@@ -159,6 +161,7 @@ std::string sum_line(const Report& report, bool json) {
         duplicates += one.duplicates;
         missing += count_of(one.missing);
         held += count_of(one.held);
+        promised += count_of(one.promised);
         expired += count_of(one.expired);
         shed += count_of(one.shed);
     }
@@ -169,7 +172,8 @@ std::string sum_line(const Report& report, bool json) {
         line.number("set_aside", set_aside)
             .number("shed", shed)
             .number("expired", expired)
-            .number("elsewhere", elsewhere);
+            .number("elsewhere", elsewhere)
+            .number("promised", promised);
         line.number("duplicates", duplicates).number("missing", missing).number("faults", report.faults.size());
         return line.number("residue", missing).end();
     }
@@ -179,7 +183,8 @@ std::string sum_line(const Report& report, bool json) {
     return std::string(report.is_accounted() ? "accounted:" : "NOT ACCOUNTED:") + plain("events", events) +
            plain("dead letters", letters) + (set_aside > 0 ? plain("set aside", set_aside) : "") + plain("gap", gap) +
            (elsewhere > 0 ? plain("elsewhere", elsewhere) : "") + (shed > 0 ? plain("shed", shed) : "") +
-           (expired > 0 ? plain("expired", expired) : "") + plain("held", held) + plain("duplicates", duplicates) +
+           (expired > 0 ? plain("expired", expired) : "") + plain("held", held) +
+           (promised > 0 ? plain("in memory or lost with it", promised) : "") + plain("duplicates", duplicates) +
            plain("missing", missing) + plain("faults", report.faults.size()) + plain("residue", missing) + "\n";
 }
 

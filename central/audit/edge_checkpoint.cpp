@@ -31,11 +31,13 @@ struct GivenUp {
 };
 static_assert(sizeof(GivenUp) == 16);
 
+constexpr std::uint8_t in_memory_flag = 2;
+
 struct Row {
     std::array<char, wire::lane_name_bytes_max> name{};
     LaneId id = 0;
     wire::Part part = wire::Part::live;
-    std::uint8_t is_diverged = 0;
+    std::uint8_t flags = 0;
     std::uint32_t previous_crc = 0;
     Sequence last_sequence = 0;
     Sequence delivered_sequence = 0;
@@ -80,6 +82,7 @@ std::optional<EdgeCheckpoint> decode_edge_checkpoint(ConstBytes content) {
         lane.delivered_sequence = row.delivered_sequence;
         lane.header_crc = row.previous_crc;
         lane.durable = {row.durable};
+        lane.in_memory = (row.flags & in_memory_flag) != 0;
         for (const GivenUp& one : row.given_up) {
             if (one.count > 0) {
                 lane.given_up.push_back({one.first_sequence, one.count, static_cast<std::uint8_t>(one.reason)});

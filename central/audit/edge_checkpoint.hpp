@@ -31,12 +31,13 @@ struct EdgeLane {
     LaneId lane = 0;
     wire::Part part = wire::Part::live;
     std::string lane_name;
-    Sequence last_sequence = 0;       // durable in the spool
+    Sequence last_sequence = 0;       // durable in the spool; of a lane in memory, promised
     Sequence delivered_sequence = 0;  // acked by central
     std::uint32_t header_crc = 0;     // of the batch that ends with last_sequence
     Position durable{};               // the end of the last record that it knows, in the stream's journal
     std::vector<CentralAck> acks{};
     std::vector<GivenUpRange> given_up{};
+    bool in_memory = false;  // then last_sequence is what is promised: used perhaps, and by now in memory or gone
 };
 
 struct EdgeCheckpoint {

@@ -256,6 +256,8 @@ std::string_view text(Reason reason) noexcept {
             return "shed_random";
         case Reason::shed_critical:
             return "shed_critical";
+        case Reason::memory_lost:
+            return "memory_lost";
         case Reason::shed_oldest:
             return "shed_oldest";
         case Reason::letter_quota:

@@ -49,6 +49,7 @@ enum class Reason : std::uint8_t {
     shed_random = 37,    // by chance: it was filling up
     shed_critical = 38,  // the edge does only what durable lanes need
     shed_oldest = 39,    // it waited in the spool until newer ones needed its room
+    memory_lost = 41,    // it came before, to a lane in memory; a stop of the edge took what central had not
     letter_quota =
         40,  // rejected where it would have been a dead letter: its producer made too many of them in this minute
     // decode

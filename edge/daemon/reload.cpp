@@ -77,7 +77,10 @@ void EdgeDaemon::Parts::tell_lane_names() {
     std::vector<LaneName> all;
     for (const LaneState& stream : lane_changes->streams()) {
         names.push_back(stream.name);
-        all.push_back({.id = stream.id, .part = stream.part, .name = stream.name});
+        all.push_back({.id = stream.id, .part = stream.part, .name = stream.name, .in_memory = stream.in_memory});
+        for (const LaneConfig& lane : config.lanes) {
+            if (stream.in_memory && lane.name == stream.name) all.back().memory_bytes_max = lane.memory_bytes();
+        }
     }
     taps.use_lanes(std::move(names));
     const std::lock_guard lock(lanes_mutex);

@@ -22,6 +22,11 @@ bool DuplicateFilter::contains(const Fingerprint& fingerprint, std::uint32_t sec
     return known != FilterIndex::none && is_alive(known, seconds);
 }
 
+std::uint64_t DuplicateFilter::index_of(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept {
+    const std::uint32_t known = find(fingerprint);
+    return known != FilterIndex::none && is_alive(known, seconds) ? ring_[known].index : 0;
+}
+
 inline void DuplicateFilter::evict_oldest() noexcept {
     FilterEntry& entry = ring_[oldest_position_];
     if (entry.index == oldest_) {

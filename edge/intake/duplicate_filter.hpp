@@ -50,6 +50,8 @@ class DuplicateFilter {
         index_.prefetch(ring_[position < options_.ids_max ? position : position - options_.ids_max].low);
     }
     [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
+    // Its entry's index, if it is there; else 0.
+    [[nodiscard]] std::uint64_t index_of(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
     // Takes it as the newest, unless it is there: contains() and insert() in one. False: it is there.
     [[nodiscard]] bool admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     // As the newest; the oldest makes room.

@@ -75,6 +75,13 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
     held_.resize(std::size_t{receive_slots_} + parked_.count());
     vector_slots_.reserve(held_.size());
     waiting_.reserve(places);
+    static_assert(lanes_max <= 64);
+    for (std::size_t index = 0; index < lanes.size(); ++index) {
+        memory_lanes_ |= std::uint64_t{lanes[index].in_memory} << index;
+        lossy_lanes_ |= std::uint64_t{lanes[index].in_memory && lanes[index].has_lost_some} << index;
+    }
+    producers_.end_recovery();
+    first_id_ = filter_.next_index();
     for (const LaneState& lane : lanes) {
         counters_.duplicates.set(std::max(counters_.duplicates.get(), lane.totals.duplicates));
         counters_.rejected.set(std::max(counters_.rejected.get(), lane.totals.rejected));

@@ -124,6 +124,12 @@ class Intake final : public Stage {
     void judge_replayed(EventRef& event, std::uint32_t seconds);
     void judge_unnumbered(EventRef& event, std::uint32_t seconds);
     void judge_shedding(EventRef& event);
+    void fail_as_known(EventRef& event, bool came_before);
+    [[nodiscard]] bool is_in_memory(std::uint8_t lane) const { return (memory_lanes_ >> lane & 1U) != 0; }
+    // Whether the word that a producer waits for is central's.
+    [[nodiscard]] bool waits_for_central(wire::AckLevel level, std::uint8_t lane) const {
+        return level == wire::AckLevel::delivered || (level == wire::AckLevel::spooled && is_in_memory(lane));
+    }
     [[nodiscard]] bool is_replay(const EventRef& event) const {
         return event.producer >= 0 && producers_.is_replay(static_cast<std::uint32_t>(event.producer));
     }
@@ -132,7 +138,7 @@ class Intake final : public Stage {
     [[nodiscard]] std::size_t row_of(std::span<const EventRef> events) const;
     void settle_row(std::span<const EventRef> events);
     void settle(const EventRef& event);
-    void wait_for_word(bool waits_for_central, wire::AckLevel level, const Placed& placed, const AckItem& item);
+    void wait_for_word(bool for_central, wire::AckLevel level, const Placed& placed, const AckItem& item);
     void finish_vector();
 
     // fusing.cpp: dead letters within bounds
@@ -217,6 +223,9 @@ class Intake final : public Stage {
     Checkpointing checkpointing_;
     EventVector vector_;
     FingerprintTexts texts_;                 // of the vector's events
+    std::uint64_t memory_lanes_ = 0;         // a bit for each lane that lives in memory; edge/spool/memory_journal.hpp
+    std::uint64_t lossy_lanes_ = 0;          // of them, those that an earlier life took something along of
+    std::uint64_t first_id_ = 0;             // of this life, in the filter
     std::uint32_t put_back_count_ = 0;       // of the vector's events: they wait
     MomentRows<share_groups_max> received_;  // of the vector's events that were given a sequence
 

@@ -182,7 +182,13 @@ std::vector<std::string> keys_that_need_a_restart(const EdgeConfig& now, const E
         const auto same = std::find_if(next.lanes.begin(), next.lanes.end(),
                                        [&](const LaneConfig& one) { return one.name == lane.name; });
         // The streams of a lane are made at the start.
-        if (same != next.lanes.end() && same->drain != lane.drain) keys.push_back("lanes[" + lane.name + "].drain");
+        if (same == next.lanes.end()) continue;
+        if (same->drain != lane.drain) keys.push_back("lanes[" + lane.name + "].drain");
+        if (same->spool != lane.spool) keys.push_back("lanes[" + lane.name + "].spool");
+        // So is the memory of one that lives there.
+        const bool is_resized =
+            lane.is_in_memory() && same->is_in_memory() && same->memory_bytes() != lane.memory_bytes();
+        if (is_resized) keys.push_back("lanes[" + lane.name + "].bytes_max");
     }
     return keys;
 }

@@ -130,6 +130,15 @@ void Intake::judge_shedding(EventRef& event) {
     if (const auto reason = shedding_.judge(event.lane)) event.fail(Verdict::shed, *reason, wire::StageId::route);
 }
 
+// One that is known. Of a lane in memory an earlier life may have taken it along: it is not called a duplicate then, whose original has
+// reached the level that is asked for.
+void Intake::fail_as_known(EventRef& event, bool came_before) {
+    // Its original is where it is routed to, as far as anybody knows.
+    if (event.verdict != Verdict::admitted) event.lane = batcher_.dead_lane();
+    const bool may_be_lost = came_before && (lossy_lanes_ >> event.lane & 1U) != 0;
+    event.fail(Verdict::duplicate, may_be_lost ? wire::Reason::memory_lost : wire::Reason::none, wire::StageId::cache);
+}
+
 inline void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
     if (event.verdict != Verdict::admitted) return;
     // One that is shed is not known: it may come again, as another.
@@ -138,7 +147,7 @@ inline void Intake::judge_unnumbered(EventRef& event, std::uint32_t seconds) {
         if (event.verdict != Verdict::admitted) return;
     }
     if (!filter_.admit(event.fingerprint, seconds)) {
-        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
+        fail_as_known(event, lossy_lanes_ != 0 && filter_.index_of(event.fingerprint, seconds) < first_id_);
     }
 }
 
@@ -211,8 +220,7 @@ void Intake::judge_numbered(EventRef& event) {
             // Shed or not, its number is taken.
             return judge_shedding(event);
         case NumberVerdict::duplicate:
-            event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
-            return;
+            return fail_as_known(event, event.number <= producers_.known_before(slot));
         case NumberVerdict::gap:
             event.fail(Verdict::dropped, wire::Reason::number_gap, wire::StageId::cache);
             refuse(event.connection, wire::RefusalReason::number_gap, "a number was left out");
@@ -229,8 +237,7 @@ void Intake::judge_replayed(EventRef& event, std::uint32_t seconds) {
         return;
     }
     if (producers_.is_taken(slot, event.number)) {
-        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
-        return;
+        return fail_as_known(event, event.number <= producers_.known_before(slot));
     }
     if (event.verdict == Verdict::dead_letter) event.verdict = Verdict::rejected;
     if (event.verdict != Verdict::admitted) return;
@@ -245,8 +252,7 @@ void Intake::judge_replayed(EventRef& event, std::uint32_t seconds) {
         return;
     }
     if (is_known) {
-        event.fail(Verdict::duplicate, wire::Reason::none, wire::StageId::cache);
-        return;
+        return fail_as_known(event, lossy_lanes_ != 0 && filter_.index_of(event.fingerprint, seconds) < first_id_);
     }
     filter_.insert(event.fingerprint, seconds);
 }
@@ -307,13 +313,12 @@ void Intake::settle_row(std::span<const EventRef> events) {
     book_.appended(placed.stream, placed.sequence);
     AckItem item = item_of(first, wire::AckStatus::accepted);
     item.count = count;
-    wait_for_word(level == wire::AckLevel::delivered && !WEIR_PLANTED(delivered_too_early), level, placed, item);
+    wait_for_word(waits_for_central(level, first.lane) && !WEIR_PLANTED(delivered_too_early), level, placed, item);
 }
 
-void Intake::wait_for_word(bool waits_for_central, wire::AckLevel level, const Placed& placed, const AckItem& item) {
+void Intake::wait_for_word(bool for_central, wire::AckLevel level, const Placed& placed, const AckItem& item) {
     if (level == wire::AckLevel::received) return book_.ack_now(item);
-    book_.wait_for(waits_for_central ? Wait::delivered : Wait::spooled, placed.stream, placed.sequence, placed.batch,
-                   item);
+    book_.wait_for(for_central ? Wait::delivered : Wait::spooled, placed.stream, placed.sequence, placed.batch, item);
 }
 
 void Intake::settle(const EventRef& event) {
@@ -334,9 +339,13 @@ void Intake::settle(const EventRef& event) {
             break;
         case Verdict::duplicate: {
             counters_.duplicates.add(1);
-            const AckItem item = item_of(event, wire::AckStatus::duplicate);
+            AckItem item = item_of(event, wire::AckStatus::duplicate);
+            const bool is_lost = event.reason == wire::Reason::memory_lost && level != wire::AckLevel::received;
+            if (is_lost) item.status = wire::AckStatus::shed;
+            if (is_lost) return book_.ack_now(item);
+            item.reason = wire::Reason::none;
             if (level == wire::AckLevel::received || WEIR_PLANTED(early_duplicate_ack)) return book_.ack_now(item);
-            return book_.wait_behind_all(level == wire::AckLevel::delivered ? Wait::delivered : Wait::spooled, item);
+            return book_.wait_behind_all(waits_for_central(level, event.lane) ? Wait::delivered : Wait::spooled, item);
         }
         case Verdict::rejected:
             counters_.rejected.add(1);
@@ -352,9 +361,9 @@ void Intake::settle(const EventRef& event) {
     received_.add(event.received_at);
     book_.appended(placed.stream, placed.sequence);
     // A dead letter is final where it is durable: nobody waits for central to have it.
-    const bool waits_for_central =
-        level == wire::AckLevel::delivered && event.verdict == Verdict::admitted && !WEIR_PLANTED(delivered_too_early);
-    wait_for_word(waits_for_central, level, placed, item_of(event, status));
+    const bool for_central = waits_for_central(level, event.lane) && event.verdict == Verdict::admitted &&
+                             !WEIR_PLANTED(delivered_too_early);
+    wait_for_word(for_central, level, placed, item_of(event, status));
 }
 
 void Intake::finish_vector() {

@@ -74,6 +74,13 @@ void Producers::recover(std::uint32_t slot_index, std::uint64_t number) {
     (void)insert(slots_[slot_index], number, ranges_above_max);
 }
 
+void Producers::end_recovery() noexcept {
+    for (Slot& slot : slots_) {
+        const bool has_above = slot.above_head < slot.above.size();
+        slot.known_before = has_above ? std::max(slot.last_number, slot.above.back().last) : slot.last_number;
+    }
+}
+
 bool Producers::is_taken(std::uint32_t slot_index, std::uint64_t number) const noexcept {
     const Slot& slot = slots_[slot_index];
     if (number <= slot.last_number) return true;

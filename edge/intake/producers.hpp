@@ -48,6 +48,9 @@ class Producers {
     [[nodiscard]] bool may_leave_out(std::uint32_t slot) const { return slots_[slot].is_recovered; }
     // Takes all numbers before this one.
     void leave_out_before(std::uint32_t slot, std::uint64_t number) noexcept;
+    // What recovery knows is known: numbers up to known_before() came in an earlier life.
+    void end_recovery() noexcept;
+    [[nodiscard]] std::uint64_t known_before(std::uint32_t slot) const { return slots_[slot].known_before; }
     void said_goodbye(std::uint32_t slot) { slots_[slot].is_recovered = false; }
     // Of a slot whose name is a replay name (core/wire/replay.hpp).
     [[nodiscard]] bool is_replay(std::uint32_t slot) const { return slots_[slot].is_replay; }
@@ -75,6 +78,7 @@ class Producers {
         std::array<char, wire::producer_name_bytes_max> name{};
         std::uint64_t last_number = 0;  // every number up to here is taken
         std::int32_t connection = no_connection;
+        std::uint64_t known_before = 0;  // the highest number of an earlier life
         bool is_replay = false;
         bool is_recovered = false;   // from an earlier life of the edge, and has not said goodbye since
         std::size_t above_head = 0;  // ranges before it are used up

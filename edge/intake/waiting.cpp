@@ -45,7 +45,7 @@ bool Intake::hold_back_if_full(EventRef& event, std::uint32_t seconds) {
     if (event.verdict != Verdict::admitted && !is_letter) return false;
     const std::uint8_t lane = is_letter ? batcher_.dead_lane() : event.lane;
     if (shedding_.sheds_all(lane)) return !is_letter;
-    const bool for_central = connection.level == wire::AckLevel::delivered && !is_letter;
+    const bool for_central = !is_letter && waits_for_central(connection.level, lane);
     if (!shedding_.is_full(lane) && (!for_central || has_runs_for(lane)) && batcher_.reserve(lane)) {
         return !is_letter;
     }

@@ -63,7 +63,10 @@ Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central) {
         if (one.count > 0 && !one.is_settled()) {
             const Sequence there = std::clamp(at_central, one.first_sequence - 1, one.last_sequence());
             const auto events = static_cast<std::uint32_t>(there + 1 - one.first_sequence);
-            (one.why() == wire::gap_shed ? arrived.shed : arrived.expired) += events;
+            std::uint64_t& of_reason = one.why() == wire::gap_shed      ? arrived.shed
+                                       : one.why() == wire::gap_expired ? arrived.expired
+                                                                        : arrived.not_kept;
+            of_reason += events;
             one.first_sequence += events;
             one.count -= events;
             one.reason |= given_up_settled;

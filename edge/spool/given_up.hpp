@@ -1,4 +1,5 @@
-// GivenUp: sequences of a stream that its lane's policy has given up, until central's ack settles that it knows.
+// GivenUp: sequences of a stream that its lane's policy has given up, until central's ack settles that it knows. Of a lane in memory
+// also those that an earlier life took along (wire::gap_not_kept): they too are named only once a checkpoint knows how many they were.
 //
 // They are in doubt where an earlier session may have sent them, so that central may have them. Its next welcome says: what it has
 // is delivered, the rest is settled. A gap names only what a stored checkpoint knows as settled, so that what central turns out to
@@ -23,7 +24,7 @@ struct GivenUp {
     Sequence first_sequence = 0;
     std::uint32_t count = 0;
     std::uint32_t reason =
-        0;  // wire::gap_shed or wire::gap_expired, with given_up_settled or without; 0 where there are none
+        0;  // wire::gap_shed, gap_expired or gap_not_kept, with given_up_settled or without; 0 where there are none
     [[nodiscard]] Sequence last_sequence() const { return first_sequence + count - 1; }
     [[nodiscard]] std::uint8_t why() const { return static_cast<std::uint8_t>(reason); }
     [[nodiscard]] bool is_settled() const { return reason >= given_up_settled; }
@@ -37,6 +38,7 @@ using GivenUpRanges = std::array<GivenUp, given_up_max>;
 struct Arrived {
     std::uint64_t shed = 0;
     std::uint64_t expired = 0;
+    std::uint64_t not_kept = 0;
     bool has_changed = false;
 };
 // Central is known to have all up to `at_central`: of what was in doubt that was not given up after all, and nothing is in doubt

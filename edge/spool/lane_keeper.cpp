@@ -43,6 +43,7 @@ LaneKeeper::LaneKeeper(Parts parts, MonotonicNs now)
 void LaneKeeper::add_lane(std::size_t first, const EdgeConfig& config, MonotonicNs now) {
     Lane& lane = kept_.emplace_back();
     lane.first = first;
+    lane.in_memory = lanes_[first].state.in_memory;
     lane.bytes_max = UINT64_MAX;
     if (lanes_[first].state.id == dead_letter_lane) lanes_[first].lane_class = wire::LaneClass::dead_letters;
     const auto is_same = [&](const LaneConfig& one) { return one.name == lanes_[first].state.name; };
@@ -57,6 +58,7 @@ void LaneKeeper::configure(Lane& lane, const LaneConfig& from, MonotonicNs now) 
     }
     lane.sheds_oldest = is_best_effort && from.shed == ShedPolicy::oldest;
     lane.bytes_max = from.bytes_max > 0 ? without_reserve(from.bytes_max, pool_bytes_) : UINT64_MAX;
+    if (lane.in_memory) lane.bytes_max = without_reserve(from.memory_bytes(), pool_bytes_);
     lane.keep_ms = from.keep_undelivered_s * 1000;
     lane.mark_bytes = std::min(lane.bytes_max, bytes_max_) / marks_max;
     if (from.drain == Drain::live_first && !lane.choice) lane.choice.emplace(now);
@@ -91,7 +93,7 @@ LaneKeeper::Looked LaneKeeper::look(MonotonicNs now) {
     std::uint64_t needed = 0;
     bool has_no_room = false;
     for (const Lane& lane : kept_) {
-        needed += needed_bytes(lane);
+        if (!lane.in_memory) needed += needed_bytes(lane);
         has_no_room = has_no_room || waits_without_room(lane);
     }
     const bool helps = has_no_room && now.since(no_room_at_) >= no_room_step_ns;
@@ -102,8 +104,10 @@ LaneKeeper::Looked LaneKeeper::look(MonotonicNs now) {
         choose_part(lane, now);
         mark(lane, now);
         if (expire(lane, now)) looked.has_given_up = true;
-        const std::uint8_t share = std::max(fill_of(needed_bytes(lane), lane.bytes_max), fill_of(needed, bytes_max_));
-        if (lane.sheds_oldest && (share >= fill_sheds || helps) && shed(lane, now)) looked.has_given_up = true;
+        const std::uint8_t own = fill_of(needed_bytes(lane), lane.bytes_max);
+        const std::uint8_t share = lane.in_memory ? own : std::max(own, fill_of(needed, bytes_max_));
+        const bool is_asked = share >= fill_sheds || (helps && !lane.in_memory);
+        if (lane.sheds_oldest && is_asked && shed(lane, now)) looked.has_given_up = true;
         tell_fill(lane, waits_without_room(lane) ? fill_full : share);
     }
     return looked;
@@ -159,6 +163,8 @@ bool LaneKeeper::shed(Lane& lane, MonotonicNs now) {
     for (std::size_t i = lane.count; i-- > 0;) {
         const std::size_t index = lane.first + i;
         SpoolLane& stream = lanes_[index];
+        // A ring is freed from its front: behind what central has still to ack nothing is gained.
+        if (lane.in_memory && uplink_.has_unacked(index)) continue;
         Position from = uplink_.unsent_from(index);
         if (stream.hole_end.value != 0 && from < stream.hole_end) from = stream.hole_end;
         if (stream.journal.durable_end <= from) continue;
@@ -180,6 +186,9 @@ bool LaneKeeper::shed(Lane& lane, MonotonicNs now) {
 
 bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reason) {
     if (!uplink_.may_give_up(index) || !notes_.may_shed(index)) return false;
+    // A checkpoint knows nothing beyond its promise.
+    const SpoolLane& lane = lanes_[index];
+    if (lane.state.in_memory && mark.last_sequence > lane.promise.allowed()) return false;
     const Position delivered = lanes_[index].journal.delivered;
     const Sequence first = uplink_.give_up(index, mark, reason);
     if (first == 0) return false;

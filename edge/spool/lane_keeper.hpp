@@ -3,6 +3,7 @@
 //   bytes_max        of a lane, both parts, and spool.bytes_max in all: intake is told the share that is used (FillGauge)
 //   shed = oldest    a best_effort lane that is nearly full, or on a disk without room, gives up the oldest that was not sent
 //   keep_undelivered_s   what is older, in running time, is given up, of a durable lane too
+//   spool = memory   its own bytes alone count for it, and neither those of the disk nor its room
 //   drain = live_first   which part new batches belong to (PartChoice)
 //
 // Thread    Spool runner.
@@ -72,6 +73,7 @@ class LaneKeeper {
         std::size_t first = 0;  // its streams: the live part, and the backlog behind it if there is one
         std::size_t count = 1;
         bool sheds_oldest = false;
+        bool in_memory = false;
         std::uint64_t bytes_max = 0;  // without what buffers can still bring; UINT64_MAX: none of its own
         std::uint64_t mark_bytes = 0;
         std::uint64_t keep_ms = 0;

@@ -17,6 +17,7 @@
 #include "edge/handover.hpp"
 #include "edge/spool/given_up.hpp"
 #include "edge/spool/marks.hpp"
+#include "edge/spool/sequence_promise.hpp"
 
 namespace weir::edge {
 
@@ -40,7 +41,10 @@ struct SpoolLane {
     LaneState state;
     wire::LaneClass lane_class = wire::LaneClass::durable;  // as it is configured
     StreamJournal journal;
-    std::uint64_t gap_events = 0;      // of what central has acked: sequences that only a gap batch stands for
+    SequencePromise promise;        // of one in memory
+    Sequence before_this_life = 0;  // of one in memory: what an earlier one used or had promised
+    // Of what central has acked, sequences that only a gap batch stands for; and what an earlier life in memory took along.
+    std::uint64_t gap_events = 0;
     std::uint64_t shed_events = 0;     // given up by the lane's policy, since the lineage began
     std::uint64_t expired_events = 0;  // given up because of their age
     // What of it central has not acked the naming of: ascending, apart.
@@ -77,8 +81,8 @@ struct SpoolLane {
     }
     // Events of which central has more than a gap.
     [[nodiscard]] std::uint64_t delivered_events() const {
-        const std::uint64_t not_there =
-            gap_events + shed_events - unacked_of(wire::gap_shed) + expired_events - unacked_of(wire::gap_expired);
+        const std::uint64_t not_there = gap_events - unacked_of(wire::gap_not_kept) + shed_events -
+                                        unacked_of(wire::gap_shed) + expired_events - unacked_of(wire::gap_expired);
         return state.delivered_sequence > not_there ? state.delivered_sequence - not_there : 0;
     }
     [[nodiscard]] bool is_next_elsewhere() const {

@@ -1,5 +1,7 @@
 #include "edge/spool/spool_checkpoint.hpp"
 
+#include <algorithm>
+
 #include "core/base/assert.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/wire/control.hpp"
@@ -19,11 +21,15 @@ struct Head {
 };
 static_assert(sizeof(Head) == 40);
 
+constexpr std::uint8_t diverged_flag = 1;
+// Then last_sequence is what is promised, durable_crc how far that was ahead, and all places are that of the journal's begin.
+constexpr std::uint8_t in_memory_flag = 2;
+
 struct Row {
     std::array<char, wire::lane_name_bytes_max> name{};
     LaneId id = 0;
     wire::Part part = wire::Part::live;
-    std::uint8_t is_diverged = 0;  // 0 or 1
+    std::uint8_t flags = 0;  // diverged_flag, in_memory_flag
     std::uint32_t previous_crc = 0;
     Sequence last_sequence = 0;
     Sequence delivered_sequence = 0;
@@ -53,12 +59,17 @@ static_assert(checkpoint_bytes(wire::hello_lanes_max, wire::hello_lanes_max* mar
               spool_checkpoint_bytes_max);
 static_assert(spool_checkpoint_bytes_max <= journal::checkpoint_content_bytes_max);
 
+// Places in memory mean nothing to a later start.
+std::size_t marks_of(const SpoolLane& lane) {
+    return lane.state.in_memory ? 0 : lane.marks.count();
+}
+
 Row row_of(const SpoolLane& from) {
     Row row;
     row.name = wire::name_field<wire::lane_name_bytes_max>(from.state.name);
     row.id = from.state.id;
     row.part = from.state.part;
-    row.is_diverged = from.is_diverged ? 1 : 0;
+    row.flags = from.is_diverged ? diverged_flag : std::uint8_t{0};
     row.previous_crc = from.state.previous_crc;
     row.last_sequence = from.state.last_sequence;
     row.delivered_sequence = from.state.delivered_sequence;
@@ -69,9 +80,16 @@ Row row_of(const SpoolLane& from) {
     row.delivered = from.journal.delivered.value;
     row.kept_from = from.journal.kept_from.value;
     row.durable_crc = from.journal.durable_crc;
-    row.marks = static_cast<std::uint32_t>(from.marks.count());
+    row.marks = static_cast<std::uint32_t>(marks_of(from));
     row.totals = from.state.totals;
     row.given_up = from.given_up;
+    if (!from.state.in_memory) return row;
+    row.flags |= in_memory_flag;
+    row.last_sequence = from.promise.promised();
+    row.delivered_sequence = std::min(row.delivered_sequence, row.last_sequence);
+    row.totals.accepted = row.last_sequence + from.state.totals.shed_unsequenced(from.state.last_sequence);
+    row.durable = row.delivered = row.kept_from = from.journal.tail.end.value;
+    row.durable_crc = static_cast<std::uint32_t>(from.promise.ahead());
     return row;
 }
 
@@ -88,7 +106,8 @@ std::optional<SpoolLane> lane_of(const Row& row) {
     lane.gap_events = row.gap_events;
     lane.shed_events = row.shed_events;
     lane.expired_events = row.expired_events;
-    lane.is_diverged = row.is_diverged != 0;
+    lane.is_diverged = (row.flags & diverged_flag) != 0;
+    lane.state.in_memory = (row.flags & in_memory_flag) != 0;
     lane.journal.durable_end = {row.durable};
     lane.journal.durable_crc = row.durable_crc;
     lane.journal.delivered = {row.delivered};
@@ -96,12 +115,13 @@ std::optional<SpoolLane> lane_of(const Row& row) {
     if (!wire::is_name(lane.state.name, wire::lane_name_bytes_max)) return std::nullopt;
     if (wire::name_field<wire::lane_name_bytes_max>(lane.state.name) != row.name) return std::nullopt;
     if (row.part != wire::Part::live && row.part != wire::Part::backlog) return std::nullopt;
-    if (row.is_diverged > 1 || row.marks > marks_max) return std::nullopt;
+    if (row.flags > (diverged_flag | in_memory_flag) || row.marks > marks_max) return std::nullopt;
     if (row.delivered_sequence > row.last_sequence) return std::nullopt;
     Sequence below = 0;
     for (const GivenUp& one : row.given_up) {
         if (one == GivenUp{}) continue;
-        const bool is_reason = one.why() == wire::gap_shed || one.why() == wire::gap_expired;
+        const bool is_reason =
+            one.why() == wire::gap_shed || one.why() == wire::gap_expired || one.why() == wire::gap_not_kept;
         const bool is_range = one.count > 0 && one.first_sequence > below &&
                               one.last_sequence() >= one.first_sequence && one.last_sequence() <= row.last_sequence;
         if (!is_reason || !is_range || one.reason > (given_up_settled | wire::gap_expired)) return std::nullopt;
@@ -115,7 +135,7 @@ std::optional<SpoolLane> lane_of(const Row& row) {
 std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes into) {
     const KnownCentrals& centrals = lanes.centrals();
     std::size_t marks = 0;
-    for (std::size_t index = 0; index < lanes.count(); ++index) marks += lanes[index].marks.count();
+    for (std::size_t index = 0; index < lanes.count(); ++index) marks += marks_of(lanes[index]);
     const std::size_t streams = lanes.named_count();
     const std::size_t bytes = checkpoint_bytes(streams, marks, centrals.count);
     WEIR_ASSERT(into.size() >= bytes);
@@ -134,7 +154,7 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
         at += sizeof(Row);
     }
     for (std::size_t index = 0; index < lanes.count(); ++index) {
-        for (std::size_t i = 0; i < lanes[index].marks.count(); ++i, at += sizeof(Mark)) {
+        for (std::size_t i = 0; i < marks_of(lanes[index]); ++i, at += sizeof(Mark)) {
             wire::store(into.subspan(at), lanes[index].marks[i]);
         }
     }
@@ -143,7 +163,9 @@ std::size_t encode(const SpoolCheckpoint& head, const LaneTable& lanes, Bytes in
         at += sizeof(Central);
         for (std::size_t index = 0; index < lanes.count(); ++index) {
             if (!lanes.is_named(index)) continue;
-            wire::store(into.subspan(at), lanes[index].acked_by[central]);
+            const Sequence acked = lanes[index].acked_by[central];
+            wire::store(into.subspan(at),
+                        lanes[index].state.in_memory ? std::min(acked, lanes[index].promise.promised()) : acked);
             at += sizeof(Sequence);
         }
     }

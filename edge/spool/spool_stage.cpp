@@ -49,6 +49,13 @@ std::vector<CatchUp::Source> sources_of(const EdgeConfig& config, const SpoolPar
     return sources;
 }
 
+std::uint64_t memory_bytes_of(const EdgeConfig& config, std::string_view name) {
+    for (const LaneConfig& lane : config.lanes) {
+        if (lane.name == name) return lane.memory_bytes();
+    }
+    return memory_lane_bytes_default;
+}
+
 }  // namespace
 
 SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
@@ -93,14 +100,16 @@ SpoolStage::SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts)
                       .generation = static_cast<std::uint16_t>(index),
                       .index = 0},
             .keep_ns = parts.config.spool.keep_delivered_ms * ns_per_ms,
-            .key_id = parts.config.at_rest.key};
+            .key_id = parts.config.at_rest.key,
+            .memory_bytes = lane.state.in_memory ? memory_bytes_of(parts.config, lane.state.name) : 0};
         streams_.push_back(std::make_unique<StreamSpool>(io, *parts.segments[index], options, lane));
+        if (MemoryJournal* memory = streams_.back()->memory()) uplink_.send_from(index, *memory);
         counters_.lanes[index].spooled.set(lane.state.last_sequence);
         counters_.lanes[index].delivered.set(lane.delivered_events());
         counters_.lanes[index].shed.set(lane.shed_events);
         counters_.lanes[index].expired.set(lane.expired_events);
         counters_.lanes[index].gap.set(lane.gap_events);
-        counters_.gap_events.add(lane.gap_events);
+        counters_.gap_events.add(lane.gap_events - lane.unacked_of(wire::gap_not_kept));
     }
 }
 
@@ -127,12 +136,27 @@ std::size_t SpoolStage::do_work(MonotonicNs now) {
     // What is still being written is delivered too before the uplink says goodbye.
     if (draining_ && (is_quiet() || is_poisoned())) uplink_.drain(now);
     work += uplink_.do_work(now);
+    keep_promises(now);
     keep_lanes(now);
     if (uplink_.take_checkpoint_wish()) wish_checkpoint(now);
     if (now >= checkpoint_at_ || checkpoint_hurries() || draining_) keep_checkpoint(now);
     work += notes_.flush();
     notes_.ring_if_published();
     return work;
+}
+
+// Of lanes in memory: what is acked makes room, and what is used up is promised anew.
+void SpoolStage::keep_promises(MonotonicNs now) {
+    wants_promise_ = false;
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        if (!streams_[index]->is_in_memory()) continue;
+        streams_[index]->release_delivered(uplink_.sending_from(index));
+        // After a failure with the next one that is due: a disk that refuses is not asked again and again.
+        const bool hurries =
+            checkpoint_.last_errno() == 0 && lanes_[index].promise.wants_more(lanes_[index].state.last_sequence);
+        wants_promise_ = wants_promise_ || hurries;
+    }
+    if (wants_promise_) checkpoint_at_ = std::min(checkpoint_at_, now);
 }
 
 void SpoolStage::keep_lanes(MonotonicNs now) {
@@ -212,6 +236,7 @@ std::size_t SpoolStage::write_accepted(MonotonicNs now) {
 bool SpoolStage::write_next(std::size_t index, MonotonicNs now) {
     StreamSpool& stream = *streams_[index];
     if (stream.accepted().is_empty() || !stream.may_write()) return false;
+    if (stream.is_in_memory()) return keep_next(index, now);
     const ToSpool& next = accepted_.front(stream.accepted());
     const auto group_bytes = round_up(journal::record_bytes(next.batch_bytes), std::uint64_t{journal::block_bytes});
     // What waits for nothing but a checkpoint is not counted: intake's waits in turn for batches that are still to be written,
@@ -222,6 +247,19 @@ bool SpoolStage::write_next(std::size_t index, MonotonicNs now) {
     if (wanted > bytes_max_) give_back_kept(wanted - bytes_max_);
     if (!stream.write(next, pool_.buffer(next.buffer).first(group_bytes), io_.wall(), now)) return false;
     accepted_.pop(stream.accepted());
+    return true;
+}
+
+// One that finds no room waits in its buffer, as those do that wait for the disk.
+bool SpoolStage::keep_next(std::size_t index, MonotonicNs now) {
+    StreamSpool& stream = *streams_[index];
+    stream.release_delivered(uplink_.sending_from(index));
+    const ToSpool& next = accepted_.front(stream.accepted());
+    if (!stream.write(next, pool_.buffer(next.buffer), io_.wall(), now)) return false;
+    accepted_.pop(stream.accepted());
+    const auto kept = stream.take_durable();
+    WEIR_ASSERT(kept.has_value());
+    settle(index, *kept, now);
     return true;
 }
 
@@ -241,26 +279,34 @@ std::size_t SpoolStage::settle_durable(MonotonicNs now) {
 
 void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, MonotonicNs now) {
     SpoolLane& lane = lanes_[index];
+    const bool is_in_memory = streams_[index]->is_in_memory();
     const std::uint32_t buffer = written.batch.buffer;
     const auto header = wire::load<wire::BatchHeader>(pool_.buffer(buffer).subspan(sizeof(journal::RecordHeader)));
     WEIR_ASSERT(header.last_sequence() >= lane.state.last_sequence);
-    const DurableBatch batch{
-        .buffer = buffer,
-        .batch_bytes = written.batch.batch_bytes,
-        .stream = static_cast<std::uint32_t>(index),
-        .first_sequence = header.first_sequence,
-        .last_sequence = header.last_sequence(),
-        .begin = written.position,
-        .end = {written.position.value + streams_[index]->journal().stored_bytes(written.batch.batch_bytes)},
-        .durable_before = lane.journal.durable_end,
-        .written_at = written.submitted_at,
-        .durable_at = now};
+    const DurableBatch batch{.buffer = buffer,
+                             .batch_bytes = written.batch.batch_bytes,
+                             .stream = static_cast<std::uint32_t>(index),
+                             .first_sequence = header.first_sequence,
+                             .last_sequence = header.last_sequence(),
+                             .begin = written.position,
+                             .end = is_in_memory
+                                        ? written.group_end
+                                        : Position{written.position.value +
+                                                   streams_[index]->journal().stored_bytes(written.batch.batch_bytes)},
+                             .durable_before = lane.journal.durable_end,
+                             .written_at = written.submitted_at,
+                             .durable_at = now};
     lane.state.last_sequence = batch.last_sequence;
     lane.state.previous_crc = header.header_crc;
     lane.state.totals = header.totals;
     lane.journal.durable_end = batch.end;
     lane.journal.durable_crc = written.record_crc;
     counters_.lanes[index].spooled.set(batch.last_sequence);
+    if (is_in_memory) {
+        // No place on the disk: intake's checkpoint has nothing to cover.
+        notes_.durable(index, batch.last_sequence, {}, now);
+        return notes_.returned(batch.buffer);
+    }
     counters_.append_ns.record(now.since(written.submitted_at));
     counters_.hops.written.record(written.submitted_at.since(written.batch.closed_at), header.count);
     counters_.hops.spooled.record(now.since(written.submitted_at), header.count);
@@ -268,8 +314,10 @@ void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, 
     if (!uplink_.offer(batch)) notes_.returned(batch.buffer);
 }
 
+// What a lane in memory has no room for waits for acks, not for the disk: a drain does not wait for it.
 bool SpoolStage::is_quiet() const {
-    return std::all_of(streams_.begin(), streams_.end(), [](const auto& one) { return one->is_quiet(); });
+    return std::all_of(streams_.begin(), streams_.end(),
+                       [](const auto& one) { return one->is_quiet() || one->is_in_memory(); });
 }
 
 // One disk lies under all of them: when it fails one write, nothing more is begun on it.
@@ -289,9 +337,12 @@ bool SpoolStage::checkpoint_hurries() const {
 
 void SpoolStage::keep_checkpoint(MonotonicNs now) {
     if (checkpoint_.is_busy() || final_checkpoint_begun_) return;
-    if (draining_) {
-        if (!uplink_.is_drained() || !(is_quiet() || is_poisoned())) return;
+    const bool is_last = draining_ && uplink_.is_drained() && (is_quiet() || is_poisoned());
+    // While it drains, what a lane in memory has still to send may wait for its promise.
+    if (draining_ && !is_last && !wants_promise_) return;
+    if (is_last) {
         final_checkpoint_begun_ = true;
+        give_up_memory();
     }
     checkpoint_at_ = now.plus_ns(checkpoint_ns_);
     SpoolCheckpoint head;
@@ -302,11 +353,12 @@ void SpoolStage::keep_checkpoint(MonotonicNs now) {
     if (!is_checkpoint_worth_it(content, now)) return trim(now);
     is_checkpoint_due_ = false;
     stored_at_ = now;
-    stored_count_ = content.size();
-    std::copy(content.begin(), content.end(), stored_content_.begin());
+    // What is stored is what is promised: it runs ahead from here.
+    for (const auto& stream : streams_) stream->begin_store(now, final_checkpoint_begun_);
+    stored_count_ = encode(head, lanes_, checkpoint_bytes_);
+    std::copy_n(checkpoint_bytes_.begin(), stored_count_, stored_content_.begin());
     head.running_ms = keeper_.running_ms(now);
-    WEIR_ASSERT(encode(head, lanes_, checkpoint_bytes_) == content.size());
-    for (const auto& stream : streams_) stream->begin_store();
+    WEIR_ASSERT(encode(head, lanes_, checkpoint_bytes_) == stored_count_);
     WEIR_ASSERT(checkpoint_.begin_store(content));
 }
 
@@ -317,13 +369,43 @@ void SpoolStage::wish_checkpoint(MonotonicNs now) {
 
 // One that says what the last one said is not written; one that says little more waits until it says more.
 bool SpoolStage::is_checkpoint_worth_it(ConstBytes content, MonotonicNs now) const {
-    if (draining_ || is_checkpoint_due_) return true;
+    if (draining_ || is_checkpoint_due_ || wants_promise_) return true;
     const auto stored = ConstBytes{stored_content_}.first(stored_count_);
-    const bool is_new = !std::equal(content.begin(), content.end(), stored.begin(), stored.end());
+    // A promise that is not used up would be a gap after a crash: a lane that is quiet takes it back.
+    const bool has_unused = std::any_of(lanes_.begin(), lanes_.end(), [](const SpoolLane& lane) {
+        return lane.state.in_memory && lane.promise.promised() != lane.state.last_sequence;
+    });
+    const bool is_new = has_unused || !std::equal(content.begin(), content.end(), stored.begin(), stored.end());
     // While something may expire, how long the edge has run is in it too.
     if (!is_new && !keeper_.may_expire()) return false;
     return checkpoint_hurries() || now.since(stored_at_) >= checkpoint_patience * checkpoint_ns_ ||
            sum([](const StreamSpool& one) { return one.unstored_bytes(); }) >= checkpoint_worth_bytes;
+}
+
+// At a stop: what central has not acked is gone with this process. In doubt: the next welcome says what it has after all.
+void SpoolStage::give_up_memory() {
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        StreamSpool& stream = *streams_[index];
+        if (!stream.is_in_memory()) continue;
+        SpoolLane& lane = lanes_[index];
+        for (; !stream.accepted().is_empty(); accepted_.pop(stream.accepted())) {
+            const std::uint32_t buffer = accepted_.front(stream.accepted()).buffer;
+            const auto header =
+                wire::load<wire::BatchHeader>(pool_.buffer(buffer).subspan(sizeof(journal::RecordHeader)));
+            lane.state.last_sequence = header.last_sequence();
+            lane.state.previous_crc = header.header_crc;
+            lane.state.totals = header.totals;
+            notes_.returned(buffer);
+        }
+        // Where there is no place for it in the list, the next life names it as a gap.
+        const Sequence first = std::max(lane.state.delivered_sequence, lane.before_this_life) + 1;
+        const std::uint64_t events = give_up_between(lane.given_up, first, lane.state.last_sequence, wire::gap_shed);
+        lane.shed_events += events;
+        lane.state.totals.shed += events;
+        counters_.lanes[index].spooled.set(lane.state.last_sequence);
+        counters_.lanes[index].shed.set(lane.shed_events);
+        counters_.lanes[index].delivered.set(lane.delivered_events());
+    }
 }
 
 void SpoolStage::trim(MonotonicNs now) {

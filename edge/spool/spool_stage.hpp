@@ -7,6 +7,7 @@
 // Pressure  While the journals hold bytes_max that is not delivered, or a journal's writes in flight are used up, batches wait
 //           here; intake runs out of buffers and its producers feel it. Notes of what intake's checkpoint covers are taken all the
 //           same: they make room.
+//           A lane in memory waits for none of this: its batches are copied into its own bytes, and what finds no room there waits alone.
 // Law       Each stream's durable and delivered words follow its journal's order. What is released says StreamSpool. What could be
 //           released stays for spool.keep_delivered_ms as long as nobody needs its room: a central restored from a backup asks
 //           for it again.
@@ -72,6 +73,9 @@ class SpoolStage final : public Stage {
     std::size_t take_input(MonotonicNs now);
     std::size_t write_accepted(MonotonicNs now);
     [[nodiscard]] bool write_next(std::size_t stream, MonotonicNs now);
+    [[nodiscard]] bool keep_next(std::size_t stream, MonotonicNs now);
+    void keep_promises(MonotonicNs now);
+    void give_up_memory();
     std::size_t settle_durable(MonotonicNs now);
     void settle(std::size_t stream, const StreamSpool::Written& written, MonotonicNs now);
     void note_poison();
@@ -92,7 +96,7 @@ class SpoolStage final : public Stage {
         return total;
     }
     [[nodiscard]] std::uint64_t needed_bytes() const {
-        return sum([](const StreamSpool& one) { return one.needed_bytes(); });
+        return sum([](const StreamSpool& one) { return one.needed_disk_bytes(); });
     }
     [[nodiscard]] std::uint64_t held_bytes() const {
         return sum([](const StreamSpool& one) { return one.held_bytes(); });
@@ -130,6 +134,7 @@ class SpoolStage final : public Stage {
     bool poison_told_ = false;
     bool draining_ = false;
     bool final_checkpoint_begun_ = false;
+    bool wants_promise_ = false;  // of a lane in memory
     std::array<std::byte, spool_checkpoint_bytes_max> checkpoint_bytes_{};
 };
 

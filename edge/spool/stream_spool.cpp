@@ -29,6 +29,9 @@ journal::JournalOptions journal_options(const StreamSpool::Options& from, const 
 StreamSpool::StreamSpool(io::Io& io, journal::SegmentStore& segments, Options options, SpoolLane& lane)
     : lane_(lane),
       keep_ns_(options.keep_ns),
+      memory_(options.memory_bytes == 0
+                  ? nullptr
+                  : std::make_unique<MemoryJournal>(options.memory_bytes, lane.journal.durable_end)),
       journal_(io, segments, journal_options(options, lane.journal), lane.journal.tail, options.token) {}
 
 Status StreamSpool::open() {
@@ -42,6 +45,7 @@ Status StreamSpool::open() {
 
 bool StreamSpool::write(const ToSpool& batch, Bytes group, WallNs wall, MonotonicNs now) {
     WEIR_ASSERT(may_write());
+    if (is_in_memory()) return keep(batch, group, now);
     const journal::RecordSlot slot{.at = 0, .batch_bytes = batch.batch_bytes};
     const auto position = journal_.append(group, {&slot, 1}, wall);
     if (!position) return false;
@@ -55,8 +59,28 @@ bool StreamSpool::write(const ToSpool& batch, Bytes group, WallNs wall, Monotoni
     return true;
 }
 
+bool StreamSpool::keep(const ToSpool& batch, Bytes group, MonotonicNs now) {
+    const ConstBytes bytes = group.subspan(sizeof(journal::RecordHeader), batch.batch_bytes);
+    const auto header = wire::load<wire::BatchHeader>(bytes);
+    const auto kept = memory_->append(
+        {.bytes = bytes, .first_sequence = header.first_sequence, .last_sequence = header.last_sequence()}, now);
+    if (!kept) return false;
+    writing_[(writing_head_ + writing_count_++) % writing_.size()] = {.batch = batch,
+                                                                      .position = kept->begin,
+                                                                      .record_crc = 0,
+                                                                      .group_end = kept->end,
+                                                                      .submitted_at = std::max(now, batch.closed_at)};
+    return true;
+}
+
+void StreamSpool::release_delivered(Position in_use) {
+    memory_->release_before(std::min(lane_.journal.delivered, in_use));
+    lane_.journal.kept_from = memory_->begin();
+}
+
 std::optional<StreamSpool::Written> StreamSpool::take_durable() {
-    if (writing_count_ == 0 || writing_[writing_head_].group_end > journal_.durable_position()) return std::nullopt;
+    if (writing_count_ == 0) return std::nullopt;
+    if (!is_in_memory() && writing_[writing_head_].group_end > journal_.durable_position()) return std::nullopt;
     const Written& oldest = writing_[writing_head_];
     writing_head_ = (writing_head_ + 1) % writing_.size();
     --writing_count_;
@@ -64,6 +88,7 @@ std::optional<StreamSpool::Written> StreamSpool::take_durable() {
 }
 
 std::uint64_t StreamSpool::unstored_bytes() const {
+    if (is_in_memory()) return 0;
     const Position stored = std::max(lane_.journal.stored_start, storing_start_);
     return lane_.journal.durable_end.value - std::min(stored, lane_.journal.durable_end).value;
 }
@@ -73,6 +98,7 @@ std::uint64_t StreamSpool::held_bytes() const {
 }
 
 std::uint64_t StreamSpool::needed_bytes() const {
+    if (is_in_memory()) return memory_->held_bytes();
     if (!is_begun_ || (lane_.journal.delivered >= lane_.journal.durable_end && writing_count_ == 0)) return 0;
     const Position from = std::max(lane_.journal.delivered, lane_.journal.kept_from);
     const std::uint64_t hole =
@@ -89,6 +115,7 @@ Position StreamSpool::releasable() const {
 }
 
 std::uint64_t StreamSpool::kept_bytes() const {
+    if (is_in_memory()) return 0;
     const Position floor = releasable();
     return floor > lane_.journal.kept_from ? floor.value - lane_.journal.kept_from.value : 0;
 }
@@ -125,6 +152,7 @@ Position StreamSpool::grace_floor(MonotonicNs now) {
 }
 
 void StreamSpool::trim(MonotonicNs now) {
+    if (is_in_memory()) return;
     const Position floor = std::min(releasable(), floor_of(grace_floor(now)));
     (void)release_before(floor);
 }

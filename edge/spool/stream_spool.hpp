@@ -1,5 +1,8 @@
 // StreamSpool: one stream's journal: what waits to be written, what is being written, what may be deleted.
 //
+// A stream that lives in memory has a MemoryJournal in its stead: what is written is at once what it would be once durable, nothing of
+// it counts for the disk, and it goes as soon as it is delivered.
+//
 // Thread    Spool runner.
 // Bounds    journal::writes_in_flight_max writes under way; segments are made, recycled and deleted by the segment store's thread.
 // Law       Nothing is released that is not delivered, that intake's checkpoint does not cover, or that the spool's own stored
@@ -8,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -16,6 +20,7 @@
 #include "edge/handover.hpp"
 #include "edge/spool/lane_table.hpp"
 #include "edge/spool/links.hpp"
+#include "edge/spool/memory_journal.hpp"
 
 namespace weir::edge {
 
@@ -24,9 +29,10 @@ class StreamSpool {
     struct Options {
         std::string directory;
         std::uint64_t lineage = 0;
-        io::Token token;            // of its writes; the index is the journal's own
-        std::uint64_t keep_ns = 0;  // what is delivered stays so long
-        std::uint32_t key_id = 0;   // under which it is written, 0: none
+        io::Token token;                 // of its writes; the index is the journal's own
+        std::uint64_t keep_ns = 0;       // what is delivered stays so long
+        std::uint32_t key_id = 0;        // under which it is written, 0: none
+        std::uint64_t memory_bytes = 0;  // > 0: it lives in so much memory
     };
     struct Written {
         ToSpool batch;
@@ -41,6 +47,8 @@ class StreamSpool {
     [[nodiscard]] Status open();
 
     [[nodiscard]] Links<ToSpool>::Queue& accepted() { return accepted_; }
+    [[nodiscard]] MemoryJournal* memory() { return memory_.get(); }
+    [[nodiscard]] bool is_in_memory() const { return memory_ != nullptr; }
     [[nodiscard]] bool may_write() const { return writing_count_ < writing_.size() && !journal_.is_poisoned(); }
     // False: the journal has no room now.
     [[nodiscard]] bool write(const ToSpool& batch, Bytes group, WallNs wall, MonotonicNs now);
@@ -50,14 +58,16 @@ class StreamSpool {
     [[nodiscard]] bool is_quiet() const { return accepted_.is_empty() && writing_count_ == 0; }
 
     void cover(Position position) { lane_.journal.covered = std::max(lane_.journal.covered, position); }
-    // The spool's checkpoint is being stored; is stored.
-    void begin_store() {
+    // The spool's checkpoint is being stored, before it is encoded; is stored. `is_last`: nothing is sent any more.
+    void begin_store(MonotonicNs now, bool is_last) {
+        if (is_in_memory()) lane_.promise.begin_store(lane_.state.last_sequence, now, is_last);
         storing_start_ = lane_.journal.durable_end;
         storing_given_up_ = lane_.state.last_sequence;
         storing_settlings_ = lane_.given_up_settlings;
         gave_up_unstored_ = false;
     }
     void stored() {
+        if (is_in_memory()) lane_.promise.stored();
         lane_.journal.stored_start = storing_start_;
         const bool is_as_stored = !gave_up_unstored_ && storing_settlings_ == lane_.given_up_settlings;
         if (is_as_stored) lane_.given_up_stored = storing_given_up_;
@@ -73,12 +83,16 @@ class StreamSpool {
 
     // Segments of what was delivered keep_ns ago go.
     void trim(MonotonicNs now);
+    // Of one in memory: what is delivered goes, but for what lies at or behind `in_use`.
+    void release_delivered(Position in_use);
     // Gives up the oldest segment that is only kept for a central that may lose it; false if there is none.
     bool release_kept();
     // What release_kept() would give, in all.
     [[nodiscard]] std::uint64_t kept_bytes() const;
-    [[nodiscard]] std::uint64_t held_bytes() const;    // from the oldest segment to the end
-    [[nodiscard]] std::uint64_t needed_bytes() const;  // of them, what is not delivered
+    [[nodiscard]] std::uint64_t held_bytes() const;  // on the disk, from the oldest segment to the end
+    [[nodiscard]] std::uint64_t needed_bytes()
+        const;  // of them, what is not delivered; of one in memory, all that it holds
+    [[nodiscard]] std::uint64_t needed_disk_bytes() const { return is_in_memory() ? 0 : needed_bytes(); }
     [[nodiscard]] std::uint64_t segment_bytes() const { return lane_.journal.segment_bytes; }
     // Of the segment that is being filled; 0 where the next one is to be opened.
     [[nodiscard]] std::uint64_t open_room_bytes() const {
@@ -103,8 +117,11 @@ class StreamSpool {
     }
     bool release_before(Position floor);
 
+    [[nodiscard]] bool keep(const ToSpool& batch, Bytes group, MonotonicNs now);
+
     SpoolLane& lane_;
     std::uint64_t keep_ns_;
+    std::unique_ptr<MemoryJournal> memory_;
     journal::JournalWriter journal_;
     Links<ToSpool>::Queue accepted_;
     std::array<Written, journal::writes_in_flight_max> writing_;

@@ -355,6 +355,7 @@ void Uplink::sent() {
     switch (sending_) {
         case Sending::nothing:
         case Sending::control:
+        case Sending::kept_batch:  // until it is acked
             break;
         case Sending::memory_batch: {
             Stream& stream = streams_[sending_stream_];

@@ -17,7 +17,7 @@
 //           and others need the room, or when the session ends.
 // Pressure  Stops at central's credit, for the connection and for each lane that central grants credit to, at unacked_max batches
 //           in all and unacked_of_stream_max of a stream, and at one send under way.
-// Law       Only durable batches leave. Per stream, sequences are sent without a hole: what the journal no longer has is named
+// Law       Only durable batches leave; of a lane in memory those whose sequences are promised (sequence_promise.hpp). Per stream, sequences are sent without a hole: what the journal no longer has is named
 //           by a gap batch first, and so is what only other, independent centrals have: that is not sent again (elsewhere).
 #pragma once
 
@@ -41,6 +41,7 @@
 #include "edge/spool/intake_notes.hpp"
 #include "edge/spool/lane_table.hpp"
 #include "edge/spool/links.hpp"
+#include "edge/spool/memory_journal.hpp"
 #include "edge/spool/return_plan.hpp"
 #include "edge/spool/send_turns.hpp"
 #include "edge/tables/table_link.hpp"
@@ -122,6 +123,15 @@ class Uplink {
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
     // when its turn comes. The first sequence given up; 0 if nothing could be. Precondition: may_give_up(stream).
     [[nodiscard]] Sequence give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // What is left of the stream's session is in `memory`, which outlives the uplink's use of it. Before the first do_work.
+    void send_from(std::size_t stream, MemoryJournal& memory) { streams_[stream].kept = &memory; }
+    // Of a stream in memory: from here on it is being sent and may not go; the end of all positions while nothing of it is.
+    [[nodiscard]] Position sending_from(std::size_t stream) const {
+        const bool is_sending = sending_ == Sending::kept_batch && sending_stream_ == stream;
+        return is_sending ? sending_from_ : Position{UINT64_MAX};
+    }
+    // Something of the stream is sent and not acked.
+    [[nodiscard]] bool has_unacked(std::size_t stream) const { return !streams_[stream].unacked.is_empty(); }
     // Turns from now on, and a spare stream's journal. The text is swapped.
     void set_turns(std::size_t stream, const StreamTurns& turns) { turns_.set(stream, turns); }
     void name_journal(std::size_t stream, std::string& directory) { catch_up_.name_journal(stream, directory); }
@@ -134,7 +144,7 @@ class Uplink {
     static constexpr std::uint32_t probe_index = 1;
     struct Unacked {
         std::uint32_t gap_count = 0;        // > 0: a gap batch of what is lost
-        bool is_given_up = false;           // a gap batch of what the lane's policy gave up
+        bool is_given_up = false;           // a gap batch of what was given up (given_up.hpp)
         std::uint32_t elsewhere_count = 0;  // > 0: one of what another central has
         Sequence last_sequence = 0;
         Position end{};
@@ -147,20 +157,22 @@ class Uplink {
         Position cursor{};  // without a reader: everything before it was handed to the session
         Links<DurableBatch>::Queue memory;
         Links<Unacked>::Queue unacked;
-        bool is_known_there = false;  // in this session, by its hello or a batch
+        MemoryJournal* kept = nullptr;  // of one in memory: all that central has not acked
+        Sequence sent_until = 0;        // of it, in any session
+        bool is_known_there = false;    // in this session, by its hello or a batch
     };
     // Of a lane, both parts: frame bytes on this connection. Central may leave it at the connection's credit.
     struct LaneCredit {
         std::optional<std::uint64_t> credit_bytes;
         std::uint64_t sent_bytes = 0;
     };
-    enum class Next : std::uint8_t { nothing, record, memory, gap };
+    enum class Next : std::uint8_t { nothing, record, memory, kept, gap };
     struct NextSend {
         Next what = Next::nothing;
         std::uint64_t bytes = 0;  // of its frame
         Sequence before = 0;      // of a gap: the first sequence behind it
     };
-    enum class Sending : std::uint8_t { nothing, control, memory_batch, read_batch };
+    enum class Sending : std::uint8_t { nothing, control, memory_batch, read_batch, kept_batch };
 
     void connect(MonotonicNs now);
     [[nodiscard]] bool leave_when_acked(MonotonicNs now);
@@ -198,6 +210,7 @@ class Uplink {
     [[nodiscard]] bool is_all_sent() const;
     void pass_known_records(std::size_t stream, MonotonicNs now);
     [[nodiscard]] NextSend next_of(std::size_t stream) const;
+    [[nodiscard]] NextSend gap_before(std::size_t stream, Sequence first) const;
     [[nodiscard]] bool has_lane_credit(std::size_t stream, std::uint64_t frame_bytes) const;
     [[nodiscard]] bool has_unacked_room(std::size_t stream) const;
     [[nodiscard]] bool gives_way(std::size_t stream) const;
@@ -206,6 +219,11 @@ class Uplink {
     void send_gap(std::size_t stream, Sequence before, MonotonicNs now);
     void send_batch(std::size_t stream, std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what,
                     MonotonicNs now);
+    // uplink_memory.cpp: streams that live in memory
+    void pass_known_kept(std::size_t stream, MonotonicNs now);
+    [[nodiscard]] NextSend next_kept(std::size_t stream) const;
+    void send_kept(std::size_t stream, MonotonicNs now);
+
     void make_way(std::size_t for_stream);
     void drop_memory(std::size_t stream);
     void queue_control(wire::FrameKind kind, std::uint64_t number, ConstBytes body);
@@ -254,6 +272,7 @@ class Uplink {
     std::vector<std::byte> control_waiting_;
     std::vector<std::byte> control_sending_;
     std::size_t sending_stream_ = 0;
+    Position sending_from_{};  // of a kept batch
     std::vector<Stream> streams_;
     std::vector<std::size_t> lane_of_;  // by stream: its place in lane_credit_, that of the lane's first stream
     std::vector<LaneCredit> lane_credit_;

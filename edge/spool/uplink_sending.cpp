@@ -9,7 +9,7 @@ namespace weir::edge {
 
 namespace {
 constexpr std::uint32_t gap_frame_bytes = wire::frame_bytes(sizeof(wire::BatchHeader));
-}
+}  // namespace
 
 bool Uplink::offer(const DurableBatch& batch) {
     if (state_ != UplinkState::live || is_leaving_) return false;
@@ -103,7 +103,7 @@ void Uplink::lend_readers() {
 
 bool Uplink::needs_reader(std::size_t index) const {
     const Stream& stream = streams_[index];
-    return stream.memory.is_empty() && stream.cursor < lanes_[index].journal.durable_end &&
+    return stream.kept == nullptr && stream.memory.is_empty() && stream.cursor < lanes_[index].journal.durable_end &&
            has_lane_credit(index, gap_frame_bytes) && has_unacked_room(index);
 }
 
@@ -171,7 +171,9 @@ Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) 
     // A second hole waits until the first one is settled.
     if (mark.position <= from || (lane.hole_end.value != 0 && from > lane.hole_end)) return 0;
     // What this session has not sent central has not, said its welcome. Without a session an earlier one may have sent it.
-    const Sequence first = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
+    // What an earlier life took along is a gap, and no policy's.
+    const Sequence unsent = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
+    const Sequence first = std::max(unsent, lane.before_this_life + 1);
     const std::uint64_t events =
         give_up_between(lane.given_up, first, mark.last_sequence, is_live() ? why | given_up_settled : why);
     if (events == 0) return 0;
@@ -199,6 +201,7 @@ bool Uplink::is_all_sent() const {
 
 // What central has already still takes its turn, so that the delivered position passes over it in order.
 void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
+    if (streams_[index].kept != nullptr) return pass_known_kept(index, now);
     JournalReader* reader = catch_up_.of(index);
     if (reader == nullptr || (sending_ == Sending::read_batch && sending_stream_ == index)) return;
     for (const ReadRecord* record = reader->peek(); record != nullptr; record = reader->peek()) {
@@ -214,29 +217,32 @@ void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
     }
 }
 
+Uplink::NextSend Uplink::gap_before(std::size_t index, Sequence first) const {
+    const SpoolLane& lane = lanes_[index];
+    const GivenUp* given_up = lane.is_next_elsewhere() ? nullptr : lane.given_up_at(lane.next_sequence);
+    if (given_up != nullptr && given_up->last_sequence() > lane.given_up_stored) return {};
+    return {.what = Next::gap, .bytes = gap_frame_bytes, .before = first};
+}
+
 Uplink::NextSend Uplink::next_of(std::size_t index) const {
     const SpoolLane& lane = lanes_[index];
     const Stream& stream = streams_[index];
-    const auto gap_before = [&lane](Sequence first) {
-        const GivenUp* given_up = lane.is_next_elsewhere() ? nullptr : lane.given_up_at(lane.next_sequence);
-        if (given_up != nullptr && given_up->last_sequence() > lane.given_up_stored) return NextSend{};
-        return NextSend{.what = Next::gap, .bytes = gap_frame_bytes, .before = first};
-    };
+    if (stream.kept != nullptr) return next_kept(index);
     const JournalReader* reader = catch_up_.of(index);
     if (const ReadRecord* record = reader != nullptr ? reader->peek() : nullptr) {
         if (lane.is_next_elsewhere() || lane.next_sequence < record->first_sequence)
-            return gap_before(record->first_sequence);
+            return gap_before(index, record->first_sequence);
         return {.what = Next::record, .bytes = wire::frame_bytes(record->batch_bytes)};
     }
     if (reader != nullptr && reader->is_reading()) return {};
     if (!stream.memory.is_empty()) {
         const DurableBatch& batch = memory_.front(stream.memory);
-        if (lane.next_sequence < batch.first_sequence) return gap_before(batch.first_sequence);
+        if (lane.next_sequence < batch.first_sequence) return gap_before(index, batch.first_sequence);
         return {.what = Next::memory, .bytes = wire::frame_bytes(batch.batch_bytes)};
     }
     // What the journal should have held at its end but did not.
     if (is_caught_up(index) && lane.next_sequence <= lane.state.last_sequence) {
-        return gap_before(lane.state.last_sequence + 1);
+        return gap_before(index, lane.state.last_sequence + 1);
     }
     return {};
 }
@@ -315,6 +321,9 @@ bool Uplink::send_next(MonotonicNs now) {
                        Sending::memory_batch, now);
             return true;
         }
+        case Next::kept:
+            send_kept(index, now);
+            return true;
     }
     return false;
 }
@@ -360,7 +369,7 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
     control_sending_.resize(gap_frame_bytes);
     wire::store(Bytes{control_sending_}.subspan(sizeof(wire::FrameHeader)), gap);
     send_batch(index, control_sending_.data() + sizeof(wire::FrameHeader), sizeof(gap),
-               {.gap_count = is_lost ? gap.count : 0,
+               {.gap_count = gap.flags == wire::gap_not_kept ? gap.count : 0,
                 .is_given_up = given_up != nullptr,
                 .elsewhere_count = is_elsewhere ? gap.count : 0,
                 .last_sequence = gap.last_sequence(),

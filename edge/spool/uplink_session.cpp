@@ -1,5 +1,6 @@
 // Uplink: what central says, and what follows from it.
 #include <algorithm>
+#include <utility>
 
 #include "core/base/assert.hpp"
 #include "core/base/planted.hpp"
@@ -140,7 +141,8 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
     lane.elsewhere_first = std::max(at_central, acked) + 1;
     lane.elsewhere_last = elsewhere;
     // Gaps beyond its position went with what it lost, and are named to it anew.
-    lane.gap_events = std::min(lane.gap_events, std::max(at_central, elsewhere));
+    const std::uint64_t unnamed = lane.unacked_of(wire::gap_not_kept);
+    lane.gap_events = std::min(lane.gap_events - unnamed, std::max(at_central, elsewhere)) + unnamed;
     if (central_) lane.acked_by[*central_] = std::max(lane.acked_by[*central_], at_central);
     return at_central < acked;
 }
@@ -153,6 +155,7 @@ void Uplink::settle_given_up_in_doubt(std::size_t index, Sequence at_central) {
     lane.shed_events -= arrived.shed;
     if (arrived.shed > 0) notes_.shed_in_all(index, lane.shed_events);
     lane.expired_events -= arrived.expired;
+    lane.gap_events -= arrived.not_kept;
     lane.given_up_stored = 0;
     ++lane.given_up_settlings;
     wants_checkpoint_ = true;
@@ -240,7 +243,11 @@ void Uplink::settle_given_up(std::size_t index) {
     for (GivenUp& one : lane.given_up) {
         if (one.count > 0 && one.last_sequence() <= lane.state.delivered_sequence) one = {};
     }
-    std::stable_partition(lane.given_up.begin(), lane.given_up.end(), [](const GivenUp& one) { return one.count > 0; });
+    // The empty ones to the back, in place: std::stable_partition would ask the heap for room at every ack.
+    std::size_t kept = 0;
+    for (GivenUp& one : lane.given_up) {
+        if (one.count > 0) std::swap(lane.given_up[kept++], one);
+    }
     if (lane.journal.delivered >= lane.hole_begin) lane.hole_begin = lane.hole_end = {};
 }
 
@@ -254,6 +261,7 @@ void Uplink::retire_acked(std::size_t index, MonotonicNs now) {
         unacked_.pop(stream.unacked);
         counters_.elsewhere_events.add(oldest.elsewhere_count);
         if (oldest.is_given_up) {
+            counters_.gap_events.add(oldest.gap_count);
             // Behind it lies what was not given up; all before is settled.
             lane.journal.delivered = std::max(lane.journal.delivered, oldest.end);
             set_delivered(index, lane.state.delivered_sequence);

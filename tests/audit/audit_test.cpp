@@ -408,6 +408,29 @@ TEST_F(AuditOfHeaders, ACheckpointThatKnowsAnotherBatchThanTheJournalIsNamed) {
     EXPECT_EQ(report.faults.size(), 2U);
 }
 
+TEST_F(AuditOfHeaders, WhatWasPromisedToALaneInMemoryIsCountedAsThatAndIsNoFault) {
+    const auto first = header_of(lane_.events(5));
+    at_central(first);
+    EdgeLane edge{.lane = 0, .lane_name = "main", .last_sequence = 40, .delivered_sequence = 3};
+    edge.in_memory = true;
+    edge.given_up = {{.first_sequence = 11, .count = 10, .reason = wire::gap_shed}};
+    audit_.edge_knows(std::nullopt, key_of(first), edge);
+    const Report report = audit_.close();
+    EXPECT_TRUE(report.is_accounted());
+    ASSERT_EQ(report.streams.size(), 1U);
+    EXPECT_EQ(report.streams[0].promised, (std::vector<Range>{{6, 10}, {21, 40}}));
+    EXPECT_EQ(count_of(report.streams[0].shed), 10U);
+    EXPECT_EQ(report.streams[0].residue(), 0U);
+}
+
+TEST_F(AuditOfHeaders, WhatALaneOnTheDiskKnowsAndNobodyHasIsLost) {
+    const auto first = header_of(lane_.events(5));
+    at_central(first);
+    audit_.edge_knows(std::nullopt, key_of(first),
+                      {.lane = 0, .lane_name = "main", .last_sequence = 40, .delivered_sequence = 3});
+    expect_named(audit_.close(), FaultKind::lost, {6, 40});
+}
+
 TEST_F(AuditOfHeaders, SequencesThatComeBehindHigherOnesAreNamed) {
     const auto first = header_of(lane_.events(1));
     const auto second = header_of(lane_.events(1));

@@ -336,6 +336,35 @@ TEST(AtRestConfig, AKeyNeedsItsFileAndThatIsForItsOwnerOnly) {
     std::filesystem::remove_all(directory);
 }
 
+TEST(EdgeConfig, ALaneInMemoryIsBestEffortInOrderAndBounded) {
+    const std::string lane = "[[lanes]]\nname = \"fast\"\nspool = \"memory\"\n";
+    const auto errors_of = [&](const std::string& more) {
+        const TemporaryFile file(minimal_edge + lane + more);
+        return edge::load_config(file.path()).errors;
+    };
+    const auto has = [](const std::vector<std::string>& errors, std::string_view what) {
+        return errors.size() == 1 && errors.front().find(what) != std::string::npos;
+    };
+    EXPECT_TRUE(has(errors_of(""), "lanes[0].spool: \"memory\" is for class = \"best_effort\""));
+    EXPECT_TRUE(has(errors_of("class = \"best_effort\"\ndrain = \"live_first\"\n"), "needs spool = \"disk\""));
+    EXPECT_TRUE(has(errors_of("class = \"best_effort\"\nbytes_max = 4194303\n"), "lanes[0].bytes_max"));
+    EXPECT_TRUE(errors_of("class = \"best_effort\"\nbytes_max = 4194304\n").empty());
+
+    const TemporaryFile file(minimal_edge + lane + "class = \"best_effort\"\n");
+    const auto loaded = edge::load_config(file.path());
+    ASSERT_TRUE(loaded.config) << loaded.errors.front();
+    EXPECT_TRUE(loaded.config->lanes[1].is_in_memory());
+    EXPECT_EQ(loaded.config->lanes[1].memory_bytes(), edge::memory_lane_bytes_default);
+    ASSERT_EQ(loaded.warnings.size(), 1U);
+    EXPECT_NE(loaded.warnings.front().find("answered there when central has the event"), std::string::npos);
+    // Its bytes are memory, and none of the disk's.
+    auto on_disk = *loaded.config;
+    on_disk.lanes[1].spool = edge::LaneSpool::disk;
+    const auto in_memory = edge::budget_of(*loaded.config), plain = edge::budget_of(on_disk);
+    EXPECT_EQ(in_memory.memory_bytes, plain.memory_bytes + edge::memory_lane_bytes_default);
+    EXPECT_LT(in_memory.disk_bytes, plain.disk_bytes);
+}
+
 TEST(EdgeConfig, RoutesAndRulesAreReadWhole) {
     const TemporaryFile file(switched_on(read_text("edge/edge.example.toml")));
     const auto loaded = edge::load_config(file.path());
@@ -488,7 +517,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 184U);
+    EXPECT_EQ(edge::known_config_keys().size(), 185U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
@@ -547,6 +576,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(all.config->lanes[1].lane_class, plain_lane.lane_class);
     EXPECT_EQ(all.config->lanes[1].shed, plain_lane.shed);
     EXPECT_EQ(all.config->lanes[1].drain, plain_lane.drain);
+    EXPECT_EQ(all.config->lanes[1].spool, plain_lane.spool);
     EXPECT_EQ(all.config->lanes[1].priority, plain_lane.priority);
     EXPECT_EQ(all.config->lanes[1].weight, plain_lane.weight);
     EXPECT_EQ(all.config->lanes[1].backlog_weight, plain_lane.backlog_weight);

@@ -76,7 +76,7 @@ TEST(Account, EveryReasonIsThereBeforeItsFirstEvent) {
     EXPECT_EQ(metrics.value("weir_edge_dead_letters_total", "reason", "poison"), 0);
     EXPECT_EQ(metrics.all("weir_edge_dead_letters_total").size(),
               metrics.all("weir_edge_rejected_by_reason_events_total").size());
-    EXPECT_EQ(metrics.all("weir_edge_dead_letters_total").size(), 25U);
+    EXPECT_EQ(metrics.all("weir_edge_dead_letters_total").size(), 26U);
     EXPECT_EQ(metrics.all("weir_edge_shed_events_total").size(), 8U) << "of two lanes";
     EXPECT_EQ(metrics.all("weir_edge_producers_refused_total").size(), 13U);
 }

@@ -49,6 +49,12 @@ TEST(Checkpointing, WritesTheFilterInWholeBlocksWithoutLosingWhatLiesInThem) {
     }
 }
 
+// Long enough for a checkpoint to come to the disk, were one begun.
+void step_a_while(IntakeBench& bench) {
+    const MonotonicNs until = bench.io->now().plus_ns(300 * ns_per_ms);
+    while (bench.io->now() < until) bench.step();
+}
+
 TEST(Checkpointing, OfFewEventsWaitsForMoreAndWritesAFewBlocks) {
     IntakeDirectory directory;
     const EdgeConfig config = IntakeBench::config_at(directory.path);
@@ -56,20 +62,20 @@ TEST(Checkpointing, OfFewEventsWaitsForMoreAndWritesAFewBlocks) {
     TestProducer producer(bench);
     producer.hello(wire::AckLevel::spooled);
     bench.added_ns += checkpoint_patience * config.spool.checkpoint_ms * ns_per_ms;
-    for (int i = 0; i < 200; ++i) bench.step();
+    step_a_while(bench);
     EXPECT_EQ(bench.counters.checkpoints.get(), 0U) << "there is nothing to store";
     for (std::uint32_t number = 0; number < 10; ++number) producer.send_event(id_of(number));
     ASSERT_TRUE(producer.wait_acked(10));
     const std::uint64_t before = bench.counters.checkpoints.get();
     bench.added_ns += 2 * config.spool.checkpoint_ms * ns_per_ms;
-    for (int i = 0; i < 200; ++i) bench.step();
+    step_a_while(bench);
     EXPECT_EQ(bench.counters.checkpoints.get(), before) << "ten events are not worth one yet";
     bench.added_ns += checkpoint_patience * config.spool.checkpoint_ms * ns_per_ms;
     ASSERT_TRUE(bench.step_until([&] { return bench.counters.checkpoints.get() == before + 1; }));
     EXPECT_LE(bench.counters.filter_bytes_written.get() + bench.counters.checkpoint_bytes_written.get(),
               3 * (before + 1) * journal::block_bytes);
     bench.added_ns += 10 * checkpoint_patience * config.spool.checkpoint_ms * ns_per_ms;
-    for (int i = 0; i < 200; ++i) bench.step();
+    step_a_while(bench);
     EXPECT_EQ(bench.counters.checkpoints.get(), before + 1) << "nothing has come since";
 }
 

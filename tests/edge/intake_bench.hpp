@@ -68,6 +68,9 @@ class IntakeBench {
             stream.name = name;
             stream.part = part;
             stream.is_configured = true;
+            for (const LaneConfig& lane : config.lanes) {
+                if (lane.name == name) stream.in_memory = lane.is_in_memory();
+            }
         };
         for (std::size_t index = 0; index < config.lanes.size(); ++index) {
             const auto id = static_cast<LaneId>(index);

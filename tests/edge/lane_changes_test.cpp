@@ -93,6 +93,23 @@ TEST(LaneChanges, ARemovedLaneIsNoLongerConfiguredAndComesBackAsWhatItWas) {
     EXPECT_TRUE(both.why_not(other).empty());
 }
 
+TEST(LaneChanges, ALaneInMemoryIsMadeAtAStartAndStaysWhereItIs) {
+    const LaneConfig fast{.name = "fast", .lane_class = LaneClass::best_effort, .spool = LaneSpool::memory};
+    const EdgeConfig now = config_with({{.name = "default"}});
+    const EdgeConfig next = config_with({{.name = "default"}, fast});
+    const auto reasons = changes_of(now).why_not(next);
+    ASSERT_EQ(reasons.size(), 1U);
+    EXPECT_NE(reasons[0].find("lanes[fast]"), std::string::npos);
+
+    EdgeConfig on_disk = next, larger = next;
+    on_disk.lanes[1].spool = LaneSpool::disk;
+    larger.lanes[1].bytes_max = 2 * memory_lane_bytes_default;
+    EXPECT_EQ(keys_that_need_a_restart(next, on_disk), (std::vector<std::string>{"lanes[fast].spool"}));
+    EXPECT_EQ(keys_that_need_a_restart(on_disk, next), (std::vector<std::string>{"lanes[fast].spool"}));
+    EXPECT_EQ(keys_that_need_a_restart(next, larger), (std::vector<std::string>{"lanes[fast].bytes_max"}));
+    EXPECT_TRUE(keys_that_need_a_restart(next, next).empty());
+}
+
 TEST(LaneChanges, MoreLanesThanAreSpareAreRefusedByName) {
     const EdgeConfig now = config_with({{.name = "default"}});
     EdgeConfig next = now;

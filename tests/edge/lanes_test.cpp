@@ -597,6 +597,113 @@ TEST(Shed, ADeadLetterThatIsOfferedAgainIsNeverShed) {
     EXPECT_EQ(replay.ranges.back().status, AckStatus::accepted);
 }
 
+// The lane "slow" lives in memory: what the bench calls durable is in memory there.
+EdgeConfig memory_lane(const std::string& directory) {
+    EdgeConfig config = shedding_lane(directory, ShedPolicy::newest);
+    config.lanes[1].spool = LaneSpool::memory;
+    return config;
+}
+
+TEST(MemoryLane, AnswersSpooledWhenCentralHasTheEventAndReceivedAtOnce) {
+    IntakeDirectory directory;
+    IntakeBench bench(memory_lane(directory.path));
+    TestProducer received(bench), spooled(bench), delivered(bench);
+    received.hello(AckLevel::received);
+    spooled.hello(AckLevel::spooled, "cam");
+    delivered.hello(AckLevel::delivered);
+    received.send_event("r", 0, "{}", "slow");
+    ASSERT_TRUE(received.wait_acked(1));
+    spooled.send_event("1", 1, "{}", "slow");
+    delivered.send_event("d", 0, "{}", "slow");
+    ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled == 3; }));
+    for (int i = 0; i < 20; ++i) bench.step();
+    spooled.look();
+    delivered.look();
+    EXPECT_EQ(spooled.acked, 0U);
+    EXPECT_EQ(delivered.acked, 0U);
+    bench.deliver(slow_lane, 3);
+    ASSERT_TRUE(spooled.wait_acked(1));
+    ASSERT_TRUE(delivered.wait_acked(1));
+    EXPECT_EQ(spooled.ranges.back().status, AckStatus::accepted);
+}
+
+TEST(MemoryLane, OneThatIsStuckHoldsUpNoDuplicateOfALaneOnTheDisk) {
+    IntakeDirectory directory;
+    IntakeBench bench(memory_lane(directory.path));
+    TestProducer producer(bench), other(bench);
+    producer.hello(AckLevel::spooled);
+    other.hello(AckLevel::spooled);
+    producer.send_event("a", 0, "{}", "slow");
+    producer.send_event("a", 0, "{}", "slow");
+    other.send_event("b");
+    other.send_event("b");
+    ASSERT_TRUE(other.wait_acked(2));
+    EXPECT_EQ(counts_of(other)[AckStatus::duplicate], 1U);
+    for (int i = 0; i < 20; ++i) bench.step();
+    producer.look();
+    EXPECT_EQ(producer.acked, 0U) << "its duplicate waits for what its original waits for";
+    bench.deliver(slow_lane, 1);
+    bench.deliver(open_lane, 1);
+    ASSERT_TRUE(producer.wait_acked(2));
+    EXPECT_EQ(counts_of(producer)[AckStatus::duplicate], 1U);
+}
+
+// Intake's checkpoint knows what a crash took: it is not called a duplicate, as if its original had come as far as is asked for.
+TEST(MemoryLane, WhatACrashTookIsSaidToBeLostAndNotTakenTwice) {
+    IntakeDirectory directory;
+    const EdgeConfig config = memory_lane(directory.path);
+    {
+        IntakeBench bench(config);
+        TestProducer producer(bench), plain(bench);
+        producer.hello(AckLevel::spooled, "cam");
+        plain.hello(AckLevel::received);
+        producer.send_event("1", 1, "{}", "slow");
+        producer.send_event("2", 2, "{}", "slow");
+        producer.send_event("3", 3);
+        plain.send_event("x", 0, "{}", "slow");
+        ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled == 4; }));
+        bench.added_ns += 60 * ns_per_second;
+        const std::uint64_t stored = bench.counters.checkpoints.get();
+        ASSERT_TRUE(bench.step_until([&] { return bench.counters.checkpoints.get() > stored; }));
+    }
+    std::vector<LaneState> streams = IntakeBench::lanes_of(config);
+    streams[open_lane].last_sequence = streams[open_lane].delivered_sequence = 1;
+    streams[slow_lane].last_sequence = 300;
+    streams[slow_lane].totals.accepted = 300;
+    streams[slow_lane].has_lost_some = true;
+    IntakeBench bench(config, streams);
+    TestProducer producer(bench), plain(bench), again(bench);
+    producer.hello(AckLevel::spooled, "cam");
+    plain.hello(AckLevel::delivered);
+    again.hello(AckLevel::received);
+    producer.send_event("1", 1, "{}", "slow");
+    producer.send_event("2", 2, "{}", "slow");
+    producer.send_event("3", 3);
+    ASSERT_TRUE(producer.wait_acked(3));
+    EXPECT_EQ(counts_of(producer)[AckStatus::shed], 2U);
+    EXPECT_EQ(counts_of(producer)[AckStatus::duplicate], 1U) << "that of a lane on the disk is where it was";
+    for (const wire::AckRange& range : producer.ranges) {
+        if (range.status != AckStatus::shed) continue;
+        EXPECT_EQ(range.reason, static_cast<std::uint8_t>(Reason::memory_lost));
+    }
+    plain.send_event("x", 0, "{}", "slow");
+    ASSERT_TRUE(plain.wait_acked(1));
+    EXPECT_EQ(plain.ranges.back().status, AckStatus::shed);
+    again.send_event("x", 0, "{}", "slow");
+    ASSERT_TRUE(again.wait_acked(1));
+    EXPECT_EQ(again.ranges.back().status, AckStatus::duplicate) << "received it was";
+    EXPECT_EQ(bench.events_spooled, 0U);
+    EXPECT_EQ(bench.counters.duplicates.get(), 5U);
+    // What comes in this life is known as anywhere.
+    producer.send_event("4", 4, "{}", "slow");
+    producer.send_event("4", 4, "{}", "slow");
+    ASSERT_TRUE(bench.step_until([&] { return bench.events_spooled == 1; }));
+    bench.deliver(slow_lane, 301);
+    ASSERT_TRUE(producer.wait_acked(5));
+    EXPECT_EQ(counts_of(producer)[AckStatus::accepted], 1U);
+    EXPECT_EQ(counts_of(producer)[AckStatus::duplicate], 2U);
+}
+
 // Numbers that were shed are in no batch: a crash may forget them, and must not stop the producer for good.
 TEST(Shed, WhatACrashForgotOfAProducersNumbersItMayLeaveOutUntilItSaysGoodbye) {
     IntakeDirectory directory;
