@@ -372,9 +372,11 @@ bool SpoolStage::is_checkpoint_worth_it(ConstBytes content, MonotonicNs now) con
     if (draining_ || is_checkpoint_due_ || wants_promise_) return true;
     const auto stored = ConstBytes{stored_content_}.first(stored_count_);
     // A promise that is not used up would be a gap after a crash: a lane that is quiet takes it back.
-    const bool has_unused = std::any_of(lanes_.begin(), lanes_.end(), [](const SpoolLane& lane) {
-        return lane.state.in_memory && lane.promise.promised() != lane.state.last_sequence;
-    });
+    bool has_unused = false;
+    for (std::size_t index = 0; index < streams_.size(); ++index) {
+        const SpoolLane& lane = lanes_[index];
+        has_unused = has_unused || (lane.state.in_memory && lane.promise.promised() != lane.state.last_sequence);
+    }
     const bool is_new = has_unused || !std::equal(content.begin(), content.end(), stored.begin(), stored.end());
     // While something may expire, how long the edge has run is in it too.
     if (!is_new && !keeper_.may_expire()) return false;
