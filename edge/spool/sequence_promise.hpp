@@ -26,6 +26,10 @@ class SequencePromise {
     SequencePromise() = default;
     // All up to `last` was used, or counts as used.
     explicit SequencePromise(Sequence last) : stored_(last), storing_(last), used_at_begin_(last) {}
+    // As a checkpoint says it: all up to `promised`, which was at most `ahead` beyond what was used.
+    SequencePromise(Sequence promised, std::uint64_t ahead) : SequencePromise(promised) {
+        ahead_ = stored_ahead_ = ahead;
+    }
     // What a start goes on behind, that finds `promised` with `ahead` in a checkpoint whose newer copy cannot be read.
     [[nodiscard]] static Sequence beyond_lost_copy(Sequence promised, std::uint64_t ahead) {
         return promised + 2 * std::max(ahead, promise_events_min);

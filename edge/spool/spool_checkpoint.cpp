@@ -1,6 +1,8 @@
 #include "edge/spool/spool_checkpoint.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
 
 #include "core/base/assert.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -127,6 +129,14 @@ std::optional<SpoolLane> lane_of(const Row& row) {
         if (!is_reason || !is_range || one.reason > (given_up_settled | wire::gap_expired)) return std::nullopt;
         below = one.last_sequence();
     }
+    if (!lane.state.in_memory) return lane;
+    // It has less to say than others: whatever else stands in its row was not written by this.
+    if (row.durable_crc < promise_events_min || row.durable_crc > promise_events_max) return std::nullopt;
+    lane.promise = SequencePromise(row.last_sequence, row.durable_crc);
+    lane.journal.tail.end = lane.journal.durable_end;
+    const Row again = row_of(lane);
+    static_assert(std::has_unique_object_representations_v<Row>);
+    if (row.marks > 0 || std::memcmp(&again, &row, sizeof row) != 0) return std::nullopt;
     return lane;
 }
 
