@@ -145,8 +145,11 @@ TEST(Shedding, WhatCentralHasToTheLastEventThatWasGivenUpIsDelivered) {
     ScriptedCentral central;
     SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
     open_without_acks(bench, central);
-    feed_many(bench, 0, 15);
-    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 1500; }));
+    // One by one: together they fill the lane, and what is not sent by then would be shed.
+    for (std::uint64_t sent = 100; sent <= 1500; sent += 100) {
+        feed_many(bench, 0, 1);
+        ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == sent; }));
+    }
     central.answers_hello = false;
     central.cut();
     ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 0; }));
