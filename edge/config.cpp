@@ -107,7 +107,7 @@ void read_listen(ConfigTable& table, EdgeConfig& config) {
     table.number("connections_max", listen.connections_max, Bounds{1, 65'536, "connections"});
     table.number("hello_ms_max", listen.hello_ms_max, Bounds{100, minute_ms, "ms"});
     table.number("credit_events", listen.credit_events, Bounds{64, 1U << 24, "events"});
-    table.number("rate_events_max", listen.rate_events_max, Bounds{0, 1ULL << 32, "events"});
+    table.number("rate_events_max", listen.rate_events_max, Bounds{0, rate_events_max, "events"});
     table.number("waiting_bytes_max", listen.waiting_bytes_max, Bounds{1ULL << 20, 1ULL << 34, "bytes"});
     table.number("ack_runs_max", listen.ack_runs_max, Bounds{1024, 1U << 20, "runs"});
     table.number("cut_frames_max", listen.cut_frames_max, Bounds{1, 1024, "frames"});

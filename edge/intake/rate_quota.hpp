@@ -41,7 +41,7 @@ class RateQuota {
     std::uint64_t fill(Used& used, std::uint64_t sent, MonotonicNs now) const {
         const std::uint64_t full = sent + burst_;
         used.allowed = std::max(used.allowed, sent);  // it began while any rate was allowed
-        // A second fills any bucket, and its product with the highest rate fits 64 bits.
+        // A second at a time, whose product with the highest rate fits 64 bits: what is left is reckoned at the next look.
         const std::uint64_t came = std::min(now.since(used.filled_at), ns_per_second) * rate_ / ns_per_second;
         if (used.allowed + came >= full) {
             used = {now, full};

@@ -32,13 +32,7 @@ std::uint64_t named(const ScriptedCentral& central, LaneId lane, std::uint8_t re
 // Lane 0, "default", lives in memory; lane 1 on the disk.
 class MemoryLanes : public ::testing::Test {
   protected:
-    MemoryLanes() {
-        config.edge_id = "north";
-        config.data_dir = directory.path;
-        config.uplink.centrals = {central.address()};
-        config.spool.segment_bytes = 512U << 10;
-        config.cache.ids_max = 1024;
-        config.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "alarms"}};
+    MemoryLanes() : config(two_lanes_at(directory.path, central)) {
         LaneConfig& lane = config.lanes[0];
         lane.lane_class = LaneClass::best_effort;
         lane.spool = LaneSpool::memory;

@@ -235,13 +235,7 @@ TEST(Shedding, TheAccountClosesAcrossLivesThatEndAnywhere) {
         std::mt19937 random(seed);
         TemporaryDirectory directory;
         ScriptedCentral central;
-        EdgeConfig config;
-        config.edge_id = "north";
-        config.data_dir = directory.path;
-        config.uplink.centrals = {central.address()};
-        config.spool.segment_bytes = 512U << 10;
-        config.cache.ids_max = 1024;
-        config.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "alarms"}};
+        EdgeConfig config = two_lanes_at(directory.path, central);
         shed_oldest(config.lanes[0]);
         for (int life = 0; life < 6; ++life) {
             const bool is_last = life == 5;

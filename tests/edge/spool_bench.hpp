@@ -375,6 +375,18 @@ class CrowdedStore final : public journal::SegmentStore {
     bool has_failed_ = false;
 };
 
+// An edge with the lanes "default" and "alarms", both on the disk, as recover() takes it.
+inline EdgeConfig two_lanes_at(const std::string& directory, const ScriptedCentral& central) {
+    EdgeConfig config;
+    config.edge_id = "north";
+    config.data_dir = directory;
+    config.uplink.centrals = {central.address()};
+    config.spool.segment_bytes = 512U << 10;
+    config.cache.ids_max = 1024;
+    config.lanes = {LaneConfig{.name = "default"}, LaneConfig{.name = "alarms"}};
+    return config;
+}
+
 class SpoolBench {
   public:
     struct Options {
