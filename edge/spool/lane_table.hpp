@@ -61,6 +61,7 @@ struct SpoolLane {
     // Of it, what was given up behind batches that are sent and not acked: between these places nothing is sent any more.
     Position hole_begin{};
     Position hole_end{};
+    Sequence hole_last_sequence = 0;
     // Of this session: what only other centrals have, to be named and not sent; none if first > last.
     Sequence elsewhere_first = 1;
     Sequence elsewhere_last = 0;

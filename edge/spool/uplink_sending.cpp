@@ -168,8 +168,10 @@ Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) 
     SpoolLane& lane = lanes_[index];
     Stream& stream = streams_[index];
     const Position from = unsent_from(index);
-    // A second hole waits until the first one is settled.
-    if (mark.position <= from || (lane.hole_end.value != 0 && from > lane.hole_end)) return 0;
+    // A second hole waits until the first one is settled. Places do not tell: between two records may lie a segment's header.
+    const bool is_sent_behind =
+        lane.hole_end.value != 0 && is_live() && lane.next_sequence > lane.hole_last_sequence + 1;
+    if (mark.position <= from || is_sent_behind) return 0;
     // What this session has not sent central has not, said its welcome. Without a session an earlier one may have sent it.
     // What an earlier life took along is a gap, and no policy's.
     const Sequence unsent = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
@@ -187,6 +189,7 @@ Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) 
     } else {
         lane.hole_begin = lane.hole_end.value == 0 ? from : std::min(lane.hole_begin, from);
         lane.hole_end = mark.position;
+        lane.hole_last_sequence = mark.last_sequence;
     }
     count_delivered(index);
     return first;

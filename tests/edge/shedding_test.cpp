@@ -15,10 +15,10 @@ constexpr std::uint64_t lane_bytes_max = 2ULL << 20;
 constexpr std::uint64_t batch_frame_bytes =
     wire::frame_bytes(sizeof(wire::BatchHeader) + 100 * wire::frame_bytes(1000));
 
-void shed_oldest(LaneConfig& lane) {
+void shed_oldest(LaneConfig& lane, std::uint64_t bytes_max = lane_bytes_max) {
     lane.lane_class = LaneClass::best_effort;
     lane.shed = ShedPolicy::oldest;
-    lane.bytes_max = lane_bytes_max;
+    lane.bytes_max = bytes_max;
 }
 
 std::uint64_t named(const ScriptedCentral& central, LaneId lane, std::uint8_t flags) {
@@ -38,13 +38,42 @@ std::uint64_t stored_events(const ScriptedCentral& central, LaneId lane) {
     return events;
 }
 
+// As intake does, nothing while the lane is full: its checkpoint covers what is durable by then, and room is made.
+void wait_while_full(SpoolBench& bench, LaneId lane) {
+    const StreamIndex stream = bench.stream_of(lane);
+    ASSERT_TRUE(bench.until([&] {
+        const bool is_full = bench.fill[stream] == fill_full;
+        if (is_full) bench.cover_durable();
+        return !is_full;
+    }));
+}
+
+void feed_one(SpoolBench& bench, LaneId lane) {
+    ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
+    bench.feed(lane, 100, 1000);
+}
+
+void until_durable(SpoolBench& bench) {
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+}
+
+// However full the lane is.
 void feed_many(SpoolBench& bench, LaneId lane, int batches) {
     for (int i = 0; i < batches; ++i) {
-        ASSERT_TRUE(bench.until([&] { return !bench.free_buffers.empty(); }));
-        bench.feed(lane, 100, 1000);
+        feed_one(bench, lane);
         if (i % 8 == 0) bench.cover_durable();
     }
-    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.durable); }));
+    until_durable(bench);
+}
+
+// As much as the lane's bound allows at a time.
+void feed_within_bound(SpoolBench& bench, LaneId lane, int batches) {
+    for (int i = 0; i < batches; ++i) {
+        ASSERT_NO_FATAL_FAILURE(wait_while_full(bench, lane));
+        ASSERT_NO_FATAL_FAILURE(feed_one(bench, lane));
+        if (i % 8 == 0) bench.cover_durable();
+    }
+    until_durable(bench);
 }
 
 // All that was accepted is at central, or named to it for what it is.
@@ -59,9 +88,9 @@ void expect_account_closes(const SpoolBench& bench, const ScriptedCentral& centr
 }
 
 // Lane 0 sheds its oldest, and central takes what it grants and acks none of it.
-void open_without_acks(SpoolBench& bench, ScriptedCentral& central) {
+void open_without_acks(SpoolBench& bench, ScriptedCentral& central, std::uint64_t bytes_max = lane_bytes_max) {
     central.acks = false;
-    shed_oldest(bench.configure(0));
+    shed_oldest(bench.configure(0), bytes_max);
     bench.centrals = {&central};
     bench.open();
 }
@@ -73,8 +102,8 @@ TEST(Shedding, ABestEffortLaneWithoutACentralGivesUpItsOldestAndKeepsToItsBytes)
     shed_oldest(bench.configure(0));
     bench.centrals = {&central};
     bench.open();
-    feed_many(bench, 0, 100);
-    feed_many(bench, 1, 10);
+    feed_within_bound(bench, 0, 100);
+    feed_within_bound(bench, 1, 10);
     const LaneCounters& lane = bench.counters.lanes[0];
     EXPECT_LE(lane.bytes.get(), lane_bytes_max);
     EXPECT_GT(lane.shed.get(), 6000U);
@@ -105,8 +134,10 @@ TEST(Shedding, WhatWasSentIsNeverGivenUpAndWhatLiesBehindItIs) {
     open_without_acks(bench, central);
     ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
     bench.steps(10);
-    feed_many(bench, 0, 80);
+    // All that it has credit for goes out first: what is sent behind a hole would hold up the next one.
+    feed_within_bound(bench, 0, 5);
     ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 500; }));
+    feed_within_bound(bench, 0, 75);
     EXPECT_GT(bench.counters.lanes[0].shed.get(), 5000U);
     EXPECT_LE(bench.counters.lanes[0].bytes.get(), lane_bytes_max);
     central.acks = true;
@@ -121,6 +152,26 @@ TEST(Shedding, WhatWasSentIsNeverGivenUpAndWhatLiesBehindItIs) {
             break;
         }
     }
+}
+
+// Of segments that take one batch each no record begins where the one before it ends, which is where the hole ends.
+TEST(Shedding, WhatWasGivenUpGrowsOverTheEndOfASegment) {
+    ScriptedCentral central;
+    central.lane_credit[0] = batch_frame_bytes;
+    SpoolBench bench({central.address()}, {.segment_bytes = 128U << 10});
+    // Two batches fill it: the one that central has not acked, and the next.
+    open_without_acks(bench, central, 256U << 10);
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    bench.steps(10);
+    feed_within_bound(bench, 0, 1);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 100; }));
+    ASSERT_NO_FATAL_FAILURE(feed_within_bound(bench, 0, 20));
+    EXPECT_GE(bench.counters.lanes[0].shed.get(), 1900U);
+    central.acks = true;
+    central.ack_all();
+    central.grant_lane(0, 1ULL << 40);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
 }
 
 TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
