@@ -253,7 +253,7 @@ void read_runtime(ConfigTable& table, EdgeConfig& config) {
                   {"spin-then-park", IdlePolicy::spin_then_park}});
     table.number("idle_spin_us", runtime.idle_spin_us, Bounds{0, 1'000'000, "us"});
     table.number("rest_us", runtime.rest_us, Bounds{0, 100'000, "us"});
-    table.choice("thread_plan", runtime.thread_plan, {"auto", "floating", "pinned"});
+    table.choice("thread_plan", runtime.thread_plan, {"auto", "floating", "pinned", "one"});
     table.number("receive_slots", runtime.receive_slots, Bounds{2, 32'768, "slots"});
     table.number("receive_slot_bytes", runtime.receive_slot_bytes, Bounds{4096, 1U << 20, "bytes", 4096});
     table.number("notes_max", runtime.notes_max, Bounds{256, 1U << 20, "notes"});

@@ -232,7 +232,7 @@ struct EdgeConfig {
         IdlePolicy idle = IdlePolicy::spin_then_park;
         std::uint64_t idle_spin_us = 2;
         std::uint64_t rest_us = 0;         // before a thread that has worked parks; 0: none
-        std::string thread_plan = "auto";  // auto | floating (no pinning) | pinned
+        std::string thread_plan = "auto";  // auto | floating (no pinning) | pinned | one (runner for all)
         std::uint32_t receive_slots = 64;
         std::uint32_t receive_slot_bytes = 64U << 10;
         std::uint32_t notes_max = 16'384;  // places of the ring from the spool's thread to intake's

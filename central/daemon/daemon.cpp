@@ -233,7 +233,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         if (auto added = watch->add("edges", tls::Side::server, {config.tls.files.trust_domain, "edge", {}}); !added) {
             return fail("tls", added.error());
         }
-        runner.set_make_io(watch->io_maker("edges"));
+        runner.set_make_io(watch->io_maker({"edges"}));
     }
     const auto store = [&](const std::string& directory) {
         return journal::make_segment_store(directory, config.journal.segment_bytes, 0, ring, &runner);

@@ -76,12 +76,15 @@ tls::Endpoint* TlsWatch::endpoint(std::string_view label) const {
     return keeper_->endpoints()[static_cast<std::size_t>(found - labels_.begin())].endpoint.get();
 }
 
-TlsWatch::MakeIo TlsWatch::io_maker(std::string_view label) const {
-    const auto found = std::find(labels_.begin(), labels_.end(), label);
-    if (found == labels_.end()) return &io::make_io;
-    const auto& kept = keeper_->endpoints()[static_cast<std::size_t>(found - labels_.begin())];
+TlsWatch::MakeIo TlsWatch::io_maker(std::initializer_list<std::string_view> labels) const {
     tls::TlsIoOptions options;
-    (kept.side == tls::Side::server ? options.listen : options.connect) = kept.endpoint.get();
+    for (const std::string_view label : labels) {
+        const auto found = std::find(labels_.begin(), labels_.end(), label);
+        if (found == labels_.end()) continue;
+        const auto& kept = keeper_->endpoints()[static_cast<std::size_t>(found - labels_.begin())];
+        (kept.side == tls::Side::server ? options.listen : options.connect) = kept.endpoint.get();
+    }
+    if (options.listen == nullptr && options.connect == nullptr) return &io::make_io;
     return [options](io::IoChoice choice, const io::IoOptions& io_options) {
         return tls::make_tls_io(choice, io_options, options);
     };

@@ -37,9 +37,9 @@ class TlsWatch {
 
     // Before the runners start. `label` tells its metrics from others: "uplink".
     [[nodiscard]] Status add(std::string label, tls::Side side, tls::PeerRule rule);
-    // Of the endpoint with this label; the plain Io where there is none.
+    // Of the endpoints with these labels, one of each side at most; the plain Io where there is none.
     using MakeIo = std::function<Result<std::unique_ptr<io::Io>>(io::IoChoice, const io::IoOptions&)>;
-    [[nodiscard]] MakeIo io_maker(std::string_view label) const;
+    [[nodiscard]] MakeIo io_maker(std::initializer_list<std::string_view> labels) const;
 
     // With this label; null where there is none. Lives as long as this.
     [[nodiscard]] tls::Endpoint* endpoint(std::string_view label) const;

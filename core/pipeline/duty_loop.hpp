@@ -61,6 +61,7 @@ class DutyLoop {
     enum Wish : int { wish_run = 0, wish_drain = 1, wish_halt = 2 };
 
     [[nodiscard]] std::size_t duty_cycle(MonotonicNs until);
+    void drain_in_order();
     void idle(MonotonicNs now);
     void park(MonotonicNs now);
     [[nodiscard]] bool rest();
@@ -93,7 +94,7 @@ void DutyLoop<Sync>::run() {
         const int wish = wish_.load(std::memory_order_acquire);
         if (wish == wish_halt) break;
         if (wish == wish_drain) {
-            for (const auto& stage : stages_) stage->drain(io_->now());
+            drain_in_order();
         }
         const std::size_t worked = duty_cycle(MonotonicNs{0});
         heartbeat_.store(heartbeat_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -115,6 +116,15 @@ void DutyLoop<Sync>::run() {
         for (auto& stage : stages_) static_cast<void>(stage.release());
     }
     stages_.clear();
+}
+
+// A stage is asked once nothing more can come from those before it.
+template <class Sync>
+void DutyLoop<Sync>::drain_in_order() {
+    for (const auto& stage : stages_) {
+        stage->drain(io_->now());
+        if (!stage->is_drained()) return;
+    }
 }
 
 template <class Sync>

@@ -4,6 +4,18 @@
 
 namespace weir {
 
+namespace {
+
+constexpr std::size_t cores_of_one_runner = 2;  // under "auto"
+
+std::string joined(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : "+") + name;
+    return text;
+}
+
+}  // namespace
+
 std::vector<int> usable_cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -14,13 +26,16 @@ std::vector<int> usable_cores() {
     return cores;
 }
 
-ThreadPlan make_thread_plan(std::string_view plan, const std::vector<std::string>& runners, IdlePolicy wanted,
+ThreadPlan make_thread_plan(std::string_view plan, const std::vector<std::string>& names, IdlePolicy wanted,
                             const std::vector<int>& cores) {
+    const bool is_one = plan == "one" || (plan == "auto" && cores.size() <= cores_of_one_runner);
+    const std::vector<std::string> runners = is_one ? std::vector{joined(names)} : names;
     const bool has_core_each = cores.size() >= runners.size();
     const bool has_spare = cores.size() > runners.size();
-    const bool pins = plan == "pinned" || (plan == "auto" && has_spare);
+    const bool pins = plan == "pinned" || (plan == "auto" && has_spare && !is_one);
     ThreadPlan made;
-    made.explanation = std::to_string(cores.size()) + " cores, " + std::to_string(runners.size()) + " runners: ";
+    made.explanation = std::to_string(cores.size()) + " cores, " + std::to_string(runners.size()) +
+                       (runners.size() == 1 ? " runner: " : " runners: ");
     made.explanation += pins ? "each on a core" : "not pinned, the kernel places them";
     for (std::size_t index = 0; index < runners.size(); ++index) {
         ThreadPlan::Place place{runners[index], -1, wanted};

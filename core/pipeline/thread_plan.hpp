@@ -24,7 +24,9 @@ struct ThreadPlan {
 
 // The cores of sched_getaffinity, ascending.
 [[nodiscard]] std::vector<int> usable_cores();
-// `plan`: "auto", "floating" or "pinned" (pins as far as there are cores, and lets runners that share one park).
+// `plan`: "auto", "floating", "pinned" (pins as far as there are cores, and lets runners that share one park) or "one": the stages of
+// all runners share one, which floats. So does "auto" on one or two cores: there every hand-over between threads is paid for with time
+// that work would have had, and whoever sends and receives wants a core as well.
 [[nodiscard]] ThreadPlan make_thread_plan(std::string_view plan, const std::vector<std::string>& runners,
                                           IdlePolicy wanted, const std::vector<int>& cores);
 

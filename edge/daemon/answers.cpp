@@ -63,6 +63,12 @@ std::vector<std::string> EdgeDaemon::Parts::unready_reasons() const {
     return reasons;
 }
 
+std::vector<RunnerFacts> EdgeDaemon::Parts::runner_facts() const {
+    std::vector<RunnerFacts> facts{{plan.places[0].runner, intake_runner.load()}};
+    if (own_spool_runner) facts.push_back({plan.places[1].runner, own_spool_runner->load()});
+    return facts;
+}
+
 // What an operator asks for by POST: one of the targets that the admin server was given.
 control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const {
     target = target.substr(0, target.find('?'));
@@ -103,7 +109,7 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .data_dir = config.data_dir,
                                       .scrub = scrubber->counters(),
                                       .centrals = config.uplink.centrals,
-                                      .runners = {{"intake", intake_runner.load()}, {"spool", spool_runner.load()}},
+                                      .runners = runner_facts(),
                                       .limits = {.batch_buffers = config.spool.batches_max,
                                                  .receive_slots = config.runtime.receive_slots,
                                                  .spool_bytes = config.spool.bytes_max,

@@ -4,7 +4,6 @@
 namespace weir::edge {
 namespace {
 
-constexpr std::uint32_t uplink_receive_slots = 4;  // acks and credit are small and taken at once
 constexpr std::uint32_t uplink_sockets_max = 4;
 
 ThreadPlan plan_of(const EdgeConfig& config) {
@@ -41,6 +40,13 @@ io::IoOptions spool_io_options() {
     return options;
 }
 
+// Of a runner that has both stages.
+io::IoOptions shared_io_options(const EdgeConfig& config) {
+    io::IoOptions options = intake_io_options(config);
+    options.sockets_max += uplink_sockets_max;
+    return options;
+}
+
 }  // namespace
 
 std::string thread_plan_text(const EdgeConfig& config) {
@@ -56,8 +62,12 @@ EdgeDaemon::Parts::Parts(EdgeConfig edge_config, io::IoChoice io_choice, std::st
       to_spool(to_spool_capacity),
       to_intake(config.runtime.notes_max),
       taps(config, [this] { intake_runner.doorbell().ring(); }),
-      intake_runner(runner_options(config, plan.places[0], io, intake_io_options(config))),
-      spool_runner(runner_options(config, plan.places[1], io, spool_io_options())) {}
+      intake_runner(runner_options(config, plan.places[0], io,
+                                   plan.places.size() > 1 ? intake_io_options(config) : shared_io_options(config))),
+      own_spool_runner(plan.places.size() > 1
+                           ? std::make_unique<Runner>(runner_options(config, plan.places[1], io, spool_io_options()))
+                           : nullptr),
+      spool_runner(own_spool_runner ? *own_spool_runner : intake_runner) {}
 
 EdgeDaemon::EdgeDaemon(EdgeConfig config, io::IoChoice io, std::string config_path)
     : parts_(std::make_unique<Parts>(std::move(config), io, std::move(config_path))) {}

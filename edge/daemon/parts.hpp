@@ -39,6 +39,7 @@
 namespace weir::edge {
 
 inline constexpr std::size_t to_spool_capacity = 1024;
+inline constexpr std::uint32_t uplink_receive_slots = 4;   // acks and credit are small and taken at once
 inline constexpr std::uint32_t recycled_segments_max = 1;  // of each stream
 
 // What the control loop said last: a line is written only when something changes.
@@ -67,8 +68,11 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] Status start_admin();
     [[nodiscard]] Status open_guard();
     [[nodiscard]] Status start_tls();
-    [[nodiscard]] Status start_spool();
-    [[nodiscard]] Status start_intake();
+    [[nodiscard]] Status start_runners();
+    void make_segments();
+    [[nodiscard]] Result<std::unique_ptr<Stage>> make_spool(io::Io& runner_io, std::uint8_t owner);
+    [[nodiscard]] Result<std::unique_ptr<Stage>> make_intake(io::Io& runner_io, std::uint8_t owner);
+    [[nodiscard]] std::vector<RunnerFacts> runner_facts() const;
     void open_poison_guard();
     [[nodiscard]] int run();
     [[nodiscard]] int drain(control::SignalWatch& signals);
@@ -158,7 +162,8 @@ struct EdgeDaemon::Parts {
     std::unique_ptr<control::TlsWatch> admin_tls;                  // of the admin port; null: it is plain HTTP
     // The runners end before what their stages use.
     Runner intake_runner;
-    Runner spool_runner;
+    std::unique_ptr<Runner> own_spool_runner;  // null: both stages share intake's (the thread plan)
+    Runner& spool_runner;
     std::unique_ptr<control::AuditTrail> trail;
     std::unique_ptr<control::AdminGuard> guard;
     std::unique_ptr<control::AdminServer> admin;

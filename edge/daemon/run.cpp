@@ -60,7 +60,7 @@ int EdgeDaemon::Parts::run() {
                 return 1;
         }
         if (intake_runner.is_finished() || spool_runner.is_finished()) {
-            control::log_error("runner_ended", {{"runner", intake_runner.is_finished() ? "intake" : "spool"}});
+            control::log_error("runner_ended", {{"runner", plan.places[intake_runner.is_finished() ? 0 : 1].runner}});
             return 1;
         }
     }

@@ -37,9 +37,7 @@ Status EdgeDaemon::Parts::start() {
     }
     if (auto status = open_guard(); !status) return status;
     if (auto status = start_tls(); !status) return status;
-    if (auto status = start_spool(); !status) return status;
-    open_poison_guard();
-    if (auto status = start_intake(); !status) return status;
+    if (auto status = start_runners(); !status) return status;
     // What a lane that is added later holds is read again from the next start on.
     std::vector<std::string> directories;
     std::vector<journal::SegmentStore*> scrubbed;
@@ -79,17 +77,21 @@ Status EdgeDaemon::Parts::start_tls() {
     if (config.tls.is_for_uplink()) {
         auto added = tls->add("uplink", weir::tls::Side::client, {domain, "central", config.tls.central_names});
         if (!added) return added;
-        spool_runner.set_make_io(tls->io_maker("uplink"));
     }
     if (config.tls.is_for_producers()) {
         auto added = tls->add("producers", weir::tls::Side::server, {domain, "producer", {}, true});
         if (!added) return added;
-        intake_runner.set_make_io(tls->io_maker("producers"));
+    }
+    if (own_spool_runner) {
+        own_spool_runner->set_make_io(tls->io_maker({"uplink"}));
+        intake_runner.set_make_io(tls->io_maker({"producers"}));
+    } else {
+        intake_runner.set_make_io(tls->io_maker({"producers", "uplink"}));
     }
     return Done{};
 }
 
-Status EdgeDaemon::Parts::start_spool() {
+void EdgeDaemon::Parts::make_segments() {
     segment_worker = std::make_unique<journal::SegmentWorker>(&ring_doorbell, &spool_runner.doorbell());
     for (std::size_t index = 0; index < recovered->spool.lanes.size(); ++index) {
         spare_segments.push_back(nullptr);
@@ -103,45 +105,69 @@ Status EdgeDaemon::Parts::start_spool() {
                                                            stream.journal.segment_bytes, recycled_segments_max));
         }
     }
-    return spool_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
-        auto stage = std::make_unique<SpoolStage>(
-            runner_io, std::uint8_t{0},
-            SpoolParts{.config = config,
-                       .start = recovered->spool,
-                       .pool = pool,
-                       .segments = segments,
-                       .from_intake = to_spool.take_reader(),
-                       .to_intake = to_intake.take_writer(),
-                       .intake_doorbell = intake_runner.doorbell(),
-                       .counters = counters.spool,
-                       // Edges differ by lineage: they do not come back in step.
-                       .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch,
-                       .rung = &counters.intake.rung});
-        if (tables) stage->take_tables_for(table_link);
-        stage->take_orders_from(lane_orders);
-        if (auto opened = stage->open(); !opened) return opened.error();
-        std::vector<std::unique_ptr<Stage>> stages;
-        stages.push_back(std::move(stage));
-        return stages;
-    });
 }
 
-Status EdgeDaemon::Parts::start_intake() {
+Result<std::unique_ptr<Stage>> EdgeDaemon::Parts::make_spool(io::Io& runner_io, std::uint8_t owner) {
+    auto stage = std::make_unique<SpoolStage>(
+        runner_io, owner,
+        SpoolParts{.config = config,
+                   .start = recovered->spool,
+                   .pool = pool,
+                   .segments = segments,
+                   .from_intake = to_spool.take_reader(),
+                   .to_intake = to_intake.take_writer(),
+                   .intake_doorbell = intake_runner.doorbell(),
+                   .counters = counters.spool,
+                   // Edges differ by lineage: they do not come back in step.
+                   .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch,
+                   .rung = &counters.intake.rung});
+    if (tables) stage->take_tables_for(table_link);
+    stage->take_orders_from(lane_orders);
+    if (auto opened = stage->open(); !opened) return opened.error();
+    return std::unique_ptr<Stage>(std::move(stage));
+}
+
+Result<std::unique_ptr<Stage>> EdgeDaemon::Parts::make_intake(io::Io& runner_io, std::uint8_t owner) {
+    auto stage = std::make_unique<Intake>(runner_io, owner, config, recovered->spool.identity, lane_changes->streams(),
+                                          std::move(recovered->memory), pool, to_spool.take_writer(),
+                                          to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
+    stage->take_reloads_from(reloads);
+    stage->take_taps_from(taps.slot());
+    stage->obey(controls);
+    if (!own_spool_runner) stage->leave_slots(uplink_receive_slots);
+    if (poison_guard) stage->note_in(*poison_guard);
+    if (auto started = stage->start(); !started) return started.error();
+    return std::unique_ptr<Stage>(std::move(stage));
+}
+
+// Intake takes its first event when the spool is open.
+Status EdgeDaemon::Parts::start_runners() {
+    make_segments();
+    open_poison_guard();
     // With what the disk has: intake takes it before its first event.
     if (tables && tables->share())
         reloads.offer(std::make_unique<Judgement>(config, lane_changes->streams(), tables->share()));
-    return intake_runner.start([this](io::Io& runner_io) -> Result<std::vector<std::unique_ptr<Stage>>> {
-        auto stage = std::make_unique<Intake>(runner_io, std::uint8_t{0}, config, recovered->spool.identity,
-                                              lane_changes->streams(), std::move(recovered->memory), pool,
-                                              to_spool.take_writer(), to_intake.take_reader(), spool_runner.doorbell(),
-                                              counters.intake);
-        stage->take_reloads_from(reloads);
-        stage->take_taps_from(taps.slot());
-        stage->obey(controls);
-        if (poison_guard) stage->note_in(*poison_guard);
-        if (auto started = stage->start(); !started) return started.error();
-        std::vector<std::unique_ptr<Stage>> stages;
-        stages.push_back(std::move(stage));
+    using Stages = std::vector<std::unique_ptr<Stage>>;
+    if (own_spool_runner) {
+        const auto status = own_spool_runner->start([this](io::Io& runner_io) -> Result<Stages> {
+            auto spool = make_spool(runner_io, 0);
+            if (!spool) return spool.error();
+            Stages stages;
+            stages.push_back(std::move(spool.value()));
+            return stages;
+        });
+        if (!status) return status;
+    }
+    return intake_runner.start([this](io::Io& runner_io) -> Result<Stages> {
+        Stages stages(1);
+        if (!own_spool_runner) {
+            auto spool = make_spool(runner_io, 1);
+            if (!spool) return spool.error();
+            stages.push_back(std::move(spool.value()));
+        }
+        auto intake = make_intake(runner_io, 0);
+        if (!intake) return intake.error();
+        stages.front() = std::move(intake.value());
         return stages;
     });
 }

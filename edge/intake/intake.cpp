@@ -61,7 +61,8 @@ Intake::Intake(io::Io& io, std::uint8_t owner, const EdgeConfig& config, SpoolId
                      io::Token{.owner = owner, .kind = checkpoint_kind}, memory_, lanes, counters),
       carry_(config.listen.cut_frames_max, wire::frame_body_bytes_max),
       receive_slots_(config.runtime.receive_slots),
-      parked_(config.listen.waiting_bytes_max) {
+      parked_(config.listen.waiting_bytes_max),
+      slots_held_max_(receive_slots_) {
     batcher_.configure(judgement_->batch_limits(), judgement_->digest());
     shedding_.configure(judgement_->shed_rules());
     vector_.set_growth(judgement_->edit().growth_bytes_max());

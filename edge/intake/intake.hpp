@@ -64,6 +64,9 @@ class Intake final : public Stage {
     void obey(const IntakeControls& controls) { controls_ = &controls; }
     // Notes there what it is judging; before start(). It outlives intake.
     void note_in(PoisonGuard& guard) { poison_guard_ = &guard; }
+    // Other stages receive by the same Io: of its receive slots so many, but half at most, are theirs. What intake keeps beyond the
+    // rest from one duty cycle to the next moves to listen.waiting_bytes_max. Before start().
+    void leave_slots(std::uint32_t slots) { slots_held_max_ = receive_slots_ - std::min(slots, receive_slots_ / 2); }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
@@ -158,6 +161,7 @@ class Intake final : public Stage {
     [[nodiscard]] bool has_room(const RoomAsked& asked);
     void put_back(const EventRef& event);
     void park(std::uint32_t index);
+    void give_up_slots(std::uint32_t index);
     [[nodiscard]] bool park_whole(Connection& connection);
     void copy_parked(ConstBytes bytes, Connection& connection, MonotonicNs received_at);
     std::size_t wake_waiting();
@@ -244,6 +248,7 @@ class Intake final : public Stage {
     std::vector<std::uint32_t> vector_slots_;  // to be released with the vector
     std::uint32_t connected_ = 0;
     std::uint64_t slots_held_ = 0;
+    std::uint32_t slots_held_max_;  // leave_slots()
 
     MonotonicNs now_{};
     MonotonicNs started_at_{};

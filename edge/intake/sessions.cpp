@@ -89,6 +89,7 @@ void Intake::on_receive(const io::Completion& completion, MonotonicNs now) {
     }
     make_ready(index);
     if (connection.is_waiting) park(index);
+    if (slots_held_ > slots_held_max_) give_up_slots(index);
 }
 
 // Behind what is held of it already.

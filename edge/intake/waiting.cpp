@@ -105,6 +105,19 @@ void Intake::park(std::uint32_t index) {
     refuse(index, wire::RefusalReason::storage, "its lane is full, and so is the room for those who wait");
 }
 
+// It may read on, but not from receive slots.
+void Intake::give_up_slots(std::uint32_t index) {
+    Connection& connection = connections_[index];
+    if (connection.held_head == no_index) return;  // it was refused just now
+    if (!connection.in_vector && park_whole(connection)) {
+        if (connection.held_count < held_slots_max || connection.is_paused) return;
+        connection.is_paused = true;
+        io_.pause_receive(connection.socket, true);
+        return;
+    }
+    refuse(index, wire::RefusalReason::storage, "what waits for answers fills the room for those who wait");
+}
+
 bool Intake::park_whole(Connection& connection) {
     const ConstBytes carried = connection.splitter.waiting_in_pool();
     std::uint32_t blocks = ParkedBytes::blocks_of(carried.size());

@@ -3,8 +3,9 @@
 
   scripts/chaos/central-restart [--events N|all]   central stops, stays away, comes back; the edges spool on and catch up
   scripts/chaos/edge-kill [--events N|all]         an edge dies by kill -9, again and again, while its producer retries
-  ... [--io auto|uring|epoll] [--numbered] [--tls]   numbered: producers name themselves and number their events; tls: TLS 1.3 on
-                                                   every connection, and tokens on the admin ports
+  ... [--io auto|uring|epoll] [--plan PLAN] [--numbered] [--tls]
+                                                   plan: the edges' runtime.thread_plan; numbered: producers name themselves and number their
+                                                   events; tls: TLS 1.3 on every connection, and tokens on the admin ports
 """
 import argparse
 import sys
@@ -57,9 +58,11 @@ def main():
     args.add_argument("--seconds", type=float, default=4, help="over how long the events are sent")
     args.add_argument("--numbered", action="store_true")
     args.add_argument("--tls", action="store_true")
+    args.add_argument("--plan", default="auto")
     args = args.parse_args()
     count = None if args.events == "all" else int(args.events)
-    with Cluster(["north", "center", "south"], io=args.io, is_tls=args.tls, has_roles=args.tls) as cluster:
+    with Cluster(["north", "center", "south"], io=args.io, is_tls=args.tls, has_roles=args.tls,
+                 edge_extra=f'[runtime]\nthread_plan = "{args.plan}"\n') as cluster:
         parts = cluster.split_input(input_file(), count)
         sizes = [sum(1 for _ in open(part, "rb")) for part in parts]
         senders = [cluster.send(i, part, producer=f"replay-{i}" if args.numbered else None,

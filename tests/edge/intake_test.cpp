@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -29,6 +30,33 @@ TEST(Intake, AcksASpooledEventOnlyWhenItsBatchIsDurable) {
     ASSERT_TRUE(producer.wait_acked(1));
     EXPECT_EQ(producer.ranges[0].first_ordinal, 1U);
     EXPECT_EQ(producer.ranges[0].status, AckStatus::accepted);
+}
+
+// Two of four slots are for whoever shares its Io: what a connection may not have read yet moves out of the others' way.
+TEST(Intake, KeepsNoMoreReceiveSlotsThanItMayWhileAnswersAreMissing) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.runtime.receive_slots = 4;
+    config.listen.ack_runs_max = 64;  // of which one connection may have eight
+    IntakeBench bench(config);
+    bench.intake->leave_slots(2);
+    TestProducer producer(bench);
+    producer.hello(AckLevel::delivered);
+    static constexpr std::uint64_t events = 60;
+    std::uint64_t held_most = 0;
+    for (std::uint64_t i = 0; i < events; ++i) {
+        producer.send_event(std::to_string(i));
+        bench.added_ns += ns_per_second;  // gauges are told from time to time
+        bench.step();
+        held_most = std::max(held_most, bench.counters.slots_held.get());
+    }
+    EXPECT_LT(bench.events_spooled, events);
+    EXPECT_EQ(held_most, 2U) << "as many as it may, and no more";
+    ASSERT_TRUE(bench.step_until([&] {
+        bench.deliver(0, bench.events_spooled);
+        return producer.look() && producer.acked == events;
+    }));
+    EXPECT_FALSE(producer.refusal.has_value());
 }
 
 TEST(Intake, AcksAReceivedEventAtOnceAndADeliveredOneWhenCentralHasIt) {

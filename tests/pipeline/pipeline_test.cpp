@@ -132,6 +132,59 @@ TEST_P(RunnerTest, RestsOnceItHasWorkedAndTakesWhatCameInOneRound) {
     EXPECT_TRUE(runner.is_finished());
 }
 
+// Of two stages on one runner the second is asked to drain when the first has.
+TEST_P(RunnerTest, DrainsItsStagesInTheirOrder) {
+    struct Log {
+        int first_left = 3;  // rounds that the first needs to drain
+        bool was_second_early = false;
+    } log;
+    class First final : public Stage {
+      public:
+        explicit First(Log& log) : log_(log) {}
+        std::size_t do_work(MonotonicNs) override {
+            return is_draining_ && log_.first_left > 0 ? log_.first_left-- > 0 : 0;
+        }
+        bool has_input() const override { return false; }
+        MonotonicNs next_deadline() const override { return never; }
+        void drain(MonotonicNs) override { is_draining_ = true; }
+        bool is_drained() const override { return is_draining_ && log_.first_left == 0; }
+        void on_completion(const io::Completion&, MonotonicNs) override {}
+
+      private:
+        Log& log_;
+        bool is_draining_ = false;
+    };
+    class Second final : public Stage {
+      public:
+        explicit Second(Log& log) : log_(log) {}
+        std::size_t do_work(MonotonicNs) override { return 0; }
+        bool has_input() const override { return false; }
+        MonotonicNs next_deadline() const override { return never; }
+        void drain(MonotonicNs) override {
+            is_draining_ = true;
+            log_.was_second_early = log_.was_second_early || log_.first_left > 0;
+        }
+        bool is_drained() const override { return is_draining_; }
+        void on_completion(const io::Completion&, MonotonicNs) override {}
+
+      private:
+        Log& log_;
+        bool is_draining_ = false;
+    };
+    Runner runner({.name = "drains", .core = -1, .idle_spin_ns = 0, .io = GetParam(), .io_options = {}});
+    const Status started = runner.start([&](io::Io&) -> Result<std::vector<std::unique_ptr<Stage>>> {
+        std::vector<std::unique_ptr<Stage>> stages;
+        stages.push_back(std::make_unique<First>(log));
+        stages.push_back(std::make_unique<Second>(log));
+        return stages;
+    });
+    if (!started) GTEST_SKIP() << "refused here: " << started.error().what;
+    runner.request_drain();
+    runner.join();
+    EXPECT_EQ(log.first_left, 0);
+    EXPECT_FALSE(log.was_second_early);
+}
+
 TEST_P(RunnerTest, HaltsWhileItSleeps) {
     Ring<std::uint64_t> in(16), out(16);
     std::atomic<std::uint64_t> last{0};
@@ -177,8 +230,9 @@ INSTANTIATE_TEST_SUITE_P(Kernel, RunnerTest, testing::Values(io::IoChoice::uring
 
 TEST(ThreadPlan, PinsOnlyWhenEveryRunnerHasACoreAndOneIsLeft) {
     const std::vector<std::string> runners = {"intake", "spool"};
-    EXPECT_EQ(make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1}).places[0].core, -1);
-    EXPECT_EQ(make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1}).places[0].idle, IdlePolicy::spin_then_park);
+    const ThreadPlan none_left = make_thread_plan("auto", {"a", "b", "c"}, IdlePolicy::spin, {0, 1, 2});
+    EXPECT_EQ(none_left.places[0].core, -1);
+    EXPECT_EQ(none_left.places[0].idle, IdlePolicy::spin_then_park);
     const ThreadPlan wide = make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1, 2, 3});
     EXPECT_EQ(wide.places[0].core, 1);
     EXPECT_EQ(wide.places[1].core, 2);
@@ -187,6 +241,20 @@ TEST(ThreadPlan, PinsOnlyWhenEveryRunnerHasACoreAndOneIsLeft) {
     const ThreadPlan tight = make_thread_plan("pinned", runners, IdlePolicy::spin, {5});
     EXPECT_EQ(tight.places[0].core, 5);
     EXPECT_EQ(tight.places[1].idle, IdlePolicy::spin_then_park);  // never two that spin on one core
+}
+
+TEST(ThreadPlan, OneRunnerForAllWhereItIsAskedForOrCoresAreFew) {
+    const std::vector<std::string> runners = {"intake", "spool"};
+    for (const ThreadPlan& plan : {make_thread_plan("one", runners, IdlePolicy::spin, {0, 1, 2, 3}),
+                                   make_thread_plan("auto", runners, IdlePolicy::spin, {3}),
+                                   make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1})}) {
+        ASSERT_EQ(plan.places.size(), 1U);
+        EXPECT_EQ(plan.places[0].runner, "intake+spool");
+        EXPECT_EQ(plan.places[0].core, -1);
+        EXPECT_EQ(plan.places[0].idle, IdlePolicy::spin_then_park);
+    }
+    EXPECT_EQ(make_thread_plan("floating", runners, IdlePolicy::spin, {3}).places.size(), 2U);
+    EXPECT_EQ(make_thread_plan("auto", runners, IdlePolicy::spin, {0, 1, 2}).places.size(), 2U);
 }
 
 TEST(LowLatencyIdle, SaysWhyWhereItIsNotAllowedAndWritesNoMicroseconds) {
