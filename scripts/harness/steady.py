@@ -25,7 +25,7 @@ import time
 import bench_machine as machine
 from cluster import BIN, Cluster
 
-PINNED = {"intake", "spool", "ingest"}
+PINNED = {"intake", "spool", "intake+spool", "ingest"}
 CALLS = ("futex", "mmap", "munmap", "mremap", "brk", "madvise")
 ALLOCATORS = ("malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign",
               "mi_new", "mi_new_nothrow", "mi_new_aligned")  # operator new, where mimalloc brings it; libstdc++'s calls malloc
