@@ -376,6 +376,9 @@ MonotonicNs Intake::next_deadline() const {
     MonotonicNs next = batcher_.next_deadline();
     if (batcher_.has_unpublished()) next = std::min(next, now_.plus_ns(retry_ns));
     next = std::min(next, rate_look_at_);
+    for (const Waiting& one : waiting_) {
+        if (!one.is_parked) next = std::min(next, one.since.plus_ns(park_after_ns));
+    }
     const bool looks = connected_ > 0 || draining_ || ladder_.rung() != wire::Rung::healthy;
     if (looks) next = std::min(next, looked_at_.plus_ns(look_ns));
     if (!poisoned_ && !stalled_ && !checkpointing_.is_busy()) {

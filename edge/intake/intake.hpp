@@ -48,6 +48,8 @@ namespace weir::edge {
 // millisecond's work, which nobody else waits for; with others connected a quarter of it: what they send waits for a cycle to end
 // before it is read, what the spool says of it for another, and its ack leaves at that one's end.
 inline constexpr std::uint32_t vectors_per_cycle_max = 16;
+// Who waits for a lane with room keeps its receive slots so long: a disk's write is mostly done by then.
+inline constexpr std::uint64_t park_after_ns = 2 * ns_per_ms;
 inline constexpr std::uint32_t vectors_per_cycle_max_shared = vectors_per_cycle_max / 4;
 
 class Intake final : public Stage {
@@ -64,8 +66,8 @@ class Intake final : public Stage {
     void obey(const IntakeControls& controls) { controls_ = &controls; }
     // Notes there what it is judging; before start(). It outlives intake.
     void note_in(PoisonGuard& guard) { poison_guard_ = &guard; }
-    // Other stages receive by the same Io: of its receive slots so many, but half at most, are theirs. What intake keeps beyond the
-    // rest from one duty cycle to the next moves to listen.waiting_bytes_max. Before start().
+    // Other stages receive by the same Io: of its receive slots so many, but half at most, are theirs: intake never keeps one of
+    // them from one duty cycle to the next. Before start().
     void leave_slots(std::uint32_t slots) { slots_held_max_ = receive_slots_ - std::min(slots, receive_slots_ / 2); }
     // Opens its files and listens.
     [[nodiscard]] Status start();
@@ -95,6 +97,8 @@ class Intake final : public Stage {
     struct Waiting {
         std::uint32_t connection = no_index;
         RoomAsked asked;
+        MonotonicNs since{};
+        bool is_parked = false;  // what it holds has left the receive slots
     };
     // Of a vector: it is made of so many connections' events, or of fewer.
     static constexpr std::size_t share_groups_max = 8;
@@ -160,8 +164,9 @@ class Intake final : public Stage {
     [[nodiscard]] bool has_runs_for(std::uint8_t lane);
     [[nodiscard]] bool has_room(const RoomAsked& asked);
     void put_back(const EventRef& event);
-    void park(std::uint32_t index);
-    void give_up_slots(std::uint32_t index);
+    [[nodiscard]] bool keep(std::uint32_t index, const io::Completion& completion, MonotonicNs now);
+    void let_wait(std::uint32_t index);
+    void park_overdue();
     [[nodiscard]] bool park_whole(Connection& connection);
     void copy_parked(ConstBytes bytes, Connection& connection, MonotonicNs received_at);
     std::size_t wake_waiting();

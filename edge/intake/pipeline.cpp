@@ -384,7 +384,7 @@ void Intake::finish_vector() {
         if (std::exchange(last, event.connection) == event.connection) continue;
         Connection& connection = connections_[event.connection];
         if (connection.wants_close || connection.wants_end) close(event.connection);
-        if (connection.is_held_back) park(event.connection);
+        if (connection.is_held_back) let_wait(event.connection);
     }
     vector_.clear();
     for (const std::uint32_t slot : vector_slots_) release_slot(slot);

@@ -80,16 +80,12 @@ void Intake::on_receive(const io::Completion& completion, MonotonicNs now) {
     }
     counters_.received_bytes.add(static_cast<std::uint64_t>(completion.result));
     WEIR_ASSERT(completion.slot < receive_slots_);
-    held_[completion.slot] = {completion.bytes, static_cast<std::uint32_t>(completion.result), no_index, now};
-    hold(connection, completion.slot);
-    ++slots_held_;
+    if (!keep(index, completion, now)) return;
     if (connection.held_count >= held_slots_max && !connection.is_paused) {
         connection.is_paused = true;
         io_.pause_receive(connection.socket, true);
     }
     make_ready(index);
-    if (connection.is_waiting) park(index);
-    if (slots_held_ > slots_held_max_) give_up_slots(index);
 }
 
 // Behind what is held of it already.

@@ -6,6 +6,7 @@
 //           rest of what a producer has sent stays in its socket.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "edge/intake/intake.hpp"
 
@@ -14,6 +15,8 @@ namespace {
 
 // Of those that wait for a lane with room again: so many go on in one duty cycle. The room would be gone before more had a turn.
 constexpr std::size_t wakes_per_cycle_max = 8;
+// While one of so many receive slots is left, what comes is copied.
+constexpr std::uint32_t others_slots_share = 8;
 
 }  // namespace
 
@@ -87,8 +90,35 @@ void Intake::put_back(const EventRef& event) {
     connection.session = Session::open;  // a goodbye that came behind it comes again
 }
 
-// Gives the receive slots and the carry buffer of a connection that waits to the others.
-void Intake::park(std::uint32_t index) {
+// In its receive slot; where most of these are kept, as a copy among what waits, so that others can still receive. False: there is no
+// room for it, and its connection was refused.
+bool Intake::keep(std::uint32_t index, const io::Completion& completion, MonotonicNs now) {
+    Connection& connection = connections_[index];
+    const ConstBytes bytes(completion.bytes, static_cast<std::size_t>(completion.result));
+    const bool is_crowded = slots_held_ >= slots_held_max_ - slots_held_max_ / others_slots_share;
+    if (is_crowded && ParkedBytes::blocks_of(bytes.size()) <= parked_.free_count()) {
+        copy_parked(bytes, connection, now);
+        io_.release(completion.slot);
+        return true;
+    }
+    if (slots_held_ >= slots_held_max_) {
+        io_.release(completion.slot);
+        refuse(index, wire::RefusalReason::storage,
+               "the room for those who wait is full, and so are the receive slots");
+        return false;
+    }
+    held_[completion.slot] = {completion.bytes, static_cast<std::uint32_t>(completion.result), no_index, now};
+    hold(connection, completion.slot);
+    ++slots_held_;
+    if (!connection.is_waiting) return true;
+    for (Waiting& one : waiting_) {
+        if (one.connection == index && std::exchange(one.is_parked, false)) one.since = now;
+    }
+    return true;
+}
+
+// Mostly it has room again in a moment: until then what it holds stays where it is.
+void Intake::let_wait(std::uint32_t index) {
     Connection& connection = connections_[index];
     connection.is_held_back = false;
     if (connection.session != Session::open) return;
@@ -96,26 +126,26 @@ void Intake::park(std::uint32_t index) {
         connection.is_paused = true;
         io_.pause_receive(connection.socket, true);
     }
-    if (!connection.is_waiting) {
-        connection.is_waiting = true;
-        WEIR_ASSERT(waiting_.size() < waiting_.capacity());
-        waiting_.push_back({index, connection.held_back_by});
-    }
-    if (park_whole(connection)) return;
-    refuse(index, wire::RefusalReason::storage, "its lane is full, and so is the room for those who wait");
+    if (connection.is_waiting) return;
+    connection.is_waiting = true;
+    WEIR_ASSERT(waiting_.size() < waiting_.capacity());
+    waiting_.push_back({.connection = index, .asked = connection.held_back_by, .since = now_});
 }
 
-// It may read on, but not from receive slots.
-void Intake::give_up_slots(std::uint32_t index) {
-    Connection& connection = connections_[index];
-    if (connection.held_head == no_index) return;  // it was refused just now
-    if (!connection.in_vector && park_whole(connection)) {
-        if (connection.held_count < held_slots_max || connection.is_paused) return;
-        connection.is_paused = true;
-        io_.pause_receive(connection.socket, true);
-        return;
+// Gives the receive slots and the carry buffer of who has waited for a while to the others.
+void Intake::park_overdue() {
+    for (std::size_t place = 0; place < waiting_.size();) {
+        Waiting& one = waiting_[place];
+        if (one.is_parked || now_.since(one.since) < park_after_ns) {
+            ++place;
+            continue;
+        }
+        one.is_parked = park_whole(connections_[one.connection]);
+        if (one.is_parked) continue;
+        const std::size_t count = waiting_.size();
+        refuse(one.connection, wire::RefusalReason::storage, "its lane is full, and so is the room for those who wait");
+        if (waiting_.size() == count) ++place;  // it is being refused already
     }
-    refuse(index, wire::RefusalReason::storage, "what waits for answers fills the room for those who wait");
 }
 
 bool Intake::park_whole(Connection& connection) {
@@ -192,6 +222,7 @@ std::size_t Intake::wake_waiting() {
         make_ready(one.connection);
     }
     waiting_.resize(kept);
+    park_overdue();
     return woken;
 }
 

@@ -6,11 +6,12 @@
 // each other lets it become faster by a ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951).
 //
 // Thread    One. Given time.
-// Bounds    From pace_bytes_per_s_min to twice what really went lately. Without a live batch for pace_live_ns there is no bound: nobody
-//           is harmed.
+// Bounds    From pace_bytes_per_s_min to twice what really went lately. Without a live batch of another stream for pace_live_ns there is no
+//           bound: nobody is harmed. What a stream has behind what is read back of it waits for just that.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/base/types.hpp"
@@ -30,7 +31,11 @@ class CatchUpPace {
     // A live batch may always take `floor_ns` beside what is read back. 0: no bound at all.
     explicit CatchUpPace(std::uint64_t floor_ns) : floor_ns_(floor_ns) {}
 
-    void live_acked(std::uint64_t took_ns, MonotonicNs now) {
+    void live_acked(std::size_t stream, std::uint64_t took_ns, MonotonicNs now) {
+        if (stream != live_stream_) {
+            other_live_at_ = live_at_;
+            live_stream_ = stream;
+        }
         live_at_ = now;
         const auto took = static_cast<double>(took_ns);
         if (now.since(sent_at_) >= pace_calm_ns) {
@@ -42,12 +47,14 @@ class CatchUpPace {
         }
     }
     // Nothing may go before it; now or earlier: something may.
-    [[nodiscard]] MonotonicNs free_at(MonotonicNs now) const { return is_alone(now) ? now : free_at_; }
-    void sent(std::uint64_t bytes, MonotonicNs now) {
+    [[nodiscard]] MonotonicNs free_at(std::size_t stream, MonotonicNs now) const {
+        return is_alone(stream, now) ? now : free_at_;
+    }
+    void sent(std::size_t stream, std::uint64_t bytes, MonotonicNs now) {
         sent_at_ = now;
         count(bytes, now);
         // What went while nobody could be harmed is owed to nobody.
-        if (is_alone(now)) {
+        if (is_alone(stream, now)) {
             free_at_ = now;
             return;
         }
@@ -68,8 +75,10 @@ class CatchUpPace {
     static constexpr double step = 0.1;
     static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
 
-    [[nodiscard]] bool is_alone(MonotonicNs now) const { return floor_ns_ == 0 || now.since(live_at_) >= pace_live_ns; }
-
+    // Nobody but `stream` itself has had a live batch acked lately.
+    [[nodiscard]] bool is_alone(std::size_t stream, MonotonicNs now) const {
+        return floor_ns_ == 0 || now.since(stream == live_stream_ ? other_live_at_ : live_at_) >= pace_live_ns;
+    }
     // Where one in a hundred is beyond it, in steps in proportion to itself.
     void learn_usual(double took) {
         if (usual_ == 0) usual_ = took;
@@ -92,7 +101,9 @@ class CatchUpPace {
     double went_ = 0;         // bytes per second, lately
     std::uint64_t counted_ = 0;
     MonotonicNs counted_at_{};
+    std::size_t live_stream_ = SIZE_MAX;  // whose live batch was acked last
     MonotonicNs live_at_{};
+    MonotonicNs other_live_at_{};  // of the last one of another stream before that
     MonotonicNs sent_at_{};
     MonotonicNs free_at_{};
 };

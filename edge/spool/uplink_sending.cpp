@@ -265,9 +265,9 @@ bool Uplink::gives_way(std::size_t index) const {
     return lanes_[index].state.part == wire::Part::backlog || !has_backlog;
 }
 
-bool Uplink::may_catch_up(std::uint64_t frame_bytes, MonotonicNs now) {
+bool Uplink::may_catch_up(std::size_t index, std::uint64_t frame_bytes, MonotonicNs now) {
     if (!window_.may_send(frame_bytes)) return false;
-    const MonotonicNs free_at = pace_.free_at(now);
+    const MonotonicNs free_at = pace_.free_at(index, now);
     if (free_at > now) paced_until_ = free_at;
     return free_at <= now;
 }
@@ -279,7 +279,7 @@ bool Uplink::send_next(MonotonicNs now) {
         next_[index] = has_unacked_room(index) ? next_of(index) : NextSend{};
         if (!has_lane_credit(index, next_[index].bytes)) next_[index] = {};
         const bool is_behind = next_[index].what == Next::record && gives_way(index);
-        if (is_behind && !may_catch_up(next_[index].bytes, now)) next_[index] = {};
+        if (is_behind && !may_catch_up(index, next_[index].bytes, now)) next_[index] = {};
     }
     const auto is_ready = [this](std::size_t index) { return next_[index].what != Next::nothing; };
     const auto chosen = turns_.choose(is_ready);
@@ -306,7 +306,7 @@ bool Uplink::send_next(MonotonicNs now) {
             const auto counted = static_cast<std::uint32_t>(gives_way(index) ? next.bytes : 0);
             if (counted > 0) {
                 window_.sent(counted);
-                pace_.sent(counted, now);
+                pace_.sent(index, counted, now);
             }
             send_batch(index, record.batch, record.batch_bytes,
                        {.last_sequence = record.last_sequence, .end = record.end, .catch_up_bytes = counted},

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t batch = 64U << 10;
 constexpr std::uint64_t floor_ns = 2 * ns_per_ms;
+constexpr std::size_t live = 0, backlog = 1;  // streams
 
 // Live batches every 2 ms. One in a hundred takes 10 ms or more by itself; what is read back makes more of them late, in proportion
 // to how fast it goes: at `harm_bytes_per_s` each takes thrice its time.
@@ -27,8 +28,8 @@ class Model {
             const double step_s = 1e-4;
             owed_ = std::min(owed_ + offered_bytes_per_s * step_s, 2.0 * batch);
             std::uint64_t sent = 0;
-            while (is_draining && owed_ >= batch && pace_.free_at(now) <= now) {
-                pace_.sent(batch, now);
+            while (is_draining && owed_ >= batch && pace_.free_at(backlog, now) <= now) {
+                pace_.sent(backlog, batch, now);
                 owed_ -= batch;
                 sent += batch;
             }
@@ -37,7 +38,7 @@ class Model {
             if (!is_live || now_ % (2 * ns_per_ms) != 0) continue;
             const bool is_hit = unit_(random_) < went / harm_;
             const auto took = static_cast<std::uint64_t>(1e6 + slow_(random_) * 2e6) * (is_hit ? 3 : 1);
-            pace_.live_acked(took, now);
+            pace_.live_acked(live, took, now);
             ++outcome.acks;
             if (took > pace_.allowed_ns()) ++outcome.late;
         }
@@ -101,11 +102,26 @@ TEST(CatchUpPace, WhatWentAloneIsNotOwedWhenLiveBatchesComeBack) {
     EXPECT_GT(model.run(ns_per_second, true).bytes, static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
 
+// Its own live batches of a moment ago are nobody who could be harmed: what it has now waits behind what is read back.
+TEST(CatchUpPace, AStreamThatHasFallenBehindIsNotHeldForItself) {
+    CatchUpPace pace(floor_ns);
+    const MonotonicNs now{10 * ns_per_second};
+    pace.live_acked(backlog, ns_per_ms, now);
+    pace.sent(backlog, 1ULL << 40, now);
+    EXPECT_EQ(pace.free_at(backlog, now), now);
+    pace.live_acked(live, ns_per_ms, now);
+    pace.sent(backlog, 1ULL << 30, now);
+    EXPECT_GT(pace.free_at(backlog, now), now);
+    pace.live_acked(backlog, ns_per_ms, now);
+    EXPECT_GT(pace.free_at(backlog, now), now) << "the other one was there a moment before";
+    EXPECT_LE(pace.free_at(backlog, now.plus_ns(pace_live_ns)), now.plus_ns(pace_live_ns));
+}
+
 TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
     CatchUpPace pace(floor_ns);
     for (std::uint64_t i = 1; i < 1000; ++i) {
-        pace.sent(batch, MonotonicNs{i * ns_per_ms});
-        pace.live_acked(ns_per_second, MonotonicNs{i * ns_per_ms});
+        pace.sent(backlog, batch, MonotonicNs{i * ns_per_ms});
+        pace.live_acked(live, ns_per_second, MonotonicNs{i * ns_per_ms});
     }
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
@@ -113,9 +129,9 @@ TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
 TEST(CatchUpPace, CanBeSwitchedOff) {
     CatchUpPace pace(0);
     const MonotonicNs now{ns_per_second};
-    pace.live_acked(ns_per_ms, now);
-    pace.sent(1ULL << 40, now);
-    EXPECT_EQ(pace.free_at(now), now);
+    pace.live_acked(live, ns_per_ms, now);
+    pace.sent(backlog, 1ULL << 40, now);
+    EXPECT_EQ(pace.free_at(backlog, now), now);
 }
 
 }  // namespace

@@ -178,7 +178,9 @@ TEST(Lanes, WhatFindsNoPlaceToWaitIsSentAwayAndComesAgain) {
         producers.push_back(std::make_unique<TestProducer>(bench));
         producers.back()->hello(AckLevel::spooled);
         producers.back()->send_event(std::to_string(n), 0, payload, "slow");
-        for (int i = 0; i < 20; ++i) bench.step();
+        for (int i = 0; i < 10; ++i) bench.step();
+        bench.added_ns += park_after_ns;
+        for (int i = 0; i < 10; ++i) bench.step();
         producers.back()->look();
         if (!producers.back()->refusal.has_value()) continue;
         EXPECT_EQ(producers.back()->refusal->reason, wire::RefusalReason::storage);
