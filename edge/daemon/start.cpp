@@ -2,6 +2,7 @@
 #include "core/control/log.hpp"
 #include "core/control/outsiders.hpp"
 #include "edge/daemon/parts.hpp"
+#include "edge/profile.hpp"
 
 namespace weir::edge {
 namespace {
@@ -119,6 +120,7 @@ Status EdgeDaemon::Parts::start_spool() {
                        .rung = &counters.intake.rung});
         if (tables) stage->take_tables_for(table_link);
         stage->take_orders_from(lane_orders);
+        if (is_touched(config)) stage->touch();
         if (auto opened = stage->open(); !opened) return opened.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));
@@ -135,6 +137,7 @@ Status EdgeDaemon::Parts::start_intake() {
                                               lane_changes->streams(), std::move(recovered->memory), pool,
                                               to_spool.take_writer(), to_intake.take_reader(), spool_runner.doorbell(),
                                               counters.intake);
+        if (is_touched(config)) stage->touch();
         stage->take_reloads_from(reloads);
         stage->take_taps_from(taps.slot());
         stage->obey(controls);

@@ -64,6 +64,11 @@ class Intake final : public Stage {
     void obey(const IntakeControls& controls) { controls_ = &controls; }
     // Notes there what it is judging; before start(). It outlives intake.
     void note_in(PoisonGuard& guard) { poison_guard_ = &guard; }
+    // All memory that load makes it use has its pages then (core/base/touch.hpp). Before start().
+    void touch() const {
+        carry_.touch(wire::frame_bytes(wire::event_bytes_max));
+        parked_.touch();
+    }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.
