@@ -1,8 +1,12 @@
 #include "core/journal/segments.hpp"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <set>
 #include <thread>
 
+#include "core/journal/cache_trim.hpp"
 #include "core/journal/segment_orders.hpp"
 #include "tests/journal/journal_bench.hpp"
 
@@ -159,6 +163,42 @@ TEST(SegmentOrders, OneIsAskedForAtATimeAndItsPathStaysUntilTheNext) {
     EXPECT_EQ(orders.released_from(), 7U);
     EXPECT_EQ(orders.released_before(), 9U);
     EXPECT_DEATH(orders.release(7), "released_here_");
+}
+
+// Pages of the file that are in memory.
+std::size_t cached_pages(const std::string& path) {
+    const PosixFile file(path, O_RDONLY);
+    const std::size_t bytes = file.file_bytes();
+    void* const mapped = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.handle(), 0);
+    WEIR_ASSERT(mapped != MAP_FAILED);
+    std::vector<unsigned char> pages((bytes + 4095) / 4096);
+    WEIR_ASSERT(::mincore(mapped, bytes, pages.data()) == 0);
+    ::munmap(mapped, bytes);
+    return static_cast<std::size_t>(
+        std::count_if(pages.begin(), pages.end(), [](unsigned char p) { return (p & 1U) != 0; }));
+}
+
+TEST(CacheTrim, WhatAReaderHasLeftBehindIsNotInThePageCache) {
+    constexpr std::uint64_t last = cached_segments_max + 3;
+    JournalBench bench(4 * block_bytes);
+    for (std::uint64_t number = 1; number <= 3 * last + 1; ++number) bench.append_durable({batch_of(number, 100)});
+    bench.save();
+    for (std::uint64_t index = 0; index <= last; ++index)
+        ASSERT_EQ(PosixFile(bench.segment_path(index), O_RDWR).sync(), 0);
+    {
+        const PosixFile first(bench.segment_path(0), O_RDONLY);
+        io::files().drop_cache(first.handle());
+    }
+    if (cached_pages(bench.segment_path(0)) > 0) GTEST_SKIP() << "this file system is memory";
+    auto scanner = Scanner::open(bench.path(), {});
+    ASSERT_TRUE(scanner.ok());
+    keep_cache_small(scanner.value(), bench.path());
+    std::uint64_t records = 0;
+    while (scanner.value().next()) ++records;
+    EXPECT_EQ(records, 3 * last + 1);
+    for (std::uint64_t index = 0; index <= last; ++index) {
+        EXPECT_EQ(cached_pages(bench.segment_path(index)) == 0, index + cached_segments_max <= last) << index;
+    }
 }
 
 }  // namespace
