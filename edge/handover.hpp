@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/touch.hpp"
 #include "core/base/types.hpp"
 #include "core/journal/record.hpp"
 #include "core/ring/ring.hpp"
@@ -52,6 +53,7 @@ class BatchPool {
     ~BatchPool() { std::free(memory_); }
     BatchPool(const BatchPool&) = delete;
     BatchPool& operator=(const BatchPool&) = delete;
+    void touch() const { weir::touch(memory_, std::size_t{count_} * batch_buffer_bytes); }
     [[nodiscard]] std::uint32_t count() const { return count_; }
     [[nodiscard]] Bytes buffer(std::uint32_t index) {
         WEIR_ASSERT(index < count_);

@@ -24,6 +24,10 @@ struct ProfileValue {
 };
 
 [[nodiscard]] std::string_view text(Profile profile) noexcept;
+// Whether memory that load comes to use has its pages from the start on (core/base/touch.hpp): on a device with little it has those it uses.
+[[nodiscard]] inline bool is_touched(const EdgeConfig& config) {
+    return config.profile == Profile::standard;
+}
 // Sets what config.profile sets; before anything else of a file is read.
 void apply_profile(EdgeConfig& config);
 // Every key that a profile other than standard sets.

@@ -80,10 +80,13 @@ class NamedSegments final : public journal::SegmentStore {
   public:
     Status create_now(const journal::SegmentHeader&) override { return Done{}; }
     void prepare(const journal::SegmentHeader&) override {}
-    std::optional<std::string> ready(std::uint64_t index) override { return path_of(index); }
+    const std::string* ready(std::uint64_t index) override { return &(path_ = path_of(index)); }
     void release(std::uint64_t) override {}
     int prepare_errno() const override { return 0; }
     std::string path_of(std::uint64_t index) const override { return std::to_string(index); }
+
+  private:
+    std::string path_;
 };
 
 // An edge's first runner, with the bench where its spool is: what it publishes is durable at once.

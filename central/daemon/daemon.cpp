@@ -19,6 +19,7 @@
 #include "central/tables/table_keeper.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
+#include "core/base/touch.hpp"
 #include "core/control/admin.hpp"
 #include "core/control/admin_guard.hpp"
 #include "core/control/log.hpp"
@@ -65,6 +66,7 @@ RunnerOptions runner_options(const CentralConfig& config, io::IoChoice choice) {
     options.io_options.restrict_ring = config.runtime.ring_restrictions;
     options.io_options.slots = config.runtime.receive_slots;
     options.io_options.slot_bytes = config.runtime.receive_slot_bytes;
+    options.io_options.touch = true;
     options.io_options.sockets_max =
         config.listen.connections_max + static_cast<std::uint32_t>(config.listen.edges.size()) + 8;
     options.io_options.operations_max =
@@ -227,6 +229,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     control::TlsWatch* const admin_watch = admin_watched.value().get();  // null: the admin port is plain HTTP
     if (admin_watch != nullptr) control::record_outsiders(*admin_watch, guard);
     // Stores outlive the runner, whose doorbell they ring until they are gone.
+    touch_program();
     Runner runner(runner_options(config, io_choice));
     if (watch != nullptr) {
         control::record_outsiders(*watch, guard);
@@ -245,6 +248,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     auto started = runner.start([&](io::Io& io) -> Result<std::vector<std::unique_ptr<Stage>>> {
         auto stage = std::make_unique<IngestStage>(io, config, recovered.value(),
                                                    IngestStage::Stores{*journal_store, *letters_store}, shared);
+        stage->touch();
         if (auto opened = stage->open(0); !opened) return opened.error();
         std::vector<std::unique_ptr<Stage>> stages;
         stages.push_back(std::move(stage));

@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/touch.hpp"
 #include "core/io/io.hpp"
 #include "core/journal/posix_file.hpp"
 #include "core/journal/writer.hpp"
@@ -44,6 +45,12 @@ class GroupJournal {
     };
     GroupJournal(io::Io& io, journal::SegmentStore& segments, Options options);
 
+    void touch() const {
+        for (const Group& one : groups_) {
+            weir::touch(one.slots);
+            weir::touch(one.touches);
+        }
+    }
     [[nodiscard]] Status open() { return writer_.open(); }
     // The largest batch that can be kept.
     [[nodiscard]] std::uint32_t batch_bytes_max() const { return batch_bytes_max_; }

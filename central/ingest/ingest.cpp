@@ -5,6 +5,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/planted.hpp"
+#include "core/base/touch.hpp"
 #include "core/wire/unverified.hpp"
 
 namespace weir::central {
@@ -42,6 +43,9 @@ std::size_t put_empty(Bytes out, wire::FrameKind kind, std::uint64_t number = 0)
     wire::store(out, wire::FrameHeader{.body_bytes = 0, .kind = kind, .number = number});
     return sizeof(wire::FrameHeader);
 }
+
+// Of an edge's batch with its frame's header, as edge/handover.hpp has it; a larger frame waits for its pages.
+constexpr std::size_t edge_batch_bytes_max = 66 * journal::block_bytes;
 
 }  // namespace
 
@@ -86,6 +90,13 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
 }
 
 IngestStage::~IngestStage() = default;
+
+void IngestStage::touch() const {
+    journal_.touch();
+    dead_letters_.touch();
+    carries_.touch(edge_batch_bytes_max);
+    weir::touch(packed_);
+}
 
 io::Token IngestStage::token(Kind kind, std::uint32_t index, std::uint16_t generation) const {
     return {.owner = owner_, .kind = static_cast<std::uint8_t>(kind), .generation = generation, .index = index};

@@ -90,6 +90,8 @@ class IngestStage final : public Stage {
     IngestStage(io::Io& io, const CentralConfig& config, const Recovered& recovered, Stores stores,
                 IngestShared& shared);
     ~IngestStage() override;
+    // All memory that load makes it use has its pages then (core/base/touch.hpp).
+    void touch() const;
     // Opens the journals and listens. Blocking, before the first cycle.
     [[nodiscard]] Status open(std::uint8_t owner);
 

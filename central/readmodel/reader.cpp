@@ -8,6 +8,8 @@
 #include <chrono>
 #include <optional>
 
+#include "core/journal/cache_trim.hpp"
+
 namespace weir::central {
 namespace {
 
@@ -49,6 +51,7 @@ void Reader::run() {
             if (!nap(retry_ms)) return;
         }
     }
+    journal::keep_cache_small(*scanner, directory_);
     for (;;) {
         // Pairs with ingest's release. Only a journal that has grown is looked at.
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);

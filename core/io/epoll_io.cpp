@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/clock.hpp"
+#include "core/base/touch.hpp"
 #include "core/io/address.hpp"
 #include "core/io/file_table.hpp"
 #include "core/io/file_thread.hpp"
@@ -129,6 +130,11 @@ Result<std::unique_ptr<Io>> EpollIo::make(const IoOptions& options) {
     const std::size_t completions_max = options.operations_max + io.entries_.size() * 3;
     io.queued_.reserve(completions_max);
     io.returned_.reserve(completions_max);
+    if (options.touch) {
+        weir::touch(io.slots_, std::size_t{options.slots} * options.slot_bytes);
+        weir::touch(io.queued_);
+        weir::touch(io.returned_);
+    }
     io.file_thread_ = std::make_unique<FileThread>(options.operations_max, io.event_fd_);
     return std::unique_ptr<Io>(std::move(made));
 }

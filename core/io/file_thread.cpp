@@ -43,21 +43,19 @@ FileThread::FileThread(std::size_t operations_max, int wake_fd)
       thread_([this] { run(); }) {}
 
 FileThread::~FileThread() {
-    stopping_.store(true, std::memory_order_relaxed);
-    submitted_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in run()
-    submitted_.notify_one();
+    stopping_.store(true, std::memory_order_release);  // pairs with the acquire in run()
+    bell_.ring();
     thread_.join();
 }
 
 void FileThread::submit(const FileOperation& operation) {
     WEIR_ASSERT(todo_writer_.publish(operation));
-    submitted_.fetch_add(1, std::memory_order_release);  // pairs with the acquire in run()
-    submitted_.notify_one();
+    bell_.ring();
 }
 
 void FileThread::run() {
     for (;;) {
-        const std::uint32_t seen = submitted_.load(std::memory_order_acquire);
+        const bool is_last = stopping_.load(std::memory_order_acquire);  // pairs with the release in the destructor
         const std::size_t done = todo_reader_.consume_all([this](FileOperation operation) {
             operation.result = execute(operation);
             WEIR_ASSERT(finished_writer_.publish(operation));
@@ -65,8 +63,13 @@ void FileThread::run() {
             [[maybe_unused]] const auto ignored = ::write(wake_fd_, &one, sizeof one);
         });
         if (done > 0) continue;
-        if (stopping_.load(std::memory_order_relaxed)) return;
-        submitted_.wait(seen, std::memory_order_acquire);
+        if (is_last) return;
+        bell_.prepare_sleep();
+        if (!todo_reader_.is_empty() || stopping_.load(std::memory_order_relaxed)) {
+            bell_.end_sleep();
+        } else {
+            bell_.sleep(never);
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/io/io.hpp"
+#include "core/io/thread_bell.hpp"
 #include "core/ring/ring.hpp"
 
 namespace weir::io {
@@ -46,7 +47,7 @@ class FileThread {
     RingWriter<FileOperation> finished_writer_;
     RingReader<FileOperation> finished_reader_;
     int wake_fd_;
-    std::atomic<std::uint32_t> submitted_{0};  // counts submissions; the thread waits on it
+    ThreadBell bell_;
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };

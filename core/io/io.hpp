@@ -90,6 +90,7 @@ struct IoOptions {
     std::uint32_t operations_max = 4096;
     std::uint32_t unix_mode = 0600;  // of the Unix sockets that are listened on
     bool restrict_ring = true;       // an io_uring may do what UringIo does, and nothing else
+    bool touch = false;              // all its memory has its pages from the start on (core/base/touch.hpp)
 };
 
 struct IoCounters {  // written by the owner, read by anyone (relaxed)

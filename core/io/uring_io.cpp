@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/clock.hpp"
+#include "core/base/touch.hpp"
 #include "core/io/address.hpp"
 #include "core/io/file_table.hpp"
 #include "core/io/ring_restrictions.hpp"
@@ -196,6 +197,11 @@ Status UringIo::setup() {
         std::size_t{completion_entries} * 2 + entries_.size() * 3 + options_.operations_max;
     queued_.reserve(completions_max);
     returned_.reserve(completions_max);
+    if (options_.touch) {
+        weir::touch(slots_, std::size_t{options_.slots} * options_.slot_bytes);
+        weir::touch(queued_);
+        weir::touch(returned_);
+    }
     arm_wake();
     return Done{};
 }

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <iterator>
 
 #include "core/base/crc32c.hpp"
 
@@ -17,8 +18,16 @@ std::uint32_t record_crc(const RecordHeader& header, const wire::BatchHeader& ba
 }
 
 std::string segment_file_name(std::uint64_t segment_index) {
-    const std::string digits = std::to_string(segment_index);
-    return std::string(20 - digits.size(), '0') + digits + ".seg";
+    std::string name;
+    append_segment_file_name(name, segment_index);
+    return name;
+}
+
+void append_segment_file_name(std::string& path, std::uint64_t segment_index) {
+    char digits[20];
+    const auto written = std::to_chars(std::begin(digits), std::end(digits), segment_index);
+    const auto count = static_cast<std::size_t>(written.ptr - digits);
+    path.append(sizeof digits - count, '0').append(digits, count).append(".seg");
 }
 
 std::optional<std::uint64_t> segment_index_of(std::string_view file_name) noexcept {

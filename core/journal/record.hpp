@@ -66,6 +66,8 @@ static_assert(sizeof(RecordHeader) == 40);
 [[nodiscard]] std::uint32_t record_crc(const RecordHeader& header, const wire::BatchHeader& batch) noexcept;
 // "00000000000000000012.seg" for index 12.
 [[nodiscard]] std::string segment_file_name(std::uint64_t segment_index);
+// Takes no memory where `path` has room.
+void append_segment_file_name(std::string& path, std::uint64_t segment_index);
 // The index of such a name; nullopt for any other name.
 [[nodiscard]] std::optional<std::uint64_t> segment_index_of(std::string_view file_name) noexcept;
 

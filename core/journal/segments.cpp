@@ -3,23 +3,29 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <set>
 #include <thread>
 
-#include "core/base/assert.hpp"
+#include "core/base/clock.hpp"
+#include "core/io/thread_bell.hpp"
 #include "core/journal/segment_files.hpp"
+#include "core/journal/segment_orders.hpp"
 
 namespace weir::journal {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-constexpr auto retry_after = std::chrono::seconds(1);
+constexpr std::uint64_t retry_ns = ns_per_second;  // after a preparation that failed
 
 class FileSegmentStore;
+
+// What a step of a store came to.
+enum class Outcome : std::uint8_t {
+    done,
+    made,      // a segment became ready
+    has_room,  // on the disk there may be room now
+    no_room,   // on the disk there is none
+};
 
 }  // namespace
 
@@ -28,17 +34,22 @@ struct SegmentWorker::State {
         thread = std::thread([this] { work(); });
     }
     void work();
-    // The next store with something to do, in turns; null: none. Under `mutex`.
+    // The next store with something to do, in turns; null: none. With `mutex`.
     [[nodiscard]] FileSegmentStore* next();
+    // Until something is asked for. With `mutex`.
+    void rest(std::unique_lock<std::mutex>& lock);
+    void settle(Outcome outcome);
 
     void (*const wake)(void*);
     void* const wake_context;
-    mutable std::mutex mutex;  // the fields below and the stores' own; never held during a system call
+    io::ThreadBell bell;
+    // Of which stores there are, between the worker and those that make and end them; no runner takes it. Not held during a step.
+    std::mutex mutex;
     std::condition_variable changed;
     std::vector<FileSegmentStore*> stores;
-    std::size_t turn = 0;
     FileSegmentStore* busy = nullptr;
     bool stopping = false;
+    std::size_t turn = 0;  // of the worker alone
     std::thread thread;
 };
 
@@ -65,125 +76,94 @@ class FileSegmentStore final : public SegmentStore {
     Status create_now(const SegmentHeader& header) override { return files_.create(header); }
 
     void prepare(const SegmentHeader& header) override {
-        {
-            const std::lock_guard lock(worker_.mutex);
-            if (!asked_.insert(header.segment_index).second) return;
-            wanted_.push_back(header);
-        }
-        worker_.changed.notify_all();
+        if (orders_.ask(header)) worker_.bell.ring();
     }
 
-    std::optional<std::string> ready(std::uint64_t segment_index) override {
-        const std::lock_guard lock(worker_.mutex);
-        if (!ready_.contains(segment_index)) return std::nullopt;
-        return path_of(segment_index);
-    }
+    const std::string* ready(std::uint64_t segment_index) override { return orders_.ready(segment_index); }
 
     void release(std::uint64_t segment_index) override {
-        {
-            const std::lock_guard lock(worker_.mutex);
-            released_.push_back(segment_index);
-            ready_.erase(segment_index);
-            asked_.erase(segment_index);
-        }
-        worker_.changed.notify_all();
+        orders_.release(segment_index);
+        worker_.bell.ring();
     }
 
     void mark_damaged(std::uint64_t segment_index) override {
-        {
-            const std::lock_guard lock(worker_.mutex);
-            damaged_.push_back(segment_index);
-        }
-        worker_.changed.notify_all();
+        orders_.mark_damaged(segment_index);
+        worker_.bell.ring();
     }
 
     std::uint64_t quarantined() const override { return files_.quarantined(); }
-
     std::uint64_t prepared_bytes() const override { return files_.prepared_bytes(); }
-
-    int prepare_errno() const override {
-        // Asked in most duty cycles: a lock would be waited for while the worker has it.
-        return prepare_errno_.load(std::memory_order_relaxed);
-    }
-
+    int prepare_errno() const override { return prepare_errno_.load(std::memory_order_relaxed); }
     std::string path_of(std::uint64_t segment_index) const override { return files_.path_of(segment_index); }
     Status cut_after(Position end) override { return files_.cut_after(end); }
     std::uint64_t first_index() const override { return files_.first_index(); }
 
-    // Of the worker, with its lock held.
-    [[nodiscard]] bool has_work(SteadyClock::time_point now) const {
-        return !damaged_.empty() || !released_.empty() || gives_back_ || (!wanted_.empty() && now >= not_before_);
+    // The rest is the worker's.
+    [[nodiscard]] bool has_work(MonotonicNs now) const {
+        return orders_.released_before() > let_go_before_ || orders_.has_damaged() || gives_back_ ||
+               (orders_.wanted() != nullptr && now >= not_before_);
     }
-    [[nodiscard]] std::optional<SteadyClock::time_point> retry_at() const {
-        return wanted_.empty() ? std::nullopt : std::optional(not_before_);
-    }
-    // One step; lets go of the lock meanwhile. True if a segment became ready.
-    bool step(std::unique_lock<std::mutex>& lock);
+    // When it has work without being asked again.
+    [[nodiscard]] MonotonicNs retry_at() const { return orders_.wanted() == nullptr ? never : not_before_; }
+    [[nodiscard]] Outcome step();
+    void retry_now() { not_before_ = {}; }
+    void give_back() { gives_back_ = true; }
 
   private:
+    void let_go_next();
+    [[nodiscard]] Outcome make(const SegmentHeader& header);
+
     std::unique_ptr<SegmentWorker> own_;
     SegmentWorker::State& worker_;
     SegmentFiles files_;
-    std::deque<SegmentHeader> wanted_;
-    std::deque<std::uint64_t> released_;
-    std::deque<std::uint64_t> damaged_;
-    std::set<std::uint64_t> asked_;
-    std::set<std::uint64_t> ready_;
-    SteadyClock::time_point not_before_{};  // a preparation that failed is tried again then
-    std::atomic<int> prepare_errno_{0};     // written by the worker
-    bool gives_back_ = false;               // its spares, asked for by one that has no room
+    SegmentOrders orders_;
+    std::atomic<int> prepare_errno_{0};  // written by the worker
+    // The worker's:
+    std::uint64_t let_go_before_ = 0;
+    MonotonicNs not_before_{};  // a preparation that failed is tried again then
+    bool gives_back_ = false;   // its spares, asked for by one that has no room
 };
 
-bool FileSegmentStore::step(std::unique_lock<std::mutex>& lock) {
-    if (!damaged_.empty()) {  // before what is released: it may be the same
-        const std::uint64_t index = damaged_.front();
-        damaged_.pop_front();
-        lock.unlock();
-        files_.mark_damaged(index);
-        lock.lock();
-        return false;
+Outcome FileSegmentStore::step() {
+    const std::uint64_t released = orders_.released_before();
+    if (const auto index = orders_.take_damaged()) {  // before what is released: it may be the same
+        files_.mark_damaged(*index);
+        return Outcome::done;
     }
-    if (!released_.empty()) {
-        const std::uint64_t index = released_.front();
-        released_.pop_front();
-        lock.unlock();
-        files_.let_go(index);
-        lock.lock();
-        // There may be room now.
-        for (FileSegmentStore* store : worker_.stores) store->not_before_ = {};
-        return false;
+    if (released > let_go_before_) {
+        let_go_next();
+        return Outcome::has_room;
     }
     if (gives_back_) {
         gives_back_ = false;
-        lock.unlock();
-        const bool had_any = files_.give_back_spares();
-        lock.lock();
-        if (!had_any) return false;
-        for (FileSegmentStore* store : worker_.stores) store->not_before_ = {};
-        return false;
+        return files_.give_back_spares() ? Outcome::has_room : Outcome::done;
     }
-    const SegmentHeader header = wanted_.front();
-    lock.unlock();
+    const SegmentHeader* const header = orders_.wanted();
+    return header == nullptr ? Outcome::done : make(*header);
+}
+
+void FileSegmentStore::let_go_next() {
+    const std::uint64_t index = std::max(let_go_before_, orders_.released_from());
+    if (orders_.is_suspect(index)) files_.mark_damaged(index);
+    files_.let_go(index);
+    let_go_before_ = index + 1;
+}
+
+Outcome FileSegmentStore::make(const SegmentHeader& header) {
     const int code = files_.make(header);
-    lock.lock();
     prepare_errno_.store(code == ECANCELED ? 0 : code, std::memory_order_relaxed);
     if (code != 0) {
-        not_before_ = SteadyClock::now() + retry_after;
-        // One disk lies under all of them: what another keeps for reuse is room.
-        if (code == ENOSPC) {
-            for (FileSegmentStore* store : worker_.stores) store->gives_back_ = store != this;
-        }
-        return false;
+        not_before_ = monotonic_now().plus_ns(retry_ns);
+        return code == ENOSPC ? Outcome::no_room : Outcome::done;
     }
-    wanted_.pop_front();
-    ready_.insert(header.segment_index);
-    return true;
+    orders_.is_made(files_.path_of(header.segment_index));
+    return Outcome::made;
 }
 
 }  // namespace
 
 FileSegmentStore* SegmentWorker::State::next() {
-    const auto now = SteadyClock::now();
+    const MonotonicNs now = monotonic_now();
     for (std::size_t i = 0; i < stores.size(); ++i) {
         turn = (turn + 1) % stores.size();
         if (stores[turn]->has_work(now)) return stores[turn];
@@ -191,27 +171,49 @@ FileSegmentStore* SegmentWorker::State::next() {
     return nullptr;
 }
 
+void SegmentWorker::State::rest(std::unique_lock<std::mutex>& lock) {
+    bell.prepare_sleep();
+    if (stopping || next() != nullptr) return bell.end_sleep();
+    MonotonicNs until = never;
+    for (const FileSegmentStore* store : stores) until = std::min(until, store->retry_at());
+    lock.unlock();
+    bell.sleep(until);
+    lock.lock();
+}
+
+void SegmentWorker::State::settle(Outcome outcome) {
+    switch (outcome) {
+        case Outcome::done:
+        case Outcome::made:
+            break;
+        case Outcome::has_room:
+            for (FileSegmentStore* store : stores) store->retry_now();
+            break;
+        case Outcome::no_room:
+            // One disk lies under all of them: what another keeps for reuse is room.
+            for (FileSegmentStore* store : stores) {
+                if (store != busy) store->give_back();
+            }
+            break;
+    }
+    busy = nullptr;
+}
+
 void SegmentWorker::State::work() {
     std::unique_lock lock(mutex);
     while (!stopping) {
         busy = next();
         if (busy == nullptr) {
-            std::optional<SteadyClock::time_point> until;
-            for (const FileSegmentStore* store : stores) {
-                const auto at = store->retry_at();
-                if (at && (!until || *at < *until)) until = at;
-            }
-            if (until) {
-                changed.wait_until(lock, *until);
-            } else {
-                changed.wait(lock);
-            }
+            rest(lock);
             continue;
         }
-        const bool is_ready = busy->step(lock);
-        busy = nullptr;
+        FileSegmentStore& store = *busy;
+        lock.unlock();
+        const Outcome outcome = store.step();
+        lock.lock();
+        settle(outcome);
         changed.notify_all();
-        if (!is_ready || wake == nullptr) continue;
+        if (outcome != Outcome::made || wake == nullptr) continue;
         lock.unlock();
         wake(wake_context);
         lock.lock();
@@ -226,7 +228,7 @@ SegmentWorker::~SegmentWorker() {
         const std::lock_guard lock(state_->mutex);
         state_->stopping = true;
     }
-    state_->changed.notify_all();
+    state_->bell.ring();
     state_->thread.join();
 }
 

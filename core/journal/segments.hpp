@@ -5,12 +5,12 @@
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A released file is
 // renamed away and the directory synced before it may be used again; old bytes in it are told by position and chain.
 //
-// Thread    prepare/take/release from the runner; a worker thread does the work. A simulator does it at once.
+// Thread    prepare, ready, release: the runner; they neither lock nor wait nor take memory. A worker thread does the work. A simulator
+//           does it at once.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,14 +27,14 @@ class SegmentStore {
     // under another key must hold nothing that counts: it is made anew.
     [[nodiscard]] virtual Status create_now(const SegmentHeader& header) = 0;
     // Asks for the file of header.segment_index (previous_crc is not known ahead: it is 0 and the chain is kept by the
-    // segment's first record). Asking again changes nothing.
+    // segment's first record). Asking again changes nothing. Precondition: the one asked for last is ready; this is a later one.
     virtual void prepare(const SegmentHeader& header) = 0;
-    // The path when it is ready; nullopt while it is not.
-    [[nodiscard]] virtual std::optional<std::string> ready(std::uint64_t segment_index) = 0;
-    // The file of this index is no longer needed.
+    // The path of the one asked for last when it is ready, until another is asked for; null while it is not.
+    [[nodiscard]] virtual const std::string* ready(std::uint64_t segment_index) = 0;
+    // The file of this index is no longer needed. Precondition: it is the one behind that released last; any as the first.
     virtual void release(std::uint64_t segment_index) = 0;
     // Something in the file of this index cannot be read: released, it goes to quarantine/ instead of being used again. Any
-    // thread.
+    // thread. Where more of them wait for the worker than damage_marks_max, those between them count as damaged too.
     virtual void mark_damaged(std::uint64_t segment_index) { static_cast<void>(segment_index); }
     // Files that went to quarantine/ since the start.
     [[nodiscard]] virtual std::uint64_t quarantined() const { return 0; }
@@ -42,6 +42,7 @@ class SegmentStore {
     [[nodiscard]] virtual std::uint64_t prepared_bytes() const { return 0; }
     // errno of the last failed preparation, 0 if the last one went well (ENOSPC: it is tried again every second).
     [[nodiscard]] virtual int prepare_errno() const = 0;
+    // For start: it takes memory.
     [[nodiscard]] virtual std::string path_of(std::uint64_t segment_index) const = 0;
     // Blocking, at start, before the first append at `end`: what a crash left beyond it (records of writes that never
     // became durable in order) is saved to a .cut file and wiped, so that it can never be taken for a successor of what

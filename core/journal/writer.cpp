@@ -63,7 +63,7 @@ Status JournalWriter::leave_segment_of_another_key() {
 }
 
 bool JournalWriter::open_first() {
-    const auto path = segments_.ready(open_segment_);
+    const std::string* const path = segments_.ready(open_segment_);
     if (!path) return false;
     auto file = io_.open(*path, {.direct = true, .durable = is_durable()});
     if (!file) {
@@ -96,7 +96,7 @@ bool JournalWriter::can_append(std::size_t group_bytes) {
     if (is_open && fits_open_segment(group_bytes)) return true;
     if (retiring_.is_valid()) return false;
     const std::uint64_t wanted = is_open ? open_segment_ + 1 : open_segment_;
-    if (segments_.ready(wanted)) return true;
+    if (segments_.ready(wanted) != nullptr) return true;
     if (is_open) {
         prepare_next();
     } else {
@@ -201,7 +201,7 @@ bool JournalWriter::fits_open_segment(std::size_t group_bytes) const {
 
 bool JournalWriter::roll() {
     WEIR_ASSERT(!retiring_.is_valid());
-    const auto path = segments_.ready(open_segment_ + 1);
+    const std::string* const path = segments_.ready(open_segment_ + 1);
     if (!path) return false;
     auto file = io_.open(*path, {.direct = true, .durable = is_durable()});
     if (!file) {

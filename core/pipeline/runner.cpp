@@ -5,6 +5,8 @@
 
 #include <future>
 
+#include "core/base/touch.hpp"
+
 namespace weir {
 namespace {
 
@@ -34,6 +36,7 @@ Status Runner::start(Build build) {
     auto outcome = ready->get_future();
     thread_ = std::thread([this, build = std::move(build), ready] {
         name_and_pin(options_);
+        if (options_.io_options.touch) touch_stack();
         auto io = options_.make_io(options_.io, options_.io_options);
         if (!io) {
             finished_.store(true, std::memory_order_release);

@@ -59,6 +59,13 @@ class Ring {
 
   public:
     explicit Ring(std::size_t capacity) : queue_(capacity) {}
+    // Goes round it once, so that all its memory has its pages. Before an end is taken.
+    void touch() {
+        WEIR_ASSERT(!writer_taken_ && !reader_taken_);
+        while (queue_.push(T{})) {
+        }
+        queue_.consume_all([](const T&) {});
+    }
     Ring(const Ring&) = delete;
     Ring& operator=(const Ring&) = delete;
     [[nodiscard]] RingWriter<T> take_writer() {

@@ -9,7 +9,7 @@ CarryPool::CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max, St
       stash_bytes_(stashes.count > 0 ? stashes.bytes : 0),
       buffers_count_(buffers_count),
       stashes_count_(stashes.count),
-      // Not zeroed: untouched pages cost nothing until a frame needs them.
+      // Not zeroed: untouched pages cost nothing until a frame needs them, or touch().
       memory_(new std::byte[buffers_count * frame_bytes(body_bytes_max)]),
       stash_memory_(new std::byte[stashes.count * stash_bytes_]) {
     WEIR_ASSERT(stashes.count == 0 || stashes.bytes > FrameSplitter::own_carry_bytes);

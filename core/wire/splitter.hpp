@@ -11,11 +11,13 @@
 // Law       The frames are the same wherever the stream is cut.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/base/touch.hpp"
 #include "core/wire/frame.hpp"
 
 namespace weir::wire {
@@ -32,6 +34,12 @@ class CarryPool {
     CarryPool(std::size_t buffers_count, std::uint32_t body_bytes_max, Stashes stashes);
     CarryPool(const CarryPool&) = delete;
     CarryPool& operator=(const CarryPool&) = delete;
+    // So much of each buffer, and as many stashes as there are buffers: those that are lent first.
+    void touch(std::size_t usual_frame_bytes) const {
+        for (const std::byte* buffer : free_)
+            weir::touch(buffer, std::min(usual_frame_bytes, frame_bytes(body_bytes_max_)));
+        weir::touch(stash_memory_.get(), std::min(buffers_count_, stashes_count_) * stash_bytes_);
+    }
     [[nodiscard]] std::uint32_t body_bytes_max() const { return body_bytes_max_; }
     [[nodiscard]] std::size_t free_count() const { return free_.size(); }
     // nullptr when none is free.

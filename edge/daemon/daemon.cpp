@@ -1,5 +1,7 @@
+#include "core/base/touch.hpp"
 #include "core/control/log.hpp"
 #include "edge/daemon/parts.hpp"
+#include "edge/profile.hpp"
 
 namespace weir::edge {
 namespace {
@@ -30,11 +32,13 @@ io::IoOptions intake_io_options(const EdgeConfig& config) {
     options.slot_bytes = config.runtime.receive_slot_bytes;
     options.sockets_max = config.listen.connections_max + static_cast<std::uint32_t>(config.listen.producers.size());
     options.unix_mode = config.listen.socket_mode;
+    options.touch = is_touched(config);
     return options;
 }
 
-io::IoOptions spool_io_options() {
+io::IoOptions spool_io_options(const EdgeConfig& config) {
     io::IoOptions options;
+    options.touch = is_touched(config);
     options.slots = uplink_receive_slots;
     options.sockets_max = uplink_sockets_max;
     return options;
@@ -65,9 +69,15 @@ EdgeDaemon::Parts::Parts(EdgeConfig edge_config, io::IoChoice io_choice, std::st
       intake_runner(runner_options(config, plan.places[0], io,
                                    plan.places.size() > 1 ? intake_io_options(config) : shared_io_options(config))),
       own_spool_runner(plan.places.size() > 1
-                           ? std::make_unique<Runner>(runner_options(config, plan.places[1], io, spool_io_options()))
+                           ? std::make_unique<Runner>(runner_options(config, plan.places[1], io, spool_io_options(config)))
                            : nullptr),
-      spool_runner(own_spool_runner ? *own_spool_runner : intake_runner) {}
+      spool_runner(own_spool_runner ? *own_spool_runner : intake_runner) {
+    if (!is_touched(config)) return;
+    touch_program();
+    pool.touch();
+    to_spool.touch();
+    to_intake.touch();
+}
 
 EdgeDaemon::EdgeDaemon(EdgeConfig config, io::IoChoice io, std::string config_path)
     : parts_(std::make_unique<Parts>(std::move(config), io, std::move(config_path))) {}

@@ -2,6 +2,7 @@
 #include "core/control/log.hpp"
 #include "core/control/outsiders.hpp"
 #include "edge/daemon/parts.hpp"
+#include "edge/profile.hpp"
 
 namespace weir::edge {
 namespace {
@@ -123,6 +124,7 @@ Result<std::unique_ptr<Stage>> EdgeDaemon::Parts::make_spool(io::Io& runner_io, 
                    .rung = &counters.intake.rung});
     if (tables) stage->take_tables_for(table_link);
     stage->take_orders_from(lane_orders);
+    if (is_touched(config)) stage->touch();
     if (auto opened = stage->open(); !opened) return opened.error();
     return std::unique_ptr<Stage>(std::move(stage));
 }
@@ -131,6 +133,7 @@ Result<std::unique_ptr<Stage>> EdgeDaemon::Parts::make_intake(io::Io& runner_io,
     auto stage = std::make_unique<Intake>(runner_io, owner, config, recovered->spool.identity, lane_changes->streams(),
                                           std::move(recovered->memory), pool, to_spool.take_writer(),
                                           to_intake.take_reader(), spool_runner.doorbell(), counters.intake);
+    if (is_touched(config)) stage->touch();
     stage->take_reloads_from(reloads);
     stage->take_taps_from(taps.slot());
     stage->obey(controls);

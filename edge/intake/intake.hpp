@@ -69,6 +69,11 @@ class Intake final : public Stage {
     // Other stages receive by the same Io: of its receive slots so many, but half at most, are theirs: intake never keeps one of
     // them from one duty cycle to the next. Before start().
     void leave_slots(std::uint32_t slots) { slots_held_max_ = receive_slots_ - std::min(slots, receive_slots_ / 2); }
+    // All memory that load makes it use has its pages then (core/base/touch.hpp). Before start().
+    void touch() const {
+        carry_.touch(wire::frame_bytes(wire::event_bytes_max));
+        parked_.touch();
+    }
     // Opens its files and listens.
     [[nodiscard]] Status start();
     // Where it listens, in the configuration's order.

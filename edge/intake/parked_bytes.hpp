@@ -1,7 +1,7 @@
 // ParkedBytes: memory for what was received of connections whose lane is full: it leaves the receive slots to the others.
 //
 // Thread    Intake runner.
-// Bounds    bytes_max in blocks of parked_block_bytes, made at construction; pages that nothing was ever parked in cost nothing.
+// Bounds    bytes_max in blocks of parked_block_bytes, made at construction; pages that nothing was ever parked in cost nothing without touch().
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/base/touch.hpp"
 #include "core/base/types.hpp"
 
 namespace weir::edge {
@@ -23,6 +24,7 @@ class ParkedBytes {
         free_.reserve(count_);
         for (std::uint32_t block = count_; block > 0; --block) free_.push_back(block - 1);
     }
+    void touch() const { weir::touch(memory_.get(), std::size_t{count_} * parked_block_bytes); }
     [[nodiscard]] std::uint32_t count() const { return count_; }
     [[nodiscard]] std::uint32_t free_count() const { return static_cast<std::uint32_t>(free_.size()); }
     // Blocks that so many bytes in one piece need.

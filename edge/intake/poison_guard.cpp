@@ -1,7 +1,9 @@
 #include "edge/intake/poison_guard.hpp"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -15,6 +17,16 @@ namespace {
 
 std::uint64_t hash_of(ConstBytes body) noexcept {
     return XXH3_64bits(body.data(), body.size());
+}
+
+// In place of the C library's own, which is for mutexes that are robust: a thread that judges has none. It must be there until the thread
+// has ended, as that is.
+thread_local robust_list_head judging_list{};
+
+void set_pending(robust_list* entry) noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    std::atomic_ref(judging_list.list_op_pending).store(entry, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 }  // namespace
@@ -38,6 +50,8 @@ Result<PoisonGuard> PoisonGuard::open(const std::string& data_dir) {
 
 PoisonGuard::PoisonGuard(PoisonGuard&& other) noexcept
     : page_(std::exchange(other.page_, nullptr)),
+      is_judge_known_(other.is_judge_known_),
+      is_pending_told_(other.is_pending_told_),
       careful_left_(other.careful_left_),
       last_deaths_(other.last_deaths_),
       poisons_(other.poisons_) {}
@@ -49,6 +63,9 @@ PoisonGuard::~PoisonGuard() {
 }
 
 void PoisonGuard::judge_last_end() noexcept {
+    if ((std::exchange(page_->judge, 0) & FUTEX_OWNER_DIED) != 0 && page_->judging == Judging::nothing) {
+        page_->judging = Judging::vector;
+    }
     switch (page_->judging) {
         case Judging::event:
             note_death(page_->hash, page_->body_bytes);
@@ -86,8 +103,18 @@ void PoisonGuard::set(Judging judging) noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
+// The entry that is pending is the futex word itself: no list leads to it, the kernel only looks whose it is.
+void PoisonGuard::become_judge() noexcept {
+    is_judge_known_ = true;
+    judging_list = {.list = {&judging_list.list}, .futex_offset = 0, .list_op_pending = nullptr};
+    is_pending_told_ = ::syscall(SYS_set_robust_list, &judging_list, sizeof judging_list) == 0;
+    page_->judge = static_cast<std::uint32_t>(::syscall(SYS_gettid));
+}
+
 void PoisonGuard::begin_vector() noexcept {
-    set(Judging::vector);
+    if (!is_judge_known_) become_judge();
+    if (!is_pending_told_) return set(Judging::vector);
+    set_pending(reinterpret_cast<robust_list*>(&page_->judge));
 }
 
 void PoisonGuard::begin_event(ConstBytes body) noexcept {
@@ -107,7 +134,8 @@ void PoisonGuard::end_event() noexcept {
 }
 
 void PoisonGuard::end() noexcept {
-    set(Judging::nothing);
+    if (is_pending_told_) set_pending(nullptr);
+    if (page_->judging != Judging::nothing) set(Judging::nothing);
 }
 
 bool PoisonGuard::is_named(ConstBytes body) const noexcept {

@@ -13,6 +13,12 @@
 // Thread    open: control thread, at start; blocking. The rest: intake's runner.
 // Bounds    suspects_max events are remembered; careful_events are judged carefully after a death.
 // Cost      Two stores a vector; while careful a hash of each event's bytes.
+//
+// The mapped page is not written while all goes well: each time the kernel brings a written page to the disk, the next store into it is a
+// fault on intake's thread. That a vector is judged is said in the thread's list of robust futexes, which is its own memory; when the
+// thread dies, of whatever signal, the kernel reads the list and notes the death in the futex word, which lies in the page.
+//
+// Source    Linux, Documentation/locking/robust-futex-ABI.rst: list_op_pending
 #pragma once
 
 #include <array>
@@ -68,18 +74,22 @@ class PoisonGuard {
         std::uint32_t body_bytes = 0;  // of the event
         std::uint64_t hash = 0;
         std::array<Suspect, suspects_max> suspects{};
+        std::uint32_t judge = 0;  // the futex word: the thread that judges; the kernel adds that it died while pending
     };
     static constexpr std::uint64_t page_magic = 0x314e4f5349504557;  // "WEPISON1", read as bytes
     static constexpr std::size_t page_bytes = 4096;
     static_assert(sizeof(Page) <= page_bytes);
 
     explicit PoisonGuard(Page* page) : page_(page) {}
+    void become_judge() noexcept;
     void judge_last_end() noexcept;
     void note_death(std::uint64_t hash, std::uint32_t body_bytes) noexcept;
     [[nodiscard]] bool is_named(ConstBytes body) const noexcept;
     void set(Judging judging) noexcept;
 
     Page* page_;
+    bool is_judge_known_ = false;
+    bool is_pending_told_ = false;  // the kernel knows this thread's list; else the page is written for each vector
     std::uint64_t careful_left_ = 0;
     std::uint32_t last_deaths_ = 0;
     std::uint32_t poisons_ = 0;  // grows only from one start to the next

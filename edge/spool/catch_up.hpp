@@ -30,6 +30,9 @@ class CatchUp {
     };
     CatchUp(io::Io& io, std::uint8_t owner, std::uint8_t kind, std::vector<Source> sources, Limits limits);
 
+    void touch() const {
+        for (const Lent& one : readers_) one.reader->touch();
+    }
     // Where the journal of a stream that had no name lies. Precondition: it has no reader and never had one.
     void name_journal(std::size_t stream, std::string& directory) { sources_[stream].place.directory.swap(directory); }
     // The stream's reader; null while it has none.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 
 #include "core/base/assert.hpp"
@@ -28,6 +29,7 @@ JournalReader::JournalReader(io::Io& io, std::uint8_t owner, std::uint8_t kind, 
         buffer.bytes = static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, buffer_bytes_));
         WEIR_ASSERT(buffer.bytes != nullptr);
     }
+    path_.reserve(PATH_MAX);
     if (journal::keyring().count() > 0) cipher_.emplace(0);
 }
 
@@ -102,8 +104,9 @@ int JournalReader::open_segment(std::uint64_t segment_index) {
     if (open_segment_ == segment_index && file_.is_valid()) return 0;
     if (file_.is_valid()) io_.close(file_);
     file_ = {};
-    const std::string path = journal_->directory + "/" + journal::segment_file_name(segment_index);
-    auto opened = io_.open(path, {.direct = true, .read_only = true});
+    path_.assign(journal_->directory).append("/");
+    journal::append_segment_file_name(path_, segment_index);
+    auto opened = io_.open(path_, {.direct = true, .read_only = true});
     if (!opened) return opened.error().code == 0 ? EIO : opened.error().code;
     file_ = opened.value();
     open_segment_ = segment_index;

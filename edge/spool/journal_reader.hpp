@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/touch.hpp"
 #include "core/io/io.hpp"
 #include "core/journal/at_rest.hpp"
 #include "core/journal/record.hpp"
@@ -62,6 +63,9 @@ class JournalReader {
     JournalReader(const JournalReader&) = delete;
     JournalReader& operator=(const JournalReader&) = delete;
 
+    void touch() const {
+        for (const Buffer& buffer : buffers_) weir::touch(buffer.bytes, buffer_bytes_);
+    }
     // Forgets what it holds and goes on from `from` of `journal`. Precondition: !is_reading().
     void restart(const JournalPlace& journal, Position from);
     // Starts a read if there is a free buffer and something durable to read; true if it did.
@@ -121,6 +125,7 @@ class JournalReader {
     std::array<Buffer, 2> buffers_;
     std::uint32_t front_ = 0;
     std::uint32_t loading_ = 0;
+    std::string path_;  // of file_; with memory for any
     io::File file_{};
     std::uint64_t open_segment_ = UINT64_MAX;
     Position next_{};   // the first byte not parsed yet

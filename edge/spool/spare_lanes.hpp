@@ -54,7 +54,7 @@ class NamedStore final : public journal::SegmentStore {
         return named().create_now(header);
     }
     void prepare(const journal::SegmentHeader& header) override { named().prepare(header); }
-    [[nodiscard]] std::optional<std::string> ready(std::uint64_t segment_index) override {
+    [[nodiscard]] const std::string* ready(std::uint64_t segment_index) override {
         return named().ready(segment_index);
     }
     void release(std::uint64_t segment_index) override { named().release(segment_index); }

@@ -53,10 +53,12 @@ struct SpoolParts {
 class SpoolStage final : public Stage {
   public:
     SpoolStage(io::Io& io, std::uint8_t owner, SpoolParts parts);
-    // Opens the journal's tail and the checkpoint's files; blocking, before the first duty cycle.
+    // All memory that load makes it use has its pages then (core/base/touch.hpp).
+    void touch() const { uplink_.touch(); }
     // Before the first cycle.
     void take_tables_for(TableLink& link) { uplink_.take_tables_for(link); }
     void take_orders_from(LaneOrdersSlot& slot) { orders_ = &slot; }
+    // Opens the journal's tail and the checkpoint's files; blocking, before the first duty cycle.
     [[nodiscard]] Status open();
 
     [[nodiscard]] std::size_t do_work(MonotonicNs now) override;

@@ -99,6 +99,7 @@ class Uplink {
            LaneTable& lanes, std::vector<StreamTurns> turns, std::vector<CatchUp::Source> sources, BatchPool& pool,
            IntakeNotes& notes, SpoolCounters& counters);
 
+    void touch() const { catch_up_.touch(); }
     // Tables are offered to and taken by it; before the first do_work.
     void take_tables_for(TableLink& link) { tables_ = &link; }
     // The edge's wire::Rung, for its statuses; before the first do_work.

@@ -49,6 +49,12 @@ def thread_counts(pid, tid):
     return {"faults": int(fields[7]) + int(fields[9]), "switches": int(status["nonvoluntary_ctxt_switches"]), "ran_s": ran_ns / 1e9, "waited_s": waited_ns / 1e9}
 
 
+def moved_pages():
+    """By the kernel, of the whole machine, to make room for long ones (compaction): who comes to a page while it is moved has a fault."""
+    counts = dict(line.split() for line in pathlib.Path("/proc/vmstat").read_text().splitlines())
+    return int(counts.get("pgmigrate_success", 0))
+
+
 def cut_out_old(data_dir):
     """Gives back the room of central's oldest segments; nothing reads them while events come."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -194,9 +200,11 @@ def measure(args, cluster):
         print(f"steady: counted by perf: {', '.join([*CALLS, *perf.probes])}", flush=True)
     try:
         time.sleep(0.5 if perf else 0)
-        before = all_counts(watched)
+        before, moved = all_counts(watched), moved_pages()
         samples = watch(args, cluster, load)
         after = all_counts(watched)
+        print(f"steady: the kernel moved {moved_pages() - moved} pages of the machine meanwhile (compaction); who comes to one of them while it is "
+              "moved has a page fault, which is counted")
         calls = perf.end() if perf else by_strace(tids, cluster.directory)
     finally:
         if perf:

@@ -4,6 +4,8 @@
 
 #include <csignal>
 #include <fstream>
+#include <iterator>
+#include <thread>
 
 #include "tests/edge/intake_bench.hpp"
 
@@ -66,6 +68,46 @@ TEST(PoisonGuard, NamesTwoPoisonsThatComeTogetherOneAfterTheOther) {
     while (deaths < 20 && dies_of(directory.path, events)) ++deaths;
     EXPECT_EQ(deaths, 5);  // one unnamed, then two each
     EXPECT_EQ(opened(directory.path).poisons(), 2U);
+}
+
+TEST(PoisonGuard, AProcessThatDiesBetweenTwoVectorsWasJudgingNothing) {
+    IntakeDirectory directory;
+    for (const bool is_judging : {false, true}) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            auto guard = PoisonGuard::open(directory.path);
+            std::thread judge([&] {
+                for (int vectors = 0; vectors < 3; ++vectors) {
+                    guard.value().begin_vector();
+                    guard.value().end();
+                }
+                if (is_judging) guard.value().begin_vector();
+                ::kill(::getpid(), SIGKILL);  // the process, as from outside
+                ::pause();
+            });
+            judge.join();
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        EXPECT_EQ(opened(directory.path).last_deaths(), is_judging ? 1U : 0U);
+        EXPECT_EQ(opened(directory.path).last_deaths(), 0U) << "told once";
+    }
+}
+
+TEST(PoisonGuard, WritesNothingToItsFileFromVectorToVector) {
+    IntakeDirectory directory;
+    const auto content = [&] {
+        std::ifstream file(poison_path(directory.path), std::ios::binary);
+        return std::string{std::istreambuf_iterator<char>(file), {}};
+    };
+    PoisonGuard guard = opened(directory.path);
+    guard.begin_vector();
+    guard.end();
+    const std::string before = content();
+    guard.begin_vector();
+    EXPECT_EQ(content(), before);
+    guard.end();
+    EXPECT_EQ(content(), before);
 }
 
 TEST(PoisonGuard, ForgetsASuspectThatComesThrough) {

@@ -353,10 +353,10 @@ class CrowdedStore final : public journal::SegmentStore {
         return store_->create_now(header);
     }
     void prepare(const journal::SegmentHeader& header) override {
-        has_failed_ = is_full_ && !store_->ready(header.segment_index);
+        has_failed_ = is_full_ && store_->ready(header.segment_index) == nullptr;
         if (!has_failed_) store_->prepare(header);
     }
-    [[nodiscard]] std::optional<std::string> ready(std::uint64_t segment_index) override {
+    [[nodiscard]] const std::string* ready(std::uint64_t segment_index) override {
         return store_->ready(segment_index);
     }
     void release(std::uint64_t segment_index) override { store_->release(segment_index); }

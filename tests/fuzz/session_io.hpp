@@ -189,7 +189,7 @@ class SessionSegments final : public journal::SegmentStore {
     explicit SessionSegments(std::string directory) : directory_(std::move(directory)) {}
     Status create_now(const journal::SegmentHeader&) override { return Done{}; }
     void prepare(const journal::SegmentHeader&) override {}
-    std::optional<std::string> ready(std::uint64_t segment_index) override { return path_of(segment_index); }
+    const std::string* ready(std::uint64_t segment_index) override { return &(path_ = path_of(segment_index)); }
     void release(std::uint64_t) override {}
     int prepare_errno() const override { return 0; }
     std::string path_of(std::uint64_t segment_index) const override {
@@ -198,6 +198,7 @@ class SessionSegments final : public journal::SegmentStore {
 
   private:
     std::string directory_;
+    std::string path_;
 };
 
 inline void append_frame(std::vector<std::byte>& out, wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0) {

@@ -16,9 +16,8 @@ void SimSegmentStore::prepare(const journal::SegmentHeader& header) {
     wanted_.push_back(header);
     due_ns_ = std::max(due_ns_, clock_.now_ns + make_ns_max / 8);
 }
-std::optional<std::string> SimSegmentStore::ready(std::uint64_t segment_index) {
-    if (!ready_.contains(segment_index)) return std::nullopt;
-    return path_of(segment_index);
+const std::string* SimSegmentStore::ready(std::uint64_t segment_index) {
+    return ready_.contains(segment_index) ? &(ready_path_ = path_of(segment_index)) : nullptr;
 }
 void SimSegmentStore::release(std::uint64_t segment_index) {
     released_.push_back(segment_index);

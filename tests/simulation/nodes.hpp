@@ -40,7 +40,7 @@ class SimSegmentStore final : public journal::SegmentStore {
 
     Status create_now(const journal::SegmentHeader& header) override { return files_.create(header); }
     void prepare(const journal::SegmentHeader& header) override;
-    std::optional<std::string> ready(std::uint64_t segment_index) override;
+    const std::string* ready(std::uint64_t segment_index) override;
     void release(std::uint64_t segment_index) override;
     void mark_damaged(std::uint64_t segment_index) override;
     std::uint64_t quarantined() const override { return files_.quarantined(); }
@@ -58,6 +58,7 @@ class SimSegmentStore final : public journal::SegmentStore {
     std::vector<std::uint64_t> released_;
     std::vector<std::uint64_t> damaged_;
     std::set<std::uint64_t> asked_, ready_;
+    std::string ready_path_;
     std::uint64_t due_ns_ = 0;
     int prepare_errno_ = 0;
 };
