@@ -279,6 +279,34 @@ TEST(Shedding, ADurableLanesOldestExpireAfterItsTimeAndNotBefore) {
     expect_account_closes(bench, central, 0);
 }
 
+// What a batch's header says of what was given up is as of its close; a start goes on with what the spool knows of it.
+TEST(Shedding, AStartGoesOnWithAllThatWasShed) {
+    TemporaryDirectory directory;
+    ScriptedCentral central;
+    central.answers_hello = false;
+    EdgeConfig config = two_lanes_at(directory.path, central);
+    shed_oldest(config.lanes[0]);
+    std::uint64_t shed = 0;
+    {
+        auto found = recover(config);
+        ASSERT_TRUE(found.ok()) << found.error().what;
+        SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10, .data_dir = directory.path});
+        bench.config.lanes = config.lanes;
+        bench.centrals = {&central};
+        bench.begin_with(found.value().spool);
+        bench.open();
+        feed_within_bound(bench, 0, 40);
+        shed = bench.counters.lanes[0].shed.get();
+        ASSERT_GT(shed, 1000U);
+        bench.steps(200);
+    }
+    const auto found = recover(config);
+    ASSERT_TRUE(found.ok()) << found.error().what;
+    const SpoolLane& lane = found.value().spool.lanes[0];
+    EXPECT_EQ(lane.shed_events, shed);
+    EXPECT_EQ(lane.state.totals.shed, shed);
+}
+
 // A life may end in an outage, or with batches under way, acks on the way, gaps named and not acked, or before a checkpoint knew of it.
 TEST(Shedding, TheAccountClosesAcrossLivesThatEndAnywhere) {
     for (std::uint32_t seed = 1; seed <= 4; ++seed) {
