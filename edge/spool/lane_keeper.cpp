@@ -190,10 +190,12 @@ bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reaso
     const SpoolLane& lane = lanes_[index];
     if (lane.state.in_memory && mark.last_sequence > lane.promise.allowed()) return false;
     const Position delivered = lanes_[index].journal.delivered;
-    const Sequence first = uplink_.give_up(index, mark, reason);
-    if (first == 0) return false;
+    const Uplink::GaveUp given_up = uplink_.give_up(index, mark, reason);
+    if (given_up.first == 0) return false;
     streams_[index]->gave_up(delivered);
-    if (reason == wire::gap_shed) notes_.shed(index, first, mark.last_sequence, lanes_[index].shed_events);
+    if (given_up.reason == wire::gap_shed) {
+        notes_.shed(index, given_up.first, mark.last_sequence, lanes_[index].shed_events);
+    }
     return true;
 }
 

@@ -279,6 +279,37 @@ TEST(Shedding, ADurableLanesOldestExpireAfterItsTimeAndNotBefore) {
     expect_account_closes(bench, central, 0);
 }
 
+// There are four places for what central has not acked; an outage may bring more turns than that.
+TEST(Shedding, ALaneThatShedsAndExpiresByTurnsGoesOnWithBothThroughAnOutage) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    bench.config.uplink.silent_ms_max = 6'000'000;
+    shed_oldest(bench.configure(0));
+    bench.config.lanes[0].keep_undelivered_s = 80;
+    bench.centrals = {&central};
+    bench.open();
+    const LaneCounters& lane = bench.counters.lanes[0];
+    for (int turn = 0; turn < 4; ++turn) {
+        SCOPED_TRACE("turn " + std::to_string(turn));
+        const std::uint64_t given_up = lane.shed.get() + lane.expired.get();
+        ASSERT_NO_FATAL_FAILURE(feed_within_bound(bench, 0, 40));
+        EXPECT_GT(lane.shed.get() + lane.expired.get(), given_up + 1000) << "what is too much is shed";
+        EXPECT_LE(lane.bytes.get(), lane_bytes_max);
+        bench.skew_ns += 100 * ns_per_second;
+        ASSERT_TRUE(bench.until([&] { return lane.bytes.get() == 0; })) << "what is too old expires";
+    }
+    EXPECT_GT(lane.shed.get(), 0U);
+    EXPECT_GT(lane.expired.get(), 0U);
+    EXPECT_EQ(bench.shed[0].shed_events, lane.shed.get());
+    feed_many(bench, 0, 1);
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 6000 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
 // What a batch's header says of what was given up is as of its close; a start goes on with what the spool knows of it.
 TEST(Shedding, AStartGoesOnWithAllThatWasShed) {
     TemporaryDirectory directory;
