@@ -129,6 +129,8 @@ void LaneKeeper::mark(Lane& lane, MonotonicNs now) {
     for (std::size_t i = 0; i < lane.count; ++i) {
         SpoolLane& stream = lanes_[lane.first + i];
         stream.marks.forget_before(stream.journal.delivered);
+        // A hole may grow to many times what the lane holds: its marks would stand farther apart than the lane is long.
+        stream.marks.forget_between(stream.hole_begin, stream.hole_end);
         if (stream.journal.durable_end <= stream.journal.delivered) continue;
         stream.marks.look({.position = stream.journal.durable_end,
                            .last_sequence = stream.state.last_sequence,

@@ -174,6 +174,25 @@ TEST(Shedding, WhatWasGivenUpGrowsOverTheEndOfASegment) {
     expect_account_closes(bench, central, 0);
 }
 
+// A central whose disk is full answers pings for days. What is given up meanwhile is many times what the lane holds.
+TEST(Shedding, WhatWasGivenUpGrowsForAsLongAsCentralAcksNothing) {
+    ScriptedCentral central;
+    central.lane_credit[0] = batch_frame_bytes;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central, 512U << 10);
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    bench.steps(10);
+    feed_within_bound(bench, 0, 1);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 100; }));
+    ASSERT_NO_FATAL_FAILURE(feed_within_bound(bench, 0, 200));
+    EXPECT_GE(bench.counters.lanes[0].shed.get(), 19'000U);
+    central.acks = true;
+    central.ack_all();
+    central.grant_lane(0, 1ULL << 40);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
 TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
     ScriptedCentral central;
     SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
