@@ -192,7 +192,7 @@ class Uplink {
     [[nodiscard]] bool take_credit(ConstBytes body);
     void set_delivered(std::size_t stream, Sequence last_sequence, MonotonicNs at = {});
     void retire_acked(std::size_t stream, MonotonicNs now);
-    [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
+    [[nodiscard]] bool compare_with_central(std::size_t stream, const wire::LanePosition& central);
     void settle_given_up_in_doubt(std::size_t stream, Sequence at_central);
 
     // uplink_status.cpp: what this edge says of itself

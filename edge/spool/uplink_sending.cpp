@@ -172,11 +172,11 @@ Uplink::GaveUp Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t
     const bool is_sent_behind =
         lane.hole_end.value != 0 && is_live() && lane.next_sequence > lane.hole_last_sequence + 1;
     if (mark.position <= from || is_sent_behind) return {};
-    // What this session has not sent central has not, said its welcome. Without a session an earlier one may have sent it.
+    // What this session has not sent central has not, said its welcome. Without such a word an earlier one may have sent it.
     // What an earlier life took along is a gap, and no policy's.
     const Sequence unsent = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
     const Sequence first = std::max(unsent, lane.before_this_life + 1);
-    const std::uint32_t settled = is_live() ? given_up_settled : 0;
+    const std::uint32_t settled = is_live() && !lane.is_unsettled ? given_up_settled : 0;
     const PolicyGaveUp given_up = give_up_by_policy(lane.given_up, first, mark.last_sequence, why | settled);
     if (given_up.events == 0) return {};
     (given_up.why == wire::gap_shed ? lane.shed_events : lane.expired_events) += given_up.events;
@@ -223,7 +223,9 @@ void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
 Uplink::NextSend Uplink::gap_before(std::size_t index, Sequence first) const {
     const SpoolLane& lane = lanes_[index];
     const GivenUp* given_up = lane.is_next_elsewhere() ? nullptr : lane.given_up_at(lane.next_sequence);
-    if (given_up != nullptr && given_up->last_sequence() > lane.given_up_stored) return {};
+    const bool may_name =
+        given_up == nullptr || (given_up->is_settled() && given_up->last_sequence() <= lane.given_up_stored);
+    if (!may_name) return {};
     return {.what = Next::gap, .bytes = gap_frame_bytes, .before = first};
 }
 

@@ -210,6 +210,37 @@ TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
     expect_account_closes(bench, central, 0);
 }
 
+// Its journal was full when the edge came back: what it had taken was written after its welcome.
+TEST(Shedding, WhatCentralHasAfterAWelcomeThatWasNotItsLastWordIsNotCountedAsShed) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central);
+    feed_many(bench, 0, 5);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 500; }));
+    central.answers_hello = false;
+    central.cut();
+    feed_many(bench, 0, 60);
+    ASSERT_GT(bench.counters.lanes[0].shed.get(), 1000U);
+    central.positions[0] = 0;
+    central.answers_hello = central.is_unsettled = true;
+    central.lane_credit[0] = 0;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    feed_many(bench, 0, 60);
+    bench.steps(100);
+    EXPECT_EQ(named(central, 0, wire::gap_shed), 0U);
+    central.positions[0] = 500;
+    central.is_unsettled = false;
+    central.acks = true;
+    central.lane_credit.clear();
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(stored_events(central, 0) % 100, 0U);
+    expect_account_closes(bench, central, 0);
+}
+
 // All of what was in doubt arrived: to its last event it counts as delivered, and none of it is named.
 TEST(Shedding, WhatCentralHasToTheLastEventThatWasGivenUpIsDelivered) {
     ScriptedCentral central;
