@@ -488,6 +488,11 @@ Result<Recovered> recover(const EdgeConfig& config) {
         const std::uint64_t wanted = stream_segment_bytes(config, lane.state.name);
         if (lane.journal.segment_bytes == 0) lane.journal.segment_bytes = wanted;
         lane.given_up_stored = lane.state.last_sequence;
+        // The last batch's header says what was given up as of its close; the checkpoint what of it stands.
+        if (checkpoint) {
+            wire::LedgerTotals& totals = lane.state.totals;
+            totals.shed = totals.shed_unsequenced(lane.state.last_sequence) + lane.shed_events;
+        }
         if (lane.journal.segment_bytes == wanted || !lane.state.is_configured) continue;
         found.faults.push_back("spool.segment_bytes: the journal of lane " + lane.state.name + " was made with " +
                                std::to_string(lane.journal.segment_bytes) + " and keeps it");

@@ -690,6 +690,15 @@ void IngestStage::send_pending(std::uint32_t index) {
     io_.send(session.socket, frames, token(Kind::send, index, session.generation));
 }
 
+wire::LanePosition IngestStage::position_of(const SessionLane& lane) const {
+    wire::LanePosition position{.lane = lane.lane, .part = lane.part};
+    if (lane.row == no_row) return position;
+    const PositionRow::Hot& hot = positions_.row(lane.row).hot;
+    position.last_sequence = hot.durable_sequence;
+    if (hot.durable_sequence != hot.last_sequence) position.flags = wire::position_unsettled;
+    return position;
+}
+
 // Everything the session has to say, in one send.
 std::size_t IngestStage::fill_out(Session& session) {
     constexpr std::size_t head = sizeof(wire::FrameHeader);
@@ -712,9 +721,7 @@ std::size_t IngestStage::fill_out(Session& session) {
         at += sizeof(wire::EdgeWelcome);
         for (std::uint32_t i = 0; i < session.lane_count; ++i) {
             const SessionLane& lane = session.lanes[i];
-            const Sequence durable = lane.row == no_row ? 0 : positions_.row(lane.row).hot.durable_sequence;
-            wire::store(out.subspan(at),
-                        wire::LanePosition{.lane = lane.lane, .part = lane.part, .last_sequence = durable});
+            wire::store(out.subspan(at), position_of(lane));
             at += sizeof(wire::LanePosition);
         }
         // With it, so that an edge that reads both before it sends is bound from its first batch on.

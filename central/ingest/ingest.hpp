@@ -225,6 +225,7 @@ class IngestStage final : public Stage {
     void note_durable(const Touch& touch, MonotonicNs written_at, MonotonicNs now);
     void note_acked(Session& session);
     void send_pending(std::uint32_t index);
+    [[nodiscard]] wire::LanePosition position_of(const SessionLane& lane) const;
     [[nodiscard]] std::size_t fill_out(Session& session);
     void sweep(MonotonicNs now);
     void tick(MonotonicNs now);

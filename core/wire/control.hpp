@@ -130,10 +130,13 @@ static_assert(sizeof(EdgeWelcome) == 16);
     const auto folded = static_cast<std::uint32_t>(journal_id ^ journal_id >> 32U);
     return folded == 0 ? 1 : folded;
 }
+// In LanePosition::flags: central has taken more of it, which waits for its disk. No last word: it may turn out to be there.
+inline constexpr std::uint8_t position_unsettled = 1;
 struct LanePosition {
     LaneId lane = 0;
     Part part = Part::live;
-    std::array<std::uint8_t, 5> reserved{};
+    std::uint8_t flags = 0;
+    std::array<std::uint8_t, 4> reserved{};
     Sequence last_sequence = 0;  // durable at central: send from here + 1
 };
 static_assert(sizeof(LanePosition) == 16);

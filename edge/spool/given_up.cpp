@@ -31,6 +31,12 @@ class Gathered {
     bool is_full_ = false;
 };
 
+// They stand at the front.
+std::size_t places_of(const GivenUpRanges& ranges) {
+    const auto is_used = [](const GivenUp& one) { return one.count > 0; };
+    return static_cast<std::size_t>(std::count_if(ranges.begin(), ranges.end(), is_used));
+}
+
 }  // namespace
 
 std::uint64_t give_up_between(GivenUpRanges& ranges, Sequence first, Sequence last, std::uint32_t reason) {
@@ -54,6 +60,25 @@ std::uint64_t give_up_between(GivenUpRanges& ranges, Sequence first, Sequence la
     if (!gathered.fits()) return 0;
     ranges = gathered.ranges();
     return events;
+}
+
+PolicyGaveUp give_up_by_policy(GivenUpRanges& ranges, Sequence first, Sequence last, std::uint32_t reason) {
+    const std::size_t before = places_of(ranges);
+    GivenUpRanges own = ranges;
+    const std::uint64_t events = give_up_between(own, first, last, reason);
+    const bool takes_last_place = events == 0 || (places_of(own) == given_up_max && before < given_up_max);
+    const GivenUp newest = before > 0 ? ranges[before - 1] : GivenUp{};
+    const bool is_alike = newest.why() != wire::gap_not_kept && newest.is_settled() == (reason >= given_up_settled);
+    if (takes_last_place && before > 0 && is_alike) {
+        GivenUpRanges longer = ranges;
+        const std::uint64_t with_newest = give_up_between(longer, first, last, newest.reason);
+        if (with_newest > 0 && places_of(longer) == before) {
+            ranges = longer;
+            return {with_newest, newest.why()};
+        }
+    }
+    if (events > 0) ranges = own;
+    return {events, static_cast<std::uint8_t>(reason)};
 }
 
 Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central) {

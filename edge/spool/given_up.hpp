@@ -1,12 +1,14 @@
 // GivenUp: sequences of a stream that its lane's policy has given up, until central's ack settles that it knows. Of a lane in memory
 // also those that an earlier life took along (wire::gap_not_kept): they too are named only once a checkpoint knows how many they were.
 //
-// They are in doubt where an earlier session may have sent them, so that central may have them. Its next welcome says: what it has
-// is delivered, the rest is settled. A gap names only what a stored checkpoint knows as settled, so that what central turns out to
+// They are in doubt where an earlier session may have sent them, so that central may have them. Its next welcome says, unless it is
+// itself unsettled (wire::position_unsettled): what it has is delivered, the rest is settled. A gap names only what a stored checkpoint knows as settled, so that what central turns out to
 // know of it is by that gap, and of what is in doubt by the events themselves.
 //
 // Law       Ranges ascend and lie apart.
-// Bounds    given_up_max ranges; what finds no place is not given up.
+// Bounds    given_up_max ranges. A policy's that would take the last place counts with the newest, for that one's reason, where it
+//           follows it at once: a lane that sheds and expires by turns goes on with both, and a place is left for what comes in doubt
+//           behind what is settled. What finds no place is not given up.
 #pragma once
 
 #include <array>
@@ -34,6 +36,14 @@ using GivenUpRanges = std::array<GivenUp, given_up_max>;
 
 // Gives up what of first..last is not yet; how many events that is. 0 and no change if there is no place for it.
 [[nodiscard]] std::uint64_t give_up_between(GivenUpRanges& ranges, Sequence first, Sequence last, std::uint32_t reason);
+
+// The same for a lane's policy: `reason` is wire::gap_shed or gap_expired, settled or not. For which of them it counts: see Bounds.
+struct PolicyGaveUp {
+    std::uint64_t events = 0;  // 0: no change
+    std::uint8_t why = 0;
+};
+[[nodiscard]] PolicyGaveUp give_up_by_policy(GivenUpRanges& ranges, Sequence first, Sequence last,
+                                             std::uint32_t reason);
 
 struct Arrived {
     std::uint64_t shed = 0;

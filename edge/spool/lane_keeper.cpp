@@ -129,6 +129,8 @@ void LaneKeeper::mark(Lane& lane, MonotonicNs now) {
     for (std::size_t i = 0; i < lane.count; ++i) {
         SpoolLane& stream = lanes_[lane.first + i];
         stream.marks.forget_before(stream.journal.delivered);
+        // A hole may grow to many times what the lane holds: its marks would stand farther apart than the lane is long.
+        stream.marks.forget_between(stream.hole_begin, stream.hole_end);
         if (stream.journal.durable_end <= stream.journal.delivered) continue;
         stream.marks.look({.position = stream.journal.durable_end,
                            .last_sequence = stream.state.last_sequence,
@@ -190,10 +192,12 @@ bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reaso
     const SpoolLane& lane = lanes_[index];
     if (lane.state.in_memory && mark.last_sequence > lane.promise.allowed()) return false;
     const Position delivered = lanes_[index].journal.delivered;
-    const Sequence first = uplink_.give_up(index, mark, reason);
-    if (first == 0) return false;
+    const Uplink::GaveUp given_up = uplink_.give_up(index, mark, reason);
+    if (given_up.first == 0) return false;
     streams_[index]->gave_up(delivered);
-    if (reason == wire::gap_shed) notes_.shed(index, first, mark.last_sequence, lanes_[index].shed_events);
+    if (given_up.reason == wire::gap_shed) {
+        notes_.shed(index, given_up.first, mark.last_sequence, lanes_[index].shed_events);
+    }
     return true;
 }
 

@@ -62,6 +62,8 @@ struct SpoolLane {
     Position hole_begin{};
     Position hole_end{};
     Sequence hole_last_sequence = 0;
+    // Of this session: central may turn out to have more than its welcome said (wire::position_unsettled).
+    bool is_unsettled = false;
     // Of this session: what only other centrals have, to be named and not sent; none if first > last.
     Sequence elsewhere_first = 1;
     Sequence elsewhere_last = 0;

@@ -57,6 +57,13 @@ class Marks {
         count_ -= gone;
     }
 
+    // Between the two nothing is left to be cut.
+    void forget_between(Position begin, Position end) {
+        const auto is_between = [&](const Mark& one) { return begin < one.position && one.position < end; };
+        const auto last = marks_.begin() + static_cast<std::ptrdiff_t>(count_);
+        count_ = static_cast<std::size_t>(std::remove_if(marks_.begin(), last, is_between) - marks_.begin());
+    }
+
   private:
     void add(const Mark& mark) {
         if (count_ == marks_max) {

@@ -122,8 +122,12 @@ class Uplink {
     // Nothing of the stream is being read or sent just now.
     [[nodiscard]] bool may_give_up(std::size_t stream) const;
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
-    // when its turn comes. The first sequence given up; 0 if nothing could be. Precondition: may_give_up(stream).
-    [[nodiscard]] Sequence give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
+    // when its turn comes. Precondition: may_give_up(stream).
+    struct GaveUp {
+        Sequence first = 0;       // 0: nothing could be
+        std::uint8_t reason = 0;  // for which it counts (given_up.hpp, Bounds)
+    };
+    [[nodiscard]] GaveUp give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
     // What is left of the stream's session is in `memory`, which outlives the uplink's use of it. Before the first do_work.
     void send_from(std::size_t stream, MemoryJournal& memory) { streams_[stream].kept = &memory; }
     // Of a stream in memory: from here on it is being sent and may not go; the end of all positions while nothing of it is.
@@ -189,7 +193,7 @@ class Uplink {
     [[nodiscard]] bool take_credit(ConstBytes body);
     void set_delivered(std::size_t stream, Sequence last_sequence, MonotonicNs at = {});
     void retire_acked(std::size_t stream, MonotonicNs now);
-    [[nodiscard]] bool compare_with_central(std::size_t stream, Sequence at_central);
+    [[nodiscard]] bool compare_with_central(std::size_t stream, const wire::LanePosition& central);
     void settle_given_up_in_doubt(std::size_t stream, Sequence at_central);
 
     // uplink_status.cpp: what this edge says of itself

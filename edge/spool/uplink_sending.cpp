@@ -164,22 +164,22 @@ bool Uplink::may_give_up(std::size_t index) const {
     return state_ != UplinkState::closing && !is_sending && (reader == nullptr || !reader->is_reading());
 }
 
-Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) {
+Uplink::GaveUp Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) {
     SpoolLane& lane = lanes_[index];
     Stream& stream = streams_[index];
     const Position from = unsent_from(index);
     // A second hole waits until the first one is settled. Places do not tell: between two records may lie a segment's header.
     const bool is_sent_behind =
         lane.hole_end.value != 0 && is_live() && lane.next_sequence > lane.hole_last_sequence + 1;
-    if (mark.position <= from || is_sent_behind) return 0;
-    // What this session has not sent central has not, said its welcome. Without a session an earlier one may have sent it.
+    if (mark.position <= from || is_sent_behind) return {};
+    // What this session has not sent central has not, said its welcome. Without such a word an earlier one may have sent it.
     // What an earlier life took along is a gap, and no policy's.
     const Sequence unsent = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
     const Sequence first = std::max(unsent, lane.before_this_life + 1);
-    const std::uint64_t events =
-        give_up_between(lane.given_up, first, mark.last_sequence, is_live() ? why | given_up_settled : why);
-    if (events == 0) return 0;
-    (why == wire::gap_shed ? lane.shed_events : lane.expired_events) += events;
+    const std::uint32_t settled = is_live() && !lane.is_unsettled ? given_up_settled : 0;
+    const PolicyGaveUp given_up = give_up_by_policy(lane.given_up, first, mark.last_sequence, why | settled);
+    if (given_up.events == 0) return {};
+    (given_up.why == wire::gap_shed ? lane.shed_events : lane.expired_events) += given_up.events;
     drop_memory(index);
     if (catch_up_.of(index) != nullptr) catch_up_.take_back(index);
     stream.cursor = mark.position;
@@ -192,7 +192,7 @@ Sequence Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t why) 
         lane.hole_last_sequence = mark.last_sequence;
     }
     count_delivered(index);
-    return first;
+    return {first, given_up.why};
 }
 
 bool Uplink::is_all_sent() const {
@@ -223,7 +223,9 @@ void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
 Uplink::NextSend Uplink::gap_before(std::size_t index, Sequence first) const {
     const SpoolLane& lane = lanes_[index];
     const GivenUp* given_up = lane.is_next_elsewhere() ? nullptr : lane.given_up_at(lane.next_sequence);
-    if (given_up != nullptr && given_up->last_sequence() > lane.given_up_stored) return {};
+    const bool may_name =
+        given_up == nullptr || (given_up->is_settled() && given_up->last_sequence() <= lane.given_up_stored);
+    if (!may_name) return {};
     return {.what = Next::gap, .bytes = gap_frame_bytes, .before = first};
 }
 

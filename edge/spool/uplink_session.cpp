@@ -91,7 +91,7 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
             counters_.last_refusal.set(static_cast<std::uint64_t>(wire::RefusalReason::diverged));
             return false;
         }
-        if (!compare_with_central(*index, position.last_sequence)) continue;
+        if (!compare_with_central(*index, position)) continue;
         is_behind = true;
         // It lost what it had acked: what of this stream is still kept is sent again, and the rest is named as a gap.
         if (!WEIR_PLANTED(gap_for_what_is_kept)) lane.journal.delivered = lane.journal.kept_from;
@@ -123,8 +123,9 @@ bool Uplink::take_welcome(ConstBytes body, MonotonicNs now) {
 }
 
 // Where this session begins in a lane, and what of it other centrals have. True if this one lost what it had acked.
-bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
+bool Uplink::compare_with_central(std::size_t lane_index, const wire::LanePosition& central) {
     SpoolLane& lane = lanes_[lane_index];
+    const Sequence at_central = central.last_sequence;
     Sequence elsewhere = 0, acked = 0;
     // A stranger where only one is configured has taken its place: it gets what is kept, as if it had lost it.
     if (central_ && options_.centrals.size() > 1) {
@@ -136,7 +137,8 @@ bool Uplink::compare_with_central(std::size_t lane_index, Sequence at_central) {
     }
     // What nobody else is known to have acked, this one has.
     if (lane.state.delivered_sequence > elsewhere) acked = std::max(acked, lane.state.delivered_sequence);
-    settle_given_up_in_doubt(lane_index, at_central);
+    lane.is_unsettled = (central.flags & wire::position_unsettled) != 0;
+    if (!lane.is_unsettled) settle_given_up_in_doubt(lane_index, at_central);
     lane.next_sequence = at_central + 1;
     lane.elsewhere_first = std::max(at_central, acked) + 1;
     lane.elsewhere_last = elsewhere;

@@ -237,6 +237,33 @@ TEST_F(StuckTest, WithoutRoomForEventsDeadLettersOfTheSameConnectionGoOn) {
     check(main_lane, letters, false, true);
 }
 
+// Dead letters must not wait for a full journal of events: the welcome is sent, and says that it is not the last word.
+TEST_F(StuckTest, AWelcomeThatCannotWaitSaysThatMoreWasTaken) {
+    Central central(config);
+    const std::string in_the_way = block(journal_directory(config));
+    ScriptedEdge edge(central.port());
+    edge.hello({&main_lane, &letters});
+    ASSERT_EQ(edge.welcomed(), 0U);
+    for (int i = 0; i < 15 || central.shared().full_errno.get() == 0; ++i) {
+        ASSERT_LT(i, 30);
+        edge.send(main_lane.events(1, 250U << 10));
+        ::usleep(20'000);
+    }
+    ScriptedEdge newer(central.port());
+    newer.hello({&main_lane, &letters}, 2);
+    const auto answer = newer.next(wire::FrameKind::edge_welcome);
+    ASSERT_TRUE(answer);
+    const auto position = [&](std::size_t index) {
+        return wire::load<wire::LanePosition>(
+            ConstBytes(answer->body).subspan(sizeof(wire::EdgeWelcome) + index * sizeof(wire::LanePosition)));
+    };
+    EXPECT_LT(position(0).last_sequence, central.shared().batches.get());
+    EXPECT_EQ(position(0).flags, wire::position_unsettled);
+    EXPECT_EQ(position(1).flags, 0U);
+    std::filesystem::remove(in_the_way);
+    EXPECT_EQ(newer.refusal(), RefusalReason::sequence_gap);
+}
+
 // What an earlier session sent and is still to be written may not be missing in the next one's welcome: the edge would take it for
 // lost and could give it up.
 TEST_F(StuckTest, AWelcomeWaitsForWhatWasTakenAndIsNotDurableYet) {

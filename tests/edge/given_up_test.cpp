@@ -49,6 +49,39 @@ TEST(GivenUp, WhatLiesBetweenIsGivenUpTooAndCountedOnce) {
     EXPECT_EQ(ranges[2], (GivenUp{.first_sequence = 21, .count = 4, .reason = shed}));
 }
 
+TEST(GivenUp, APolicysTurnsLeaveAPlaceAndGoOnWithTheNewest) {
+    GivenUpRanges ranges{};
+    Sequence last = 0;
+    std::uint64_t sheds = 0;
+    for (const std::uint32_t settled : {given_up_settled, 0U}) {
+        for (int turn = 0; turn < 10; ++turn) {
+            const auto given_up =
+                give_up_by_policy(ranges, last + 1, last + 7, (turn % 2 == 0 ? shed : expired) | settled);
+            ASSERT_EQ(given_up.events, 7U) << "turn " << turn;
+            if (given_up.why == shed) sheds += given_up.events;
+            last += 7;
+        }
+    }
+    std::uint64_t shed_there = 0;
+    const auto all = sequences_of(ranges);
+    EXPECT_EQ(all.size(), last);
+    for (const auto& [sequence, reason] : all) {
+        EXPECT_EQ(reason >= given_up_settled, sequence <= 70);
+        if ((reason & 0xff) == shed) ++shed_there;
+    }
+    EXPECT_EQ(shed_there, sheds) << "each counts for the reason that it is said to";
+}
+
+TEST(GivenUp, APolicyDoesNotCountWithWhatACrashTookAlong) {
+    GivenUpRanges ranges{};
+    for (const std::uint32_t reason : {shed, expired, shed, std::uint32_t{wire::gap_not_kept}}) {
+        const Sequence next = sequences_of(ranges).size() + 1;
+        EXPECT_EQ(give_up_between(ranges, next, next, reason), 1U);
+    }
+    EXPECT_EQ(give_up_by_policy(ranges, 5, 9, shed).events, 0U);
+    EXPECT_EQ(sequences_of(ranges).size(), 4U);
+}
+
 TEST(GivenUp, WhatFindsNoPlaceIsNotGivenUp) {
     GivenUpRanges ranges{};
     for (Sequence at = 1; at <= given_up_max; ++at) {

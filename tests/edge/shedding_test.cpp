@@ -174,6 +174,25 @@ TEST(Shedding, WhatWasGivenUpGrowsOverTheEndOfASegment) {
     expect_account_closes(bench, central, 0);
 }
 
+// A central whose disk is full answers pings for days. What is given up meanwhile is many times what the lane holds.
+TEST(Shedding, WhatWasGivenUpGrowsForAsLongAsCentralAcksNothing) {
+    ScriptedCentral central;
+    central.lane_credit[0] = batch_frame_bytes;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central, 512U << 10);
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    bench.steps(10);
+    feed_within_bound(bench, 0, 1);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 100; }));
+    ASSERT_NO_FATAL_FAILURE(feed_within_bound(bench, 0, 200));
+    EXPECT_GE(bench.counters.lanes[0].shed.get(), 19'000U);
+    central.acks = true;
+    central.ack_all();
+    central.grant_lane(0, 1ULL << 40);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
 TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
     ScriptedCentral central;
     SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
@@ -188,6 +207,37 @@ TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
     central.cut();
     bench.skew_ns += 10 * ns_per_second;
     ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
+// Its journal was full when the edge came back: what it had taken was written after its welcome.
+TEST(Shedding, WhatCentralHasAfterAWelcomeThatWasNotItsLastWordIsNotCountedAsShed) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central);
+    feed_many(bench, 0, 5);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 500; }));
+    central.answers_hello = false;
+    central.cut();
+    feed_many(bench, 0, 60);
+    ASSERT_GT(bench.counters.lanes[0].shed.get(), 1000U);
+    central.positions[0] = 0;
+    central.answers_hello = central.is_unsettled = true;
+    central.lane_credit[0] = 0;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.counters.is_connected.get() == 1; }));
+    feed_many(bench, 0, 60);
+    bench.steps(100);
+    EXPECT_EQ(named(central, 0, wire::gap_shed), 0U);
+    central.positions[0] = 500;
+    central.is_unsettled = false;
+    central.acks = true;
+    central.lane_credit.clear();
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(stored_events(central, 0) % 100, 0U);
     expect_account_closes(bench, central, 0);
 }
 
@@ -277,6 +327,65 @@ TEST(Shedding, ADurableLanesOldestExpireAfterItsTimeAndNotBefore) {
     bench.skew_ns += 600 * ns_per_second;
     ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
     expect_account_closes(bench, central, 0);
+}
+
+// There are four places for what central has not acked; an outage may bring more turns than that.
+TEST(Shedding, ALaneThatShedsAndExpiresByTurnsGoesOnWithBothThroughAnOutage) {
+    ScriptedCentral central;
+    central.answers_hello = false;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    bench.config.uplink.silent_ms_max = 6'000'000;
+    shed_oldest(bench.configure(0));
+    bench.config.lanes[0].keep_undelivered_s = 80;
+    bench.centrals = {&central};
+    bench.open();
+    const LaneCounters& lane = bench.counters.lanes[0];
+    for (int turn = 0; turn < 4; ++turn) {
+        SCOPED_TRACE("turn " + std::to_string(turn));
+        const std::uint64_t given_up = lane.shed.get() + lane.expired.get();
+        ASSERT_NO_FATAL_FAILURE(feed_within_bound(bench, 0, 40));
+        EXPECT_GT(lane.shed.get() + lane.expired.get(), given_up + 1000) << "what is too much is shed";
+        EXPECT_LE(lane.bytes.get(), lane_bytes_max);
+        bench.skew_ns += 100 * ns_per_second;
+        ASSERT_TRUE(bench.until([&] { return lane.bytes.get() == 0; })) << "what is too old expires";
+    }
+    EXPECT_GT(lane.shed.get(), 0U);
+    EXPECT_GT(lane.expired.get(), 0U);
+    EXPECT_EQ(bench.shed[0].shed_events, lane.shed.get());
+    feed_many(bench, 0, 1);
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 6000 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
+// What a batch's header says of what was given up is as of its close; a start goes on with what the spool knows of it.
+TEST(Shedding, AStartGoesOnWithAllThatWasShed) {
+    TemporaryDirectory directory;
+    ScriptedCentral central;
+    central.answers_hello = false;
+    EdgeConfig config = two_lanes_at(directory.path, central);
+    shed_oldest(config.lanes[0]);
+    std::uint64_t shed = 0;
+    {
+        auto found = recover(config);
+        ASSERT_TRUE(found.ok()) << found.error().what;
+        SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10, .data_dir = directory.path});
+        bench.config.lanes = config.lanes;
+        bench.centrals = {&central};
+        bench.begin_with(found.value().spool);
+        bench.open();
+        feed_within_bound(bench, 0, 40);
+        shed = bench.counters.lanes[0].shed.get();
+        ASSERT_GT(shed, 1000U);
+        bench.steps(200);
+    }
+    const auto found = recover(config);
+    ASSERT_TRUE(found.ok()) << found.error().what;
+    const SpoolLane& lane = found.value().spool.lanes[0];
+    EXPECT_EQ(lane.shed_events, shed);
+    EXPECT_EQ(lane.state.totals.shed, shed);
 }
 
 // A life may end in an outage, or with batches under way, acks on the way, gaps named and not acked, or before a checkpoint knew of it.

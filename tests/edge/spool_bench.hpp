@@ -93,6 +93,7 @@ class ScriptedCentral {
     std::optional<wire::RefusalReason> refuses_next_batch;
     std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
     std::map<LaneId, Sequence> backlog_positions;
+    bool is_unsettled = false;                    // its welcomes are not the last word
     std::map<LaneId, std::uint64_t> lane_credit;  // what is granted to a lane in each session; none: not said
 
     // What it saw.
@@ -267,6 +268,7 @@ class ScriptedCentral {
             wire::LanePosition position;
             position.lane = offer.lane;
             position.part = offer.part;
+            if (is_unsettled) position.flags = wire::position_unsettled;
             position.last_sequence = this->position(offer.lane, offer.part);
             wire::store(Bytes{out}.subspan(sizeof(welcome) + i * sizeof(position)), position);
         }

@@ -89,6 +89,7 @@ struct EdgeNode::Process {
     Ring<edge::ToIntake> to_intake;
     Doorbell intake_bell, spool_bell;
     std::optional<edge::Recovered> recovered;
+    std::vector<edge::LaneState> streams;
     // Of each stream; `sim_segments` are the same.
     std::vector<std::unique_ptr<journal::SegmentStore>> segments;
     std::vector<SimSegmentStore*> sim_segments;
@@ -115,23 +116,35 @@ EdgeNode::EdgeNode(Clock& clock, Network& network, Random random, int number, co
     config.spool.keep_delivered_bytes = scale.keep_delivered_bytes;
     config.runtime.receive_slots = scale.slots;
     config.runtime.receive_slot_bytes = scale.slot_bytes;
-    for (const char* lane : {"default", "alarms"}) {
-        edge::LaneConfig made;
-        made.name = lane;
-        made.batch_bytes = 16U << 10;
-        made.batch_events = scale.batch_events;
-        made.linger_us = scale.linger_us;
-        config.lanes.push_back(made);
+    config.lanes = scale.lanes;
+    for (edge::LaneConfig& lane : config.lanes) {
+        lane.batch_bytes = 16U << 10;
+        lane.batch_events = scale.batch_events;
+        lane.linger_us = scale.linger_us;
+        if (lane.name == alarms_lane) add_route(alarms_lane, alarm_type);
+        if (lane.name == bulk_lane) add_route(bulk_lane, bulk_type);
     }
-    edge::RouteConfig route;
-    route.lane = "alarms";
-    route.types = {"alarm"};
-    config.routes.push_back(route);
     config.digest = 1;
+    if (scale.has_lossy_lanes) watch = std::make_unique<LaneWatch>(config);
 }
 
 EdgeNode::~EdgeNode() {
     destroy();
+}
+
+void EdgeNode::add_route(std::string_view lane, std::string_view type) {
+    edge::RouteConfig route;
+    route.lane = lane;
+    route.types = {std::string(type)};
+    config.routes.push_back(route);
+}
+
+const edge::LaneConfig& EdgeNode::lane_of(std::string_view type) const {
+    std::string_view name = "default";
+    for (const edge::RouteConfig& route : config.routes) {
+        if (route.types.front() == type) name = route.lane;
+    }
+    return *std::find_if(config.lanes.begin(), config.lanes.end(), [&](const auto& lane) { return lane.name == name; });
 }
 
 bool EdgeNode::start() {
@@ -157,7 +170,9 @@ bool EdgeNode::start() {
     io::IoOptions options;
     options.slots = 4;
     options.slot_bytes = config.runtime.receive_slot_bytes;
-    parts.spool.io = std::make_unique<SimIo>(clock_, network_, machine, random_.fork(), options);
+    auto spool_io = std::make_unique<SimIo>(clock_, network_, machine, random_.fork(), options);
+    if (watch) spool_io->show_to(*watch);
+    parts.spool.io = std::move(spool_io);
     auto spool = std::make_unique<edge::SpoolStage>(
         *parts.spool.io, std::uint8_t{0},
         edge::SpoolParts{.config = config,
@@ -177,7 +192,7 @@ bool EdgeNode::start() {
         failure = opened.error().what;
         return false;
     }
-    std::vector<edge::LaneState> states;
+    std::vector<edge::LaneState>& states = process_->streams;
     for (const auto& lane : recovered.spool.lanes) states.push_back(lane.state);
     options.slots = config.runtime.receive_slots;
     parts.intake.io = std::make_unique<SimIo>(clock_, network_, machine, random_.fork(), options);
@@ -201,6 +216,7 @@ void EdgeNode::destroy() {
         if (runner->io) runner->io->abandon();
     }
     process_.reset();
+    if (watch) watch->ends();
 }
 
 std::uint64_t EdgeNode::next_ns() const {
@@ -223,7 +239,18 @@ std::uint64_t EdgeNode::step() {
         runner->not_before_ns = clock_.now_ns + random_.within(1, 50) * ns_per_us;
         if (random_.chance(5)) runner->not_before_ns += random_.within(1, 20) * ns_per_ms;  // preempted
     }
+    if (watch && complaint.empty()) look_at_lanes();
     return hash;
+}
+
+void EdgeNode::look_at_lanes() {
+    const Disk& disk = machine.disk;
+    const bool is_well = !disk.is_down() && !disk.is_full && machine.stalled_until_ns <= clock_.now_ns &&
+                         !is_poisoned() && prepare_errno() == 0;
+    complaint = watch->judge({.now_ns = clock_.now_ns,
+                              .streams = process_->streams,
+                              .counters = process_->counters.spool,
+                              .is_well = is_well});
 }
 
 bool EdgeNode::is_poisoned() const {
@@ -252,17 +279,23 @@ std::string EdgeNode::state_text() const {
         ", segment errno " + std::to_string(prepare_errno()) + ", damaged " +
         std::to_string(spool.damaged_records.get()) + ", read back " + std::to_string(spool.read_back_bytes.get()) +
         ", resent " + std::to_string(spool.resent_batches.get()) + ", sessions " + std::to_string(spool.sessions.get());
-    for (const auto& lane : spool.lanes) {
-        if (lane.spooled.get() != lane.delivered.get()) {
-            text += "; a lane: spooled " + std::to_string(lane.spooled.get()) + ", delivered " +
-                    std::to_string(lane.delivered.get());
-        }
+    for (std::size_t index = 0; index < process_->streams.size(); ++index) {
+        const edge::LaneCounters& lane = spool.lanes[index];
+        if (lane.spooled.get() == lane.delivered.get()) continue;
+        text += "; " + process_->streams[index].name +
+                (process_->streams[index].part == wire::Part::backlog ? " (backlog)" : "") + ": spooled " +
+                std::to_string(lane.spooled.get()) + ", delivered " + std::to_string(lane.delivered.get()) + ", shed " +
+                std::to_string(lane.shed.get()) + ", expired " + std::to_string(lane.expired.get()) + ", gap " +
+                std::to_string(lane.gap.get()) + ", bytes " + std::to_string(lane.bytes.get());
     }
     return text;
 }
 
 const edge::EdgeCounters& EdgeNode::counters() const {
     return process_->counters;
+}
+const std::vector<edge::LaneState>& EdgeNode::streams() const {
+    return process_->streams;
 }
 
 struct CentralNode::Process {
@@ -283,6 +316,9 @@ CentralNode::CentralNode(Clock& clock, Network& network, Random random, int numb
     config.journal.group_bytes = scale.group_bytes;
     config.journal.groups = scale.groups;
     config.journal.checkpoint_ms = scale.checkpoint_ms;
+    if (scale.lane_credit_bytes > 0) {
+        for (const auto& lane : scale.lanes) config.lanes.push_back({lane.name, scale.lane_credit_bytes});
+    }
     config.limits.edges_max = 16;
     config.limits.positions_max = 64;
     config.runtime.receive_slots = 2 * scale.slots;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "central/ingest/ingest.hpp"
@@ -19,6 +20,8 @@
 #include "edge/intake/intake.hpp"
 #include "edge/recovery.hpp"
 #include "edge/spool/spool_stage.hpp"
+#include "tests/simulation/lane_watch.hpp"
+#include "tests/simulation/lanes.hpp"
 #include "tests/simulation/sim_io.hpp"
 
 namespace weir::sim {
@@ -91,6 +94,10 @@ struct Scale {  // the limits of a world, small so that they are reached
     std::uint32_t group_bytes = 64U << 10;
     std::uint32_t groups = 2;
     std::uint32_t ids_max = 4096;
+    // Of every edge. Its batches are closed as `batch_events` and `linger_us` say.
+    std::vector<edge::LaneConfig> lanes = durable_lanes();
+    bool has_lossy_lanes = false;         // they are not the durable ones
+    std::uint64_t lane_credit_bytes = 0;  // that central grants one of them; 0: no bound of its own
 };
 
 // How a life ends.
@@ -145,14 +152,23 @@ class EdgeNode final : public Node {
     // For a report of what hangs.
     [[nodiscard]] std::string state_text() const;
     [[nodiscard]] const std::vector<std::string>& faults() const { return faults_; }
+    // As this life began; the index is that of SpoolCounters::lanes.
+    [[nodiscard]] const std::vector<edge::LaneState>& streams() const;
+    // The lane that events of a type go to.
+    [[nodiscard]] const edge::LaneConfig& lane_of(std::string_view type) const;
 
     edge::EdgeConfig config;
     // By directory: up to where its journal was released. A power loss may bring a file back that was let go.
     std::map<std::string, Position> given_up_before;
+    // Where lanes are not durable ones in order.
+    std::unique_ptr<LaneWatch> watch;
+    std::string complaint;  // of the watch
 
   private:
     struct Process;
     void destroy() override;
+    void add_route(std::string_view lane, std::string_view type);
+    void look_at_lanes();
     [[nodiscard]] int prepare_errno() const;
     std::unique_ptr<Process> process_;
     std::vector<std::string> faults_;  // that recoveries named

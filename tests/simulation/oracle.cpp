@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "core/base/crc32c.hpp"
 #include "core/journal/record.hpp"
@@ -110,7 +111,7 @@ std::string Oracle::check_spooled(const EdgeNode& edge) const {
         if (producer->options().to != edge.address() || producer->options().level == wire::AckLevel::received) continue;
         for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
             const Key key{producer->options().name, number};
-            if (discarded_.contains(key)) continue;
+            if (discarded_.contains(key) || losses_of_event(*producer, producer->events[number - 1]).any()) continue;
             if (producer->events[number - 1].fate != Sent::Fate::open && !held.contains(key)) {
                 return "P1: " + name(key) + " was answered and is neither in the spool nor at central";
             }
@@ -127,7 +128,7 @@ std::string Oracle::check_delivered() const {
         for (std::uint64_t number = 1; number <= producer->events.size(); ++number) {
             const Key key{producer->options().name, number};
             const Sent& event = producer->events[number - 1];
-            if (discarded_.contains(key)) continue;
+            if (discarded_.contains(key) || losses_of_event(*producer, event).any()) continue;
             if (event.is_valid && event.fate != Sent::Fate::open && !held.contains(key)) {
                 return "P2: " + name(key) + " was answered as delivered and is not in central's journal";
             }
@@ -212,6 +213,7 @@ std::string Oracle::check_all() {
         const bool is_letter = batch.header.lane == dead_letter_lane;
         for (const Key& key : batch.events) ++(is_letter ? letters : counts)[key];
     }
+    if (auto wrong = take_given_up(batches); !wrong.empty()) return wrong;
     for (const auto& producer : producers_) {
         // `received` promises nothing beyond a crash; one that numbers its events learns what to send again.
         const bool may_lose = producer->options().level == wire::AckLevel::received && !producer->options().is_numbered;
@@ -221,6 +223,11 @@ std::string Oracle::check_all() {
             ++judged_events;
             Counts& where = event.is_valid ? counts : letters;
             const std::uint32_t count = where[key];
+            if (losses_of_event(*producer, event).any()) {
+                if (auto wrong = check_lossy_event(*producer, number, count); !wrong.empty()) return wrong;
+                where.erase(key);
+                continue;
+            }
             // An unnumbered dead letter has no identity: sent again, it is kept again.
             const bool may_repeat = !event.is_valid && !producer->options().is_numbered;
             const auto gone = discarded_.find(key);
@@ -241,6 +248,8 @@ std::string Oracle::check_all() {
     if (!counts.empty()) return "P3: stored, but never sent: " + name(counts.begin()->first);
     if (!letters.empty()) return "P13: a dead letter of a good event: " + name(letters.begin()->first);
     if (auto wrong = check_order(batches); !wrong.empty()) return wrong;
+    if (auto wrong = check_missing(); !wrong.empty()) return wrong;
+    if (auto wrong = check_accounts(batches); !wrong.empty()) return wrong;
     return check_ledger(batches);
 }
 
@@ -249,6 +258,8 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
         Sequence last = 0;
         std::uint32_t previous_crc = 0;
         bool is_after_gap = false;
+        std::uint64_t epoch = 0;
+        std::uint64_t shed_unsequenced = 0;
         std::map<std::string, std::uint64_t> numbers;
     };
     std::map<Stream, Lane> lanes;
@@ -260,19 +271,31 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
             edge + " lane " + std::to_string(header.lane) + " sequence " + std::to_string(header.first_sequence);
         if (lineages.emplace(edge, header.lineage).first->second != header.lineage)
             return "P10: a second lineage of " + edge;
+        const EdgeNode* node = edge_of(header);
+        const LaneLosses losses = node == nullptr ? LaneLosses{} : losses_of_lane(*node, header);
         Lane& lane = lanes[stream_of(header)];
         if (header.first_sequence != lane.last + 1) {
             return "P4: " + place + " follows " + std::to_string(lane.last);
         }
         if (header.kind == wire::BatchKind::gap) {
-            if (auto wrong = check_gap(header); !wrong.empty()) return wrong;
+            const bool is_policy = node != nullptr && node->watch != nullptr;
+            if (auto wrong = is_policy ? check_policy_gap(header) : check_gap(header); !wrong.empty()) return wrong;
             lane.last = header.last_sequence();
             lane.is_after_gap = true;
             continue;
         }
         if (!lane.is_after_gap && header.previous_crc != lane.previous_crc)
             return "P4: " + place + " is chained to another batch";
-        if (header.totals.accepted != header.last_sequence() && header.lane != dead_letter_lane) {
+        const bool is_new_life = std::exchange(lane.epoch, header.epoch) != header.epoch;
+        // A number that was shed, or was in memory, and whose answer a crash took along comes after those behind it.
+        if (is_new_life && (losses.at_intake || losses.by_crash)) lane.numbers.clear();
+        if (is_new_life && losses.by_crash) lane.shed_unsequenced = 0;
+        const std::uint64_t shed = header.totals.shed_unsequenced(header.last_sequence());
+        if (losses.at_intake && (header.totals.accepted < header.last_sequence() || shed < lane.shed_unsequenced)) {
+            return "P6: " + place + " forgets what was shed";
+        }
+        lane.shed_unsequenced = shed;
+        if (!losses.at_intake && header.totals.accepted != header.last_sequence() && header.lane != dead_letter_lane) {
             return "P6: " + place + " says that " + std::to_string(header.totals.accepted) + " were accepted, not " +
                    std::to_string(header.last_sequence());
         }

@@ -45,6 +45,9 @@ class Oracle {
     // Central's disk is about to be replaced by a backup: what is in its journals now may come again, or be declared lost.
     void central_is_restored();
 
+    // Central has each of the edge's sequences, or a name for what became of it.
+    [[nodiscard]] bool is_all_named(const EdgeNode& edge);
+
     // Where an event lies, for a trace.
     [[nodiscard]] std::string find(const std::string& producer, std::uint64_t number) const;
 
@@ -67,12 +70,27 @@ class Oracle {
     [[nodiscard]] std::string check_order(const std::vector<StoredBatch>& batches) const;
     [[nodiscard]] std::string check_ledger(const std::vector<StoredBatch>& batches);
 
+    // lanes_oracle.cpp: lanes that may lose something
+    [[nodiscard]] const EdgeNode& edge_of(const SimProducer& producer) const;
+    [[nodiscard]] const EdgeNode* edge_of(const wire::BatchHeader& header) const;
+    [[nodiscard]] static LaneLosses losses_of_lane(const EdgeNode& edge, const wire::BatchHeader& header);
+    [[nodiscard]] LaneLosses losses_of_event(const SimProducer& producer, const Sent& event) const;
+    [[nodiscard]] std::string take_given_up(const std::vector<StoredBatch>& batches);
+    [[nodiscard]] std::string check_policy_gap(const wire::BatchHeader& header) const;
+    [[nodiscard]] std::string check_lossy_event(const SimProducer& producer, std::uint64_t number, std::uint32_t count);
+    [[nodiscard]] std::string check_missing() const;
+    [[nodiscard]] std::string check_accounts(const std::vector<StoredBatch>& batches) const;
+
     const std::vector<std::unique_ptr<SimProducer>>& producers_;
     const std::vector<std::unique_ptr<EdgeNode>>& edges_;
     CentralNode& central_;
     // What central had on a disk that a backup replaced: events by name, and the sequences that they were in.
     std::map<std::pair<std::string, std::uint64_t>, Place> discarded_;
     std::set<std::pair<Stream, Sequence>> discarded_sequences_;
+    // Of lanes that may lose something, when all has drained: events by the reason for which they were given up; and by edge and lane
+    // what was named to central, and what is not there and was no single event's fate.
+    std::map<std::pair<std::string, std::uint64_t>, std::uint8_t> given_up_;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> named_of_lane_, missing_of_lane_;
 };
 
 }  // namespace weir::sim

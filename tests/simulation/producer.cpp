@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/simulation/lanes.hpp"
+
 namespace weir::sim {
 namespace {
 constexpr std::uint64_t silence_ns_max = 8 * ns_per_second;
@@ -25,7 +27,11 @@ SimProducer::SimProducer(Clock& clock, Network& network, Random random, Producer
     events.resize(options_.events);
     for (Sent& event : events) {
         event.is_valid = !random_.chance(options_.invalid_per_mille);
-        event.is_alarm = random_.chance(200);
+        if (random_.chance(200)) event.type = alarm_type;
+    }
+    if (options_.bulk_per_mille == 0) return;
+    for (Sent& event : events) {
+        if (event.type != alarm_type && random_.chance(options_.bulk_per_mille)) event.type = bulk_type;
     }
 }
 
@@ -167,8 +173,10 @@ void SimProducer::go_on_after(std::uint64_t last_number) {
     std::vector<std::uint64_t> again;
     for (std::uint64_t number = last_number + 1; number <= released_; ++number) {
         Sent& event = events[number - 1];
-        if (event.fate == Sent::Fate::open) continue;
+        // What was shed was answered for good.
+        if (event.fate == Sent::Fate::open || event.fate == Sent::Fate::shed) continue;
         event.fate = Sent::Fate::open;
+        event.was_taken = false;
         --settled_;
         again.push_back(number);
     }
@@ -192,6 +200,8 @@ void SimProducer::take_ack(ConstBytes body) {
             if (event.fate == Sent::Fate::open) ++settled_;
             switch (range.status) {
                 case wire::AckStatus::accepted:
+                    event.was_taken = true;
+                    [[fallthrough]];
                 case wire::AckStatus::duplicate:
                     // A numbered dead letter that is sent again is answered as the duplicate it is.
                     event.fate = event.is_valid ? Sent::Fate::accepted : Sent::Fate::dead_lettered;
@@ -203,9 +213,8 @@ void SimProducer::take_ack(ConstBytes body) {
                     if (event.is_valid) complaint = options_.name + ": a good event became a dead letter";
                     break;
                 case wire::AckStatus::shed:
-                    // No lane of the simulation is best_effort yet.
-                    event.fate = Sent::Fate::rejected;
-                    complaint = options_.name + ": a durable lane shed";
+                    event.fate = Sent::Fate::shed;
+                    if (!may_be_shed(event)) complaint = options_.name + ": a durable lane shed";
                     break;
                 case wire::AckStatus::rejected:
                     event.fate = Sent::Fate::rejected;
@@ -215,6 +224,11 @@ void SimProducer::take_ack(ConstBytes body) {
             }
         }
     }
+}
+
+bool SimProducer::may_be_shed(const Sent& event) const {
+    const auto& types = options_.shed_types;
+    return event.is_valid && std::find(types.begin(), types.end(), event.type) != types.end();
 }
 
 void SimProducer::fill() {
@@ -242,7 +256,7 @@ void SimProducer::append_event(std::uint64_t number) {
     const std::string payload(content.below(options_.payload_bytes_max), 'x');
     append(out_next_, wire::FrameKind::event,
            builder_.build({.id = id,
-                           .type = event.is_alarm ? "alarm" : "reading",
+                           .type = event.type,
                            .source = options_.name,
                            .key = {},
                            .content_type = "text/plain",

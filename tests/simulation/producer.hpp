@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/wire/control.hpp"
@@ -17,10 +18,11 @@
 namespace weir::sim {
 
 struct Sent {
-    enum class Fate : std::uint8_t { open, accepted, dead_lettered, rejected };
+    enum class Fate : std::uint8_t { open, accepted, dead_lettered, rejected, shed };
     bool is_valid = true;  // else it is no event, and must become a dead letter
-    bool is_alarm = false;
+    std::string_view type = "reading";
     bool was_sent = false;
+    bool was_taken = false;  // answered as accepted, not as the duplicate of one that may have been shed
     Fate fate = Fate::open;
 };
 
@@ -33,8 +35,10 @@ struct ProducerOptions {
     std::uint32_t events = 100;
     std::uint32_t payload_bytes_max = 600;
     std::uint32_t invalid_per_mille = 20;
-    std::uint64_t gap_ns_max = 20 * ns_per_ms;  // between two events
-    std::uint32_t window = 32;                  // events on the way
+    std::uint64_t gap_ns_max = 20 * ns_per_ms;   // between two events
+    std::uint32_t window = 32;                   // events on the way
+    std::uint32_t bulk_per_mille = 0;            // of those that are no alarms
+    std::vector<std::string_view> shed_types{};  // whose lane may shed what comes
 };
 
 class SimProducer {
@@ -60,6 +64,7 @@ class SimProducer {
     void take_frame(const wire::FrameHeader& header, ConstBytes body);
     void go_on_after(std::uint64_t last_number);
     void take_ack(ConstBytes body);
+    [[nodiscard]] bool may_be_shed(const Sent& event) const;
     void fill();
     void append_event(std::uint64_t number);
     void send_next();

@@ -66,6 +66,7 @@ Result<io::Socket> SimIo::listen(const io::Address& address, io::Token token) {
 }
 
 Result<io::Socket> SimIo::connect(const io::Address& address, io::Token token) {
+    if (watch_ != nullptr) watch_->connects();
     const io::Socket socket = add(State::connecting);
     Entry& one = entry(socket);
     one.token = token;
@@ -84,6 +85,7 @@ void SimIo::receive(io::Socket socket, io::Token token) {
 void SimIo::send(io::Socket socket, ConstBytes bytes, io::Token token) {
     Entry& one = entry(socket);
     WEIR_ASSERT(one.state == State::connected && !one.is_sending && !bytes.empty());
+    if (watch_ != nullptr) watch_->sends(bytes);
     one.send_token = token;
     one.unsent = bytes;
     one.send_bytes = bytes.size();
@@ -147,6 +149,7 @@ void SimIo::add_file_operation(FileOperation operation) {
 }
 
 void SimIo::write(io::File file, ConstBytes bytes, std::uint64_t offset, io::Token token) {
+    if (watch_ != nullptr) watch_->writes(bytes);
     add_file_operation({.token = token,
                         .op = io::Op::write,
                         .inode = machine_.disk.inode_of(file.handle),

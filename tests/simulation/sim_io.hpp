@@ -31,6 +31,15 @@ struct Machine {
     std::uint64_t stalled_until_ns = 0;  // the disk answers nothing before
 };
 
+// Sees what a process asks for, as it asks.
+class IoWatch {
+  public:
+    virtual ~IoWatch() = default;
+    virtual void connects() = 0;
+    virtual void sends(ConstBytes bytes) = 0;
+    virtual void writes(ConstBytes bytes) = 0;
+};
+
 class SimIo final : public io::Io {
   public:
     SimIo(Clock& clock, Network& network, Machine& machine, Random random, io::IoOptions options);
@@ -38,6 +47,8 @@ class SimIo final : public io::Io {
 
     // When wait() would have something to give; UINT64_MAX: nothing under way.
     [[nodiscard]] std::uint64_t next_event_ns() const;
+    // Outlives this.
+    void show_to(IoWatch& watch) { watch_ = &watch; }
     // The process is gone: writes under way land whole, torn or not at all.
     void abandon();
     [[nodiscard]] std::uint64_t file_operations() const { return file_operations_; }
@@ -120,6 +131,7 @@ class SimIo final : public io::Io {
     std::vector<io::Completion> returned_;
     std::uint64_t file_operations_ = 0;
     bool is_woken_ = false;
+    IoWatch* watch_ = nullptr;
 };
 
 }  // namespace weir::sim

@@ -13,7 +13,8 @@ constexpr std::uint64_t drain_ns_max = 240 * ns_per_second;
 // What was only received may wait for a segment to be made, which is tried once a second on a full disk.
 constexpr std::uint64_t quiet_ns = 3 * ns_per_second;
 constexpr std::uint64_t steps_max = 3'000'000;
-constexpr int starts_max = 30;  // failed ones in a row, after healing
+constexpr std::uint64_t lossy_per_mille = 400;  // of worlds by chance: their lanes may lose something
+constexpr int starts_max = 30;                  // failed ones in a row, after healing
 
 enum class Fault : std::uint8_t {
     edge_end,
@@ -62,6 +63,8 @@ class World {
 
   private:
     void make_nodes();
+    void choose_lanes(bool is_large);
+    void load_lanes(ProducerOptions& producer) const;
     void trace(const char* form, ...) __attribute__((format(printf, 2, 3)));
     void mix(std::uint64_t value) { hash_ = (hash_ ^ value) * 0x100000001b3ULL; }
     [[nodiscard]] std::uint64_t next_ns() const;
@@ -130,6 +133,7 @@ void World::make_nodes() {
     scale_.credit_bytes = scale_.segment_bytes * random_.within(1, 4);
     scale_.slots = static_cast<std::uint32_t>(pick(4, 16));
     scale_.slot_bytes = static_cast<std::uint32_t>(pick(1024, 8192));
+    choose_lanes(is_large);
     central_ = std::make_unique<CentralNode>(clock_, network_, random_.fork(), 0, scale_);
     nodes_.push_back(central_.get());
     const std::uint64_t edges = options_.edges != 0 ? options_.edges : random_.within(1, 3);
@@ -151,9 +155,11 @@ void World::make_nodes() {
                 options_.events != 0 ? options_.events : static_cast<std::uint32_t>(random_.within(20, 160));
             producer.payload_bytes_max = is_large ? 2500 : static_cast<std::uint32_t>(pick(20, 200));
             producer.gap_ns_max = pick(5 * ns_per_ms, 800 * ns_per_ms);
+            if (scale_.has_lossy_lanes) load_lanes(producer);
             producers_.push_back(std::make_unique<SimProducer>(clock_, network_, random_.fork(), producer));
         }
     }
+    for (const edge::LaneConfig& lane : scale_.lanes) trace("%s", text_of(lane).c_str());
     oracle_ = std::make_unique<Oracle>(producers_, edges_, *central_);
     care_.resize(nodes_.size());
     for (Node* node : nodes_) node->restart_at_ns = clock_.now_ns + random_.within(0, 50) * ns_per_ms;
@@ -177,10 +183,41 @@ void World::make_nodes() {
         const bool is_drawn = random_.chance(450);
         const bool is_named =
             std::find(options_.only.begin(), options_.only.end(), fault_names[fault]) != options_.only.end();
+        // What such a central lost and the edge gave up is not told apart.
+        if (scale_.has_lossy_lanes && static_cast<Fault>(fault) == Fault::central_restored) continue;
         if (options_.only.empty() ? is_drawn : is_named) menu_.push_back(static_cast<Fault>(fault));
     }
     fault_gap_ns_max_ = pick(300 * ns_per_ms, 8 * ns_per_second);
     if (!menu_.empty()) next_fault_ns_ = clock_.now_ns + random_.within(1, fault_gap_ns_max_);
+}
+
+// From a stream of its own: a world with durable lanes is what it was before there were others.
+void World::choose_lanes(bool is_large) {
+    Random random(options_.seed ^ 0x6c616e6573ULL);
+    const bool is_drawn = random.chance(lossy_per_mille);
+    const bool is_lossy =
+        options_.lanes == WorldOptions::Lanes::by_seed ? is_drawn : options_.lanes == WorldOptions::Lanes::lossy;
+    if (!is_lossy) return;
+    scale_.has_lossy_lanes = true;
+    scale_.lanes = draw_lanes(random, is_large ? 32U << 10 : 8U << 10);
+    // The largest batch holds what is on the way of two producers.
+    if (random.chance(700)) scale_.lane_credit_bytes = (is_large ? 96U << 10 : 12U << 10) * random.within(1, 3);
+}
+
+// Lanes fill while central is away, with events that fill batches.
+void World::load_lanes(ProducerOptions& producer) const {
+    producer.window = 16;
+    producer.bulk_per_mille = 500;
+    producer.events *= 2;
+    producer.payload_bytes_max = std::max(producer.payload_bytes_max, 200U);
+    const auto note = [&](std::string_view lane, std::string_view type) {
+        const auto is_its = [&](const edge::LaneConfig& one) { return one.name == lane; };
+        const auto found = std::find_if(scale_.lanes.begin(), scale_.lanes.end(), is_its);
+        if (losses_of(*found).at_intake) producer.shed_types.push_back(type);
+    };
+    note("default", reading_type);
+    note(alarms_lane, alarm_type);
+    note(bulk_lane, bulk_type);
 }
 
 void World::trace(const char* form, ...) {
@@ -393,6 +430,7 @@ bool World::is_drained() const {
             if (lane.delivered.get() + lane.gap.get() + given_up < lane.spooled.get()) return false;
         }
         if (edge->counters().spool.is_connected.get() == 0) return false;
+        if (edge->watch && !oracle_->is_all_named(*edge)) return false;
     }
     return true;
 }
@@ -412,6 +450,7 @@ void World::go_round() {
     if (!is_healed_ && clock_.now_ns >= fault_end_ns_) heal();
     if (clock_.now_ns >= next_fault_ns_) inject();
     for (Node* node : nodes_) look_after(*node);
+    for (const auto& edge : edges_) complain(edge->complaint);
     for (const auto& producer : producers_) {
         if (producer->next_ns() > clock_.now_ns) continue;
         mix(producer->step());
@@ -452,6 +491,15 @@ Outcome World::run() {
     outcome.events = oracle_->judged_events;
     outcome.faults = faults_;
     outcome.crashes = crashes_;
+    for (const auto& edge : edges_) {
+        if (!edge->watch || !edge->is_up()) continue;
+        for (const auto& lane : edge->counters().spool.lanes) {
+            outcome.shed += lane.shed.get();
+            outcome.expired += lane.expired.get();
+            outcome.lost += lane.gap.get();
+        }
+        for (const auto& lane : edge->counters().intake.shed) outcome.shed += lane.unsequenced.get();
+    }
     for (const Node* node : nodes_) outcome.operations.push_back(node->machine.disk.operations);
     return outcome;
 }

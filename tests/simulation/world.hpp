@@ -37,7 +37,8 @@ struct WorldOptions {
         std::uint64_t count = 1;
     };
     std::vector<Failure> failures;
-    std::uint32_t edges = 0;        // 0: the seed says
+    std::uint32_t edges = 0;  // 0: the seed says
+    enum class Lanes : std::uint8_t { by_seed, durable, lossy } lanes = Lanes::by_seed;
     std::vector<std::string> only;  // these faults and no others, by name (world.cpp); empty: the seed says
 };
 
@@ -49,7 +50,8 @@ struct Outcome {
     std::uint64_t events = 0;
     std::uint64_t faults = 0;
     std::uint64_t crashes = 0;
-    std::vector<std::uint64_t> operations;  // by machine
+    std::uint64_t shed = 0, expired = 0, lost = 0;  // by the edges' ledgers, of lanes that may
+    std::vector<std::uint64_t> operations;          // by machine
 };
 
 [[nodiscard]] Outcome run_world(const WorldOptions& options);

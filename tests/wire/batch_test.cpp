@@ -280,8 +280,11 @@ TEST(ControlFrames, OfEdgesAreTheGoldenBytes) {
         dead_letter_lane, Part::backlog, {}, name_field<lane_name_bytes_max>(dead_letter_lane_name), 2, 1};
     golden::expect_golden("edge-hello", frame_with(FrameKind::edge_hello, hello, offer, dead));
     golden::expect_golden("edge-welcome", frame_with(FrameKind::edge_welcome, EdgeWelcome{4U << 20, 2, 0},
-                                                     LanePosition{1, Part::live, {}, 40},
-                                                     LanePosition{dead_letter_lane, Part::backlog, {}, 1}));
+                                                     LanePosition{1, Part::live, 0, {}, 40},
+                                                     LanePosition{dead_letter_lane, Part::backlog, 0, {}, 1}));
+    golden::expect_golden("edge-welcome-unsettled",
+                          frame_with(FrameKind::edge_welcome, EdgeWelcome{4U << 20, 1, 0},
+                                     LanePosition{1, Part::live, position_unsettled, {}, 40}));
     golden::expect_golden("edge-ack", frame_with(FrameKind::edge_ack, EdgeAck{1, Part::live, {}, 42}));
     golden::expect_golden("credit", frame_with(FrameKind::credit, Credit{0xfffe, {}, 8U << 20}));
     golden::expect_golden("credit-lane", frame_with(FrameKind::credit, Credit{3, {}, 4U << 20}));
