@@ -68,9 +68,9 @@ EdgeDaemon::Parts::Parts(EdgeConfig edge_config, io::IoChoice io_choice, std::st
       taps(config, [this] { intake_runner.doorbell().ring(); }),
       intake_runner(runner_options(config, plan.places[0], io,
                                    plan.places.size() > 1 ? intake_io_options(config) : shared_io_options(config))),
-      own_spool_runner(plan.places.size() > 1
-                           ? std::make_unique<Runner>(runner_options(config, plan.places[1], io, spool_io_options(config)))
-                           : nullptr),
+      own_spool_runner(plan.places.size() > 1 ? std::make_unique<Runner>(runner_options(config, plan.places[1], io,
+                                                                                        spool_io_options(config)))
+                                              : nullptr),
       spool_runner(own_spool_runner ? *own_spool_runner : intake_runner) {
     if (!is_touched(config)) return;
     touch_program();
