@@ -2,8 +2,8 @@
 // also those that an earlier life took along (wire::gap_not_kept): they too are named only once a checkpoint knows how many they were.
 //
 // They are in doubt where an earlier session may have sent them, so that central may have them. Its next welcome says, unless it is
-// itself unsettled (wire::position_unsettled): what it has is delivered, the rest is settled. A gap names only what a stored checkpoint knows as settled, so that what central turns out to
-// know of it is by that gap, and of what is in doubt by the events themselves.
+// itself unsettled (wire::position_unsettled): what it has is delivered, the rest is settled. A gap names only what a stored
+// checkpoint knows as settled, so that what central turns out to know of it is by that gap, and of what is in doubt by the events themselves.
 //
 // Law       Ranges ascend and lie apart.
 // Bounds    given_up_max ranges. A policy's that would take the last place counts with the newest, for that one's reason, where it

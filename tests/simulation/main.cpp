@@ -21,7 +21,7 @@ constexpr std::string_view help =
     "next life\n"
     "         --fail M:N:COUNT                  COUNT operations from the N-th on fail with EIO; 0: all until healing\n"
     "         --edges N                         so many edges\n"
-    "         --lanes durable|lossy             not as the seed says\n"
+    "         --lanes durable|lossy|by-seed     what lanes may do: durable unless it is said, or as each seed draws\n"
     "         --no-faults                       the same worlds in fair weather\n"
     "         --go-on                           names every seed that fails, not the first alone\n"
     "         --twice                           each seed twice: the traces must be equal\n";
@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
         } else if (word == "--lanes") {
             using Lanes = weir::sim::WorldOptions::Lanes;
             lanes = " --lanes " + std::string(value);
-            options.lanes = value == "lossy" ? Lanes::lossy : value == "durable" ? Lanes::durable : Lanes::by_seed;
+            options.lanes = value == "lossy" ? Lanes::lossy : value == "by-seed" ? Lanes::by_seed : Lanes::durable;
             ++i;
         } else if (word == "--no-faults") {
             options.has_faults = false;

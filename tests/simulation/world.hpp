@@ -38,7 +38,7 @@ struct WorldOptions {
     };
     std::vector<Failure> failures;
     std::uint32_t edges = 0;  // 0: the seed says
-    enum class Lanes : std::uint8_t { by_seed, durable, lossy } lanes = Lanes::by_seed;
+    enum class Lanes : std::uint8_t { by_seed, durable, lossy } lanes = Lanes::durable;
     std::vector<std::string> only;  // these faults and no others, by name (world.cpp); empty: the seed says
 };
 
