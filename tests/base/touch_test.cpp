@@ -16,11 +16,22 @@ long faults() {
     return used.ru_minflt + used.ru_majflt;
 }
 
+// gcc says so by a macro, clang by a feature.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+constexpr bool is_sanitized = true;
+#else
+constexpr bool is_sanitized = false;
+#endif
+#else
+constexpr bool is_sanitized = false;
+#endif
+
 // A sanitizer has memory of its own beside each page.
 bool has_populate() {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-    return false;
-#endif
+    if (is_sanitized) return false;
     std::byte* const page =
         static_cast<std::byte*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     const bool can = ::madvise(page, 4096, MADV_POPULATE_WRITE) == 0;
