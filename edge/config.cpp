@@ -656,9 +656,9 @@ Budget budget_of(const EdgeConfig& config) {
         if (lane.is_in_memory())
             terms.memory("lane " + lane.name + " in memory (lanes[].bytes_max)", lane.memory_bytes());
     }
-    many(runners * config.runtime.receive_slots, "receive slots of two runners (runtime.receive_slots)",
+    many(runners * config.runtime.receive_slots, "receive slots of up to two runners (runtime.receive_slots)",
          config.runtime.receive_slot_bytes);
-    many(runners * io_defaults.operations_max, "I/O operations of two runners", operation_bytes);
+    many(runners * io_defaults.operations_max, "I/O operations of up to two runners", operation_bytes);
     many(config.cache.ids_max, "duplicate filter (cache.ids_max)", filter_ring_bytes + filter_index_bytes);
     many(config.cache.producers_max, "numbered producers (cache.producers_max)", producer_bytes);
     terms.memory("dead letters that were replayed", replay_bytes);

@@ -4,7 +4,8 @@
 // Protocol  The sleeper: prepare_sleep(); look at everything once more; sleep() or end_sleep().
 //           The caller: publish first; then ring().
 // Law       Both exchange `asleep_`, one of them first. If it was the sleeper, ring() sees that it sleeps; if it was the caller, the
-//           sleeper's look sees what was published.
+//           sleeper's look sees what was published. So that it does, nobody ever stores there: an exchange takes over what the ones
+//           before it published, and a store in between would not.
 // Thread    ring: any. The rest: the sleeper.
 // Failure   Where no descriptor was left at start it wakes by itself every unrung_ns.
 #pragma once
@@ -41,7 +42,7 @@ class ThreadBell {
     }
 
     void prepare_sleep() noexcept { asleep_.exchange(true, std::memory_order_acq_rel); }
-    void end_sleep() noexcept { asleep_.store(false, std::memory_order_relaxed); }
+    void end_sleep() noexcept { asleep_.exchange(false, std::memory_order_acq_rel); }
     // Until it is rung, or `until`; may wake for nothing.
     void sleep(MonotonicNs until) noexcept {
         const std::uint64_t ns = std::min(until.since(monotonic_now()), event_fd_ < 0 ? unrung_ns : UINT64_MAX);
