@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <set>
@@ -12,23 +11,7 @@
 // A sanitizer keeps operator new for itself.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
 #define WEIR_COUNTS_ALLOCATIONS
-namespace {
-thread_local bool counts_allocations = false;
-thread_local std::uint64_t allocations = 0;
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-    if (counts_allocations) ++allocations;
-    void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
+#include "tests/counted_new.hpp"
 #endif
 
 namespace weir::cache {
@@ -200,7 +183,8 @@ TEST(ReferenceCache, AllocatesNothingAfterItsConstruction) {
     ReferenceCache cache(small_options(24U << 10));
     std::vector<std::string> keys;
     for (int n = 0; n < 3000; ++n) keys.push_back("key-" + std::to_string(n));
-    counts_allocations = true;
+    using weir::test::allocations;
+    weir::test::counts_allocations = true;
     ::operator delete(::operator new(8));
     EXPECT_EQ(allocations, 1U);  // the counter counts
     allocations = 0;
@@ -210,7 +194,7 @@ TEST(ReferenceCache, AllocatesNothingAfterItsConstruction) {
         }
         (void)cache.invalidate_prefix("key-1");
     }
-    counts_allocations = false;
+    weir::test::counts_allocations = false;
     EXPECT_EQ(allocations, 0U);
     EXPECT_GT(cache.counts().evicted, 1000U);
 }

@@ -1,31 +1,16 @@
 // Counts what the intake stage allocates while events pass: operator new of this program tells.
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <new>
 
 #include "core/rules/compile.hpp"
+#include "tests/counted_new.hpp"
 #include "tests/edge/intake_bench.hpp"
-
-namespace {
-thread_local std::uint64_t allocations = 0;
-}
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-    if (weir::edge::test::IntakeBench::is_in_intake) ++allocations;
-    void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
 
 namespace weir::edge::test {
 namespace {
+
+using weir::test::allocations;
+using weir::test::counts_allocations;
 
 TEST(Intake, AllocatesNothingWhileTenThousandEventsPass) {
     IntakeDirectory directory;
@@ -37,9 +22,9 @@ TEST(Intake, AllocatesNothingWhileTenThousandEventsPass) {
     ASSERT_TRUE(producer.wait_acked(1));
     allocations = 0;
     // The counter counts: a look at it before it is trusted.
-    IntakeBench::is_in_intake = true;
+    counts_allocations = true;
     ::operator delete(::operator new(8));
-    IntakeBench::is_in_intake = false;
+    counts_allocations = false;
     EXPECT_EQ(allocations, 1U);
     allocations = 0;
     for (int n = 0; n < 10'000; ++n) producer.send_event(std::to_string(n));

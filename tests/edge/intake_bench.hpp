@@ -23,6 +23,7 @@
 #include "core/journal/checkpoint.hpp"
 #include "core/wire/event.hpp"
 #include "edge/intake/intake.hpp"
+#include "tests/allocation_count.hpp"
 
 namespace weir::edge::test {
 
@@ -112,10 +113,10 @@ class IntakeBench {
     void step() {
         const MonotonicNs now = io->now().plus_ns(added_ns);
         const auto completions = io->wait(io->now());
-        is_in_intake = true;
+        weir::test::counts_allocations = true;  // the stage's own, not the bench's
         for (const io::Completion& completion : completions) intake->on_completion(completion, now);
         (void)intake->do_work(now);
-        is_in_intake = false;
+        weir::test::counts_allocations = false;
         from_intake_->consume_all([this](const ToSpool& note) { take(note); });
         if (is_durable_at_once) settle();
     }
@@ -161,8 +162,7 @@ class IntakeBench {
     std::uint64_t added_ns = 0;
     bool is_durable_at_once = true;
     bool keeps_batches = true;
-    std::set<StreamIndex> stuck;                           // whose batches never become durable
-    inline static thread_local bool is_in_intake = false;  // the stage itself is running, not the bench
+    std::set<StreamIndex> stuck;  // whose batches never become durable
     std::vector<StoredBatch> stored;
     std::vector<Position> covered;
     std::uint64_t events_spooled = 0;

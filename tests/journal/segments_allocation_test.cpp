@@ -1,29 +1,13 @@
 // Counts what a runner's thread allocates while its journal goes from segment to segment: operator new of this program tells.
-#include <cstdlib>
-#include <new>
-
 #include "core/io/epoll_io.hpp"
+#include "tests/counted_new.hpp"
 #include "tests/journal/journal_bench.hpp"
-
-namespace {
-thread_local std::uint64_t allocations = 0;  // the segment store's own thread may allocate
-}
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-    ++allocations;
-    void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
 
 namespace weir::journal {
 namespace {
+
+using weir::test::allocations;
+using weir::test::counts_allocations;  // of this thread: the segment store's own may allocate
 
 constexpr std::uint64_t segment_bytes = 8 * block_bytes;
 
@@ -51,7 +35,7 @@ TEST(Segments, AJournalThatGoesFromSegmentToSegmentAllocatesNothingOnItsRunner) 
         }
     };
     append_until(4);
-    allocations = 0;
+    counts_allocations = true;
     ::operator delete(::operator new(8));
     EXPECT_EQ(allocations, 1U) << "the counter counts: a look at it before it is trusted";
     allocations = 0;
@@ -59,6 +43,7 @@ TEST(Segments, AJournalThatGoesFromSegmentToSegmentAllocatesNothingOnItsRunner) 
         append_until(index);
         if (index % 50 == 0) store->mark_damaged(index - 2);
     }
+    counts_allocations = false;
     EXPECT_EQ(allocations, 0U);
     while (store->quarantined() < 3) std::this_thread::yield();
 }

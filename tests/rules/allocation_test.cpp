@@ -1,29 +1,12 @@
 // Counts what judging allocates: operator new of this program tells.
-#include <cstdlib>
-#include <new>
-
+#include "tests/counted_new.hpp"
 #include "tests/rules/rules_bench.hpp"
-
-namespace {
-thread_local std::uint64_t allocations = 0;
-thread_local bool is_judging = false;
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-    if (is_judging) ++allocations;
-    void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
 
 namespace weir::rules::test {
 namespace {
+
+using weir::test::allocations;
+using weir::test::counts_allocations;
 
 TEST(Judge, AllocatesNothing) {
     const RuleSet set =
@@ -37,7 +20,7 @@ TEST(Judge, AllocatesNothing) {
         R"({"fine": 1.25e2, "name": "\u00e4BC\n", "list": [1, {"x": 11}], "when": "2017-12-01T00:00:00.5Z", "n": "1e300",
         "rate": 123456789012345678901234567890.123456789012345678901234567890})");
     const Event broken("{\"fine\": 12");
-    is_judging = true;
+    counts_allocations = true;
     // The counter counts: a look at it before it is trusted.
     ::operator delete(::operator new(8));
     const std::uint64_t seen = allocations;
@@ -49,7 +32,7 @@ TEST(Judge, AllocatesNothing) {
         bits ^= judge.first_match(2, 8).value_or(64);
         bits ^= judge.value(6).is_null() ? 1U : 0U;
     }
-    is_judging = false;
+    counts_allocations = false;
     EXPECT_EQ(seen, 1U);
     EXPECT_EQ(allocations, 0U);
     judge.begin({event.view});
