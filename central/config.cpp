@@ -84,6 +84,7 @@ void read_journal(ConfigTable& table, CentralConfig& config) {
     table.number("segment_bytes", journal.segment_bytes, Bounds{1U << 20, 4ULL << 30, "bytes", journal::block_bytes});
     table.number("group_bytes", journal.group_bytes, Bounds{512U << 10, 64U << 20, "bytes", journal::block_bytes});
     table.number("groups", journal.groups, Bounds{2, 64, "groups"});
+    table.number("recent_bytes", journal.recent_bytes, Bounds{0, 1ULL << 30, "bytes", journal::block_bytes});
     table.number("checkpoint_ms", journal.checkpoint_ms, Bounds{10, 10 * minute_ms, "ms"});
     table.number("tick_ms", journal.tick_ms, Bounds{10, 60 * minute_ms, "ms"});
     table.number("scrub_period_s", journal.scrub_period_s, Bounds{0, 31'536'000, "s"});
@@ -284,6 +285,7 @@ Budget budget_of(const CentralConfig& config) {
     // Two journals, of events and of dead letters; a group holds at least one batch of the largest size.
     many(2 * config.journal.groups, "write groups (2 x journal.groups x group_bytes)",
          std::max<std::uint64_t>(config.journal.group_bytes, wire::frame_body_bytes_max + 2 * journal_block_bytes));
+    terms.memory("what was written to the journal last (journal.recent_bytes)", config.journal.recent_bytes);
     if (config.at_rest.key != 0) {
         many(2 * std::uint64_t{journal::writes_in_flight_max}, "groups being written, encrypted (at_rest.key)",
              std::max<std::uint64_t>(config.journal.group_bytes, wire::frame_body_bytes_max + 2 * journal_block_bytes));

@@ -61,8 +61,9 @@ struct CentralConfig {
     control::AdminConfig admin;
     struct {
         std::uint64_t segment_bytes = 64ULL << 20;
-        std::uint32_t group_bytes = 1U << 20;  // most that one write carries
-        std::uint32_t groups = 4;              // group buffers: one filling, the others being written
+        std::uint32_t group_bytes = 1U << 20;      // most that one write carries
+        std::uint32_t groups = 4;                  // group buffers: one filling, the others being written
+        std::uint64_t recent_bytes = 32ULL << 20;  // of the journal of events, in memory for those who follow it
         std::uint64_t checkpoint_ms = 5000;
         std::uint64_t tick_ms = 10'000;         // silence after which a TICK record is written
         std::uint64_t scrub_period_s = 21'600;  // between two readings of everything; 0: never

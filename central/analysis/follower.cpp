@@ -107,6 +107,7 @@ Status Follower::follow() {
     auto scanner = run.position() == 0 ? journal::Scanner::open(journal_, {})
                                        : journal::Scanner::open(journal_, {run.position()}, run.previous_crc());
     if (!scanner) return scanner.error();
+    if (recent_ != nullptr) scanner.value().read_recent_from(*recent_);
     checkpointed_ = copied_ = monotonic_now();
     counters_.position.set(run.position());
     counted_ = run.serials();

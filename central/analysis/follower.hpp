@@ -54,6 +54,8 @@ class Follower {
     Follower& operator=(const Follower&) = delete;
     // Before start(): called on a thread of its own when alerts that somebody is to be told of have been committed. It does not wait.
     void on_news(std::function<void()> call) { on_news_ = std::move(call); }
+    // Before start(): has what was written last. It outlives the follower.
+    void read_recent_from(const journal::RecentBytes& recent) { recent_ = &recent; }
     void start();
     // After a checkpoint.
     void stop();
@@ -81,6 +83,7 @@ class Follower {
     std::string results_;
     std::string state_;
     std::atomic<std::uint64_t>& durable_;
+    const journal::RecentBytes* recent_ = nullptr;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> is_redefined_{false};
     std::mutex mutex_;  // for the next three

@@ -242,12 +242,13 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         return journal::make_segment_store(directory, config.journal.segment_bytes, 0, ring, &runner);
     };
     const auto journal_store = store(journal_directory(config));
+    journal::RecentBytes recent(config.journal.recent_bytes);
     const auto letters_store = store(dead_letters_directory(config));
     TableKeeper tables(config);
     look_at_tables(tables, shared, runner, true);
     auto started = runner.start([&](io::Io& io) -> Result<std::vector<std::unique_ptr<Stage>>> {
-        auto stage = std::make_unique<IngestStage>(io, config, recovered.value(),
-                                                   IngestStage::Stores{*journal_store, *letters_store}, shared);
+        auto stage = std::make_unique<IngestStage>(
+            io, config, recovered.value(), IngestStage::Stores{*journal_store, *letters_store, &recent}, shared);
         stage->touch();
         if (auto opened = stage->open(0); !opened) return opened.error();
         std::vector<std::unique_ptr<Stage>> stages;
@@ -277,7 +278,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     live.set_wake([&] {
         if (auto* const server = listening.load(std::memory_order_acquire)) server->wake(LiveEvents::wake_group);
     });
-    Reader reader(journal_directory(config), shared.durable_position, model);
+    Reader reader(journal_directory(config), shared.durable_position, recent, model);
     reader.set_watch({.on_record =
                           [&](const journal::RecordView& record) {
                               milestones.note(record.position.value);
@@ -294,6 +295,7 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
                           }});
     reader.start();
     Follower follower(journal_directory(config), config.data_dir, shared.durable_position, config.analytics);
+    follower.read_recent_from(recent);
     std::vector<std::string> silence_faults;
     SilenceBook silences(config.data_dir, silence_faults);
     for (const auto& fault : silence_faults) control::log_warn("silences_damaged", {{"what", fault}});

@@ -254,6 +254,10 @@ control::AdminResponse metrics(const ApiSources& sources) {
               static_cast<double>(shared.durable_position.load(std::memory_order_relaxed)));
     out.gauge("weir_central_reader_position_bytes", "Up to where the read model is, in the journal", {},
               static_cast<double>(sources.reader.position()));
+    out.counter("weir_central_reader_read_bytes_total",
+                "What the read model's reader read of the journal, by where from", {{"from", "memory"}},
+                sources.reader.bytes_from_memory());
+    out.counter("weir_central_reader_read_bytes_total", "", {{"from", "disk"}}, sources.reader.bytes_from_disk());
     control::append_hops(out, "weir_central_hop_seconds", hops_of(shared.hops));
     out.histogram("weir_central_ack_seconds", "From the receiving of a batch to its ack, once per event", {},
                   shared.hops.ack);

@@ -12,7 +12,7 @@ namespace weir::central {
 namespace {
 
 GroupJournal::Options group_options(const CentralConfig& config, journal::Role role, const RecoveredJournal& found,
-                                    io::Token token) {
+                                    io::Token token, journal::RecentBytes* recent = nullptr) {
     GroupJournal::Options options;
     options.groups = config.journal.groups;
     options.group_bytes = config.journal.group_bytes;
@@ -22,6 +22,7 @@ GroupJournal::Options group_options(const CentralConfig& config, journal::Role r
     options.journal.journal_id = found.id;
     options.journal.segment_bytes = config.journal.segment_bytes;
     options.journal.key_id = config.at_rest.key;
+    options.journal.recent = recent;
     options.journal.group_bytes_max =
         std::max<std::uint32_t>(config.journal.group_bytes,
                                 static_cast<std::uint32_t>(round_up(
@@ -58,7 +59,7 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
       journal_id_(recovered.journal.id),
       dead_letters_id_(recovered.dead_letters.id),
       journal_(io, stores.journal,
-               group_options(config, journal::Role::central, recovered.journal, token(Kind::journal))),
+               group_options(config, journal::Role::central, recovered.journal, token(Kind::journal), stores.recent)),
       dead_letters_(
           io, stores.dead_letters,
           group_options(config, journal::Role::dead_letters, recovered.dead_letters, token(Kind::dead_letters))),

@@ -86,6 +86,7 @@ class IngestStage final : public Stage {
     struct Stores {
         journal::SegmentStore& journal;
         journal::SegmentStore& dead_letters;
+        journal::RecentBytes* recent = nullptr;  // of the journal of events, for those who follow it
     };
     IngestStage(io::Io& io, const CentralConfig& config, const Recovered& recovered, Stores stores,
                 IngestShared& shared);

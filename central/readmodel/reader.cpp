@@ -13,7 +13,11 @@
 namespace weir::central {
 namespace {
 
-constexpr std::uint64_t gather_ms = 20;  // between looks: a busy journal is read in long runs, an idle one at leisure
+// Between looks: a busy journal is read in long runs, an idle one at leisure. In the shorter time even the fastest writes far less than
+// journal.recent_bytes, so that what is read is still in memory.
+constexpr std::uint64_t gather_ms = 20;
+constexpr std::uint64_t gather_busy_ms = 2;
+constexpr std::uint64_t busy_bytes = 1U << 20;  // read at one look
 constexpr std::uint64_t retry_ms = 500;
 constexpr int reader_niceness = 10;
 
@@ -51,26 +55,31 @@ void Reader::run() {
             if (!nap(retry_ms)) return;
         }
     }
+    scanner->read_recent_from(recent_);
     journal::keep_cache_small(*scanner, directory_);
     for (;;) {
         // Pairs with ingest's release. Only a journal that has grown is looked at.
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);
         if (watch_.on_look) watch_.on_look(durable);
         scanner->expect({durable});
+        const std::uint64_t before = read_position_.get();
         while (round_up(read_position_.get(), journal::block_bytes) < durable) {
             if (stopping_.load(std::memory_order_relaxed)) return;
             const auto record = scanner->next();
             if (!record) break;
             // Written is not yet durable: what is ahead waits.
             while (durable_.load(std::memory_order_acquire) < record->end.value) {
-                if (!nap(gather_ms)) return;
+                if (!nap(gather_busy_ms)) return;
             }
             model_.apply(record->batch_header, record->body(), {record->header.arrival_wall_ns}, record->end);
             read_position_.set(record->end.value);
+            bytes_from_memory_.set(scanner->bytes_from_memory());
+            bytes_from_disk_.set(scanner->bytes_from_disk());
             if (watch_.on_record) watch_.on_record(*record);
         }
+        const bool is_busy = read_position_.get() - before >= busy_bytes;
         do {
-            if (!nap(gather_ms)) return;
+            if (!nap(is_busy ? gather_busy_ms : gather_ms)) return;
             if (watch_.on_look) watch_.on_look(durable);
         } while (durable_.load(std::memory_order_acquire) == durable);
     }

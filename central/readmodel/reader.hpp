@@ -26,8 +26,9 @@ struct ReaderWatch {
 class Reader {
   public:
     // `durable_position` is stored (release) by ingest.
-    Reader(std::string directory, std::atomic<std::uint64_t>& durable_position, ReadModel& model)
-        : directory_(std::move(directory)), durable_(durable_position), model_(model) {}
+    Reader(std::string directory, std::atomic<std::uint64_t>& durable_position, const journal::RecentBytes& recent,
+           ReadModel& model)
+        : directory_(std::move(directory)), durable_(durable_position), recent_(recent), model_(model) {}
     ~Reader() { stop(); }
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
@@ -36,6 +37,9 @@ class Reader {
     void start();
     void stop();
     [[nodiscard]] std::uint64_t position() const { return read_position_.get(); }
+    // What was read of the journal: out of memory, and from the disk.
+    [[nodiscard]] std::uint64_t bytes_from_memory() const { return bytes_from_memory_.get(); }
+    [[nodiscard]] std::uint64_t bytes_from_disk() const { return bytes_from_disk_.get(); }
     [[nodiscard]] std::uint64_t failures() const { return failures_.get(); }
 
   private:
@@ -44,12 +48,14 @@ class Reader {
 
     std::string directory_;
     std::atomic<std::uint64_t>& durable_;
+    const journal::RecentBytes& recent_;
     ReadModel& model_;
     ReaderWatch watch_;
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;
     std::condition_variable changed_;
     Counter read_position_;
+    Counter bytes_from_memory_, bytes_from_disk_;
     Counter failures_;
     std::thread thread_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/wire/frame.hpp"
 
@@ -73,12 +74,18 @@ bool RecordReader::unseal(std::uint64_t index, RecordView& view) {
 ConstBytes RecordReader::read(std::uint64_t place, std::size_t bytes) {
     if (place < buffer_position_ || place + bytes > buffer_position_ + buffer_bytes_) {
         const std::uint64_t index = place / segment_bytes_;
-        if (!select(index)) return {};
         const std::uint64_t ahead = place < written_ ? std::min(read_bytes, written_ - place) : read_bytes;
         const std::uint64_t wish = std::min(std::max<std::uint64_t>(bytes, ahead), end_place(index) - place);
         if (buffer_.size() < wish) buffer_.resize(wish);
         buffer_position_ = place;
+        buffer_bytes_ = recent_ != nullptr ? recent_->copy({place}, Bytes(buffer_).first(wish)) : 0;
+        if (buffer_bytes_ >= bytes) {
+            bytes_from_memory_ += buffer_bytes_;
+            tell_segment(index);
+            return ConstBytes(buffer_).first(bytes);
+        }
         buffer_bytes_ = 0;
+        if (!select(index)) return {};
         auto count = file_.read(Bytes(buffer_).first(wish), place - index * segment_bytes_);
         if (count < 0) count = file_.read(Bytes(buffer_).first(bytes), place - index * segment_bytes_);
         if (count < 0) {
@@ -86,16 +93,21 @@ ConstBytes RecordReader::read(std::uint64_t place, std::size_t bytes) {
             return {};
         }
         buffer_bytes_ = static_cast<std::size_t>(count);
+        bytes_from_disk_ += buffer_bytes_;
         if (bytes > buffer_bytes_) return {};
     }
     return ConstBytes(buffer_).subspan(place - buffer_position_, bytes);
+}
+
+void RecordReader::tell_segment(std::uint64_t index) {
+    if (std::exchange(told_index_, index) != index && on_segment_) on_segment_(index);
 }
 
 bool RecordReader::select(std::uint64_t index) {
     if (file_index_ == index && file_.is_open()) return true;
     const SegmentInfo* info = segment(index);
     if (info == nullptr) return false;
-    if (on_segment_) on_segment_(index);
+    tell_segment(index);
     file_ = PosixFile(info->path, O_RDONLY);
     file_index_ = index;
     return file_.is_open();

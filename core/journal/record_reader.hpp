@@ -12,6 +12,7 @@
 
 #include "core/journal/at_rest.hpp"
 #include "core/journal/posix_file.hpp"
+#include "core/journal/recent_bytes.hpp"
 #include "core/journal/record.hpp"
 #include "core/journal/segment_list.hpp"
 
@@ -48,6 +49,10 @@ class RecordReader {
     void forget() { buffer_bytes_ = 0; }
     // All before it is written, what is behind may not be: reading ahead ends there. Nothing else depends on it.
     void expect(Position written) { written_ = written.value; }
+    // What is in there is not read from the disk. It outlives this reader.
+    void read_recent_from(const RecentBytes& recent) { recent_ = &recent; }
+    [[nodiscard]] std::uint64_t bytes_from_memory() const { return bytes_from_memory_; }
+    [[nodiscard]] std::uint64_t bytes_from_disk() const { return bytes_from_disk_; }
     [[nodiscard]] bool has_read_error() const { return has_read_error_; }
     // Called before a segment's records are first read, with its index.
     void on_segment(std::function<void(std::uint64_t)> told) { on_segment_ = std::move(told); }
@@ -66,6 +71,7 @@ class RecordReader {
 
   private:
     [[nodiscard]] bool select(std::uint64_t index);
+    void tell_segment(std::uint64_t index);
     [[nodiscard]] bool unseal(std::uint64_t index, RecordView& view);
 
     std::string directory_;
@@ -73,6 +79,10 @@ class RecordReader {
     std::uint64_t segment_bytes_ = 0;
     PosixFile file_;
     std::uint64_t file_index_ = UINT64_MAX;
+    std::uint64_t told_index_ = UINT64_MAX;
+    const RecentBytes* recent_ = nullptr;
+    std::uint64_t bytes_from_memory_ = 0;
+    std::uint64_t bytes_from_disk_ = 0;
     bool has_read_error_ = false;
     std::optional<RecordCipher> cipher_;
     std::vector<std::byte> opened_;  // the record that was decrypted last

@@ -355,6 +355,15 @@ Tail Scanner::tail() const {
 void Scanner::expect(Position written) {
     state_->reader.expect(written);
 }
+void Scanner::read_recent_from(const RecentBytes& recent) {
+    state_->reader.read_recent_from(recent);
+}
+std::uint64_t Scanner::bytes_from_memory() const {
+    return state_->reader.bytes_from_memory();
+}
+std::uint64_t Scanner::bytes_from_disk() const {
+    return state_->reader.bytes_from_disk();
+}
 const std::string& Scanner::fault() const {
     return state_->fault;
 }

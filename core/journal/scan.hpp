@@ -37,6 +37,11 @@ class Scanner {
     [[nodiscard]] std::optional<RecordView> next();
     // All before `written` is written: a follower that says so reads each byte about once, and not what is still to come with it.
     void expect(Position written);
+    // A follower beside the writer has what was written last from there. It outlives this scanner.
+    void read_recent_from(const RecentBytes& recent);
+    // What was read, in all: from there, and from the disk.
+    [[nodiscard]] std::uint64_t bytes_from_memory() const;
+    [[nodiscard]] std::uint64_t bytes_from_disk() const;
     // Where an append goes on after the last record that next() gave.
     [[nodiscard]] Tail tail() const;
     // Why it ended: empty for a clean end (nothing but zeros or stale bytes follow), else "PATH:OFFSET: what".

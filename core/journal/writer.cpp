@@ -135,6 +135,7 @@ std::optional<Position> JournalWriter::append(Bytes group, std::span<const Recor
     ++in_flight_count_;
     io::Token token = token_;
     token.index = index;
+    if (options_.recent != nullptr) options_.recent->put(begin, written);
     io_.write(file_, written, begin.value - open_segment_ * options_.segment_bytes, token);
     look_ahead();
     return begin;

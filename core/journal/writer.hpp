@@ -23,6 +23,7 @@
 #include "core/io/io.hpp"
 #include "core/journal/at_rest.hpp"
 #include "core/journal/posix_file.hpp"
+#include "core/journal/recent_bytes.hpp"
 #include "core/journal/record.hpp"
 #include "core/journal/segments.hpp"
 
@@ -39,6 +40,7 @@ struct JournalOptions {
     std::uint64_t ahead_after_bytes = 0;        // the next segment is made once so much of the open one is used
     std::uint32_t key_id = 0;  // of keyring(); 0: nothing is encrypted. Segments behind the first: sealing_key()
     std::uint32_t group_bytes_max = 0;  // with a key: of an append; so much memory is taken for each write
+    RecentBytes* recent = nullptr;      // gets what goes to the disk; outlives the writer
 };
 
 // Where a record of a group begins within the group's bytes (a multiple of 8, the first at 0), and its batch's length.

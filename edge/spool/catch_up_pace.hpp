@@ -50,6 +50,10 @@ class CatchUpPace {
     [[nodiscard]] MonotonicNs free_at(std::size_t stream, MonotonicNs now) const {
         return is_alone(stream, now) ? now : free_at_;
     }
+    // Nobody but `stream` itself has had a live batch acked lately.
+    [[nodiscard]] bool is_alone(std::size_t stream, MonotonicNs now) const {
+        return floor_ns_ == 0 || now.since(stream == live_stream_ ? other_live_at_ : live_at_) >= pace_live_ns;
+    }
     void sent(std::size_t stream, std::uint64_t bytes, MonotonicNs now) {
         sent_at_ = now;
         count(bytes, now);
@@ -75,10 +79,6 @@ class CatchUpPace {
     static constexpr double step = 0.1;
     static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
 
-    // Nobody but `stream` itself has had a live batch acked lately.
-    [[nodiscard]] bool is_alone(std::size_t stream, MonotonicNs now) const {
-        return floor_ns_ == 0 || now.since(stream == live_stream_ ? other_live_at_ : live_at_) >= pace_live_ns;
-    }
     // Where one in a hundred is beyond it, in steps in proportion to itself.
     void learn_usual(double took) {
         if (usual_ == 0) usual_ = took;

@@ -1,5 +1,6 @@
 // CatchUpWindow: how much of what is read back from disk may be on its way to central at once, so that the queue it makes for
 // live batches stays short: catching up takes what the way has left, and gives way to everybody else on it (DelayWindow).
+// Where no other stream is live the uplink does not ask it (CatchUpPace::is_alone): between edges central's credit and turns are fair.
 //
 // Thread    One. Given time.
 // Bounds    From window_bytes_min to the credit.

@@ -268,6 +268,8 @@ bool Uplink::gives_way(std::size_t index) const {
 }
 
 bool Uplink::may_catch_up(std::size_t index, std::uint64_t frame_bytes, MonotonicNs now) {
+    // Behind for a moment under full load, a stream would be kept by its own window from ever being live again.
+    if (pace_.is_alone(index, now)) return true;
     if (!window_.may_send(frame_bytes)) return false;
     const MonotonicNs free_at = pace_.free_at(index, now);
     if (free_at > now) paced_until_ = free_at;

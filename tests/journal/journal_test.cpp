@@ -273,6 +273,52 @@ TEST(Scanner, BesideAWriterItReadsWhatIsNewAndNotTheRestOfTheSegment) {
     EXPECT_LT(by_untold, records * (3U << 20U)) << "what was read ahead is old, and nothing is searched for that";
 }
 
+TEST(Scanner, WhatIsStillInMemoryIsNotReadFromTheDiskAndTheRestIs) {
+    // Six of these groups a segment, with two blocks over; half a segment is in memory.
+    RecentBytes recent(8 * block_bytes);
+    JournalBench bench;
+    bench.use_recent(recent);
+    bench.restart();
+    auto opened = Scanner::open(bench.path(), {});
+    ASSERT_TRUE(opened.ok());
+    Scanner& scanner = opened.value();
+    std::vector<std::uint64_t> segments;
+    scanner.on_segment([&](std::uint64_t index) { segments.push_back(index); });
+    scanner.read_recent_from(recent);
+    std::uint64_t seen = 0;
+    const auto follow = [&](std::uint64_t last) {
+        scanner.expect(bench.writer().durable_position());
+        while (seen < last) {
+            const auto record = scanner.next();
+            ASSERT_TRUE(record.has_value()) << seen + 1 << " " << scanner.fault();
+            const auto expected = batch_of(++seen, 5000);
+            ASSERT_TRUE(std::equal(expected.begin(), expected.end(), record->batch.begin(), record->batch.end()));
+        }
+    };
+    // Close behind: nothing of it is in the files yet.
+    for (std::uint64_t number = 1; number <= 20; ++number) {
+        bench.append_durable({batch_of(number, 5000)});
+        ASSERT_NO_FATAL_FAILURE(follow(number));
+    }
+    EXPECT_EQ(scanner.bytes_from_disk(), 0U);
+    EXPECT_GT(scanner.bytes_from_memory(), 20U * 5000U);
+    // Too far behind: from the files, and close behind again.
+    for (std::uint64_t number = 21; number <= 40; ++number) bench.append_durable({batch_of(number, 5000)});
+    bench.save();
+    ASSERT_NO_FATAL_FAILURE(follow(40));
+    EXPECT_GT(scanner.bytes_from_disk(), 10U * 5000U);
+    const std::uint64_t from_disk = scanner.bytes_from_disk();
+    for (std::uint64_t number = 41; number <= 43; ++number) {
+        bench.append_durable({batch_of(number, 5000)});
+        ASSERT_NO_FATAL_FAILURE(follow(number));
+    }
+    EXPECT_EQ(scanner.bytes_from_disk(), from_disk);
+    EXPECT_FALSE(scanner.next().has_value());
+    EXPECT_EQ(scanner.fault(), "");
+    for (std::size_t i = 0; i < segments.size(); ++i) EXPECT_EQ(segments[i], i) << "told of each once, in order";
+    EXPECT_GT(segments.size(), 4U);
+}
+
 // The model is a vector: everything durable comes back after every crash, in order; of what was not, a prefix may.
 TEST(JournalModel, RandomGroupsAndCrashesKeepEverythingDurableInOrder) {
     for (std::uint32_t seed = 1; seed <= 60; ++seed) {
