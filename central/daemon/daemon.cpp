@@ -278,7 +278,8 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
     live.set_wake([&] {
         if (auto* const server = listening.load(std::memory_order_acquire)) server->wake(LiveEvents::wake_group);
     });
-    Reader reader(journal_directory(config), shared.durable_position, recent, model);
+    Reader reader(journal_directory(config), shared.durable_position, model);
+    reader.read_recent_from(recent);
     reader.set_watch({.on_record =
                           [&](const journal::RecordView& record) {
                               milestones.note(record.position.value);

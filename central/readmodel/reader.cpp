@@ -55,7 +55,7 @@ void Reader::run() {
             if (!nap(retry_ms)) return;
         }
     }
-    scanner->read_recent_from(recent_);
+    if (recent_ != nullptr) scanner->read_recent_from(*recent_);
     journal::keep_cache_small(*scanner, directory_);
     for (;;) {
         // Pairs with ingest's release. Only a journal that has grown is looked at.

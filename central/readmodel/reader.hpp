@@ -26,12 +26,13 @@ struct ReaderWatch {
 class Reader {
   public:
     // `durable_position` is stored (release) by ingest.
-    Reader(std::string directory, std::atomic<std::uint64_t>& durable_position, const journal::RecentBytes& recent,
-           ReadModel& model)
-        : directory_(std::move(directory)), durable_(durable_position), recent_(recent), model_(model) {}
+    Reader(std::string directory, std::atomic<std::uint64_t>& durable_position, ReadModel& model)
+        : directory_(std::move(directory)), durable_(durable_position), model_(model) {}
     ~Reader() { stop(); }
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
+    // Before start(): has what was written last. It outlives the reader.
+    void read_recent_from(const journal::RecentBytes& recent) { recent_ = &recent; }
     // Before start().
     void set_watch(ReaderWatch watch) { watch_ = std::move(watch); }
     void start();
@@ -48,7 +49,7 @@ class Reader {
 
     std::string directory_;
     std::atomic<std::uint64_t>& durable_;
-    const journal::RecentBytes& recent_;
+    const journal::RecentBytes* recent_ = nullptr;
     ReadModel& model_;
     ReaderWatch watch_;
     std::atomic<bool> stopping_{false};

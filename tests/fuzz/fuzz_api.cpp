@@ -67,8 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
     static const std::atomic<bool> is_alive{true};
     fuzz::Input input(data, bytes);
     central::ReadModel model(4, 4);
-    const journal::RecentBytes recent(0);
-    const central::Reader reader("/nowhere", durable, recent, model);
+    const central::Reader reader("/nowhere", durable, model);
     std::string_view last;
     for (std::uint64_t index = 0; index < 16 && !input.is_empty(); ++index) {
         last = fuzz::text_of(input.take_bytes(input.take<std::uint8_t>()));
