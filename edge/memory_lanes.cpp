@@ -73,10 +73,13 @@ Status begin_memory_lanes(const EdgeConfig& config, const CheckpointFound& found
                              ", and what it held is not known");
         }
         begin_one(lane);
-        // In doubt: the first welcome says what of it is there. Where there is no place for it the uplink names it all the same.
-        const std::uint64_t lost = give_up_between(lane.given_up, lane.state.delivered_sequence + 1,
-                                                   lane.state.last_sequence, wire::gap_not_kept);
-        lane.gap_events += lost;
+        // In doubt: the first welcome says what of it is there. Where there is no place for it the uplink gives it up when there is one.
+        const TookAlong along =
+            give_up_took_along(lane.given_up, lane.state.delivered_sequence + 1, lane.state.last_sequence);
+        const std::uint64_t lost = along.events;
+        lane.shed_events -= along.shed;
+        lane.expired_events -= along.expired;
+        lane.gap_events += lost + along.shed + along.expired;
         if (lost == 0) continue;
         faults.push_back("lane " + lane.state.name + " (in memory): of the last " + std::to_string(lost) +
                          " sequences that were promised before it ended, what central has not is named to it as a gap");

@@ -62,6 +62,43 @@ std::uint64_t give_up_between(GivenUpRanges& ranges, Sequence first, Sequence la
     return events;
 }
 
+Sequence first_kept(const GivenUpRanges& ranges, Sequence first) {
+    for (const GivenUp& one : ranges) {
+        if (one.count > 0 && one.first_sequence <= first) first = std::max(first, one.last_sequence() + 1);
+    }
+    return first;
+}
+
+TookAlong give_up_took_along(GivenUpRanges& ranges, Sequence first, Sequence last) {
+    TookAlong along;
+    GivenUpRanges own = ranges;
+    along.events = give_up_between(own, first, last, wire::gap_not_kept);
+    const bool has_place = along.events > 0 || first_kept(ranges, first) > last;
+    if (has_place && places_of(own) + policy_places <= given_up_max) {
+        ranges = own;
+        return along;
+    }
+    Gathered gathered;
+    TookAlong together;
+    for (GivenUp one : ranges) {
+        if (!one.is_settled()) {
+            if (one.why() == wire::gap_shed) together.shed += one.count;
+            if (one.why() == wire::gap_expired) together.expired += one.count;
+            one.reason = one.count > 0 ? std::uint32_t{wire::gap_not_kept} : 0;
+        }
+        gathered.add(one);
+    }
+    GivenUpRanges less = gathered.ranges();
+    together.events = give_up_between(less, first, last, wire::gap_not_kept);
+    const bool fits = together.events > 0 || first_kept(less, first) > last;
+    if (fits && (!has_place || places_of(less) < places_of(own))) {
+        ranges = less;
+        return together;
+    }
+    if (has_place) ranges = own;
+    return along;
+}
+
 PolicyGaveUp give_up_by_policy(GivenUpRanges& ranges, Sequence first, Sequence last, std::uint32_t reason) {
     const std::size_t before = places_of(ranges);
     GivenUpRanges own = ranges;
@@ -81,7 +118,7 @@ PolicyGaveUp give_up_by_policy(GivenUpRanges& ranges, Sequence first, Sequence l
     return {events, static_cast<std::uint8_t>(reason)};
 }
 
-Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central) {
+Arrived take_arrived(GivenUpRanges& ranges, Sequence at_central) {
     Arrived arrived;
     Gathered gathered;
     for (GivenUp one : ranges) {
@@ -94,12 +131,24 @@ Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central) {
             of_reason += events;
             one.first_sequence += events;
             one.count -= events;
-            one.reason |= given_up_settled;
         }
         gathered.add(one);
     }
     arrived.has_changed = gathered.ranges() != ranges;
     ranges = gathered.ranges();
+    return arrived;
+}
+
+Arrived settle_doubt(GivenUpRanges& ranges, Sequence at_central) {
+    const GivenUpRanges before = ranges;
+    Arrived arrived = take_arrived(ranges, at_central);
+    Gathered gathered;
+    for (GivenUp one : ranges) {
+        if (one.count > 0) one.reason |= given_up_settled;
+        gathered.add(one);
+    }
+    ranges = gathered.ranges();
+    arrived.has_changed = ranges != before;
     return arrived;
 }
 

@@ -194,7 +194,7 @@ bool LaneKeeper::give_up(std::size_t index, const Mark& mark, std::uint8_t reaso
     const Position delivered = lanes_[index].journal.delivered;
     const Uplink::GaveUp given_up = uplink_.give_up(index, mark, reason);
     if (given_up.first == 0) return false;
-    streams_[index]->gave_up(delivered);
+    streams_[index]->gave_up(delivered, given_up.first);
     if (given_up.reason == wire::gap_shed) {
         notes_.shed(index, given_up.first, mark.last_sequence, lanes_[index].shed_events);
     }

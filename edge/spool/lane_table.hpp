@@ -49,7 +49,7 @@ struct SpoolLane {
     std::uint64_t expired_events = 0;  // given up because of their age
     // What of it central has not acked the naming of: ascending, apart.
     GivenUpRanges given_up{};
-    // Of it, what a stored checkpoint knows as it stands: only that is named, or a crash could take it for delivered.
+    // Of it, up to where a stored checkpoint knows it as it stands: only that is named, or a crash could take it for delivered.
     Sequence given_up_stored = 0;
     std::uint64_t given_up_settlings = 0;  // how often a welcome has changed it
     Marks marks;                           // of what is not delivered

@@ -69,12 +69,13 @@ class StreamSpool {
     void stored() {
         if (is_in_memory()) lane_.promise.stored();
         lane_.journal.stored_start = storing_start_;
-        const bool is_as_stored = !gave_up_unstored_ && storing_settlings_ == lane_.given_up_settlings;
-        if (is_as_stored) lane_.given_up_stored = storing_given_up_;
+        if (storing_settlings_ == lane_.given_up_settlings) lane_.given_up_stored = storing_given_up_;
         if (!gave_up_unstored_) given_up_floor_.reset();
     }
-    // Before the stream gave something up all before `delivered` was delivered: no more than that goes until a checkpoint knows.
-    void gave_up(Position delivered) {
+    // Before the stream gave something up, from `first` on, all before `delivered` was delivered: no more than that goes until a checkpoint
+    // knows.
+    void gave_up(Position delivered, Sequence first) {
+        storing_given_up_ = std::min(storing_given_up_, first - 1);
         given_up_floor_ = std::min(given_up_floor_.value_or(delivered), delivered);
         gave_up_unstored_ = true;
     }

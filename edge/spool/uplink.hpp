@@ -124,8 +124,8 @@ class Uplink {
     // Gives up what was not sent of the stream before `mark`, for `reason` (wire::gap_shed or gap_expired): it is named to central
     // when its turn comes. Precondition: may_give_up(stream).
     struct GaveUp {
-        Sequence first = 0;       // 0: nothing could be
-        std::uint8_t reason = 0;  // for which it counts (given_up.hpp, Bounds)
+        Sequence first = 0;       // of what was not given up before; 0: nothing could be
+        std::uint8_t reason = 0;  // for which it counts (given_up.hpp, Bounds); 0: all of it was given up already
     };
     [[nodiscard]] GaveUp give_up(std::size_t stream, const Mark& mark, std::uint8_t reason);
     // What is left of the stream's session is in `memory`, which outlives the uplink's use of it. Before the first do_work.
@@ -225,6 +225,9 @@ class Uplink {
     void send_batch(std::size_t stream, std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what,
                     MonotonicNs now);
     // uplink_memory.cpp: streams that live in memory
+    [[nodiscard]] bool is_next_took_along(std::size_t stream) const;
+    void give_up_took_along_late(std::size_t stream);
+    [[nodiscard]] bool waits_to_be_given_up(std::size_t stream) const;
     void pass_known_kept(std::size_t stream, MonotonicNs now);
     [[nodiscard]] NextSend next_kept(std::size_t stream) const;
     void send_kept(std::size_t stream, MonotonicNs now);

@@ -177,9 +177,16 @@ Uplink::GaveUp Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t
     const Sequence unsent = is_live() ? lane.next_sequence : lane.state.delivered_sequence + 1;
     const Sequence first = std::max(unsent, lane.before_this_life + 1);
     const std::uint32_t settled = is_live() && !lane.is_unsettled ? given_up_settled : 0;
-    const PolicyGaveUp given_up = give_up_by_policy(lane.given_up, first, mark.last_sequence, why | settled);
-    if (given_up.events == 0) return {};
-    (given_up.why == wire::gap_shed ? lane.shed_events : lane.expired_events) += given_up.events;
+    const Sequence kept = first_kept(lane.given_up, first);
+    // Central has it by its welcome, or an earlier life gave it up behind what it had sent: only the places were not known to be done with.
+    const bool is_known = mark.last_sequence < kept;
+    PolicyGaveUp given_up;
+    if (!is_known) {
+        given_up = give_up_by_policy(lane.given_up, first, mark.last_sequence, why | settled);
+        if (given_up.events == 0) return {};
+        (given_up.why == wire::gap_shed ? lane.shed_events : lane.expired_events) += given_up.events;
+        lane.given_up_stored = std::min(lane.given_up_stored, kept - 1);
+    }
     drop_memory(index);
     if (catch_up_.of(index) != nullptr) catch_up_.take_back(index);
     stream.cursor = mark.position;
@@ -192,7 +199,7 @@ Uplink::GaveUp Uplink::give_up(std::size_t index, const Mark& mark, std::uint8_t
         lane.hole_last_sequence = mark.last_sequence;
     }
     count_delivered(index);
-    return {first, given_up.why};
+    return {kept, given_up.why};
 }
 
 bool Uplink::is_all_sent() const {
@@ -204,7 +211,10 @@ bool Uplink::is_all_sent() const {
 
 // What central has already still takes its turn, so that the delivered position passes over it in order.
 void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
-    if (streams_[index].kept != nullptr) return pass_known_kept(index, now);
+    if (streams_[index].kept != nullptr) {
+        give_up_took_along_late(index);
+        return pass_known_kept(index, now);
+    }
     JournalReader* reader = catch_up_.of(index);
     if (reader == nullptr || (sending_ == Sending::read_batch && sending_stream_ == index)) return;
     for (const ReadRecord* record = reader->peek(); record != nullptr; record = reader->peek()) {
@@ -223,8 +233,8 @@ void Uplink::pass_known_records(std::size_t index, MonotonicNs now) {
 Uplink::NextSend Uplink::gap_before(std::size_t index, Sequence first) const {
     const SpoolLane& lane = lanes_[index];
     const GivenUp* given_up = lane.is_next_elsewhere() ? nullptr : lane.given_up_at(lane.next_sequence);
-    const bool may_name =
-        given_up == nullptr || (given_up->is_settled() && given_up->last_sequence() <= lane.given_up_stored);
+    const bool may_name = given_up != nullptr ? given_up->is_settled() && lane.next_sequence <= lane.given_up_stored
+                                              : !waits_to_be_given_up(index);
     if (!may_name) return {};
     return {.what = Next::gap, .bytes = gap_frame_bytes, .before = first};
 }
@@ -350,7 +360,7 @@ void Uplink::send_gap(std::size_t index, Sequence before, MonotonicNs now) {
     }
     const GivenUp* given_up = is_elsewhere ? nullptr : lane.given_up_at(lane.next_sequence);
     if (given_up != nullptr) {
-        end = std::min(end, given_up->last_sequence() + 1);
+        end = std::min({end, given_up->last_sequence() + 1, lane.given_up_stored + 1});
     } else if (!is_elsewhere) {
         for (const GivenUp& one : lane.given_up) {
             if (one.count > 0 && one.first_sequence > lane.next_sequence) end = std::min(end, one.first_sequence);

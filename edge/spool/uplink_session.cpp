@@ -138,7 +138,7 @@ bool Uplink::compare_with_central(std::size_t lane_index, const wire::LanePositi
     // What nobody else is known to have acked, this one has.
     if (lane.state.delivered_sequence > elsewhere) acked = std::max(acked, lane.state.delivered_sequence);
     lane.is_unsettled = (central.flags & wire::position_unsettled) != 0;
-    if (!lane.is_unsettled) settle_given_up_in_doubt(lane_index, at_central);
+    settle_given_up_in_doubt(lane_index, at_central);
     lane.next_sequence = at_central + 1;
     lane.elsewhere_first = std::max(at_central, acked) + 1;
     lane.elsewhere_last = elsewhere;
@@ -152,7 +152,8 @@ bool Uplink::compare_with_central(std::size_t lane_index, const wire::LanePositi
 // What of it this central has was delivered after all. Another, independent one that has some of it keeps it: its word came too late.
 void Uplink::settle_given_up_in_doubt(std::size_t index, Sequence at_central) {
     SpoolLane& lane = lanes_[index];
-    const Arrived arrived = settle_doubt(lane.given_up, at_central);
+    const Arrived arrived =
+        lane.is_unsettled ? take_arrived(lane.given_up, at_central) : settle_doubt(lane.given_up, at_central);
     if (!arrived.has_changed) return;
     lane.shed_events -= arrived.shed;
     if (arrived.shed > 0) notes_.shed_in_all(index, lane.shed_events);

@@ -41,6 +41,20 @@ TEST(GivenUp, WhatWasSettledIsKnownByItsGapHoweverFarCentralIs) {
     EXPECT_FALSE(settle_doubt(ranges, 25).has_changed);
 }
 
+TEST(GivenUp, WhatArrivedIsDeliveredAndTheRestStaysInDoubtWhereMoreMayCome) {
+    GivenUpRanges ranges{};
+    EXPECT_EQ(give_up_between(ranges, 1, 9, expired | given_up_settled), 9U);
+    EXPECT_EQ(give_up_between(ranges, 10, 19, expired), 10U);
+    EXPECT_EQ(give_up_between(ranges, 20, 29, shed), 10U);
+    const Arrived arrived = take_arrived(ranges, 23);
+    EXPECT_EQ(arrived.expired, 10U);
+    EXPECT_EQ(arrived.shed, 4U);
+    EXPECT_TRUE(arrived.has_changed);
+    EXPECT_EQ(ranges[0], (GivenUp{.first_sequence = 1, .count = 9, .reason = expired | given_up_settled}));
+    EXPECT_EQ(ranges[1], (GivenUp{.first_sequence = 24, .count = 6, .reason = shed}));
+    EXPECT_FALSE(take_arrived(ranges, 23).has_changed);
+}
+
 TEST(GivenUp, WhatLiesBetweenIsGivenUpTooAndCountedOnce) {
     GivenUpRanges ranges{};
     EXPECT_EQ(give_up_between(ranges, 11, 20, shed | given_up_settled), 10U);
@@ -91,6 +105,62 @@ TEST(GivenUp, WhatFindsNoPlaceIsNotGivenUp) {
     EXPECT_EQ(give_up_between(ranges, 5, 5, expired), 0U);
     EXPECT_EQ(ranges, before);
     EXPECT_EQ(give_up_between(ranges, 5, 5, shed), 1U) << "it goes on with the last one";
+}
+
+TEST(GivenUp, TheFirstThatIsKeptLiesBehindWhatFollowsAtOnce) {
+    GivenUpRanges ranges{};
+    EXPECT_EQ(first_kept(ranges, 7), 7U);
+    EXPECT_EQ(give_up_between(ranges, 5, 9, shed), 5U);
+    EXPECT_EQ(give_up_between(ranges, 10, 12, expired), 3U);
+    EXPECT_EQ(give_up_between(ranges, 14, 15, shed), 2U);
+    EXPECT_EQ(first_kept(ranges, 4), 4U);
+    EXPECT_EQ(first_kept(ranges, 5), 13U);
+    EXPECT_EQ(first_kept(ranges, 13), 13U);
+    EXPECT_EQ(first_kept(ranges, 15), 16U);
+}
+
+// An outage through many lives: each gives up by policy, is ended, and leaves the next one places.
+TEST(GivenUp, StartsLeavePlacesForAPolicyHoweverManyThereAre) {
+    GivenUpRanges ranges{};
+    std::map<std::uint32_t, std::uint64_t> counted;
+    Sequence last = 0;
+    for (int life = 0; life < 20; ++life) {
+        const TookAlong along = give_up_took_along(ranges, 1, last + 3);
+        EXPECT_EQ(along.events, 3U);
+        counted[shed] -= along.shed;
+        counted[expired] -= along.expired;
+        counted[wire::gap_not_kept] += along.events + along.shed + along.expired;
+        last += 3;
+        for (const std::uint32_t reason : {shed, expired, shed}) {
+            const PolicyGaveUp given_up = give_up_by_policy(ranges, last + 1, last + 2, reason);
+            ASSERT_EQ(given_up.events, 2U) << "life " << life;
+            counted[given_up.why] += 2;
+            last += 2;
+        }
+        std::map<std::uint32_t, std::uint64_t> there;
+        for (const auto& [sequence, reason] : sequences_of(ranges)) ++there[reason];
+        std::erase_if(counted, [](const auto& one) { return one.second == 0; });
+        ASSERT_EQ(there, counted) << "life " << life;
+        ASSERT_EQ(sequences_of(ranges).size(), last);
+    }
+}
+
+TEST(GivenUp, AStartChangesNothingOfWhatIsSettledNorOfWhatThereIsRoomFor) {
+    GivenUpRanges ranges{};
+    EXPECT_EQ(give_up_between(ranges, 1, 5, expired), 5U);
+    EXPECT_EQ(give_up_took_along(ranges, 1, 9).expired, 0U);
+    EXPECT_EQ(ranges[0], (GivenUp{.first_sequence = 1, .count = 5, .reason = expired}));
+    EXPECT_EQ(ranges[1], (GivenUp{.first_sequence = 6, .count = 4, .reason = wire::gap_not_kept}));
+
+    ranges = {};
+    for (Sequence at = 1; at <= given_up_max; ++at) {
+        EXPECT_EQ(give_up_between(ranges, 2 * at, 2 * at, (at % 2 == 0 ? shed : expired) | given_up_settled), 1U);
+    }
+    const GivenUpRanges before = ranges;
+    const TookAlong along = give_up_took_along(ranges, 1, 20);
+    EXPECT_EQ(along.events, 0U) << "there is no place";
+    EXPECT_EQ(along.shed + along.expired, 0U);
+    EXPECT_EQ(ranges, before);
 }
 
 TEST(GivenUp, IsWhatAModelOfSingleSequencesIs) {

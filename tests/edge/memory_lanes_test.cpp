@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <set>
 
 #include "core/journal/checkpoint.hpp"
 #include "edge/recovery.hpp"
@@ -274,7 +276,11 @@ TEST_F(MemoryLanes, ACrashLosesWhatWasInMemoryAndTheNextStartNamesIt) {
 TEST_F(MemoryLanes, ACrashOfAQuietOneLosesNothingAndDeclaresNothing) {
     {
         Life life = begin();
-        feed_many(*life.bench, 0, 3);
+        feed_many(*life.bench, 0, 1);
+        ASSERT_TRUE(is_all_delivered(*life.bench));
+        // Within the promise that the first ones asked for: the next checkpoint finds them used and delivered, and promises anew. Nothing
+        // changes after it, and yet another is due.
+        feed_many(*life.bench, 0, 1, 10);
         ASSERT_TRUE(is_all_delivered(*life.bench));
         // Two checkpoints later the promise is what was used, and what is delivered is known; then there is nothing more to store.
         pass_checkpoints(*life.bench, 3);
@@ -284,7 +290,7 @@ TEST_F(MemoryLanes, ACrashOfAQuietOneLosesNothingAndDeclaresNothing) {
         crash(life);
     }
     Life life = begin();
-    EXPECT_EQ(life.found.spool.lanes[0].state.last_sequence, 300U);
+    EXPECT_EQ(life.found.spool.lanes[0].state.last_sequence, 110U);
     EXPECT_FALSE(life.found.spool.lanes[0].state.has_lost_some);
     EXPECT_TRUE(life.found.faults.empty());
 }
@@ -389,6 +395,107 @@ TEST_F(MemoryLanes, TheAccountClosesAcrossLivesThatEndAnywhere) {
     }
 }
 
+TEST_F(MemoryLanes, WhatIsGivenUpIsNotNamedBeforeACheckpointKnowsOfIt) {
+    central.lane_credit[0] = 0;
+    Life life = begin();
+    SpoolBench& bench = *life.bench;
+    await_session(bench);
+    feed_many(bench, 0, 25);
+    pass_checkpoints(bench, 2);  // as far as they know nothing of it is given up
+    {
+        const NoWrites on_any_disk;
+        feed_many(bench, 0, 25);
+        ASSERT_TRUE(bench.until([&] { return bench.counters.lanes[0].shed.get() > 0; }));
+        ASSERT_TRUE(bench.until([&] { return bench.counters.checkpoint_failures.get() > 0; }));
+        central.grant_lane(0, 1ULL << 40);
+        bench.steps(100);
+        EXPECT_EQ(central.positions[0], 0U);
+    }
+    ASSERT_TRUE(is_all_delivered(bench));
+    expect_closed(bench);
+}
+
+// Each life expires what it has, and the one behind it finds more that a crash took along.
+TEST_F(MemoryLanes, AnOutageThroughManyLivesStopsNoExpiryAndNothingOfItCountsAsDelivered) {
+    config.lanes[0].keep_undelivered_s = 1;
+    central.answers_hello = false;
+    for (int number = 0; number < 6; ++number) {
+        SCOPED_TRACE("life " + std::to_string(number));
+        Life life = begin();
+        SpoolBench& bench = *life.bench;
+        const std::uint64_t before = bench.counters.lanes[0].expired.get();
+        feed_many(bench, 0, 2);
+        bench.steps(20);
+        bench.skew_ns += 3 * ns_per_second;
+        ASSERT_TRUE(bench.until([&] { return bench.counters.lanes[0].expired.get() > before; }));
+        feed_many(bench, 0, 1);
+        bench.steps(50);  // a checkpoint knows of what expired, and promises the others
+        crash(life);
+    }
+    central.answers_hello = true;
+    central.acks = false;
+    Sequence lost = 0;
+    {
+        Life life = begin();
+        lost = life.found.spool.lanes[0].state.last_sequence;
+        ASSERT_TRUE(life.bench->until([&] { return central.positions[0] == lost; })) << "all of it is named";
+        crash(life);
+    }
+    central.acks = true;
+    Life life = begin();
+    feed_many(*life.bench, 0, 1);
+    ASSERT_TRUE(is_all_delivered(*life.bench));
+    EXPECT_EQ(stored_events(central, 0), 100U);
+    EXPECT_EQ(life.bench->counters.lanes[0].delivered.get(), 100U);
+    expect_closed(*life.bench);
+}
+
+// What is settled is central's already as it was named, and holds its places.
+TEST_F(MemoryLanes, WhatAStartHasNoPlaceForIsGivenUpBeforeItIsNamed) {
+    for (const int used : {2, 3, 4}) {
+        SCOPED_TRACE(std::to_string(used) + " places used");
+        TemporaryDirectory own;
+        std::swap(directory.path, own.path);
+        config.data_dir = directory.path;
+        central.stored.clear();
+        central.positions.clear();
+        ASSERT_TRUE(recover(config).ok());
+        auto loaded = journal::CheckpointFile::load(spool_checkpoint_path(directory.path));
+        ASSERT_TRUE(loaded.ok());
+        auto checkpoint = decode_spool_checkpoint(loaded.value().content);
+        ASSERT_TRUE(checkpoint);
+        SpoolLane& lane = checkpoint->lanes[0];
+        lane.state.last_sequence = lane.state.totals.accepted = 50;
+        lane.promise = SequencePromise(50, promise_events_min);
+        for (int place = 0; place < used; ++place) {
+            const bool is_shed = place % 2 == 0;
+            const GivenUp one{.first_sequence = static_cast<Sequence>(5 + 10 * place),
+                              .count = 5,
+                              .reason = (is_shed ? wire::gap_shed : wire::gap_expired) | given_up_settled};
+            lane.given_up[static_cast<std::size_t>(place)] = one;
+            (is_shed ? lane.shed_events : lane.expired_events) += one.count;
+        }
+        lane.state.totals.accepted += lane.state.totals.shed_unsequenced(50);
+        journal::CheckpointFile file(spool_checkpoint_path(directory.path), loaded.value().serial);
+        ASSERT_TRUE(file.store_now(encode(*checkpoint)).ok());
+        // Lives end with something named and not acked, or acked and not stored.
+        for (int number = 0; number < 12; ++number) {
+            central.acks = number % 2 == 0;
+            Life life = begin();
+            ASSERT_TRUE(life.bench->until([&] { return central.positions[0] > 0; }));
+            life.bench->steps(number);
+            crash(life);
+        }
+        central.acks = true;
+        Life life = begin();
+        feed_many(*life.bench, 0, 1);
+        ASSERT_TRUE(is_all_delivered(*life.bench));
+        EXPECT_EQ(life.bench->counters.lanes[0].delivered.get(), 100U);
+        expect_closed(*life.bench);
+        std::swap(directory.path, own.path);
+    }
+}
+
 TEST_F(MemoryLanes, ALostCheckpointCopyLosesNoPromise) {
     Sequence used = 0;
     {
@@ -417,15 +524,43 @@ TEST_F(MemoryLanes, WithBothCopiesLostItGoesOnUnderANumberThatWasNeverUsed) {
         ASSERT_TRUE(is_all_delivered(*life.bench));
         crash(life);
     }
-    for (const char* copy : {".0", ".1"}) std::filesystem::remove(spool_checkpoint_path(directory.path) + copy);
-    Life life = begin();
-    const SpoolLane& lane = life.found.spool.lanes[0];
-    EXPECT_EQ(lane.state.name, "default");
-    EXPECT_GT(lane.state.id, 1U);
-    EXPECT_NE(lane.state.id, dead_letter_lane);
-    EXPECT_EQ(lane.state.last_sequence, 0U);
-    feed_many(*life.bench, lane.state.id, 2);
-    ASSERT_TRUE(life.bench->until([&] { return life.bench->delivered[lane.state.id] == 200; }));
+    std::set<LaneId> used = {0, 1, dead_letter_lane};
+    for (int loss = 0; loss < 2; ++loss) {
+        SCOPED_TRACE("loss " + std::to_string(loss));
+        for (const char* copy : {".0", ".1"}) std::filesystem::remove(spool_checkpoint_path(directory.path) + copy);
+        LaneId number = 0;
+        {
+            Life life = begin();
+            const LaneState lane = life.found.spool.lanes[0].state;
+            EXPECT_EQ(lane.name, "default");
+            EXPECT_TRUE(lane.in_memory);
+            ASSERT_TRUE(used.insert(lane.id).second) << lane.id;
+            number = lane.id;
+            EXPECT_EQ(lane.last_sequence, 0U);
+            EXPECT_FALSE(lane.has_lost_some) << "what it held is not known";
+            const auto says_so = [&](const std::string& fault) {
+                return fault.find("lane number " + std::to_string(lane.id)) != std::string::npos;
+            };
+            EXPECT_TRUE(std::any_of(life.found.faults.begin(), life.found.faults.end(), says_so));
+            // The other lane's journal says what it is.
+            EXPECT_EQ(life.found.spool.lanes[1].state.id, 1U);
+            EXPECT_EQ(life.found.spool.lanes[1].state.last_sequence, 300U);
+            feed_many(*life.bench, lane.id, 2);
+            ASSERT_TRUE(life.bench->until([&] { return life.bench->delivered[lane.id] == 200; }));
+            EXPECT_EQ(stored_events(central, lane.id), 200U);
+            EXPECT_EQ(central.positions[lane.id], 200U) << "nothing of it is named that nobody knows";
+            crash(life);
+        }
+        // With a checkpoint it stays that number.
+        Life life = begin();
+        EXPECT_EQ(life.found.spool.lanes[0].state.id, number);
+        EXPECT_GE(life.found.spool.lanes[0].state.last_sequence, 200U);
+        crash(life);
+    }
+    EXPECT_EQ(stored_events(central, 0), 2000U) << "under its old number nothing more came";
+    EXPECT_EQ(central.positions[0], 2000U);
+    EXPECT_EQ(stored_events(central, 1), 300U);
+    EXPECT_EQ(central.duplicates, 0U);
 }
 
 TEST_F(MemoryLanes, ALanesJournalIsNotLeftBehindByAConfigurationThatPutsItInMemory) {

@@ -193,6 +193,34 @@ TEST(Shedding, WhatWasGivenUpGrowsForAsLongAsCentralAcksNothing) {
     expect_account_closes(bench, central, 0);
 }
 
+// Its welcome says so; the records are passed over when they are read, and the session ends before.
+TEST(Shedding, WhatCentralHasAndWasNotPassedOverDoesNotHoldUpWhatIsGivenUp) {
+    ScriptedCentral central;
+    central.acks = false;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    shed_oldest(bench.configure(0));
+    bench.config.uplink.reader_bytes = read_buffer_bytes_min;
+    bench.centrals = {&central};
+    bench.open();
+    feed_many(bench, 0, 12);
+    ASSERT_TRUE(bench.until([&] { return central.positions[0] == bench.fed[0]; }));
+    central.cut();
+    ASSERT_TRUE(bench.until([&] { return bench.delivered[0] == bench.fed[0]; }));
+    central.answers_hello = false;
+    central.cut();
+    bench.steps(50);
+    EXPECT_GT(bench.counters.lanes[0].bytes.get(), 300'000U) << "it counts as if it were still needed";
+    central.acks = true;
+    feed_many(bench, 0, 60);
+    EXPECT_LE(bench.counters.lanes[0].bytes.get(), lane_bytes_max);
+    EXPECT_GT(bench.counters.lanes[0].shed.get(), 1000U);
+    central.answers_hello = true;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    expect_account_closes(bench, central, 0);
+}
+
 TEST(Shedding, WhatCentralTurnsOutToHaveIsNotCountedAsShed) {
     ScriptedCentral central;
     SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
@@ -238,6 +266,24 @@ TEST(Shedding, WhatCentralHasAfterAWelcomeThatWasNotItsLastWordIsNotCountedAsShe
     bench.skew_ns += 10 * ns_per_second;
     ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
     EXPECT_EQ(stored_events(central, 0) % 100, 0U);
+    expect_account_closes(bench, central, 0);
+}
+
+TEST(Shedding, WhatAWelcomeThatIsNotTheLastWordSaysIsThereIsDelivered) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()}, {.segment_bytes = 512U << 10});
+    open_without_acks(bench, central);
+    feed_many(bench, 0, 12);
+    ASSERT_TRUE(bench.until([&] { return stored_events(central, 0) == 1200; }));
+    central.answers_hello = false;
+    central.cut();
+    while (bench.counters.lanes[0].shed.get() == 0) ASSERT_NO_FATAL_FAILURE(feed_many(bench, 0, 1));
+    ASSERT_LT(bench.counters.lanes[0].shed.get(), 1000U);
+    central.answers_hello = central.is_unsettled = central.acks = true;
+    central.cut();
+    bench.skew_ns += 10 * ns_per_second;
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(bench.counters.lanes[0].shed.get(), 0U);
     expect_account_closes(bench, central, 0);
 }
 

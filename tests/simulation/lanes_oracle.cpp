@@ -46,6 +46,11 @@ LaneLosses Oracle::losses_of_lane(const EdgeNode& edge, const wire::BatchHeader&
     return lane == nullptr ? LaneLosses{} : losses_of(*lane);
 }
 
+bool Oracle::has_two_parts(const EdgeNode& edge, const wire::BatchHeader& header) {
+    const edge::LaneConfig* lane = find_lane(edge, wire::name_of(header.lane_name));
+    return lane != nullptr && lane->drain == edge::Drain::live_first;
+}
+
 // Of the lanes whose gaps are their own doing: what was given up, by event and by lane.
 std::string Oracle::take_given_up(const std::vector<StoredBatch>& batches) {
     for (const auto& batch : batches) {

@@ -1,4 +1,5 @@
 // weir-sim: runs simulated worlds. See --help.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +23,7 @@ constexpr std::string_view help =
     "         --fail M:N:COUNT                  COUNT operations from the N-th on fail with EIO; 0: all until healing\n"
     "         --edges N                         so many edges\n"
     "         --lanes durable|lossy|by-seed     what lanes may do: durable unless it is said, or as each seed draws\n"
+    "         --only FAULT,FAULT...             these faults alone, by their names in a trace\n"
     "         --no-faults                       the same worlds in fair weather\n"
     "         --go-on                           names every seed that fails, not the first alone\n"
     "         --twice                           each seed twice: the traces must be equal\n";
@@ -43,7 +45,7 @@ int main(int argc, char** argv) {
     weir::sim::WorldOptions options;
     std::uint64_t first = 1, until = 1;
     bool is_twice = false, goes_on = false;
-    std::string lanes;
+    std::string lanes, only;
     std::uint64_t failures = 0;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
@@ -84,6 +86,14 @@ int main(int argc, char** argv) {
             lanes = " --lanes " + std::string(value);
             options.lanes = value == "lossy" ? Lanes::lossy : value == "by-seed" ? Lanes::by_seed : Lanes::durable;
             ++i;
+        } else if (word == "--only") {
+            only = " --only " + std::string(value);
+            for (std::size_t at = 0; at < value.size();) {
+                const std::size_t end = std::min(value.find(',', at), value.size());
+                options.only.emplace_back(value.substr(at, end - at));
+                at = end + 1;
+            }
+            ++i;
         } else if (word == "--no-faults") {
             options.has_faults = false;
         } else if (word == "--go-on") {
@@ -107,11 +117,11 @@ int main(int argc, char** argv) {
             outcome.wrong = "the same seed gave another trace";
         }
         if (!outcome.wrong.empty()) {
-            std::printf("seed %llu: %s\nreproduce with: weir-sim --seed %llu%s%s%s\n",
+            std::printf("seed %llu: %s\nreproduce with: weir-sim --seed %llu%s%s%s%s\n",
                         static_cast<unsigned long long>(seed), outcome.wrong.c_str(),
                         static_cast<unsigned long long>(seed),
                         options.events != 0 ? (" --events " + std::to_string(options.events)).c_str() : "",
-                        options.has_faults ? "" : " --no-faults", lanes.c_str());
+                        options.has_faults ? "" : " --no-faults", lanes.c_str(), only.c_str());
             ++failures;
             if (!goes_on) return 1;
             continue;

@@ -288,7 +288,10 @@ std::string Oracle::check_order(const std::vector<StoredBatch>& batches) const {
             return "P4: " + place + " is chained to another batch";
         const bool is_new_life = std::exchange(lane.epoch, header.epoch) != header.epoch;
         // A number that was shed, or was in memory, and whose answer a crash took along comes after those behind it.
-        if (is_new_life && (losses.at_intake || losses.by_crash)) lane.numbers.clear();
+        // So does one that the other part of a live_first lane had not made durable: between its parts there is no order (P4), and what a crash
+        // took from one may be sent again to the other.
+        const bool has_parts = node != nullptr && has_two_parts(*node, header);
+        if (is_new_life && (losses.at_intake || losses.by_crash || has_parts)) lane.numbers.clear();
         if (is_new_life && losses.by_crash) lane.shed_unsequenced = 0;
         const std::uint64_t shed = header.totals.shed_unsequenced(header.last_sequence());
         if (losses.at_intake && (header.totals.accepted < header.last_sequence() || shed < lane.shed_unsequenced)) {

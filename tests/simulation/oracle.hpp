@@ -74,6 +74,7 @@ class Oracle {
     [[nodiscard]] const EdgeNode& edge_of(const SimProducer& producer) const;
     [[nodiscard]] const EdgeNode* edge_of(const wire::BatchHeader& header) const;
     [[nodiscard]] static LaneLosses losses_of_lane(const EdgeNode& edge, const wire::BatchHeader& header);
+    [[nodiscard]] static bool has_two_parts(const EdgeNode& edge, const wire::BatchHeader& header);
     [[nodiscard]] LaneLosses losses_of_event(const SimProducer& producer, const Sent& event) const;
     [[nodiscard]] std::string take_given_up(const std::vector<StoredBatch>& batches);
     [[nodiscard]] std::string check_policy_gap(const wire::BatchHeader& header) const;
