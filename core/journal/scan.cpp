@@ -325,6 +325,10 @@ Result<Scanner> Scanner::open(const std::string& directory, Position from, std::
 }
 
 std::optional<RecordView> Scanner::next() {
+    if (state_->reader.is_beyond_expected(state_->at)) {
+        state_->reader.forget();
+        return std::nullopt;
+    }
     auto record = state_->step();
     if (!record) state_->reader.forget();  // the next look must see the disk, not what was read before
     return record;
