@@ -20,7 +20,7 @@ def main():
         edge.start()
         done = subprocess.run([str(part) for part in (
             BIN / "weir-bench", "load", "--to", f"127.0.0.1:{cluster.producer_ports[0]}", "--rate", OFFERED, "--ack", "spooled", "--seconds", SECONDS,
-            "--warmup-s", WARM_S, "--timeout-s", 30, "--json")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True)
+            "--warmup-s", WARM_S, "--payload-bytes", 30, "--timeout-s", 30, "--json")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True)
         ledger = edge.ledger()
     finally:
         cluster.__exit__(None, None, None)
