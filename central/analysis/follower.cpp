@@ -112,7 +112,6 @@ Status Follower::follow() {
     counters_.position.set(run.position());
     counted_ = run.serials();
     MonotonicNs came = checkpointed_;
-    std::uint64_t ended_at = UINT64_MAX;  // nothing more was there when so much was durable
     while (!is_stopping()) {
         if (is_redefined_.load(std::memory_order_relaxed)) {
             {
@@ -125,10 +124,9 @@ Status Follower::follow() {
             note_all(run);
         }
         const std::uint64_t durable = durable_.load(std::memory_order_acquire);
-        const bool has_more = durable != ended_at && round_up(run.position(), journal::block_bytes) < durable;
+        const bool has_more = round_up(run.position(), journal::block_bytes) < durable;
         if (has_more) scanner.value().expect({durable});
         const auto record = has_more ? scanner.value().next() : std::nullopt;
-        if (has_more && !record) ended_at = durable;
         if (record) {
             // Written is not yet durable: what is ahead waits.
             while (durable_.load(std::memory_order_acquire) < record->end.value) {

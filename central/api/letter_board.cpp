@@ -14,8 +14,7 @@ namespace weir::central {
 bool LetterBoard::look() {
     // Pairs with ingest's release: a record up to there is whole.
     const std::uint64_t durable = durable_.load(std::memory_order_acquire);
-    // Where no record follows, as in a journal that has none, a look goes through all that is made ahead for them.
-    if (durable == ended_at_ || round_up(read_to_, journal::block_bytes) >= durable) return false;
+    if (round_up(read_to_, journal::block_bytes) >= durable) return false;
     if (!scanner_) {
         auto opened = journal::Scanner::open(directory_, {});
         if (!opened) return false;
@@ -24,10 +23,7 @@ bool LetterBoard::look() {
     scanner_->expect({durable});
     for (const std::uint64_t until = read_to_ + look_bytes_max; read_to_ < until;) {
         if (!ahead_) ahead_ = scanner_->next();
-        if (!ahead_ || ahead_->end.value > durable) {
-            ended_at_ = durable;
-            return false;
-        }
+        if (!ahead_ || ahead_->end.value > durable) return false;
         static_cast<void>(
             control::for_each_letter(*ahead_, [&](const control::DeadLetter& letter, std::uint32_t) { take(letter); }));
         milestones_.note(ahead_->position.value);

@@ -51,7 +51,6 @@ class LetterBoard {
     std::optional<journal::Scanner> scanner_;
     std::optional<journal::RecordView> ahead_;  // read, and not durable yet
     std::uint64_t read_to_ = 0;
-    std::uint64_t ended_at_ = UINT64_MAX;  // nothing more was there when so much was durable
     std::uint64_t total_ = 0;
     std::map<std::string, std::uint64_t, std::less<>> by_reason_;
     std::deque<Kept> newest_;

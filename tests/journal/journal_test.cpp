@@ -276,6 +276,12 @@ TEST(Scanner, BesideAWriterItReadsWhatIsNewAndNotTheRestOfTheSegment) {
     EXPECT_FALSE(untold.value().next().has_value());
     EXPECT_LT(after_told - at_end, block_bytes);
     EXPECT_GT(bytes_read() - after_told, 1U << 20U);
+    // Nor where more is durable than records reach to, as where a writer has gone on to another segment: once, and not again.
+    told.value().expect({bench.writer().durable_position().value + block_bytes});
+    EXPECT_FALSE(told.value().next().has_value());
+    const std::uint64_t after_look = bytes_read();
+    EXPECT_FALSE(told.value().next().has_value());
+    EXPECT_LT(bytes_read() - after_look, block_bytes);
     EXPECT_LT(by_told, records * 4 * block_bytes);
     EXPECT_LT(by_untold, records * (3U << 20U)) << "what was read ahead is old, and nothing is searched for that";
 }
