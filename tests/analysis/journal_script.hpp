@@ -99,9 +99,11 @@ class JournalScript {
         for (std::uint32_t event = 0; event < events; ++event) {
             const std::string id = "e" + std::to_string(lane_.next + event);
             const std::string key = "k" + std::to_string(random_.below(5));
-            const std::string data = "{\"zip\":\"" + std::to_string(19100 + random_.below(4)) +
-                                     "\",\"fine\":" + std::to_string(random_.below(300)) + ".25,\"plate\":\"p" +
-                                     std::to_string(random_.below(20)) + "\"}";
+            // One draw a statement: within one, each compiler has an order of its own, and the same seed would be another world.
+            const std::string zip = std::to_string(19100 + random_.below(4));
+            const std::string fine = std::to_string(random_.below(300));
+            const std::string plate = std::to_string(random_.below(20));
+            const std::string data = "{\"zip\":\"" + zip + "\",\"fine\":" + fine + ".25,\"plate\":\"p" + plate + "\"}";
             const std::uint64_t back = random_.below(random_.chance(50) ? 300 * second : 2 * second);
             LaneScript::add_frame(
                 body, wire::FrameKind::event,
