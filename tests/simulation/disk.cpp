@@ -96,6 +96,7 @@ int Disk::open(const std::string& path, int flags) {
         found->second->visible.clear();
         found->second->pending.clear();
         found->second->is_cut = true;
+        found->second->is_apart = true;
     }
     return add_handle({.inode = found->second, .directory = {}, .is_open = true, .is_durable = (flags & O_DSYNC) != 0});
 }
@@ -137,6 +138,7 @@ int Disk::land(Inode& inode, ConstBytes bytes, std::uint64_t offset, bool is_dur
         copy_into(inode.durable, bytes, offset);
     } else {
         inode.pending.push_back({offset, {bytes.begin(), bytes.end()}});
+        inode.is_apart = true;
     }
     return 0;
 }
@@ -195,6 +197,7 @@ int Disk::truncate(int handle, std::uint64_t bytes) {
     Inode& inode = *inode_of(handle);
     if (is_full && bytes > inode.visible.size()) return fail(ENOSPC);
     inode.visible.resize(bytes);
+    inode.is_apart = true;
     return 0;
 }
 
@@ -293,7 +296,8 @@ void Disk::end_power_loss(Loss loss) {
         }
         inode->pending.clear();
         inode->is_cut = false;
-        inode->visible = inode->durable;
+        if (inode->is_apart) inode->visible = inode->durable;
+        inode->is_apart = false;
     }
     for (const NameChange& change : changes_) {
         if (survives()) apply(change);

@@ -34,7 +34,8 @@ class Disk final : public io::Files {
             std::vector<std::byte> bytes;
         };
         std::vector<Pending> pending;
-        bool is_cut = false;  // truncated since the last sync: its length is pending too
+        bool is_cut = false;    // truncated since the last sync: its length is pending too
+        bool is_apart = false;  // durable may be another than visible; both are long
     };
     using InodePtr = std::shared_ptr<Inode>;
 
