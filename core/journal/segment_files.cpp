@@ -12,10 +12,7 @@
 namespace weir::journal {
 namespace {
 
-// A new segment is filled beside a journal that is written, by writes as long as that journal's own: a group that becomes due waits for
-// one of them at most. Of 1 MiB each they trebled the time of the groups beside them.
-constexpr std::size_t fill_bytes = 256U << 10;
-constexpr std::size_t look_bytes_each = 1U << 20;  // read at once from a segment that is cut
+constexpr std::uint64_t look_bytes_each = 1U << 20;  // read at once from a segment that is cut
 // In a segment made ahead there is at most what was being written when the life ended: looked for so far behind what was found last.
 constexpr std::uint64_t look_ahead_bytes = 16U << 20;
 constexpr std::size_t cut_files_max = 16;  // the oldest goes when one more is made
@@ -23,7 +20,7 @@ constexpr std::string_view damaged_suffix = ".damaged";
 
 // One for all journals: what a segment is filled with.
 const std::byte* zeros() {
-    static const AlignedBytes bytes = make_aligned(fill_bytes);
+    static const AlignedBytes bytes = make_aligned(fill_bytes_max);
     return bytes.get();
 }
 
@@ -58,6 +55,12 @@ std::string set_aside_time(const std::string& directory, std::string_view suffix
     const auto names = set_aside(directory, suffix);
     const auto now = static_cast<std::uint64_t>(::time(nullptr));
     return std::to_string(names.empty() ? now : std::max(now, set_aside_at(names.back()) + 1));
+}
+
+// Not through the page cache, where the file system lets it.
+PosixFile open_to_write(const std::string& path) {
+    PosixFile file(path, O_RDWR | O_CREAT | O_DIRECT);
+    return file.is_open() || errno != EINVAL ? std::move(file) : PosixFile(path, O_RDWR | O_CREAT);
 }
 
 // Of a segment's header; nullopt where that is not whole.
@@ -185,7 +188,7 @@ Status SegmentFiles::cut_tail_segment(std::uint64_t index, std::uint64_t offset,
     const PosixFile file(path, O_RDWR);
     if (!file.is_open()) return error_from_errno(errno, "open " + path);
     const std::uint64_t first_place = index * segment_bytes_;
-    std::vector<std::byte> bytes(look_bytes_each);
+    std::vector<std::byte> bytes(std::min(look_bytes_each, segment_bytes_));
     std::uint64_t found_end = 0;
     for (std::uint64_t at = offset; at < std::min(segment_bytes_, std::max(offset, found_end) + look_bytes);
          at += bytes.size()) {
@@ -230,38 +233,73 @@ void SegmentFiles::trim_cut_files() const {
 }
 
 int SegmentFiles::make(const SegmentHeader& header) {
+    Making making;
+    int code = begin(header, making);
+    while (code == 0 && !making.is_filled()) code = fill(making, fill_bytes_max);
+    return code != 0 ? code : finish(making);
+}
+
+PosixFile SegmentFiles::open_spare(const SegmentHeader& header, std::string& name) {
     const std::lock_guard lock(mutex_);
-    WEIR_ASSERT(header.segment_bytes == segment_bytes_);
-    const std::string path = path_of(header.segment_index);
-    // A spare keeps its name until its new header is synced: one rename then makes it the new segment, whole or not at all.
-    std::string made = path.substr(0, path.size() - 4) + ".tmp";
-    static_cast<void>(io::files().unlink(made));
-    bool is_recycled = false;
-    while (!spares_.empty() && !is_recycled) {
-        const std::string spare = spares_.back();
+    while (!spares_.empty()) {
+        name = spares_.back();
         spares_.pop_back();
         // What was written under no key must not lie on in a segment that is under one.
-        is_recycled = PosixFile(spare, O_RDONLY).file_bytes() == segment_bytes_ &&
-                      (header.key_id == 0 || key_id_of(spare).value_or(0) != 0);
-        if (is_recycled) {
-            made = spare;
-        } else {
-            static_cast<void>(io::files().unlink(spare));
+        if (PosixFile(name, O_RDONLY).file_bytes() == segment_bytes_ &&
+            (header.key_id == 0 || key_id_of(name).value_or(0) != 0)) {
+            return open_to_write(name);
+        }
+        static_cast<void>(io::files().unlink(name));
+    }
+    name.clear();
+    return {};
+}
+
+int SegmentFiles::begin(const SegmentHeader& header, Making& making) {
+    WEIR_ASSERT(header.segment_bytes == segment_bytes_);
+    const std::string path = path_of(header.segment_index);
+    making.header = header;
+    const std::string fresh = path.substr(0, path.size() - 4) + ".tmp";
+    static_cast<void>(io::files().unlink(fresh));
+    // A spare keeps its name until its new header is synced: one rename then makes it the new segment, whole or not at all.
+    making.temporary.clear();
+    making.file = open_spare(header, making.temporary);
+    making.filled = segment_bytes_;
+    if (making.temporary.empty()) {
+        making.temporary = fresh;
+        making.filled = 0;
+        making.file = open_to_write(fresh);
+        if (!making.file.is_open() && errno == ENOENT) {
+            if (const auto directory = make_directory(directory_); !directory) return directory.error().code;
+            making.file = open_to_write(fresh);
         }
     }
-    PosixFile file(made, O_RDWR | O_CREAT | O_DIRECT);
-    if (!file.is_open() && errno == ENOENT) {
-        if (const auto directory = make_directory(directory_); !directory) return directory.error().code;
-        file = PosixFile(made, O_RDWR | O_CREAT | O_DIRECT);
+    if (making.file.is_open()) return 0;
+    const int code = errno;
+    abandon(making);
+    return code;
+}
+
+int SegmentFiles::fill(Making& making, std::uint64_t bytes_max) {
+    // Zeros are written, not only allocated: an O_DSYNC write into an unwritten extent would have to sync metadata each
+    // time.
+    const std::uint64_t bytes = std::min({bytes_max, fill_bytes_max, segment_bytes_ - making.filled});
+    if (const int code = making.file.write({zeros(), bytes}, making.filled); code != 0) {
+        abandon(making);
+        return code;
     }
-    if (!file.is_open() && errno == EINVAL) file = PosixFile(made, O_RDWR | O_CREAT);
-    int code = file.is_open() ? 0 : errno;
-    if (code == 0 && !is_recycled) code = fill(file);
-    if (code == 0) code = head(file, header);
-    if (code == 0) code = file.sync();
-    if (code == 0 && io::files().rename(made, path) != 0) code = errno;
+    making.filled += bytes;
+    prepared_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    return 0;
+}
+
+int SegmentFiles::finish(Making& making) {
+    WEIR_ASSERT(making.is_filled());
+    int code = head(making.file, making.header);
+    if (code == 0) code = making.file.sync();
+    if (code == 0 && io::files().rename(making.temporary, path_of(making.header.segment_index)) != 0) code = errno;
     if (code != 0) {
-        static_cast<void>(io::files().unlink(made));  // gives its space back while there is none
+        abandon(making);
         return code;
     }
     if (WEIR_PLANTED(no_directory_sync)) return 0;
@@ -269,16 +307,9 @@ int SegmentFiles::make(const SegmentHeader& header) {
     return synced ? 0 : synced.error().code;
 }
 
-int SegmentFiles::fill(const PosixFile& file) {
-    // Zeros are written, not only allocated: an O_DSYNC write into an unwritten extent would have to sync metadata each
-    // time.
-    for (std::uint64_t at = 0; at < segment_bytes_; at += fill_bytes) {
-        if (stopping_.load(std::memory_order_relaxed)) return ECANCELED;
-        const std::uint64_t part = std::min<std::uint64_t>(fill_bytes, segment_bytes_ - at);
-        if (const int code = file.write({zeros(), part}, at); code != 0) return code;
-        prepared_bytes_.fetch_add(part, std::memory_order_relaxed);
-    }
-    return 0;
+void SegmentFiles::abandon(Making& making) {
+    making.file = {};
+    static_cast<void>(io::files().unlink(making.temporary));  // gives its space back while there is none
 }
 
 int SegmentFiles::head(const PosixFile& file, const SegmentHeader& header) {

@@ -19,6 +19,10 @@
 
 namespace weir::journal {
 
+// A new segment is filled beside a journal that is written, by writes as long as that journal's own: a group that becomes due waits for
+// one of them at most. Of 1 MiB each they trebled the time of the groups beside them.
+inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
+
 class SegmentFiles {
   public:
     // Clears what a crash left half made. `recycled_max` released files are kept to be used again.
@@ -26,8 +30,23 @@ class SegmentFiles {
 
     // The file of header.segment_index is whole and synced when this returns: made now, or there already.
     [[nodiscard]] Status create(const SegmentHeader& header);
-    // 0 or errno; ECANCELED after stop(). The name ends in .seg only once everything is on the disk.
+    // 0 or errno. The name ends in .seg only once everything is on the disk.
     [[nodiscard]] int make(const SegmentHeader& header);
+    // make() in steps, for who has other things to do between them: begin(), fill() until is_filled(), finish(). Where one of them fails
+    // (errno) nothing of it is left and it is over; abandon() gives it up.
+    struct Making {
+        SegmentHeader header;
+        std::string temporary;
+        PosixFile file;
+        std::uint64_t filled = 0;  // bytes from its begin
+
+        [[nodiscard]] bool is_filled() const { return filled == header.segment_bytes; }
+    };
+    [[nodiscard]] int begin(const SegmentHeader& header, Making& making);
+    // At most so many bytes more, and at most fill_bytes_max.
+    [[nodiscard]] int fill(Making& making, std::uint64_t bytes_max);
+    [[nodiscard]] int finish(Making& making);
+    void abandon(Making& making);
     // Not needed any more: kept to be used again, deleted, or, if it was marked as damaged, moved to quarantine/.
     void let_go(std::uint64_t segment_index);
     // Deletes what is only kept for reuse: a disk without room needs it elsewhere. True if there was any.
@@ -39,8 +58,6 @@ class SegmentFiles {
     [[nodiscard]] std::uint64_t quarantined() const { return quarantined_.load(std::memory_order_relaxed); }
     // As SegmentStore::cut_after.
     [[nodiscard]] Status cut_after(Position end);
-    // make() under way on another thread ends soon.
-    void stop() { stopping_.store(true, std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t first_index() const { return first_index_; }
     [[nodiscard]] std::string path_of(std::uint64_t segment_index) const {
         return directory_ + "/" + segment_file_name(segment_index);
@@ -51,15 +68,14 @@ class SegmentFiles {
     [[nodiscard]] Status adopt(const std::string& path, const SegmentHeader& header) const;
     [[nodiscard]] Status cut_tail_segment(std::uint64_t index, std::uint64_t offset, std::uint64_t look_bytes);
     void trim_cut_files() const;
-    [[nodiscard]] int fill(const PosixFile& file);
+    [[nodiscard]] PosixFile open_spare(const SegmentHeader& header, std::string& name);
     [[nodiscard]] int head(const PosixFile& file, const SegmentHeader& header);
 
     const std::string directory_;
     const std::uint64_t segment_bytes_;
     const std::uint32_t recycled_max_;
     std::uint64_t first_index_ = 0;
-    std::atomic<bool> stopping_{false};
-    std::mutex mutex_;                 // held while files are made: create() beside another thread's make()
+    std::mutex mutex_;                 // create() beside another thread's steps
     std::vector<std::string> spares_;  // under mutex_
     std::set<std::uint64_t> damaged_;  // under mutex_
     std::atomic<std::uint64_t> quarantined_{0};

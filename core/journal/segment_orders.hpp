@@ -1,6 +1,11 @@
 // SegmentOrders: what a journal's runner asks of the thread that makes its segments, and that one's answer. No lock, no wait and no memory
 // taken at either side.
 //
+// Pace      The zeros that make a segment stand in the way of the journal's own writes, on a disk that has one queue: so they come in small
+//           pieces, and no faster than they must. The worker keeps fill_lead times what is used of the open segment filled, so that the
+//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MiB/s. Where less is
+//           filled than used, it goes as fast as it can.
+//
 // Thread    As each call says; "runner" and "worker" are one thread each.
 // Pressure  One segment is asked for at a time. What is released is a place in the sequence of segments, so that any number at once fits.
 //           Of what is damaged damage_marks_max wait; where more come, all between the lowest and the highest of these count as damaged.
@@ -14,11 +19,15 @@
 #include <string>
 
 #include "core/base/assert.hpp"
+#include "core/base/types.hpp"
 #include "core/journal/record.hpp"
 
 namespace weir::journal {
 
 inline constexpr std::size_t damage_marks_max = 64;
+inline constexpr std::uint64_t fill_lead = 2;
+inline constexpr std::uint64_t fill_paced_bytes = 16U << 10;
+inline constexpr std::uint64_t fill_pause_ns = ns_per_ms;
 
 class SegmentOrders {
   public:
@@ -32,6 +41,11 @@ class SegmentOrders {
         asked_here_ = number;
         asked_.store(number, std::memory_order_release);  // pairs with the acquire in wanted()
         return true;
+    }
+    // Runner: so many bytes of the open segment are used; all of them where it waits for the next. True where the worker is behind.
+    [[nodiscard]] bool use(std::uint64_t bytes) {
+        used_.store(bytes, std::memory_order_relaxed);
+        return ready_.load(std::memory_order_relaxed) != asked_here_ && is_behind();
     }
     // Runner: its path, null while it is not ready. Stays as it is until the next one is asked for.
     [[nodiscard]] const std::string* ready(std::uint64_t segment_index) const {
@@ -60,9 +74,20 @@ class SegmentOrders {
         // acquire: pairs with the release in ask()
         return asked_.load(std::memory_order_acquire) == ready_.load(std::memory_order_relaxed) ? nullptr : &header_;
     }
+    // Worker: so many bytes of what is wanted are filled.
+    void fill(std::uint64_t bytes) { filled_.store(bytes, std::memory_order_relaxed); }
+    // The runner uses the open one up faster than what is wanted is filled.
+    [[nodiscard]] bool is_behind() const {
+        return filled_.load(std::memory_order_relaxed) < fill_lead * used_.load(std::memory_order_relaxed);
+    }
+    // So much that the next one could be late.
+    [[nodiscard]] bool is_far_behind() const {
+        return filled_.load(std::memory_order_relaxed) < used_.load(std::memory_order_relaxed);
+    }
     // Worker: what is wanted lies at `path`.
     void is_made(std::string path) {
         path_ = std::move(path);
+        fill(0);
         ready_.store(header_.segment_index + 1,
                      std::memory_order_release);  // pairs with the acquires in ask() and ready()
     }
@@ -110,9 +135,11 @@ class SegmentOrders {
     SegmentHeader header_;              // while nothing is wanted
     std::atomic<std::uint64_t> asked_{0};
     std::atomic<std::uint64_t> released_{0};
+    std::atomic<std::uint64_t> used_{0};
     // The worker:
     alignas(64) std::string path_;  // while something is wanted
     std::atomic<std::uint64_t> ready_{0};
+    std::atomic<std::uint64_t> filled_{0};
     // Who finds damage:
     alignas(64) std::array<std::atomic<std::uint64_t>, damage_marks_max> marks_{};
     std::atomic<std::uint64_t> lowest_suspect_{UINT64_MAX};

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "core/base/clock.hpp"
@@ -67,16 +68,20 @@ class FileSegmentStore final : public SegmentStore {
     }
 
     ~FileSegmentStore() override {
-        files_.stop();
         std::unique_lock lock(worker_.mutex);
         std::erase(worker_.stores, this);
         worker_.changed.wait(lock, [this] { return worker_.busy != this; });
+        if (making_) files_.abandon(*making_);
     }
 
     Status create_now(const SegmentHeader& header) override { return files_.create(header); }
 
     void prepare(const SegmentHeader& header) override {
         if (orders_.ask(header)) worker_.bell.ring();
+    }
+
+    void use(std::uint64_t bytes) override {
+        if (orders_.use(bytes)) worker_.bell.ring();
     }
 
     const std::string* ready(std::uint64_t segment_index) override { return orders_.ready(segment_index); }
@@ -101,7 +106,7 @@ class FileSegmentStore final : public SegmentStore {
     // The rest is the worker's.
     [[nodiscard]] bool has_work(MonotonicNs now) const {
         return orders_.released_before() > let_go_before_ || orders_.has_damaged() || gives_back_ ||
-               (orders_.wanted() != nullptr && now >= not_before_);
+               (orders_.wanted() != nullptr && (now >= not_before_ || (making_ && orders_.is_behind())));
     }
     // When it has work without being asked again.
     [[nodiscard]] MonotonicNs retry_at() const { return orders_.wanted() == nullptr ? never : not_before_; }
@@ -111,7 +116,8 @@ class FileSegmentStore final : public SegmentStore {
 
   private:
     void let_go_next();
-    [[nodiscard]] Outcome make(const SegmentHeader& header);
+    [[nodiscard]] Outcome make_more(const SegmentHeader& header);
+    [[nodiscard]] int next_piece(const SegmentHeader& header);
 
     std::unique_ptr<SegmentWorker> own_;
     SegmentWorker::State& worker_;
@@ -120,7 +126,8 @@ class FileSegmentStore final : public SegmentStore {
     std::atomic<int> prepare_errno_{0};  // written by the worker
     // The worker's:
     std::uint64_t let_go_before_ = 0;
-    MonotonicNs not_before_{};  // a preparation that failed is tried again then
+    std::optional<SegmentFiles::Making> making_;
+    MonotonicNs not_before_{};  // a preparation goes on then, or is tried again
     bool gives_back_ = false;   // its spares, asked for by one that has no room
 };
 
@@ -139,7 +146,7 @@ Outcome FileSegmentStore::step() {
         return files_.give_back_spares() ? Outcome::has_room : Outcome::done;
     }
     const SegmentHeader* const header = orders_.wanted();
-    return header == nullptr ? Outcome::done : make(*header);
+    return header == nullptr ? Outcome::done : make_more(*header);
 }
 
 void FileSegmentStore::let_go_next() {
@@ -149,15 +156,35 @@ void FileSegmentStore::let_go_next() {
     let_go_before_ = index + 1;
 }
 
-Outcome FileSegmentStore::make(const SegmentHeader& header) {
-    const int code = files_.make(header);
-    prepare_errno_.store(code == ECANCELED ? 0 : code, std::memory_order_relaxed);
+Outcome FileSegmentStore::make_more(const SegmentHeader& header) {
+    const int code = next_piece(header);
+    prepare_errno_.store(code, std::memory_order_relaxed);
     if (code != 0) {
+        making_.reset();
+        orders_.fill(0);
         not_before_ = monotonic_now().plus_ns(retry_ns);
         return code == ENOSPC ? Outcome::no_room : Outcome::done;
     }
+    if (making_) {
+        orders_.fill(making_->filled);
+        not_before_ = monotonic_now().plus_ns(fill_pause_ns);
+        return Outcome::done;
+    }
+    not_before_ = {};
     orders_.is_made(files_.path_of(header.segment_index));
     return Outcome::made;
+}
+
+// 0 or errno. Where it is ready, nothing is being made any more.
+int FileSegmentStore::next_piece(const SegmentHeader& header) {
+    int code = making_ ? 0 : files_.begin(header, making_.emplace());
+    if (code == 0 && !making_->is_filled()) {
+        code = files_.fill(*making_, orders_.is_far_behind() ? fill_bytes_max : fill_paced_bytes);
+    }
+    if (code != 0 || !making_->is_filled()) return code;
+    code = files_.finish(*making_);
+    making_.reset();
+    return code;
 }
 
 }  // namespace

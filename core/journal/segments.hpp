@@ -5,7 +5,7 @@
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A released file is
 // renamed away and the directory synced before it may be used again; old bytes in it are told by position and chain.
 //
-// Thread    prepare, ready, release: the runner; they neither lock nor wait nor take memory. A worker thread does the work. A simulator
+// Thread    prepare, use, ready, release: the runner; they neither lock nor wait nor take memory. A worker thread does the work. A simulator
 //           does it at once.
 #pragma once
 
@@ -29,6 +29,9 @@ class SegmentStore {
     // Asks for the file of header.segment_index (previous_crc is not known ahead: it is 0 and the chain is kept by the
     // segment's first record). Asking again changes nothing. Precondition: the one asked for last is ready; this is a later one.
     virtual void prepare(const SegmentHeader& header) = 0;
+    // So many bytes of the open segment are used, or all of them where the runner waits: what was asked for is made in time for that, and
+    // not much before, as its writes stand in the way of the journal's own (segment_orders.hpp).
+    virtual void use(std::uint64_t bytes) { static_cast<void>(bytes); }
     // The path of the one asked for last when it is ready, until another is asked for; null while it is not.
     [[nodiscard]] virtual const std::string* ready(std::uint64_t segment_index) = 0;
     // The file of this index is no longer needed. Precondition: it is the one behind that released last; any as the first.

@@ -75,6 +75,7 @@ bool JournalWriter::open_first() {
 }
 
 void JournalWriter::look_ahead() {
+    segments_.use(end_.value - open_segment_ * options_.segment_bytes);
     if (has_looked_ahead_ || end_.value < open_segment_ * options_.segment_bytes + options_.ahead_after_bytes) return;
     has_looked_ahead_ = true;
     prepare_next();
@@ -102,6 +103,7 @@ bool JournalWriter::can_append(std::size_t group_bytes) {
     } else {
         segments_.prepare(header_of(wanted, options_.key_id));
     }
+    segments_.use(options_.segment_bytes);
     waits_for_segment_ = true;
     return false;
 }

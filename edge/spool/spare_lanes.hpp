@@ -54,6 +54,7 @@ class NamedStore final : public journal::SegmentStore {
         return named().create_now(header);
     }
     void prepare(const journal::SegmentHeader& header) override { named().prepare(header); }
+    void use(std::uint64_t bytes) override { named().use(bytes); }
     [[nodiscard]] const std::string* ready(std::uint64_t segment_index) override {
         return named().ready(segment_index);
     }

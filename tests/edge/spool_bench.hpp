@@ -358,6 +358,7 @@ class CrowdedStore final : public journal::SegmentStore {
         has_failed_ = is_full_ && store_->ready(header.segment_index) == nullptr;
         if (!has_failed_) store_->prepare(header);
     }
+    void use(std::uint64_t bytes) override { store_->use(bytes); }
     [[nodiscard]] const std::string* ready(std::uint64_t segment_index) override {
         return store_->ready(segment_index);
     }

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "core/base/clock.hpp"
 #include "core/journal/cache_trim.hpp"
 #include "core/journal/segment_orders.hpp"
 #include "tests/journal/forwarded_files.hpp"
@@ -162,6 +163,78 @@ TEST(SegmentOrders, OneIsAskedForAtATimeAndItsPathStaysUntilTheNext) {
     EXPECT_EQ(orders.released_from(), 7U);
     EXPECT_EQ(orders.released_before(), 9U);
     EXPECT_DEATH(orders.release(7), "released_here_");
+}
+
+TEST(SegmentOrders, TheWorkerIsBehindWhereItHasNotFilledTwiceWhatIsUsed) {
+    SegmentOrders orders;
+    EXPECT_FALSE(orders.use(1000)) << "nothing is wanted";
+    EXPECT_TRUE(orders.ask(header_of(4)));
+    EXPECT_TRUE(orders.use(1000));
+    orders.fill(2 * 1000 - 1);
+    EXPECT_TRUE(orders.is_behind());
+    orders.fill(2 * 1000);
+    EXPECT_FALSE(orders.is_behind());
+    EXPECT_FALSE(orders.use(1000));
+    EXPECT_TRUE(orders.use(1001));
+    orders.is_made("four");
+    EXPECT_FALSE(orders.use(segment_bytes)) << "it is ready";
+    EXPECT_TRUE(orders.ask(header_of(5)));
+    EXPECT_TRUE(orders.use(1)) << "the next one begins anew";
+}
+
+// Segments that are filled in many pieces.
+class PaceBench {
+  public:
+    static constexpr std::uint64_t pieces = 4096;
+    static constexpr std::uint64_t paced_ns = pieces * fill_pause_ns;
+
+    PaceBench() : store_(make_segment_store(directory_.path(), pieces * fill_paced_bytes, 0, nullptr, nullptr)) {
+        SegmentHeader header = header_of(0);
+        header.segment_bytes = pieces * fill_paced_bytes;
+        header.crc = segment_crc(header);
+        store_->prepare(header);
+    }
+    [[nodiscard]] SegmentStore& store() { return *store_; }
+    [[nodiscard]] std::uint64_t lasted_ns() const { return monotonic_now().since(began_); }
+
+  private:
+    const Directory directory_;
+    const MonotonicNs began_ = monotonic_now();
+    std::unique_ptr<SegmentStore> store_;
+};
+
+TEST(SegmentPace, WhileNothingIsUsedZerosComeSlowly) {
+    PaceBench bench;
+    for (std::uint64_t pieces = 0; pieces < 8;) {
+        pieces = bench.store().prepared_bytes() / fill_paced_bytes;
+        EXPECT_LE(pieces, bench.lasted_ns() / fill_pause_ns + 1);
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(bench.store().ready(0), nullptr);
+}
+
+TEST(SegmentPace, WhatIsUsedHurriesThem) {
+    PaceBench bench;
+    bench.store().use(PaceBench::pieces * fill_paced_bytes / 8);  // a quarter is to be filled
+    while (bench.store().prepared_bytes() < PaceBench::pieces * fill_paced_bytes / 4) std::this_thread::yield();
+    EXPECT_LT(bench.lasted_ns(), PaceBench::paced_ns / 4);
+    EXPECT_EQ(bench.store().ready(0), nullptr);
+    bench.store().use(PaceBench::pieces * fill_paced_bytes);  // a runner waits
+    while (bench.store().ready(0) == nullptr) std::this_thread::yield();
+    EXPECT_LT(bench.lasted_ns(), PaceBench::paced_ns);
+}
+
+TEST(SegmentPace, AStoreThatEndsMeanwhileLeavesNothing) {
+    const Directory directory;
+    SegmentWorker worker(nullptr, nullptr);
+    auto store = make_segment_store(worker, directory.path(), 64 * fill_paced_bytes, 0);
+    SegmentHeader header = header_of(0);
+    header.segment_bytes = 64 * fill_paced_bytes;
+    header.crc = segment_crc(header);
+    store->prepare(header);
+    while (store->prepared_bytes() == 0) std::this_thread::yield();
+    store.reset();
+    EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
 // Notes which segments are said to leave the page cache.
