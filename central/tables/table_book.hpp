@@ -38,8 +38,9 @@ struct TableEntry {
     // The cells of the row with this key.
     [[nodiscard]] std::optional<ConstBytes> find(std::string_view key) const noexcept {
         const auto row_of = [this](std::uint32_t at) { return wire::row_at(*image, at); };
-        const auto at = std::lower_bound(rows_at->begin(), rows_at->end(), key,
-                                         [&](std::uint32_t row, std::string_view one) { return row_of(row).key < one; });
+        const auto at =
+            std::lower_bound(rows_at->begin(), rows_at->end(), key,
+                             [&](std::uint32_t row, std::string_view one) { return row_of(row).key < one; });
         if (at == rows_at->end() || row_of(*at).key != key) return std::nullopt;
         return row_of(*at).cells;
     }

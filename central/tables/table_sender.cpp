@@ -22,13 +22,17 @@ std::size_t finish_frame(Bytes frame, wire::FrameKind kind, std::size_t body_byt
 
 }  // namespace
 
-TableSender::TableSender(std::uint32_t sessions, TableBookSlot& slot, TableSendCounters& counters)
-    : slot_(slot), counters_(counters), sessions_(sessions), buffers_(buffers_max * frame_bytes_max),
-      row_buffers_(row_buffers_max * row_buffer_bytes) {
+TableSender::TableSender(std::uint32_t sessions, TableBookSlot& slot, TableSendCounters& counters,
+                         std::uint32_t row_buffers)
+    : slot_(slot),
+      counters_(counters),
+      sessions_(sessions),
+      buffers_(buffers_max * frame_bytes_max),
+      row_buffers_(row_buffers * row_buffer_bytes) {
     free_.reserve(buffers_max);
     for (std::uint32_t buffer = 0; buffer < buffers_max; ++buffer) free_.push_back(buffer);
-    free_rows_.reserve(row_buffers_max);
-    for (std::uint32_t buffer = 0; buffer < row_buffers_max; ++buffer) free_rows_.push_back(buffer);
+    free_rows_.reserve(row_buffers);
+    for (std::uint32_t buffer = 0; buffer < row_buffers; ++buffer) free_rows_.push_back(buffer);
 }
 
 TableSender::~TableSender() = default;
@@ -165,9 +169,8 @@ std::size_t TableSender::put_rows(const TableEntry& table, ConstBytes ask, Bytes
     const auto head = wire::load<wire::RowAskHead>(ask);
     wire::RowBodyWriter writer(
         frame.subspan(sizeof(wire::FrameHeader), wire::row_answer_body_bytes_max),
-        wire::RowAnswerHead{.name = head.name,
-                            .version = table.version,
-                            .columns = wire::load<wire::TableHead>(*table.image).columns});
+        wire::RowAnswerHead{
+            .name = head.name, .version = table.version, .columns = wire::load<wire::TableHead>(*table.image).columns});
     writer.add_raw(table.columns());
     std::uint64_t at = sizeof head;
     for (std::uint32_t n = 0; n < head.keys; ++n) {

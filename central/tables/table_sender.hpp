@@ -31,8 +31,9 @@ class TableSender {
     static constexpr std::uint32_t row_buffers_max = 16;
     static constexpr std::size_t row_buffer_bytes =
         wire::frame_bytes(wire::table_changed_body_bytes_max) + wire::frame_bytes(wire::row_answer_body_bytes_max);
-    // `slot` outlives it.
-    TableSender(std::uint32_t sessions, TableBookSlot& slot, TableSendCounters& counters);
+    // `slot` outlives it. `row_buffers`: 0 where no table will ever be.
+    TableSender(std::uint32_t sessions, TableBookSlot& slot, TableSendCounters& counters,
+                std::uint32_t row_buffers = row_buffers_max);
     ~TableSender();
     TableSender(const TableSender&) = delete;
     TableSender& operator=(const TableSender&) = delete;

@@ -68,8 +68,7 @@ std::string_view shared_prefix(const std::vector<ChangedRow>& rows) {
 
 std::vector<std::byte> what_changed(std::string_view name, ConstBytes now, ConstBytes next) {
     wire::TableInfo old_info, new_info;
-    const bool are_tables =
-        wire::check_table(now, old_info) == nullptr && wire::check_table(next, new_info) == nullptr;
+    const bool are_tables = wire::check_table(now, old_info) == nullptr && wire::check_table(next, new_info) == nullptr;
     WEIR_ASSERT(are_tables);
     const TableChangedHead head{.name = wire::name_field<wire::table_name_bytes_max>(name),
                                 .from_version = wire::table_version(now),

@@ -17,8 +17,7 @@ static_assert(central_frame_body_bytes_max >=
               sizeof(wire::EdgeWelcome) + wire::hello_lanes_max * sizeof(wire::LanePosition));
 constexpr std::uint32_t hello_bytes_max =
     wire::frame_bytes(sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer));
-constexpr std::uint32_t control_bytes_max =
-    hello_bytes_max + 4096 + wire::frame_bytes(wire::row_ask_body_bytes_max);
+constexpr std::uint32_t control_bytes_max = hello_bytes_max + 4096 + wire::frame_bytes(wire::row_ask_body_bytes_max);
 static_assert(control_bytes_max >= wire::frame_bytes(wire::status_body_bytes_max));
 
 template <class T>

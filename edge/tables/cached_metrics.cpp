@@ -19,18 +19,21 @@ void append_cached_tables(control::MetricsText& text, const CachedTables& tables
         total("weir_edge_cached_table_absent_hits_total", "Lookups of keys that are known to have no row",
               cached.absent_hits);
         total("weir_edge_cached_table_misses_total", "Lookups of rows that were not cached: null", cached.misses);
-        total("weir_edge_cached_table_expired_misses_total", "Of the misses, those whose row was too old", cached.expired);
+        total("weir_edge_cached_table_expired_misses_total", "Of the misses, those whose row was too old",
+              cached.expired);
         total("weir_edge_cached_table_evicted_rows_total", "Rows that went for others", cached.evicted);
         total("weir_edge_cached_table_invalidated_rows_total", "Rows that went because central's table changed",
               cached.invalidated);
-        total("weir_edge_cached_table_too_large_rows_total", "Rows and keys above entry_bytes_max: null", cached.too_large);
+        total("weir_edge_cached_table_too_large_rows_total", "Rows and keys above entry_bytes_max: null",
+              cached.too_large);
         total("weir_edge_cached_table_wished_keys_total", "Misses whose key was handed to the uplink", cached.wishes);
         total("weir_edge_cached_table_repeated_misses_total", "Misses whose key was wished lately", cached.repeated);
         const auto dropped = [&](std::string_view why, const Counter& counter) {
-            text.counter("weir_edge_cached_table_dropped_wishes_total",
-                         "Misses whose key was not handed to the uplink: above tables.asked_keys_per_second_max (rate), "
-                         "or too many wait (room)",
-                         {{"table", name}, {"for", why}}, counter.get());
+            text.counter(
+                "weir_edge_cached_table_dropped_wishes_total",
+                "Misses whose key was not handed to the uplink: above tables.asked_keys_per_second_max (rate), "
+                "or too many wait (room)",
+                {{"table", name}, {"for", why}}, counter.get());
         };
         dropped("rate", cached.over_rate);
         dropped("room", cached.without_room);

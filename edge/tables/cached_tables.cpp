@@ -74,8 +74,8 @@ CachedTables::Table::Table(const TableUseConfig& use, std::uint64_t seed)
       tag_columns(use.tag_columns),
       lifetimes(static_cast<std::uint32_t>(use.lifetimes_s.size())),
       entry_bytes_max(use.entry_bytes_max),
-      cache(options_of(use, seed)) {
-    counters.memory_bytes.set(cache.memory_bytes());
+      rows(options_of(use, seed)) {
+    counters.memory_bytes.set(rows.memory_bytes());
 }
 
 CachedTables::CachedTables(const EdgeConfig& config, RowLink& link, std::uint64_t seed)
@@ -95,11 +95,10 @@ CachedTables::CachedTables(const EdgeConfig& config, RowLink& link, std::uint64_
 
 void CachedTables::begin_cycle(MonotonicNs now) noexcept {
     now_ = now;
-    const std::size_t frames =
-        link_.take_frames([this](std::size_t index, wire::FrameKind kind, ConstBytes body) {
-            Table& table = *tables_[index];
-            kind == wire::FrameKind::row_answer ? take_answer(table, index, body) : take_changed(table, body);
-        });
+    const std::size_t frames = link_.take_frames([this](std::size_t index, wire::FrameKind kind, ConstBytes body) {
+        Table& table = *tables_[index];
+        kind == wire::FrameKind::row_answer ? take_answer(table, index, body) : take_changed(table, body);
+    });
     if (frames == 0) return;
     has_looked_ = true;
     link_.wake_spool();  // it may wait for room
@@ -109,9 +108,9 @@ void CachedTables::end_cycle() noexcept {
     if (std::exchange(has_wished_, false)) link_.wake_spool();
     if (!std::exchange(has_looked_, false)) return;
     for (const auto& table : tables_) {
-        const cache::CacheCounts& counts = table->cache.counts();
+        const cache::CacheCounts& counts = table->rows.counts();
         CachedTableCounters& said = table->counters;
-        said.rows.set(table->cache.count());
+        said.rows.set(table->rows.count());
         said.hits.set(counts.hits);
         said.absent_hits.set(counts.absent_hits);
         said.misses.set(counts.misses);
@@ -129,7 +128,7 @@ std::optional<ConstBytes> CachedTables::find(std::size_t index, std::string_view
         return std::nullopt;
     }
     has_looked_ = true;
-    const cache::Answer answer = table.cache.find(key, now_);
+    const cache::Answer answer = table.rows.find(key, now_);
     switch (answer.found) {
         case cache::Found::present:
             return std::as_bytes(std::span(answer.value));
@@ -184,7 +183,7 @@ void CachedTables::take_answer(Table& table, std::size_t index, ConstBytes body)
 // Of its cells only those that are declared are kept.
 void CachedTables::take_row(Table& table, const Places& places, const wire::AnsweredRow& row) noexcept {
     if (row.is_absent) {
-        (void)table.cache.put_absent(row.key, now_);
+        (void)table.rows.put_absent(row.key, now_);
         return;
     }
     constexpr std::byte null_cell{static_cast<unsigned char>(wire::CellType::null)};
@@ -213,10 +212,10 @@ void CachedTables::take_row(Table& table, const Places& places, const wire::Answ
         tags[tag_count++] = put_tag(table.tag_columns[i], wire::cell_at(row.cells, places.tags[i]), room);
     }
     const std::string_view value(reinterpret_cast<const char*>(row_room_.data()), bytes);
-    if (fits && table.cache.put(row.key, value, now_, lifetime, std::span(tags).first(tag_count))) return;
+    if (fits && table.rows.put(row.key, value, now_, lifetime, std::span(tags).first(tag_count))) return;
     // Not asked for again and again: null, as one that is not there.
     table.counters.too_large.add(1);
-    (void)table.cache.put_absent(row.key, now_);
+    (void)table.rows.put_absent(row.key, now_);
 }
 
 void CachedTables::take_changed(Table& table, ConstBytes body) noexcept {
@@ -224,22 +223,22 @@ void CachedTables::take_changed(Table& table, ConstBytes body) noexcept {
     std::uint64_t at = sizeof head;
     switch (head.what) {
         case wire::Changed::keys:
-            for (std::uint32_t n = 0; n < head.keys; ++n) (void)table.cache.invalidate(wire::take_key(body, at));
+            for (std::uint32_t n = 0; n < head.keys; ++n) (void)table.rows.invalidate(wire::take_key(body, at));
             return;
         case wire::Changed::prefix:
-            (void)table.cache.invalidate_prefix(wire::take_key(body, at));
+            (void)table.rows.invalidate_prefix(wire::take_key(body, at));
             return;
         case wire::Changed::value: {
             const wire::ChangedValue value = wire::changed_value(body);
             const auto& tagged = table.tag_columns;
             if (std::find(tagged.begin(), tagged.end(), value.column) == tagged.end()) break;
-            (void)table.cache.invalidate_tag(put_tag(value.column, value.cell, std::span(tag_room_)));
+            (void)table.rows.invalidate_tag(put_tag(value.column, value.cell, std::span(tag_room_)));
             return;
         }
         case wire::Changed::all:
             break;
     }
-    (void)table.cache.invalidate_prefix("");
+    (void)table.rows.invalidate_prefix("");
 }
 
 std::uint64_t CachedTables::hash_of(std::size_t table, std::string_view key) const noexcept {

@@ -33,11 +33,11 @@ namespace weir::edge {
 struct CachedTableCounters {  // of one table; writer: intake
     Counter rows, memory_bytes;
     Counter hits, absent_hits, misses, expired, evicted, invalidated;
-    Counter too_large;        // rows above entry_bytes_max, and lookups of keys above it
-    Counter wishes;           // handed to the uplink
-    Counter repeated;         // misses of a key that is wished already
-    Counter over_rate;        // misses not wished: above asked_keys_per_second_max
-    Counter without_room;     // misses not wished: too many wait
+    Counter too_large;     // rows above entry_bytes_max, and lookups of keys above it
+    Counter wishes;        // handed to the uplink
+    Counter repeated;      // misses of a key that is wished already
+    Counter over_rate;     // misses not wished: above asked_keys_per_second_max
+    Counter without_room;  // misses not wished: too many wait
 };
 
 class CachedTables {
@@ -68,7 +68,7 @@ class CachedTables {
         std::vector<std::string> tag_columns;
         std::uint32_t lifetimes;
         std::uint32_t entry_bytes_max;
-        cache::ReferenceCache cache;
+        cache::ReferenceCache rows;
         CachedTableCounters counters;
     };
     // Of an answer: where what is wanted stands in its rows.

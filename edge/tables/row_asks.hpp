@@ -15,7 +15,7 @@
 
 namespace weir::edge {
 
-struct RowAskCounters {  // of one table; writer: spool runner
+struct RowAskCounters {      // of one table; writer: spool runner
     Counter asked_keys;      // in asks
     Counter answers;         // handed to intake
     Counter changes;         // the same, of what has changed
@@ -42,8 +42,8 @@ class RowAsks {
   private:
     struct Table {
         std::array<char, wire::table_name_bytes_max> name{};
-        std::uint64_t version = 0;  // of the rows that intake has been handed; 0: none
-        std::uint64_t offered = 0;  // by this central; 0: it has none
+        std::uint64_t version = 0;           // of the rows that intake has been handed; 0: none
+        std::uint64_t offered = 0;           // by this central; 0: it has none
         std::optional<RowWish> left_over{};  // that found no room in the last ask
     };
     [[nodiscard]] bool has_something(std::size_t table) const noexcept;

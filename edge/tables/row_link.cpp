@@ -33,8 +33,8 @@ bool RowLink::take(std::size_t table, wire::FrameKind kind, ConstBytes body) noe
     std::uint32_t buffer = 0;
     if (free_out_.consume({&buffer, 1}) == 0) return false;
     std::copy(body.begin(), body.end(), buffers_.begin() + static_cast<std::ptrdiff_t>(buffer * buffer_bytes));
-    const bool is_published = frames_in_.publish(
-        {static_cast<std::uint32_t>(table), buffer, static_cast<std::uint32_t>(body.size()), kind});
+    const bool is_published =
+        frames_in_.publish({static_cast<std::uint32_t>(table), buffer, static_cast<std::uint32_t>(body.size()), kind});
     WEIR_ASSERT(is_published);
     wake_intake_();
     return true;

@@ -76,7 +76,10 @@ TableSet::TableSet(std::vector<ReferenceTableShare> tables, const std::vector<Ta
         add({.table_name = table->name(), .table = table.get()});
         columns_.back().type = rules::Type::boolean;
         for (std::uint32_t index = 0; index < table->info().columns.size(); ++index) {
-            add({.table_name = table->name(), .table = table.get(), .name = table->info().columns[index], .index = index});
+            add({.table_name = table->name(),
+                 .table = table.get(),
+                 .name = table->info().columns[index],
+                 .index = index});
         }
     }
     std::size_t cached_index = 0;
@@ -94,9 +97,8 @@ TableSet::TableSet(std::vector<ReferenceTableShare> tables, const std::vector<Ta
 }
 
 std::optional<std::uint32_t> TableSet::find_column(std::string_view table, std::string_view column) const {
-    const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const Column& one) {
-        return one.table_name == table && one.name == column;
-    });
+    const auto found = std::find_if(columns_.begin(), columns_.end(),
+                                    [&](const Column& one) { return one.table_name == table && one.name == column; });
     if (found == columns_.end()) return std::nullopt;
     return static_cast<std::uint32_t>(found - columns_.begin());
 }

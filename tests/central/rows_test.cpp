@@ -55,7 +55,8 @@ std::string many(int rows, const std::string& changed, const std::string& more =
     for (const char* side : {"N-", "S-"}) {
         for (int n = 0; n < rows; ++n) {
             const std::string key = side + std::to_string(10'000 + n);
-            csv += key + "," + (side[0] == 'N' ? "car" : "bus") + "," + (key.starts_with(changed) ? "new" : "old") + "\n";
+            csv +=
+                key + "," + (side[0] == 'N' ? "car" : "bus") + "," + (key.starts_with(changed) ? "new" : "old") + "\n";
         }
     }
     return csv + more;
@@ -224,7 +225,9 @@ TEST(RowsOfCentral, AnAnswerHasAsManyRowsAsFit) {
 TEST(RowsOfCentral, AreSaidAtOnceOverAConnection) {
     RowAskBench tables;
     Directory directory;
-    Central central(small_config(directory.path()));
+    CentralConfig config = small_config(directory.path());
+    config.tables = tables.config.tables;
+    Central central(config);
     std::ofstream(tables.file, std::ios::binary) << "key,owner\na,Zoe\n";
     central.shared().tables.offer(tables.keeper.look(true));
     LaneScript lane;

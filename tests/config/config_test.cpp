@@ -182,7 +182,8 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
                         "[[rules]]\nmust = 'lookup(\"offence\", key).fine == \"5\"'\n",
          {"6:55: tables.use[0].columns[1]: must be \"NAME:TYPE\", TYPE one of text, integer, real, boolean",
           "8:8: rules[0].must: at 1:29: integer and text are never equal"}},
-        {minimal_edge + "[tables]\nuse = [{ name = \"vehicle\", keep = \"cached\", lifetimes_s = [] }, { name = \"b\", absent_s = 5 }]\n",
+        {minimal_edge + "[tables]\nuse = [{ name = \"vehicle\", keep = \"cached\", lifetimes_s = [] }, { name = \"b\", "
+                        "absent_s = 5 }]\n",
          {"6:35: tables.use[0].keep: needs columns: only those of a row are cached",
           "6:59: tables.use[0].lifetimes_s: must have 1 to 8 entries",
           "6:90: tables.use[1].absent_s: is of a table with keep = \"cached\""}},

@@ -100,7 +100,8 @@ struct CentralByHand {
         wire::RowAskHead head;
         EXPECT_EQ(wire::check_row_ask(ask, head), nullptr);
         Buffer body(wire::row_answer_body_bytes_max);
-        wire::RowBodyWriter writer(Bytes{body}, wire::RowAnswerHead{.name = head.name, .version = version, .columns = 4});
+        wire::RowBodyWriter writer(Bytes{body},
+                                   wire::RowAnswerHead{.name = head.name, .version = version, .columns = 4});
         for (const char* column : {"class", "kept", "owner", "rides"}) add_column(writer, column);
         std::uint64_t at = sizeof head;
         for (std::uint32_t n = 0; n < head.keys && n < rows_max; ++n) {
@@ -131,7 +132,8 @@ struct RowsBench {
     explicit RowsBench(const TableUseConfig& use = vehicle(), std::uint32_t keys_per_second = 10'000) {
         config = config_of(use);
         config.tables.asked_keys_per_second_max = keys_per_second;
-        link.emplace(1, [this] { ++spool_woken; }, [this] { ++intake_woken; });
+        link.emplace(
+            1, [this] { ++spool_woken; }, [this] { ++intake_woken; });
         cached.emplace(config, *link, 7);
         asks.emplace(cached_table_names(config), *link);
         set.emplace(std::vector<ReferenceTableShare>{}, config.tables.use, &*cached);
@@ -291,8 +293,8 @@ TEST(CachedTables, OneAskIsUnderWayAndOneThatIsNotAnsweredIsGivenUp) {
 TEST(CachedTables, NothingIsAskedWhileItsAnswerHasNoRoom) {
     RowsBench bench;
     for (std::uint32_t n = 0; n < RowLink::frames_max; ++n) {  // intake takes nothing
-        EXPECT_TRUE(bench.link->take(0, wire::FrameKind::table_changed,
-                                     bench.central.changed(1, wire::Changed::keys, {"a"})));
+        EXPECT_TRUE(
+            bench.link->take(0, wire::FrameKind::table_changed, bench.central.changed(1, wire::Changed::keys, {"a"})));
     }
     EXPECT_FALSE(bench.link->take(0, wire::FrameKind::row_answer, bench.central.changed(1, wire::Changed::keys, {})));
     EXPECT_TRUE(bench.link->wish(0, "x"));
@@ -420,7 +422,8 @@ TEST(CachedTables, ACentralThatDoesNotKnowTheVersionSaysAll) {
 
 TEST(CachedTables, ARowIsKeptAsLongAsItsClassSays) {
     RowsBench bench;
-    bench.central.rows = {{"long", {"Ann", 0, "car", 0}}, {"short", {"Bob", 0, "car", 1}}, {"none", {"Cem", 0, "car", 9}}};
+    bench.central.rows = {
+        {"long", {"Ann", 0, "car", 0}}, {"short", {"Bob", 0, "car", 1}}, {"none", {"Cem", 0, "car", 9}}};
     const auto look_at_all = [&] { return bench.owner("long") + bench.owner("short") + bench.owner("none"); };
     EXPECT_EQ(look_at_all(), "---");
     ASSERT_TRUE(bench.serve());

@@ -118,8 +118,7 @@ TEST(Intake, AllocatesNothingWhilePayloadsAreVerifiedAndRead) {
 std::vector<std::byte> rows_for(ConstBytes ask) {
     const auto head = wire::load<wire::RowAskHead>(ask);
     std::vector<std::byte> body(wire::row_answer_body_bytes_max);
-    wire::RowBodyWriter writer(Bytes{body},
-                               wire::RowAnswerHead{.name = head.name, .version = 7, .columns = 1});
+    wire::RowBodyWriter writer(Bytes{body}, wire::RowAnswerHead{.name = head.name, .version = 7, .columns = 1});
     constexpr std::string_view column = "\5rides";
     writer.add_raw(std::as_bytes(std::span(column)));
     std::uint64_t at = sizeof head;
@@ -138,7 +137,8 @@ TEST(Intake, AllocatesNothingWhileCachedTablesAreLookedUpAndFilled) {
     EdgeConfig config = IntakeBench::config_at(directory.path);
     config.tables.use = {{.name = "vehicle", .columns = {"rides:integer"}, .keep = TableKeep::cached}};
     config.enrichments = {{{}, "", {{"data.rides", R"(lookup("vehicle", data.v).rides)"}}}};
-    RowLink link(1, [] {}, [] {});
+    RowLink link(
+        1, [] {}, [] {});
     CachedTables cached(config, link, 3);
     RowAsks asks({"vehicle"}, link);
     std::vector<std::byte> offers(sizeof(wire::TableOffersHead) + sizeof(wire::TableOffer));

@@ -93,7 +93,7 @@ class ScriptedCentral {
     std::optional<wire::RefusalReason> refuses_next_batch;
     std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
     std::map<LaneId, Sequence> backlog_positions;
-    bool is_unsettled = false;                    // its welcomes are not the last word
+    bool is_unsettled = false;  // its welcomes are not the last word
     bool may_be_asked_rows = false;
     std::map<LaneId, std::uint64_t> lane_credit;  // what is granted to a lane in each session; none: not said
 

@@ -29,8 +29,8 @@ void add_column(auto& writer, std::string_view name) {
 
 Buffer sample_ask() {
     Buffer body(row_ask_body_bytes_max);
-    RowBodyWriter writer(Bytes{body},
-                         RowAskHead{.name = name_field<table_name_bytes_max>("vehicle"), .version = 0x0102030405060708});
+    RowBodyWriter writer(
+        Bytes{body}, RowAskHead{.name = name_field<table_name_bytes_max>("vehicle"), .version = 0x0102030405060708});
     EXPECT_TRUE(writer.add_key("PHL-1"));
     EXPECT_TRUE(writer.add_key("7"));
     body.resize(writer.finish());
