@@ -158,6 +158,7 @@ void Fleet::offer_flat_out(Producer& producer, std::uint64_t events_max, std::ui
 Status Fleet::round(std::uint64_t events_max, std::uint64_t end_ns) {
     const MonotonicNs now = monotonic_now();
     wall_ = wall_now();
+    mind_steady_start(now);
     if (schedule_.is_open_loop()) {
         deal(events_max, end_ns, now);
         std::erase_if(debtors_, [&](std::uint32_t place) {
@@ -183,6 +184,12 @@ Status Fleet::round(std::uint64_t events_max, std::uint64_t end_ns) {
     }
     return pump_ready(fresh_.empty() ? wait_ns(events_max, end_ns)
                                      : std::min(unsent_wait_ns, wait_ns(events_max, end_ns)));
+}
+
+void Fleet::mind_steady_start(MonotonicNs now) {
+    if (answered_since_ != MonotonicNs{} || now.since(start_) < steady_ns_ || dealt_ < steady_index_) return;
+    answered_since_ = now;
+    acked_before_ = totals().acked;
 }
 
 // Time that begins in a round in which something was due that nobody could take, and ends with the next one.

@@ -46,7 +46,10 @@ class Fleet {
     [[nodiscard]] std::uint64_t unacked_count() const;
     [[nodiscard]] std::uint64_t offered_count() const { return offered_; }
     [[nodiscard]] bool is_steady() const { return is_steady_; }
-    [[nodiscard]] MonotonicNs steady_since() const { return steady_since_; }
+    // Events answered in the steady part's time, whenever they were due: with more offered than goes through, the warm-up's among them.
+    [[nodiscard]] std::uint64_t answered_count() const { return totals().acked - acked_before_; }
+    // From when those are counted; until then 0.
+    [[nodiscard]] MonotonicNs answered_since() const { return answered_since_; }
     [[nodiscard]] MonotonicNs last_ack() const;
     [[nodiscard]] client::ClientTotals totals() const;
     [[nodiscard]] wire::Rung rung() const;
@@ -74,6 +77,7 @@ class Fleet {
     [[nodiscard]] Status pump_ready(std::uint64_t wait_ns);
     void watch(Producer& producer, std::uint64_t index);
     void mind_waiting(MonotonicNs now);
+    void mind_steady_start(MonotonicNs now);
 
     const LoadOptions& options_;
     Schedule schedule_;
@@ -89,6 +93,8 @@ class Fleet {
     std::uint64_t steady_index_ = 0;
     bool is_steady_ = false;
     MonotonicNs steady_since_{};
+    std::uint64_t acked_before_ = 0;
+    MonotonicNs answered_since_{};
     std::uint64_t dealt_ = 0;  // events of the schedule given to a connection
     std::uint64_t offered_ = 0;
     WallNs wall_{};

@@ -103,7 +103,8 @@ LoadResult Load::result() {
     result.hops = &hops_;
     result.event_bytes = event_bytes_;
     for (const auto& group : fleet_.groups()) result.measured += group->latency.all().count();
-    result.seconds = static_cast<double>(fleet_.last_ack().since(fleet_.steady_since())) / 1e9;
+    result.answered = fleet_.answered_count();
+    result.seconds = static_cast<double>(fleet_.last_ack().since(fleet_.answered_since())) / 1e9;
     if (before_.valid()) {
         const double wall_ns = std::max(1.0, static_cast<double>(monotonic_now().since(cpu_since_)));
         const double own_ns = static_cast<double>(thread_cpu_ns() - cpu_before_ns_);

@@ -91,8 +91,10 @@ std::string load_json(const LoadResult& result) {
            "\"reconnects\":%llu,",
            number(totals.offered), number(totals.accepted), number(totals.duplicates), number(totals.rejected),
            number(totals.shed), number(totals.acked), number(totals.reconnects));
-    append(out, "\"measured\":%llu,\"seconds\":%.6f,\"events_per_second\":%.1f,\"event_bytes\":%.1f,\"latency_us\":",
-           number(result.measured), result.seconds, result.rate(), result.event_bytes);
+    append(out,
+           "\"measured\":%llu,\"answered\":%llu,\"seconds\":%.6f,\"events_per_second\":%.1f,\"event_bytes\":%.1f,"
+           "\"latency_us\":",
+           number(result.measured), number(result.answered), result.seconds, result.rate(), result.event_bytes);
     append_latency(out, all_groups(result.fleet));
     out += ",\"groups\":{";
     const char* before = "";
@@ -135,7 +137,7 @@ void print_load(const LoadResult& result) {
         std::printf("  rejected for %s: %llu\n", reason.c_str(), number(count));
     for (const auto& [reason, count] : totals.shed_reasons)
         std::printf("  shed for %s: %llu\n", reason.c_str(), number(count));
-    std::printf("steady part: %llu events in %.3f s, %.0f events/s, %.1f MB/s\n\n", number(result.measured),
+    std::printf("steady part: %llu events in %.3f s, %.0f events/s, %.1f MB/s\n\n", number(result.answered),
                 result.seconds, result.rate(), result.rate() * result.event_bytes / 1e6);
     std::printf("%-20s %10s", "latency, us", "events");
     for (const NamedShare& one : reported_shares) std::printf(" %9s", one.text);

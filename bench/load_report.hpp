@@ -15,11 +15,12 @@ struct LoadResult {
     const LoadOptions& options;
     const Fleet& fleet;
     double event_bytes = 0;      // mean, of an encoded event
-    std::uint64_t measured = 0;  // events of the steady part that were answered
-    double seconds = 0;          // from the steady part's first event to the last answer
+    std::uint64_t measured = 0;  // events of the steady part that were answered: those whose latency counts
+    std::uint64_t answered = 0;  // events answered in its time, late ones of the warm-up among them
+    double seconds = 0;          // from the steady part's begin to the last answer
     Evidence evidence{};
     const HopReport* hops = nullptr;  // null: nothing was asked
-    [[nodiscard]] double rate() const { return seconds > 0 ? static_cast<double>(measured) / seconds : 0; }
+    [[nodiscard]] double rate() const { return seconds > 0 ? static_cast<double>(answered) / seconds : 0; }
 };
 
 void print_load(const LoadResult& result);

@@ -20,6 +20,7 @@ bool LetterBoard::look() {
         if (!opened) return false;
         scanner_.emplace(std::move(opened.value()));
     }
+    scanner_->expect({durable});
     for (const std::uint64_t until = read_to_ + look_bytes_max; read_to_ < until;) {
         if (!ahead_) ahead_ = scanner_->next();
         if (!ahead_ || ahead_->end.value > durable) return false;

@@ -6,6 +6,7 @@ Status RecordPage::walk(Place from, bool is_cursor, const Visit& visit) {
     if (durable_ == 0) return Done{};
     auto scanner = journal::Scanner::open(directory_, Position{from.position});
     if (!scanner) return scanner.error();
+    scanner.value().expect({durable_});
     std::uint64_t index = from.index;
     bool is_first = true;
     while (const auto record = scanner.value().next()) {

@@ -43,6 +43,7 @@ Result<PartitionRead> read_partition(const std::string& journal, const Partition
     }
     auto scanner = journal::Scanner::open(journal, {read.place});
     if (!scanner) return scanner.error();
+    scanner.value().expect({question.durable});
     for (std::size_t records = 0; records < partition_records_max && read.events < question.events_max; ++records) {
         const auto record = scanner.value().next();
         if (!record || record->end.value > question.durable) {

@@ -47,8 +47,12 @@ class RecordReader {
     [[nodiscard]] ConstBytes read(std::uint64_t place, std::size_t bytes);
     // The next read must see the disk, not what was read before.
     void forget() { buffer_bytes_ = 0; }
-    // All before it is written, what is behind may not be: reading ahead ends there. Nothing else depends on it.
+    // All before it is written, what is behind may not be: reading ahead ends there.
     void expect(Position written) { written_ = written.value; }
+    // Nothing at or behind `place` is said to be written.
+    [[nodiscard]] bool is_beyond_expected(std::uint64_t place) const {
+        return written_ != UINT64_MAX && round_up(place, block_bytes) >= written_;
+    }
     // What is in there is not read from the disk. It outlives this reader.
     void read_recent_from(const RecentBytes& recent) { recent_ = &recent; }
     [[nodiscard]] std::uint64_t bytes_from_memory() const { return bytes_from_memory_; }

@@ -29,6 +29,8 @@ struct Scanner::State {
     bool is_chained = false;
     std::uint32_t previous_crc = 0;
     std::uint64_t good_end = 0;
+    std::uint64_t expected = UINT64_MAX;  // UINT64_MAX: nobody says
+    bool has_ended = false;               // nothing more was found while so much was expected
     std::uint64_t searched_at = UINT64_MAX;
     // A whole record further on says that all before this was durable when it was written.
     std::uint64_t proven_until = 0;
@@ -325,7 +327,12 @@ Result<Scanner> Scanner::open(const std::string& directory, Position from, std::
 }
 
 std::optional<RecordView> Scanner::next() {
+    if (state_->has_ended || state_->reader.is_beyond_expected(state_->at)) {
+        state_->reader.forget();
+        return std::nullopt;
+    }
     auto record = state_->step();
+    state_->has_ended = !record && state_->expected != UINT64_MAX;
     if (!record) state_->reader.forget();  // the next look must see the disk, not what was read before
     return record;
 }
@@ -353,6 +360,8 @@ Tail Scanner::tail() const {
 }
 
 void Scanner::expect(Position written) {
+    if (state_->expected != written.value) state_->has_ended = false;
+    state_->expected = written.value;
     state_->reader.expect(written);
 }
 void Scanner::read_recent_from(const RecentBytes& recent) {

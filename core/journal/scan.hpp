@@ -35,7 +35,9 @@ class Scanner {
     // The next record, or nullopt at the end of what is whole. After nullopt, calling again looks again: a tool can
     // follow.
     [[nodiscard]] std::optional<RecordView> next();
-    // All before `written` is written: a follower that says so reads each byte about once, and not what is still to come with it.
+    // All before `written` is written: a follower that says so reads each byte about once, and not what is still to come with it. From there
+    // on, and once it has found nothing more before there, next() does not look again until it is told of more: it would go through all that
+    // is made ahead each time.
     void expect(Position written);
     // A follower beside the writer has what was written last from there. It outlives this scanner.
     void read_recent_from(const RecentBytes& recent);

@@ -25,7 +25,8 @@ import time
 import bench_machine as machine
 from cluster import BIN, Cluster
 
-PINNED = {"intake", "spool", "intake+spool", "ingest"}
+PLANS = ({"intake", "spool", "ingest"}, {"intake+spool", "ingest"})  # the edge with two runners, with one
+PINNED = set.union(*PLANS)
 CALLS = ("futex", "mmap", "munmap", "mremap", "brk", "madvise")
 ALLOCATORS = ("malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign",
               "mi_new", "mi_new_nothrow", "mi_new_aligned")  # operator new, where mimalloc brings it; libstdc++'s calls malloc
@@ -171,8 +172,8 @@ def watch(args, cluster, load):
 
 def watched_threads(daemons, is_spoilt):
     found = [(daemon, tid, name) for daemon in daemons for tid, name in threads(daemon.process.pid, lambda name: (name in PINNED) != is_spoilt).items()]
-    if not is_spoilt and {name for _, _, name in found} != PINNED:
-        raise RuntimeError(f"the pinned threads are not {PINNED}: {found}")
+    if not is_spoilt and {name for _, _, name in found} not in PLANS:
+        raise RuntimeError(f"the pinned threads are of none of {PLANS}: {found}")
     return found
 
 

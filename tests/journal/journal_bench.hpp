@@ -161,7 +161,7 @@ class JournalBench {
         const auto opened = writer_->open();
         ASSERT_TRUE(opened.ok()) << opened.error().what;
     }
-    void use_key(std::uint32_t key_id) { options_.key_id = key_id; }  // from the next start on
+    void use_key(std::uint32_t key_id) { options_.key_id = key_id; }     // from the next start on
     void use_recent(RecentBytes& recent) { options_.recent = &recent; }  // from the next start on
     // As after a crash: what has landed is on disk, everything pending is gone; recovery says where to go on.
     Found restart() {

@@ -269,6 +269,19 @@ TEST(Scanner, BesideAWriterItReadsWhatIsNewAndNotTheRestOfTheSegment) {
         if (number > 1) by_told += between - before;
         if (number > 1) by_untold += bytes_read() - between;
     }
+    // At the end: who was told so does not look for more, as someone else does.
+    const std::uint64_t at_end = bytes_read();
+    for (int look = 0; look < 3; ++look) EXPECT_FALSE(told.value().next().has_value());
+    const std::uint64_t after_told = bytes_read();
+    EXPECT_FALSE(untold.value().next().has_value());
+    EXPECT_LT(after_told - at_end, block_bytes);
+    EXPECT_GT(bytes_read() - after_told, 1U << 20U);
+    // Nor where more is durable than records reach to, as where a writer has gone on to another segment: once, and not again.
+    told.value().expect({bench.writer().durable_position().value + block_bytes});
+    EXPECT_FALSE(told.value().next().has_value());
+    const std::uint64_t after_look = bytes_read();
+    EXPECT_FALSE(told.value().next().has_value());
+    EXPECT_LT(bytes_read() - after_look, block_bytes);
     EXPECT_LT(by_told, records * 4 * block_bytes);
     EXPECT_LT(by_untold, records * (3U << 20U)) << "what was read ahead is old, and nothing is searched for that";
 }

@@ -59,7 +59,7 @@ TEST(RecentBytes, WhatWasBeforeTheFirstIsNotHere) {
 TEST(RecentBytes, KeepsTheLastAndGoesRound) {
     RecentBytes recent(held);
     std::uint64_t at = block_bytes;
-    for (const std::uint64_t blocks : {3, 3, 3, 2, 5, 8, 1}) {
+    for (const std::uint64_t blocks : {3UL, 3UL, 3UL, 2UL, 5UL, 8UL, 1UL}) {
         put(recent, at, blocks * block_bytes);
         at += blocks * block_bytes;
         const std::uint64_t first = at > held ? std::max<std::uint64_t>(at - held, block_bytes) : block_bytes;
