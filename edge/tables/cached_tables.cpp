@@ -161,7 +161,8 @@ void CachedTables::refill(MonotonicNs now) noexcept {
     const std::uint64_t more = elapsed_ns * per_second_ / ns_per_second;
     if (more == 0) return;
     may_wish_ = std::min(per_second_, may_wish_ + more);
-    refilled_at_ = now;
+    // What is left over of the time counts for the next.
+    refilled_at_ = elapsed_ns == ns_per_second ? now : refilled_at_.plus_ns(more * ns_per_second / per_second_);
 }
 
 void CachedTables::take_answer(Table& table, std::size_t index, ConstBytes body) noexcept {
@@ -215,6 +216,7 @@ void CachedTables::take_row(Table& table, const Places& places, const wire::Answ
     if (fits && table.rows.put(row.key, value, now_, lifetime, std::span(tags).first(tag_count))) return;
     // Not asked for again and again: null, as one that is not there.
     table.counters.too_large.add(1);
+    table.has_untagged = true;
     (void)table.rows.put_absent(row.key, now_);
 }
 
@@ -231,13 +233,14 @@ void CachedTables::take_changed(Table& table, ConstBytes body) noexcept {
         case wire::Changed::value: {
             const wire::ChangedValue value = wire::changed_value(body);
             const auto& tagged = table.tag_columns;
-            if (std::find(tagged.begin(), tagged.end(), value.column) == tagged.end()) break;
+            if (table.has_untagged || std::find(tagged.begin(), tagged.end(), value.column) == tagged.end()) break;
             (void)table.rows.invalidate_tag(put_tag(value.column, value.cell, std::span(tag_room_)));
             return;
         }
         case wire::Changed::all:
             break;
     }
+    table.has_untagged = false;
     (void)table.rows.invalidate_prefix("");
 }
 

@@ -68,6 +68,7 @@ class CachedTables {
         std::vector<std::string> tag_columns;
         std::uint32_t lifetimes;
         std::uint32_t entry_bytes_max;
+        bool has_untagged = false;  // a row that was too large is cached as absent: no value of a column names it
         cache::ReferenceCache rows;
         CachedTableCounters counters;
     };

@@ -59,10 +59,10 @@ class TableSet final : public rules::Tables {
     struct Column;
     [[nodiscard]] std::optional<ConstBytes> cells_of(const Column& column, std::string_view key) const noexcept;
     struct Column {
-        std::string table_name;
+        std::string table_name{};
         const ReferenceTable* table = nullptr;  // null: it is cached
         std::size_t cached_index = 0;
-        std::string name;  // empty: whether there is such a row
+        std::string name{};  // empty: whether there is such a row
         std::uint32_t index = 0;
         rules::Type type = rules::Type::any;
     };

@@ -451,6 +451,20 @@ TEST(CachedTables, ARowThatIsTooLargeIsNullAndNotAskedForAgainAtOnce) {
     EXPECT_FALSE(bench.serve());
 }
 
+TEST(CachedTables, ARowThatWasTooLargeGoesWithEveryValueThatHasChanged) {
+    TableUseConfig use = vehicle();
+    use.entry_bytes_max = 64;
+    RowsBench bench(use);
+    bench.central.rows = {{"a", {std::string(100, 'x')}}};
+    EXPECT_EQ(bench.owner("a"), "-");
+    ASSERT_TRUE(bench.serve());
+    bench.central.change("a", Row{"Ann"});
+    bench.asks->take(wire::FrameKind::table_changed, bench.central.changed(1, wire::Changed::value, {"car"}));
+    EXPECT_EQ(bench.owner("a"), "-");
+    ASSERT_TRUE(bench.serve());
+    EXPECT_EQ(bench.owner("a"), "Ann");
+}
+
 TEST(CachedTables, MemoryStaysWithinItsBoundHoweverManyRowsCome) {
     TableUseConfig use = vehicle();
     use.bytes_max = 1U << 16;
