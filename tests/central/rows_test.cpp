@@ -221,22 +221,40 @@ TEST(RowsOfCentral, AnAnswerHasAsManyRowsAsFit) {
     EXPECT_LT(head.rows, 80U);
 }
 
-// Over a connection: nothing else is said there, and still the answer comes at once.
-TEST(RowsOfCentral, AreSaidAtOnceOverAConnection) {
+// A central with the table, and connections on which nothing else is said.
+struct OverConnections {
+    OverConnections() {
+        config.tables = tables.config.tables;
+        central.emplace(config);
+        std::ofstream(tables.file, std::ios::binary) << "key,owner\na,Zoe\n";
+        central->shared().tables.offer(tables.keeper.look(true));
+    }
+    // One that has been offered the table; the features of the offers.
+    std::uint32_t connect(const std::string& name, std::uint64_t features) {
+        edges.push_back(std::make_unique<ScriptedEdge>(central->port()));
+        edges.back()->features = features;
+        LaneScript lane;
+        lane.edge = name;
+        edges.back()->hello(lane);
+        EXPECT_EQ(edges.back()->welcomed(), 0U);
+        const auto offers = edges.back()->next(wire::FrameKind::table_offers);
+        if (!offers) return UINT32_MAX;
+        version = wire::load<wire::TableOffer>(ConstBytes(offers->body).subspan(sizeof(wire::TableOffersHead))).version;
+        return offers->as<wire::TableOffersHead>().features;
+    }
     RowAskBench tables;
     Directory directory;
     CentralConfig config = small_config(directory.path());
-    config.tables = tables.config.tables;
-    Central central(config);
-    std::ofstream(tables.file, std::ios::binary) << "key,owner\na,Zoe\n";
-    central.shared().tables.offer(tables.keeper.look(true));
-    LaneScript lane;
-    ScriptedEdge edge(central.port());
-    edge.features = wire::edge_feature_tables | wire::edge_feature_rows;
-    edge.hello(lane);
-    ASSERT_EQ(edge.welcomed(), 0U);
-    const auto offers = edge.next(wire::FrameKind::table_offers);
-    ASSERT_TRUE(offers);
+    std::optional<Central> central;
+    std::vector<std::unique_ptr<ScriptedEdge>> edges;
+    std::uint64_t version = 0;
+};
+constexpr std::uint64_t both_features = wire::edge_feature_tables | wire::edge_feature_rows;
+
+TEST(RowsOfCentral, AreSaidAtOnceOverAConnection) {
+    OverConnections bench;
+    ASSERT_EQ(bench.connect("north", both_features), wire::offers_feature_rows);
+    ScriptedEdge& edge = *bench.edges[0];
     const auto begun = std::chrono::steady_clock::now();
     for (int n = 0; n < 20; ++n) {
         edge.send_frame(wire::FrameKind::row_ask, RowAskBench::ask_of(0, {"a"}));
@@ -248,6 +266,31 @@ TEST(RowsOfCentral, AreSaidAtOnceOverAConnection) {
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
     edge.send_frame(wire::FrameKind::row_ask, Batch(3));
     EXPECT_EQ(edge.refusal(), wire::RefusalReason::protocol);
+}
+
+TEST(RowsOfCentral, AnEdgeThatDoesNotKnowThemHearsNothingOfThemAndMayNotAsk) {
+    OverConnections bench;
+    EXPECT_EQ(bench.connect("north", wire::edge_feature_tables), 0U);
+    bench.edges[0]->send_frame(wire::FrameKind::row_ask, RowAskBench::ask_of(0, {"a"}));
+    EXPECT_EQ(bench.edges[0]->refusal(), wire::RefusalReason::protocol);
+}
+
+// More connections than there are buffers: who found none is asked again as soon as there is one.
+TEST(TablesOfCentral, PartsAreSaidAtOnceToMoreConnectionsThanThereAreBuffers) {
+    OverConnections bench;
+    for (std::uint32_t n = 0; n < TableSender::buffers_max + 4; ++n) {
+        ASSERT_EQ(bench.connect("edge-" + std::to_string(n), wire::edge_feature_tables), 0U);
+    }
+    const wire::TablePull pull{.name = wire::name_field<wire::table_name_bytes_max>("vehicle"),
+                               .version = bench.version};
+    Batch body(sizeof pull);
+    wire::store(Bytes(body), pull);
+    const auto begun = std::chrono::steady_clock::now();
+    for (int round = 0; round < 20; ++round) {
+        for (const auto& edge : bench.edges) edge->send_frame(wire::FrameKind::table_pull, body);
+        for (const auto& edge : bench.edges) ASSERT_TRUE(edge->next(wire::FrameKind::table_chunk));
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
 }
 
 }  // namespace
