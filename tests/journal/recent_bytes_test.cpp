@@ -1,6 +1,7 @@
 // What was written last, in memory: what copy() gives is what was put, also while it is written over; else it gives nothing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -28,12 +29,13 @@ void put(RecentBytes& recent, std::uint64_t at, std::uint64_t count) {
     recent.put({at}, bytes_at(at, count));
 }
 
-// How many of the first bytes are what lies there; all else must be untouched.
+// How many bytes are given; each must be what lies there.
 std::size_t good(const RecentBytes& recent, std::uint64_t from, std::size_t wanted) {
     std::vector<std::byte> bytes(wanted, std::byte{0xEE});
     const std::size_t count = recent.copy({from}, bytes);
     const auto expected = bytes_at(from, round_up(count, 8));
-    EXPECT_EQ(std::memcmp(bytes.data(), expected.data(), count), 0) << "from " << from;
+    const auto end = bytes.begin() + static_cast<std::ptrdiff_t>(count);
+    EXPECT_TRUE(std::equal(bytes.begin(), end, expected.begin())) << "from " << from;
     return count;
 }
 
