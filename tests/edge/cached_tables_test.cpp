@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 
 #include "core/wire/batch.hpp"
 #include "edge/tables/row_asks.hpp"
@@ -285,7 +287,7 @@ TEST(CachedTables, OneAskIsUnderWayAndOneThatIsNotAnsweredIsGivenUp) {
     EXPECT_EQ(bench.owner("y"), "-");
     EXPECT_TRUE(bench.asks->next_ask(bench.now).empty());
     bench.now = bench.now.plus_ns(RowAsks::ask_again_ns);
-    EXPECT_TRUE(bench.serve());
+    ASSERT_TRUE(bench.serve());
     EXPECT_EQ(bench.asked_keys(), 1U);
     EXPECT_EQ(bench.asks->counters(0).asked_keys.get(), 2U);
 }
@@ -483,6 +485,39 @@ TEST(CachedTables, MemoryStaysWithinItsBoundHoweverManyRowsCome) {
     EXPECT_GT(bench.counts().evicted.get(), 2000U);
     EXPECT_LT(bench.counts().rows.get(), 1000U);
     EXPECT_EQ(bench.owner("2999"), "owner 2999");
+}
+
+// As they run: intake on one thread, the uplink and what central says on another.
+TEST(CachedTables, IntakeAndTheUplinkMeetOnTwoThreads) {
+    constexpr int keys = 500;
+    RowsBench bench;
+    for (int n = 0; n < keys; ++n) bench.central.rows[std::to_string(n)] = {"owner " + std::to_string(n), n};
+    std::atomic<bool> is_over{false};
+    std::thread uplink([&, now = bench.now] {
+        while (!is_over) {
+            const ConstBytes ask = bench.asks->next_ask(now);
+            if (ask.empty()) {
+                std::this_thread::yield();
+                continue;
+            }
+            bench.asks->take(wire::FrameKind::row_answer, bench.central.answer(ask));
+        }
+    });
+    int found = 0;
+    for (int round = 0; round < 10'000 && found < keys; ++round) {
+        found = 0;
+        for (int n = 0; n < keys; ++n) {
+            const std::string owner = bench.owner(std::to_string(n));
+            if (owner == "-") continue;
+            ++found;
+            EXPECT_EQ(owner, "owner " + std::to_string(n));
+        }
+        std::this_thread::yield();
+    }
+    is_over = true;
+    uplink.join();
+    EXPECT_EQ(found, keys);
+    EXPECT_EQ(bench.asks->counters(0).dropped_frames.get(), 0U);
 }
 
 // Frames are lost, connections end, rows change, time passes: a lookup that gives anything gives what central had at the version that

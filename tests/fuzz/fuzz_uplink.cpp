@@ -295,7 +295,8 @@ void Bench::apply_rows(std::uint8_t what, fuzz::Input& input) {
             wire::RowBodyWriter writer(Bytes(body), wire::RowAnswerHead{.name = name, .version = version});
             const ConstBytes no_cells;
             const std::uint32_t rows = input.take<std::uint8_t>();
-            for (std::uint32_t n = 0; n < rows; ++n) WEIR_ASSERT(writer.add_row("key", n % 2 == 0 ? nullptr : &no_cells));
+            for (std::uint32_t n = 0; n < rows; ++n)
+                WEIR_ASSERT(writer.add_row("key", n % 2 == 0 ? nullptr : &no_cells));
             return say(wire::FrameKind::row_answer, ConstBytes(body).first(writer.finish()), 0);
         }
         case 4: {
