@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "central/analytics/engine.hpp"
+#include "central/tables/table_sender.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/control/tls_budget.hpp"
 #include "core/io/io.hpp"
@@ -32,8 +33,8 @@ constexpr std::uint64_t carry_bytes = wire::frame_bytes(wire::frame_body_bytes_m
 constexpr std::uint64_t edge_bytes = 512;      // an edge: id, lineage, epoch, totals
 constexpr std::uint64_t position_bytes = 256;  // (edge, lineage, lane, part): sequences, chain, totals
 constexpr std::uint64_t type_bytes = 64 + wire::type_bytes_max;  // a type's name and counts
-// The image, three before it, as many changes, and what is being read (central/tables).
-constexpr std::uint64_t table_copies = 8;
+// The image, where its rows begin, three before it, as many changes, and what is being read (central/tables).
+constexpr std::uint64_t table_copies = 9;
 constexpr std::uint64_t minute_bytes = 16;            // one type in one minute
 constexpr std::uint64_t process_bytes = 32ULL << 20;  // code, stacks, libraries, control threads
 
@@ -313,6 +314,7 @@ Budget budget_of(const CentralConfig& config) {
     many(limits.positions_max, "positions (limits.positions_max)", position_bytes);
     many(limits.types_max, "event types (limits.types_max)", type_bytes);
     if (!config.tables.empty()) {
+        many(TableSender::row_buffers_max, "answers with rows of tables", TableSender::row_buffer_bytes);
         many(config.tables.size() * table_copies, "tables, what they were, and changes (limits.table_bytes_max)",
              limits.table_bytes_max);
     }

@@ -7,6 +7,7 @@
 #include "core/control/disk_room.hpp"
 #include "core/control/metrics_text.hpp"
 #include "edge/latency.hpp"
+#include "edge/tables/cached_metrics.hpp"
 
 namespace weir::edge {
 namespace {
@@ -382,6 +383,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
         total("weir_edge_table_frames_dropped_total", "Frames of tables that found no buffer; asked for again",
               tables.dropped);
     }
+    if (facts.cached_tables != nullptr) append_cached_tables(text, *facts.cached_tables, *facts.row_asks);
     total("weir_edge_scrub_rounds_total", "Times that everything kept was read again", facts.scrub.rounds);
     total("weir_edge_scrub_bytes_total", "Bytes read again and found right", facts.scrub.bytes);
     total("weir_edge_scrub_damaged_segments_total", "Segments in which the scrubber found damage",

@@ -12,6 +12,8 @@
 #include "core/pipeline/runner.hpp"
 #include "edge/counters.hpp"
 #include "edge/flash_budget.hpp"
+#include "edge/tables/cached_tables.hpp"
+#include "edge/tables/row_asks.hpp"
 
 namespace weir::edge {
 
@@ -68,8 +70,10 @@ struct DaemonFacts {
     const std::uint64_t flash_limit_bytes;
     const std::uint32_t poisons;
     const std::uint64_t reloads_refused;
-    const TableCounters* const tables;  // null: none are used
-    const bool is_kept_awake;           // runtime.low_latency_idle, and it was allowed
+    const TableCounters* const tables;        // null: none are used
+    const CachedTables* const cached_tables;  // null, as row_asks: none are cached
+    const RowAsks* const row_asks;
+    const bool is_kept_awake;  // runtime.low_latency_idle, and it was allowed
 };
 // The body of GET /metrics.
 [[nodiscard]] std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneName>& lanes,

@@ -5,6 +5,7 @@
 
 #include "core/base/base64.hpp"
 #include "core/base/time_text.hpp"
+#include "core/cache/reference_cache.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/control/tls_budget.hpp"
 #include "core/journal/checkpoint.hpp"
@@ -26,6 +27,7 @@
 #include "edge/spool/endpoint_order.hpp"
 #include "edge/spool/journal_reader.hpp"
 #include "edge/spool/spool_start.hpp"
+#include "edge/tables/row_link.hpp"
 
 namespace weir::edge {
 namespace {
@@ -326,10 +328,39 @@ void read_expression(ConfigTable& table, std::string_view key, const EdgeConfig&
     if (!fault.empty()) table.fault(key, "at " + fault);
 }
 
+void read_cached_table(ConfigTable& table, TableUseConfig& use) {
+    table.number("bytes_max", use.bytes_max, Bounds{1U << 16, 1U << 30, "bytes"});
+    table.number("entry_bytes_max", use.entry_bytes_max, Bounds{64, 1U << 14, "bytes"});
+    table.numbers("lifetimes_s", use.lifetimes_s, Bounds{0, year_s, "s"});
+    table.text("lifetime_column", use.lifetime_column);
+    table.number("absent_s", use.absent_s, Bounds{1, year_s, "s"});
+    read_texts(table, "tag_columns", use.tag_columns);
+    if (!use.is_cached()) {
+        for (const char* key :
+             {"bytes_max", "entry_bytes_max", "lifetimes_s", "lifetime_column", "absent_s", "tag_columns"}) {
+            if (table.has(key)) table.fault(key, R"(is of a table with keep = "cached")");
+        }
+        return;
+    }
+    if (use.columns.empty()) table.fault("keep", "needs columns: only those of a row are cached");
+    if (use.columns.size() > wire::table_columns_max) table.fault("columns", "has more than 64 entries");
+    if (use.lifetimes_s.empty() || use.lifetimes_s.size() > cache::lifetime_classes) {
+        table.fault("lifetimes_s", "must have 1 to 8 entries");
+    }
+    if (use.tag_columns.size() > cache::entry_tags_max) table.fault("tag_columns", "has more than 4 entries");
+    for (std::size_t index = 0; index < use.tag_columns.size(); ++index) {
+        if (use.tag_columns[index].size() > wire::table_column_bytes_max) {
+            table.fault("tag_columns", index, "is longer than 64 bytes");
+        }
+    }
+}
+
 void read_table_use(ConfigTable& table, EdgeConfig& config) {
     TableUseConfig use;
     table.needs_text("name", use.name);
     read_texts(table, "columns", use.columns);
+    table.choice("keep", use.keep, {{"whole", TableKeep::whole}, {"cached", TableKeep::cached}});
+    read_cached_table(table, use);
     if (!use.name.empty() && !wire::is_name(use.name, wire::table_name_bytes_max)) {
         table.fault("name", "must be 1 to 32 of a-z, 0-9 and '-'");
     }
@@ -347,6 +378,7 @@ void read_table_use(ConfigTable& table, EdgeConfig& config) {
 
 void read_tables(ConfigTable& table, EdgeConfig& config) {
     table.number("bytes_max", config.tables.bytes_max, Bounds{1U << 16, 1U << 30, "bytes"});
+    table.number("asked_keys_per_second_max", config.tables.asked_keys_per_second_max, Bounds{1, 1'000'000, "keys"});
     table.tables("use", wire::tables_max, [&](ConfigTable& inner) { read_table_use(inner, config); });
 }
 
@@ -689,7 +721,13 @@ Budget budget_of(const EdgeConfig& config) {
     }
     terms.memory("checkpoints: two of two copies",
                  checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});
-    if (!config.tables.use.empty()) {
+    const auto cached = static_cast<std::size_t>(std::count_if(
+        config.tables.use.begin(), config.tables.use.end(), [](const TableUseConfig& use) { return use.is_cached(); }));
+    for (const TableUseConfig& use : config.tables.use) {
+        if (use.is_cached()) terms.memory("table " + use.name + ", cached (tables.use[].bytes_max)", use.bytes_max);
+    }
+    if (cached > 0) terms.memory("rows asked for, and on their way from central", RowLink::memory_bytes(cached));
+    if (config.tables.use.size() > cached) {
         terms.memory("tables: in use, being replaced, coming (tables.bytes_max)", 3 * config.tables.bytes_max);
         terms.disk("tables (tables.bytes_max)", 2 * config.tables.bytes_max);
     }

@@ -109,9 +109,23 @@ struct EnrichConfig {
     std::vector<SetConfig> set;
 };
 // A table of reference data that is taken from central, and what is known of its columns.
+enum class TableKeep : std::uint8_t {
+    whole,   // all of it, in memory and on the disk
+    cached,  // the rows that are looked up, in memory (edge/tables/cached_tables.hpp)
+};
 struct TableUseConfig {
-    std::string name;                  // [a-z0-9-]{1,32}
-    std::vector<std::string> columns;  // "NAME:TYPE", TYPE one of text, integer, real, boolean; empty: any
+    std::string name;  // [a-z0-9-]{1,32}
+    std::vector<std::string>
+        columns{};  // "NAME:TYPE", TYPE one of text, integer, real, boolean; empty: any, if kept whole
+    TableKeep keep = TableKeep::whole;
+    // Of one that is cached.
+    std::uint64_t bytes_max = 4ULL << 20;          // all in
+    std::uint32_t entry_bytes_max = 256;           // of a key and its declared cells
+    std::vector<std::uint32_t> lifetimes_s{3600};  // by class; 0: until it goes or changes
+    std::string lifetime_column{};                 // its integer is a row's class; empty, or another value: 0
+    std::uint32_t absent_s = 60;                   // that there is no such row is known for so long
+    std::vector<std::string> tag_columns{};        // changes may name their values
+    [[nodiscard]] bool is_cached() const { return keep == TableKeep::cached; }
     bool operator==(const TableUseConfig&) const = default;
 };
 
@@ -247,7 +261,8 @@ struct EdgeConfig {
         std::vector<RemovalConfig> remove;
     } pii;
     struct {
-        std::uint64_t bytes_max = 16ULL << 20;  // of all tables in memory
+        std::uint64_t bytes_max = 16ULL << 20;             // of all tables that are whole in memory
+        std::uint32_t asked_keys_per_second_max = 10'000;  // of all tables that are cached
         std::vector<TableUseConfig> use;
     } tables;
     struct {

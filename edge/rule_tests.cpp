@@ -40,6 +40,7 @@ wire::EventView event_of(const RuleTestConfig& test) {
 TableShare tables_of(const EdgeConfig& config) {
     std::vector<ReferenceTableShare> tables;
     for (const TableUseConfig& use : config.tables.use) {
+        if (use.is_cached()) continue;  // central is not asked: its rows are null
         LoadedTable loaded = TableStore(config.data_dir).load(use.name, config.tables.bytes_max);
         if (loaded.table != nullptr) tables.push_back(std::move(loaded.table));
     }

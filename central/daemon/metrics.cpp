@@ -209,6 +209,17 @@ control::AdminResponse metrics(const ApiSources& sources) {
     out.counter("weir_central_batches_total", "Batches kept", {}, shared.batches.get());
     out.counter("weir_central_batch_bytes_total", "Bytes of batches kept", {}, shared.batch_bytes.get());
     out.counter("weir_central_edge_statuses_total", "Statuses of edges taken", {}, shared.statuses.get());
+    out.counter("weir_central_row_asks_total", "Times that edges which cache tables asked for rows", {},
+                shared.table_counters.row_asks.get());
+    out.counter("weir_central_dropped_row_asks_total",
+                "Of them, left unanswered for want of a buffer: the edge asks again", {},
+                shared.table_counters.row_asks_dropped.get());
+    out.counter("weir_central_answered_rows_total", "Rows answered", {}, shared.table_counters.rows.get());
+    out.counter("weir_central_absent_rows_total", "Keys answered with: there is no such row", {},
+                shared.table_counters.absent_rows.get());
+    out.counter("weir_central_table_changes_total",
+                "Times that an edge was told what has changed of a table that it caches", {},
+                shared.table_counters.changes.get());
     out.counter("weir_central_groups_total", "Write groups", {}, shared.groups.get());
     out.counter("weir_central_written_bytes_total", "Bytes written to both journals", {}, shared.written_bytes.get());
     out.counter("weir_central_receive_pauses_total", "Times that receiving paused for want of a write group", {},

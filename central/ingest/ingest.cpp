@@ -64,7 +64,8 @@ IngestStage::IngestStage(io::Io& io, const CentralConfig& config, const Recovere
           io, stores.dead_letters,
           group_options(config, journal::Role::dead_letters, recovered.dead_letters, token(Kind::dead_letters))),
       checkpoint_file_(checkpoint_path(config), recovered.checkpoint_serial),
-      tables_(config.listen.connections_max, shared.tables, shared.table_counters),
+      tables_(config.listen.connections_max, shared.tables, shared.table_counters,
+              config.tables.empty() ? 0 : TableSender::row_buffers_max),
       carries_(config.limits.carries_max, wire::frame_body_bytes_max,
                {.count = config.listen.connections_max, .bytes = config.runtime.receive_slot_bytes}),
       share_({.total = config.limits.credit_bytes_total,
@@ -138,7 +139,13 @@ std::size_t IngestStage::do_work(MonotonicNs now) {
     if (now >= next_sweep_) sweep(now);
     tick(now);
     checkpoint(now);
-    if (tables_.take_book()) ++count;
+    const bool has_new_book = tables_.take_book();
+    if (has_new_book) ++count;
+    if (has_new_book || tables_.has_room_again()) {
+        for (const auto& session : sessions_) {
+            if (session->state == State::live) speak(*session);
+        }
+    }
     speaking_.swap(outgoing_);
     for (const std::uint32_t index : speaking_) {
         sessions_[index]->is_listed = false;
@@ -378,7 +385,12 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
         return true;
     }
     if (header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye) return true;
-    if (header.kind == wire::FrameKind::table_pull && tables_.take_pull(index, body)) return true;
+    const bool is_of_tables = (header.kind == wire::FrameKind::table_pull && tables_.take_pull(index, body)) ||
+                              (header.kind == wire::FrameKind::row_ask && tables_.take_row_ask(index, body));
+    if (is_of_tables) {
+        speak(session);
+        return true;
+    }
     if (header.kind == wire::FrameKind::edge_status) {
         take_status(session, body);
         return true;
@@ -445,7 +457,9 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     session.quota = shared_.quota.claim(hello.edge_id);
     session.state = State::live;
     session.wants_welcome = true;
-    if ((hello.features & wire::edge_feature_tables) != 0) tables_.begin(index);
+    if ((hello.features & wire::edge_feature_tables) != 0) {
+        tables_.begin(index, (hello.features & wire::edge_feature_rows) != 0);
+    }
     session.may_say_status =
         (hello.features & wire::edge_feature_status) != 0 && config_.listen.status_interval_ms != 0;
     open_credit(session);

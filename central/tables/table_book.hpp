@@ -4,12 +4,14 @@
 //
 // Thread    Books are made and destroyed on the control thread; ingest reads the one it has. The slot is where they meet.
 // Ownership Images are shared by the books that hold them; shares are taken and dropped on the control thread alone.
-// Bounds    tables_max tables; of each the image, history_max images before it, and the changes from them.
+// Bounds    tables_max tables; of each the image, four bytes a row, history_max images before it, and the changes from them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +31,22 @@ struct TableEntry {
     std::uint32_t rows = 0;
     Image image;
     std::vector<Changes> changes;  // to this version; only those that are shorter than the image
+    // For edges that cache rows: where each begins, in order of keys, and bodies of table_changed to this version.
+    std::shared_ptr<const std::vector<std::uint32_t>> rows_at;
+    std::uint64_t columns_bytes = 0;  // of their names in the image, behind its head
+    std::vector<Changes> went;        // from each version before that is known
+    // The cells of the row with this key.
+    [[nodiscard]] std::optional<ConstBytes> find(std::string_view key) const noexcept {
+        const auto row_of = [this](std::uint32_t at) { return wire::row_at(*image, at); };
+        const auto at =
+            std::lower_bound(rows_at->begin(), rows_at->end(), key,
+                             [&](std::uint32_t row, std::string_view one) { return row_of(row).key < one; });
+        if (at == rows_at->end() || row_of(*at).key != key) return std::nullopt;
+        return row_of(*at).cells;
+    }
+    [[nodiscard]] ConstBytes columns() const noexcept {
+        return ConstBytes(*image).subspan(sizeof(wire::TableHead), columns_bytes);
+    }
 };
 
 struct TableBook {

@@ -5,8 +5,23 @@
 #include <utility>
 
 #include "central/tables/table_file.hpp"
+#include "central/tables/what_changed.hpp"
 
 namespace weir::central {
+namespace {
+
+void index_rows(const wire::TableInfo& info, TableEntry& table) {
+    std::vector<std::uint32_t> rows;
+    rows.reserve(info.rows);
+    static_assert(wire::table_image_bytes_max <= UINT32_MAX);
+    for (std::uint64_t at = info.rows_at; at < table.image->size(); at += wire::row_at(*table.image, at).bytes) {
+        rows.push_back(static_cast<std::uint32_t>(at));
+    }
+    table.rows_at = std::make_shared<const std::vector<std::uint32_t>>(std::move(rows));
+    table.columns_bytes = info.rows_at - sizeof(wire::TableHead);
+}
+
+}  // namespace
 
 TableKeeper::TableKeeper(const CentralConfig& config) : bytes_max_(config.limits.table_bytes_max) {
     for (const TableConfig& table : config.tables) tables_.push_back({table, {}, {}, {}});
@@ -56,9 +71,12 @@ bool TableKeeper::read(Kept& table) {
     }
     next.rows = info.rows;
     next.image = std::make_shared<const std::vector<std::byte>>(std::move(*made.image));
+    index_rows(info, next);
     if (table.entry.image != nullptr) table.before.insert(table.before.begin(), table.entry.image);
     if (table.before.size() > history_max) table.before.pop_back();
     for (const TableEntry::Image& old : table.before) {
+        next.went.push_back({wire::table_version(*old), std::make_shared<const std::vector<std::byte>>(
+                                                            what_changed(next.name, *old, *next.image))});
         auto changes = wire::make_changes(*old, *next.image);
         if (!changes || changes->size() >= next.image->size()) continue;
         next.changes.push_back(

@@ -105,7 +105,7 @@ struct EdgeHello {
     std::uint64_t lineage = 0;
     std::uint64_t epoch = 0;
     std::uint64_t config_digest = 0;
-    // Bits: what this edge understands beyond version 1 (edge_feature_tables, edge_feature_status); unknown ones say nothing.
+    // Bits: what this edge understands beyond version 1 (edge_feature_tables, _status, _rows); unknown ones say nothing.
     std::uint64_t features = 0;
 };
 static_assert(sizeof(EdgeHello) == 72);

@@ -45,6 +45,10 @@ enum class FrameKind : std::uint8_t {
     table_offers = 40,  // central -> edge
     table_pull = 41,    // edge -> central
     table_chunk = 42,   // central -> edge
+    // rows.hpp; only where edge_hello says edge_feature_rows and table_offers says offers_feature_rows
+    row_ask = 43,        // edge -> central
+    row_answer = 44,     // central -> edge
+    table_changed = 45,  // central -> edge
 };
 
 // Whether `kind` is one of FrameKind: a byte from outside may hold anything.

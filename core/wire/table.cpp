@@ -64,15 +64,6 @@ std::size_t cell_bytes(ConstBytes cells) noexcept {
     return bytes <= cells.size() ? bytes : 0;
 }
 
-bool are_cells(ConstBytes cells, std::size_t columns) noexcept {
-    for (std::size_t column = 0; column < columns; ++column) {
-        const std::size_t bytes = cell_bytes(cells);
-        if (bytes == 0) return false;
-        cells = cells.subspan(bytes);
-    }
-    return cells.empty();
-}
-
 // Head, key and cells at byte `at`; false if they do not lie inside.
 template <class Head>
 bool take_entry(ConstBytes bytes, std::uint64_t at, Head& head, TableRow& row) noexcept {
@@ -145,6 +136,20 @@ const char* check_table(ConstBytes image, TableInfo& info) {
     if (at != image.size()) return "something follows its last row";
     info.rows = head.rows;
     return nullptr;
+}
+
+bool are_cells(ConstBytes cells, std::size_t columns) noexcept {
+    for (std::size_t column = 0; column < columns; ++column) {
+        const std::size_t bytes = cell_bytes(cells);
+        if (bytes == 0) return false;
+        cells = cells.subspan(bytes);
+    }
+    return cells.empty();
+}
+
+ConstBytes cell_at(ConstBytes cells, std::uint32_t column) noexcept {
+    for (; column > 0; --column) cells = cells.subspan(cell_bytes(cells));
+    return cells.first(cell_bytes(cells));
 }
 
 TableRow row_at(ConstBytes image, std::uint64_t at) noexcept {

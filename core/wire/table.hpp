@@ -5,7 +5,7 @@
 // whoever has put changes into an image sees whether it has become what it should be.
 //
 // Thread    Any. What makes images allocates; what reads them does not.
-// Law       check_table is the only gate: nothing else here looks at an image that has not passed it.
+// Law       check_table (of the cells of one row: are_cells) is the only gate: nothing else here looks at an image that has not passed it.
 // Bounds    table_image_bytes_max, and what stands beside it.
 #pragma once
 
@@ -35,8 +35,8 @@ inline constexpr std::uint32_t table_chunk_bytes_max = 64U << 10;
 inline constexpr std::uint64_t edge_feature_tables = 1;
 
 struct TableOffersHead {
-    std::uint32_t tables = 0;  // TableOffer records that follow: all that this central has
-    std::uint32_t reserved = 0;
+    std::uint32_t tables = 0;    // TableOffer records that follow: all that this central has
+    std::uint32_t features = 0;  // bits: offers_feature_rows (rows.hpp); unknown ones say nothing
 };
 static_assert(sizeof(TableOffersHead) == 8);
 struct TableOffer {
@@ -115,8 +115,11 @@ struct TableInfo {
 [[nodiscard]] const char* check_table(ConstBytes image, TableInfo& info);
 // The row at byte `at` of a checked image; the next begins at + bytes.
 [[nodiscard]] TableRow row_at(ConstBytes image, std::uint64_t at) noexcept;
-// The cell of a checked row.
+// The cell of a checked row; and its bytes.
 [[nodiscard]] Cell cell_of(ConstBytes cells, std::uint32_t column) noexcept;
+[[nodiscard]] ConstBytes cell_at(ConstBytes cells, std::uint32_t column) noexcept;
+// Whether they are so many cells, and nothing else.
+[[nodiscard]] bool are_cells(ConstBytes cells, std::size_t columns) noexcept;
 
 // Makes an image, row by row in order of their keys.
 class TableWriter {

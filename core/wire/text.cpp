@@ -54,6 +54,12 @@ std::string_view text(FrameKind kind) noexcept {
             return "table_pull";
         case FrameKind::table_chunk:
             return "table_chunk";
+        case FrameKind::row_ask:
+            return "row_ask";
+        case FrameKind::row_answer:
+            return "row_answer";
+        case FrameKind::table_changed:
+            return "table_changed";
     }
     return unknown;
 }

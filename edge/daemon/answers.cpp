@@ -122,6 +122,8 @@ control::AdminResponse EdgeDaemon::Parts::answer(std::string_view target) const 
                                       .poisons = poison_guard ? poison_guard->poisons() : 0,
                                       .reloads_refused = reloads_refused.load(std::memory_order_relaxed),
                                       .tables = tables ? &table_numbers : nullptr,
+                                      .cached_tables = cached_tables ? &*cached_tables : nullptr,
+                                      .row_asks = row_asks ? &*row_asks : nullptr,
                                       .is_kept_awake = awake.has_value()}) +
                         (tls ? tls->metrics() : std::string()) + (admin_tls ? admin_tls->metrics() : std::string()) +
                         guard->metrics()};

@@ -33,6 +33,8 @@
 #include "edge/reload_desk.hpp"
 #include "edge/spool/spare_lanes.hpp"
 #include "edge/spool/spool_stage.hpp"
+#include "edge/tables/cached_tables.hpp"
+#include "edge/tables/row_asks.hpp"
 #include "edge/tables/table_keeper.hpp"
 #include "edge/tap_desk.hpp"
 
@@ -69,6 +71,7 @@ struct EdgeDaemon::Parts {
     [[nodiscard]] Status open_guard();
     [[nodiscard]] Status start_tls();
     [[nodiscard]] Status start_runners();
+    void make_tables();
     void make_segments();
     [[nodiscard]] Result<std::unique_ptr<Stage>> make_spool(io::Io& runner_io, std::uint8_t owner);
     [[nodiscard]] Result<std::unique_ptr<Stage>> make_intake(io::Io& runner_io, std::uint8_t owner);
@@ -142,6 +145,10 @@ struct EdgeDaemon::Parts {
     std::vector<LaneName> lane_names;  // under lanes_mutex: the admin port reads them
     std::optional<LaneChanges> lane_changes;
     LaneOrdersSlot lane_orders;
+    // Only where a table is cached.
+    std::optional<RowLink> row_link;
+    std::optional<CachedTables> cached_tables;  // intake's
+    std::optional<RowAsks> row_asks;            // the spool runner's
     TableLink table_link;
     std::optional<TableKeeper> tables;  // only where tables are used; its counts, as the admin port reads them:
     TableCounters table_numbers;

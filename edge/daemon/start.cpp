@@ -31,11 +31,7 @@ Status EdgeDaemon::Parts::start() {
     for (const SpoolLane& lane : recovered->spool.lanes) streams.push_back(lane.state);
     lane_changes.emplace(config.data_dir, std::move(streams));
     tell_lane_names();
-    if (!config.tables.use.empty()) {
-        tables.emplace(config, table_link, [this] { spool_runner.doorbell().ring(); });
-        tables->load();
-        tell_tables();
-    }
+    if (!config.tables.use.empty()) make_tables();
     if (auto status = open_guard(); !status) return status;
     if (auto status = start_tls(); !status) return status;
     if (auto status = start_runners(); !status) return status;
@@ -92,6 +88,19 @@ Status EdgeDaemon::Parts::start_tls() {
     return Done{};
 }
 
+void EdgeDaemon::Parts::make_tables() {
+    const auto wake_spool = [this] { spool_runner.doorbell().ring(); };
+    if (auto cached = cached_table_names(config); !cached.empty()) {
+        row_link.emplace(cached.size(), wake_spool, [this] { intake_runner.doorbell().ring(); });
+        const SpoolIdentity& identity = recovered->spool.identity;
+        cached_tables.emplace(config, *row_link, identity.lineage ^ identity.epoch);
+        row_asks.emplace(std::move(cached), *row_link);
+    }
+    tables.emplace(config, table_link, wake_spool, cached_tables ? &*cached_tables : nullptr);
+    tables->load();
+    tell_tables();
+}
+
 void EdgeDaemon::Parts::make_segments() {
     segment_worker = std::make_unique<journal::SegmentWorker>(&ring_doorbell, &spool_runner.doorbell());
     for (std::size_t index = 0; index < recovered->spool.lanes.size(); ++index) {
@@ -123,6 +132,7 @@ Result<std::unique_ptr<Stage>> EdgeDaemon::Parts::make_spool(io::Io& runner_io, 
                    .jitter_seed = recovered->spool.identity.lineage ^ recovered->spool.identity.epoch,
                    .rung = &counters.intake.rung});
     if (tables) stage->take_tables_for(table_link);
+    if (row_asks) stage->ask_rows_for(*row_asks);
     stage->take_orders_from(lane_orders);
     if (is_touched(config)) stage->touch();
     if (auto opened = stage->open(); !opened) return opened.error();
@@ -136,6 +146,7 @@ Result<std::unique_ptr<Stage>> EdgeDaemon::Parts::make_intake(io::Io& runner_io,
     if (is_touched(config)) stage->touch();
     stage->take_reloads_from(reloads);
     stage->take_taps_from(taps.slot());
+    if (cached_tables) stage->look_up_in(*cached_tables);
     stage->obey(controls);
     if (!own_spool_runner) stage->leave_slots(uplink_receive_slots);
     if (poison_guard) stage->note_in(*poison_guard);

@@ -121,7 +121,9 @@ std::size_t Intake::do_work(MonotonicNs now) {
     std::size_t work = take_notes(now);
     if (book_.has_forgotten() && book_.free_runs() < book_.runs_count() / 2) book_.sweep();
     work += wake_waiting();
+    if (cached_tables_ != nullptr) cached_tables_->begin_cycle(now);
     work += run_vectors(now);
+    if (cached_tables_ != nullptr) cached_tables_->end_cycle();
     batcher_.close_due(input_is_drained_ || stalled_);
     keep_checkpoint(now);
     if (draining_) finish_drain();

@@ -41,6 +41,7 @@
 #include "edge/intake/poison_guard.hpp"
 #include "edge/intake/shedding.hpp"
 #include "edge/intake/tap.hpp"
+#include "edge/tables/cached_tables.hpp"
 
 namespace weir::edge {
 
@@ -66,6 +67,8 @@ class Intake final : public Stage {
     void obey(const IntakeControls& controls) { controls_ = &controls; }
     // Notes there what it is judging; before start(). It outlives intake.
     void note_in(PoisonGuard& guard) { poison_guard_ = &guard; }
+    // Lookups ask it; before start(). It outlives intake.
+    void look_up_in(CachedTables& tables) { cached_tables_ = &tables; }
     // Other stages receive by the same Io: of its receive slots so many, but half at most, are theirs: intake never keeps one of
     // them from one duty cycle to the next. Before start().
     void leave_slots(std::uint32_t slots) { slots_held_max_ = receive_slots_ - std::min(slots, receive_slots_ / 2); }
@@ -85,7 +88,9 @@ class Intake final : public Stage {
 
     [[nodiscard]] std::size_t do_work(MonotonicNs now) override;
     void on_completion(const io::Completion& completion, MonotonicNs now) override;
-    [[nodiscard]] bool has_input() const override { return !from_spool_.is_empty(); }
+    [[nodiscard]] bool has_input() const override {
+        return !from_spool_.is_empty() || (cached_tables_ != nullptr && cached_tables_->has_input());
+    }
     [[nodiscard]] MonotonicNs next_deadline() const override;
     void drain(MonotonicNs now) override;
     [[nodiscard]] bool is_drained() const override;
@@ -270,6 +275,7 @@ class Intake final : public Stage {
     MonotonicNs stalled_since_ = never;  // nothing was taken since, for want of room
     const IntakeControls* controls_ = nullptr;
     PoisonGuard* poison_guard_ = nullptr;
+    CachedTables* cached_tables_ = nullptr;
     std::uint32_t fuse_resets_ = 0;  // those obeyed
     bool naming_ = false;            // someone waits for a checkpoint
     bool poisoned_ = false;

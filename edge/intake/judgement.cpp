@@ -70,15 +70,11 @@ Judgement::Judgement(const EdgeConfig& config, const std::vector<LaneState>& lan
 
 namespace {
 
-std::vector<std::string> table_names(const EdgeConfig& config) {
-    std::vector<std::string> names;
-    for (const TableUseConfig& use : config.tables.use) names.push_back(use.name);
-    return names;
-}
-std::vector<std::vector<std::string>> table_columns(const EdgeConfig& config) {
-    std::vector<std::vector<std::string>> columns;
-    for (const TableUseConfig& use : config.tables.use) columns.push_back(use.columns);
-    return columns;
+// Whether this differs between any table of `now` and the one in its place in `next`.
+template <class Member>
+bool differs_of_tables(const EdgeConfig& now, const EdgeConfig& next, Member TableUseConfig::*member) {
+    return !std::equal(now.tables.use.begin(), now.tables.use.end(), next.tables.use.begin(), next.tables.use.end(),
+                       [&](const auto& one, const auto& other) { return one.*member == other.*member; });
 }
 
 using Differences = std::vector<std::pair<std::string, bool>>;
@@ -154,9 +150,18 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"spool.scrub_period_s", now.spool.scrub_period_s != next.spool.scrub_period_s},
         {"spool.scrub_bytes_per_second", now.spool.scrub_bytes_per_second != next.spool.scrub_bytes_per_second},
         {"tables.bytes_max", now.tables.bytes_max != next.tables.bytes_max},
+        {"tables.asked_keys_per_second_max",
+         now.tables.asked_keys_per_second_max != next.tables.asked_keys_per_second_max},
         {"tables.use", now.tables.use.size() != next.tables.use.size()},
-        {"tables.use[].name", table_names(now) != table_names(next)},
-        {"tables.use[].columns", table_columns(now) != table_columns(next)},
+        {"tables.use[].name", differs_of_tables(now, next, &TableUseConfig::name)},
+        {"tables.use[].columns", differs_of_tables(now, next, &TableUseConfig::columns)},
+        {"tables.use[].keep", differs_of_tables(now, next, &TableUseConfig::keep)},
+        {"tables.use[].bytes_max", differs_of_tables(now, next, &TableUseConfig::bytes_max)},
+        {"tables.use[].entry_bytes_max", differs_of_tables(now, next, &TableUseConfig::entry_bytes_max)},
+        {"tables.use[].lifetimes_s", differs_of_tables(now, next, &TableUseConfig::lifetimes_s)},
+        {"tables.use[].lifetime_column", differs_of_tables(now, next, &TableUseConfig::lifetime_column)},
+        {"tables.use[].absent_s", differs_of_tables(now, next, &TableUseConfig::absent_s)},
+        {"tables.use[].tag_columns", differs_of_tables(now, next, &TableUseConfig::tag_columns)},
         {"runtime.idle", now.runtime.idle != next.runtime.idle},
         {"runtime.idle_spin_us", now.runtime.idle_spin_us != next.runtime.idle_spin_us},
         {"runtime.rest_us", now.runtime.rest_us != next.runtime.rest_us},

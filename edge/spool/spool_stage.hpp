@@ -57,13 +57,14 @@ class SpoolStage final : public Stage {
     void touch() const { uplink_.touch(); }
     // Before the first cycle.
     void take_tables_for(TableLink& link) { uplink_.take_tables_for(link); }
+    void ask_rows_for(RowAsks& asks) { uplink_.ask_rows_for(asks); }
     void take_orders_from(LaneOrdersSlot& slot) { orders_ = &slot; }
     // Opens the journal's tail and the checkpoint's files; blocking, before the first duty cycle.
     [[nodiscard]] Status open();
 
     [[nodiscard]] std::size_t do_work(MonotonicNs now) override;
     void on_completion(const io::Completion& completion, MonotonicNs now) override;
-    [[nodiscard]] bool has_input() const override { return !from_intake_.is_empty(); }
+    [[nodiscard]] bool has_input() const override { return !from_intake_.is_empty() || uplink_.has_rows_to_ask(); }
     [[nodiscard]] MonotonicNs next_deadline() const override;
     void drain(MonotonicNs now) override;
     [[nodiscard]] bool is_drained() const override;

@@ -10,13 +10,14 @@
 namespace weir::edge {
 namespace {
 
-// Frames from central are small: a part of a table is the largest.
-constexpr std::uint32_t central_frame_body_bytes_max = wire::table_frame_body_bytes_max;
+// Frames from central are small: rows, or a part of a table, are the largest.
+constexpr std::uint32_t central_frame_body_bytes_max =
+    std::max(wire::table_frame_body_bytes_max, wire::row_answer_body_bytes_max);
 static_assert(central_frame_body_bytes_max >=
               sizeof(wire::EdgeWelcome) + wire::hello_lanes_max * sizeof(wire::LanePosition));
 constexpr std::uint32_t hello_bytes_max =
     wire::frame_bytes(sizeof(wire::EdgeHello) + wire::hello_lanes_max * sizeof(wire::LaneOffer));
-constexpr std::uint32_t control_bytes_max = hello_bytes_max + 4096;
+constexpr std::uint32_t control_bytes_max = hello_bytes_max + 4096 + wire::frame_bytes(wire::row_ask_body_bytes_max);
 static_assert(control_bytes_max >= wire::frame_bytes(wire::status_body_bytes_max));
 
 template <class T>
@@ -289,6 +290,10 @@ void Uplink::greet(MonotonicNs now) {
     if (tables_ != nullptr) {
         hello.features |= wire::edge_feature_tables;
         tables_->begin_session();
+    }
+    if (row_asks_ != nullptr) {
+        hello.features |= wire::edge_feature_rows;
+        row_asks_->begin_session();
     }
     wire::store(Bytes{body}, hello);
     std::size_t at = sizeof(hello);

@@ -44,6 +44,7 @@
 #include "edge/spool/memory_journal.hpp"
 #include "edge/spool/return_plan.hpp"
 #include "edge/spool/send_turns.hpp"
+#include "edge/tables/row_asks.hpp"
 #include "edge/tables/table_link.hpp"
 
 namespace weir::edge {
@@ -102,6 +103,12 @@ class Uplink {
     void touch() const { catch_up_.touch(); }
     // Tables are offered to and taken by it; before the first do_work.
     void take_tables_for(TableLink& link) { tables_ = &link; }
+    // Rows of cached tables are asked for by it; before the first do_work.
+    void ask_rows_for(RowAsks& asks) { row_asks_ = &asks; }
+    // Something is to be asked that nothing else will wake the runner for.
+    [[nodiscard]] bool has_rows_to_ask() const {
+        return may_ask_rows() && sending_ == Sending::nothing && row_asks_->is_due(pumped_at_);
+    }
     // The edge's wire::Rung, for its statuses; before the first do_work.
     void take_rung_from(const Counter& rung) { rung_ = &rung; }
     // A batch has become durable (in its journal's order). True: its buffer is the uplink's until it is returned.
@@ -234,6 +241,9 @@ class Uplink {
 
     void make_way(std::size_t for_stream);
     void drop_memory(std::size_t stream);
+    [[nodiscard]] bool may_ask_rows() const {
+        return row_asks_ != nullptr && state_ == UplinkState::live && !is_leaving_ && !draining_;
+    }
     void queue_control(wire::FrameKind kind, std::uint64_t number, ConstBytes body);
     void sent();
     void lose(MonotonicNs now, std::uint64_t pause_ms);
@@ -258,6 +268,8 @@ class Uplink {
     wire::FrameSplitter splitter_;
 
     TableLink* tables_ = nullptr;
+    RowAsks* row_asks_ = nullptr;
+    MonotonicNs pumped_at_{};
     const Counter* rung_ = nullptr;
     std::uint64_t status_interval_ns_ = 0;  // 0: this session has not asked
     MonotonicNs status_at_{};               // the next one is due

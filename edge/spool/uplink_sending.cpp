@@ -52,11 +52,16 @@ void Uplink::drop_memory(std::size_t index) {
 
 std::size_t Uplink::pump(MonotonicNs now) {
     std::size_t work = 0;
+    pumped_at_ = now;
     if (state_ == UplinkState::live && !is_leaving_) work += pump_readers(now);
     if (sending_ != Sending::nothing) return work;
     if (state_ == UplinkState::live && tables_ != nullptr) {
         if (const auto pull = tables_->next_pull())
             queue_control(wire::FrameKind::table_pull, 0, std::as_bytes(std::span(&*pull, 1)));
+    }
+    if (may_ask_rows()) {
+        const ConstBytes ask = row_asks_->next_ask(now);
+        if (!ask.empty()) queue_control(wire::FrameKind::row_ask, 0, ask);
     }
     if (says_statuses() && now >= status_at_) put_status(now);
     if (!control_waiting_.empty()) {

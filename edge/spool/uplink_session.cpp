@@ -33,6 +33,12 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
         case wire::FrameKind::table_chunk:
             if (state_ != UplinkState::live || tables_ == nullptr) break;
             tables_->take(header.kind, body);
+            if (row_asks_ != nullptr && header.kind == wire::FrameKind::table_offers) row_asks_->take_offers(body);
+            return true;
+        case wire::FrameKind::row_answer:
+        case wire::FrameKind::table_changed:
+            if (state_ != UplinkState::live || row_asks_ == nullptr) break;
+            row_asks_->take(header.kind, body);
             return true;
         case wire::FrameKind::refusal:
             if (body.size() != sizeof(wire::Refusal)) break;
@@ -55,6 +61,7 @@ bool Uplink::take_frame(const wire::FrameHeader& header, ConstBytes body, Monoto
         case wire::FrameKind::edge_hello:
         case wire::FrameKind::edge_status:
         case wire::FrameKind::table_pull:
+        case wire::FrameKind::row_ask:
         case wire::FrameKind::batch:
             break;
     }

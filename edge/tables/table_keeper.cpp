@@ -14,15 +14,19 @@ constexpr std::size_t refused_max = 64;
 
 }  // namespace
 
-TableKeeper::TableKeeper(const EdgeConfig& config, TableLink& link, std::function<void()> wake)
+TableKeeper::TableKeeper(const EdgeConfig& config, TableLink& link, std::function<void()> wake, CachedTables* cached)
     : use_(config.tables.use),
       bytes_max_(config.tables.bytes_max),
       link_(link),
       wake_(std::move(wake)),
-      store_(config.data_dir) {}
+      cached_(cached),
+      store_(config.data_dir) {
+    if (cached_ != nullptr) share_ = std::make_shared<const TableSet>(tables_, use_, cached_);
+}
 
 void TableKeeper::load() {
     for (const TableUseConfig& use : use_) {
+        if (use.is_cached()) continue;
         LoadedTable loaded = store_.load(use.name, bytes_max_);
         for (std::string& what : loaded.faults) fault(std::move(what));
         if (loaded.table == nullptr) continue;
@@ -68,6 +72,7 @@ void TableKeeper::take_offers(ConstBytes body) {
 // The first that is used, offered and not here yet.
 void TableKeeper::begin_next() {
     for (const TableUseConfig& use : use_) {
+        if (use.is_cached()) continue;
         const auto offer = std::find_if(offers_.begin(), offers_.end(),
                                         [&](const auto& one) { return wire::name_of(one.name) == use.name; });
         if (offer == offers_.end()) continue;
@@ -165,7 +170,7 @@ void TableKeeper::give_up(const std::string& why) {
 void TableKeeper::install(ReferenceTableShare table) {
     std::erase_if(tables_, [&](const ReferenceTableShare& one) { return one->name() == table->name(); });
     tables_.push_back(std::move(table));
-    share_ = std::make_shared<const TableSet>(tables_, use_);
+    share_ = std::make_shared<const TableSet>(tables_, use_, cached_);
     has_changed_ = true;
     counts_.tables = tables_.size();
     counts_.rows = counts_.memory_bytes = 0;

@@ -42,8 +42,8 @@ struct ComingTable {
 
 class TableKeeper {
   public:
-    // `wake`: rings whoever sends pulls.
-    TableKeeper(const EdgeConfig& config, TableLink& link, std::function<void()> wake);
+    // `wake`: rings whoever sends pulls. `cached`: of the tables that are cached, which it does not take; lookups read them there.
+    TableKeeper(const EdgeConfig& config, TableLink& link, std::function<void()> wake, CachedTables* cached = nullptr);
     // What the disk has; before look().
     void load();
     // Takes what came. True: a table has changed, and share() is new.
@@ -72,6 +72,7 @@ class TableKeeper {
     std::uint64_t bytes_max_;
     TableLink& link_;
     std::function<void()> wake_;
+    CachedTables* cached_;
     TableStore store_;
     std::vector<ReferenceTableShare> tables_;
     TableShare share_;

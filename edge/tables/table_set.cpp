@@ -63,25 +63,49 @@ std::optional<ConstBytes> ReferenceTable::find(std::string_view key) const noexc
     return std::nullopt;
 }
 
-TableSet::TableSet(std::vector<ReferenceTableShare> tables, const std::vector<TableUseConfig>& use)
-    : tables_(std::move(tables)) {
+TableSet::TableSet(std::vector<ReferenceTableShare> tables, const std::vector<TableUseConfig>& use,
+                   CachedTables* cached)
+    : tables_(std::move(tables)), cached_(cached) {
     const DeclaredTables declared(use);
+    const auto add = [&](Column column) {
+        const auto number = declared.find_column(column.table_name, column.name);
+        column.type = number ? declared.type_of(*number) : rules::Type::any;
+        columns_.push_back(std::move(column));
+    };
     for (const ReferenceTableShare& table : tables_) {
-        columns_.push_back({table.get(), "", 0, rules::Type::boolean});
+        add({.table_name = table->name(), .table = table.get()});
+        columns_.back().type = rules::Type::boolean;
         for (std::uint32_t index = 0; index < table->info().columns.size(); ++index) {
-            const std::string& name = table->info().columns[index];
-            const auto number = declared.find_column(table->name(), name);
-            columns_.push_back({table.get(), name, index, number ? declared.type_of(*number) : rules::Type::any});
+            add({.table_name = table->name(),
+                 .table = table.get(),
+                 .name = table->info().columns[index],
+                 .index = index});
         }
+    }
+    std::size_t cached_index = 0;
+    for (const TableUseConfig& one : use) {
+        if (!one.is_cached()) continue;
+        add({.table_name = one.name, .cached_index = cached_index});
+        std::uint32_t index = 0;
+        for (const std::string& column : one.columns) {
+            auto parsed = DeclaredTables::parse(column);
+            if (!parsed) continue;
+            add({.table_name = one.name, .cached_index = cached_index, .name = parsed->first, .index = index++});
+        }
+        ++cached_index;
     }
 }
 
 std::optional<std::uint32_t> TableSet::find_column(std::string_view table, std::string_view column) const {
-    const auto found = std::find_if(columns_.begin(), columns_.end(), [&](const Column& one) {
-        return one.table->name() == table && one.name == column;
-    });
+    const auto found = std::find_if(columns_.begin(), columns_.end(),
+                                    [&](const Column& one) { return one.table_name == table && one.name == column; });
     if (found == columns_.end()) return std::nullopt;
     return static_cast<std::uint32_t>(found - columns_.begin());
+}
+
+std::optional<ConstBytes> TableSet::cells_of(const Column& column, std::string_view key) const noexcept {
+    if (column.table != nullptr) return column.table->find(key);
+    return cached_ == nullptr ? std::nullopt : cached_->find(column.cached_index, key);
 }
 
 rules::Value TableSet::read(std::uint32_t number, const rules::Value& key) const noexcept {
@@ -94,7 +118,7 @@ rules::Value TableSet::read(std::uint32_t number, const rules::Value& key) const
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), key.integer).ptr;
         text = {digits.data(), static_cast<std::size_t>(end - digits.data())};
     }
-    const auto cells = column.table->find(text);
+    const auto cells = cells_of(column, text);
     if (!cells) return {};
     if (column.name.empty()) return rules::Value::of_boolean(true);
     const rules::Value value = value_of(wire::cell_of(*cells, column.index));

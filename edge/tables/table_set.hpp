@@ -1,6 +1,6 @@
-// TableSet: the tables that lookups read, whole in memory.
+// TableSet: the tables that lookups read: whole in memory, or by the row from what is cached.
 //
-// Thread    Made on a control thread; read by the judge that it was made for.
+// Thread    Made on a control thread; read by the judge that it was made for, of cached tables on intake's thread alone.
 // Ownership A ReferenceTable never changes; sets and judgements share it. Shares are taken and dropped on the control thread alone:
 //           a judgement made by a reload reads the same tables as the one before it, and copying them each time would cost their
 //           size in memory and time.
@@ -16,6 +16,7 @@
 #include "core/rules/tables.hpp"
 #include "core/wire/table.hpp"
 #include "edge/config.hpp"
+#include "edge/tables/cached_tables.hpp"
 
 namespace weir::edge {
 
@@ -45,21 +46,28 @@ using ReferenceTableShare = std::shared_ptr<const ReferenceTable>;
 
 class TableSet final : public rules::Tables {
   public:
-    // `use`: the columns' declared types; a value of another type reads as null.
-    TableSet(std::vector<ReferenceTableShare> tables, const std::vector<TableUseConfig>& use);
+    // `use`: the columns' declared types; a value of another type reads as null. `cached`: the rows of those that are cached, of the
+    // same `use`; it outlives this. Null: all of them read as null.
+    TableSet(std::vector<ReferenceTableShare> tables, const std::vector<TableUseConfig>& use,
+             CachedTables* cached = nullptr);
     [[nodiscard]] std::optional<std::uint32_t> find_column(std::string_view table,
                                                            std::string_view column) const override;
     [[nodiscard]] rules::Type type_of(std::uint32_t column) const override { return columns_[column].type; }
     [[nodiscard]] rules::Value read(std::uint32_t column, const rules::Value& key) const noexcept override;
 
   private:
+    struct Column;
+    [[nodiscard]] std::optional<ConstBytes> cells_of(const Column& column, std::string_view key) const noexcept;
     struct Column {
-        const ReferenceTable* table = nullptr;
-        std::string name;  // empty: whether there is such a row
+        std::string table_name{};
+        const ReferenceTable* table = nullptr;  // null: it is cached
+        std::size_t cached_index = 0;
+        std::string name{};  // empty: whether there is such a row
         std::uint32_t index = 0;
         rules::Type type = rules::Type::any;
     };
     std::vector<ReferenceTableShare> tables_;
+    CachedTables* cached_;
     std::vector<Column> columns_;
 };
 using TableShare = std::shared_ptr<const TableSet>;

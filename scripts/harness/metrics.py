@@ -15,7 +15,8 @@ import sys
 from cluster import Cluster, ask, input_file, wait_for
 from metrics_table import DAEMONS, Metric, read_scrape, read_table, rule_faults
 
-EDGE = '[tables]\n[[tables.use]]\nname = "offence"\ncolumns = ["fine:integer"]\n'
+EDGE = '[tables]\n[[tables.use]]\nname = "offence"\ncolumns = ["fine:integer"]\n' \
+    '[[tables.use]]\nname = "vehicle"\nkeep = "cached"\ncolumns = ["fine:integer"]\n'
 CENTRAL = """
 [[tables]]
 name = "offence"

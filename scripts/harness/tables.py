@@ -1,4 +1,5 @@
-"""Reference tables from central to an edge, enrichment without a central, changes, and personal data that is nowhere on any disk."""
+"""Reference tables from central to an edge, enrichment without a central, changes, and personal data that is nowhere on any disk; and a table of
+which the edge caches rows."""
 import argparse
 import json
 import os
@@ -30,6 +31,19 @@ set = [{ field = "data.class", from = 'lookup("offence", data.code).class' },
        { field = "data.fine", from = 'lookup("offence", data.code).fine' }]
 """
 PLATE, NAME, PHONE = "SECRETPLATE", "SecretName", "555-SECRET"
+
+
+CACHED = """
+[tables]
+[[tables.use]]
+name = "offence"
+keep = "cached"
+columns = ["class:text", "fine:integer"]
+[[enrich]]
+types = ["violation.*"]
+set = [{ field = "data.class", from = 'lookup("offence", data.code).class' },
+       { field = "data.fine", from = 'lookup("offence", data.code).fine' }]
+"""
 
 
 def event(number, code):
@@ -82,6 +96,8 @@ def main():
     outer = pathlib.Path(cluster.tempfile.mkdtemp(prefix="weir-tables-"))
     try:
         run(arguments, outer)
+        run_cached(arguments, outer)
+        print("PASS")
     finally:
         cluster.shutil.rmtree(outer, ignore_errors=True)
 
@@ -145,7 +161,63 @@ def run(arguments, outer):
         kept = count_on_disk(cl.central.data_dir, ["violation.parking", "pii:" if not arguments.spoil else "tables"])
         expect("the search finds what is stored", all(kept.values()), str(kept))
         expect("nothing personal is in any file of edge or central", not any(found.values()), str(found))
-    print("PASS")
+
+
+def run_cached(arguments, outer):
+    table = outer / "offence.csv"
+    table.write_text(OFFENCES)
+    central_extra = f'[[tables]]\nname = "offence"\nfile = "{table}"\n'
+    with cluster.Cluster(["north"], io=arguments.io, edge_extra=CACHED, central_extra=central_extra) as cl:
+        edge, numbers = cl.edges[0], iter(range(10_000))
+
+        def metric(name):
+            return edge.metric(f"weir_edge_cached_table_{name}")
+
+        def classes(codes):
+            """What events of these codes, sent one after the other, have at central."""
+            sent = [next(numbers) for _ in codes]
+            for number, code in zip(sent, codes):
+                send(cl, [number], lambda _, code=code: code, "delivered")
+            events = stored("weir-central", cl.central)
+            return [events[str(number)]["data"].get("class") for number in sent]
+
+        def learn(codes, rows):
+            """Looked up once; until so many rows are cached."""
+            found = classes(codes)
+            await_true(f"central has answered {codes}", lambda: metric("rows") == rows)
+            return found
+
+        expect("a row that is not cached is null", learn([1001], 1) == [None])
+        expect("and is there when it is looked up next", classes([1001]) == ["minor"])
+        learn([1002, 1003, 5000], 4)
+        expect("so are others, and what is not there is null", classes([1002, 1003, 5000]) == ["major", "minor", None])
+        expect("nothing of the table is on the edge's disk", not list((pathlib.Path(edge.data_dir) / "tables").glob("*")))
+        asked = metric("asked_keys_total")
+
+        table.write_text(OFFENCES.replace("1002,major,1002", "1002,none,7") + "5000,new,1\n")
+        await_true("central says which rows have changed", lambda: metric("changes_total") == 1)
+        await_true("and they alone go", lambda: metric("invalidated_rows_total") == 2 and metric("rows") == 2)
+        expect("the others are still there", classes([1001, 1003]) == ["minor", "minor"])
+        expect("without being asked for", metric("asked_keys_total") == asked)
+        learn([1002, 5000], 4)
+        expect("a changed row and a new one are seen", classes([1002, 5000]) == ["none", "new"])
+
+        # Without a central the rows that are cached stay, and no other comes; a central that was away does not know the version.
+        cl.central.kill()
+        path = outer / "offline.ndjson"
+        path.write_text("".join(json.dumps(event(number, code)) + "\n" for number, code in ((20_001, 1002), (20_002, 1500))))
+        cl.finish([cl.send(0, path, ack="spooled")])
+        table.write_text(OFFENCES.replace("1002,major,1002", "1002,later,7"))
+        cl.central.start()
+        cl.wait_until_delivered()
+        events = stored("weir-central", cl.central)
+        expect("without a central what is cached stays", [events[n]["data"].get("class") for n in ("20001", "20002")] == ["none", None])
+        # Of the row that was missed meanwhile it is asked at once.
+        await_true("a central that does not know the version says that all has changed",
+                   lambda: metric("changes_total") == 2 and metric("rows") == 1)
+        learn([1002], 2)
+        expect("and the new row is seen", classes([1002]) == ["later"])
+        expect("the ledger closes", edge.ledger()["residue"] == 0)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,11 @@ TEST(EdgeConfig, EachMistakeIsNamedByPlaceAndKey) {
                         "[[rules]]\nmust = 'lookup(\"offence\", key).fine == \"5\"'\n",
          {"6:55: tables.use[0].columns[1]: must be \"NAME:TYPE\", TYPE one of text, integer, real, boolean",
           "8:8: rules[0].must: at 1:29: integer and text are never equal"}},
+        {minimal_edge + "[tables]\nuse = [{ name = \"vehicle\", keep = \"cached\", lifetimes_s = [] }, { name = \"b\", "
+                        "absent_s = 5 }]\n",
+         {"6:35: tables.use[0].keep: needs columns: only those of a row are cached",
+          "6:59: tables.use[0].lifetimes_s: must have 1 to 8 entries",
+          "6:90: tables.use[1].absent_s: is of a table with keep = \"cached\""}},
         {minimal_edge + "[[routes]]\nlane = \"default\"\nequals = [{ path = \"data.x\", value = 51.0 }]\n",
          {"7:38: routes[0].equals[0].value: a decimal number is compared as written: put it in quotes"}},
     };
@@ -517,7 +522,7 @@ TEST(EdgeConfig, TheDigestIsThatOfTheFilesBytes) {
 TEST(EdgeConfig, TheExampleNamesEveryKeyThatIsKnown) {
     EXPECT_EQ(keys_missing_in(switched_on(read_text("edge/edge.example.toml")), edge::known_config_keys()),
               std::vector<std::string>{});
-    EXPECT_EQ(edge::known_config_keys().size(), 185U);
+    EXPECT_EQ(edge::known_config_keys().size(), 193U);
 }
 
 TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {

@@ -40,6 +40,8 @@ control::Metrics metrics_of(const EdgeCounters& counters) {
                                                 .poisons = 0,
                                                 .reloads_refused = 0,
                                                 .tables = nullptr,
+                                                .cached_tables = nullptr,
+                                                .row_asks = nullptr,
                                                 .is_kept_awake = false}));
 }
 

@@ -3,6 +3,8 @@
 #include <iterator>
 
 #include "core/rules/compile.hpp"
+#include "core/wire/batch.hpp"
+#include "edge/tables/row_asks.hpp"
 #include "tests/counted_new.hpp"
 #include "tests/edge/intake_bench.hpp"
 
@@ -109,6 +111,64 @@ TEST(Intake, AllocatesNothingWhilePayloadsAreVerifiedAndRead) {
     ASSERT_TRUE(producer.wait_acked(2001));
     EXPECT_EQ(bench.counters.dead_letters_by_reason[static_cast<std::size_t>(wire::Reason::schema_mismatch)].get(),
               1000U);
+    EXPECT_EQ(allocations, 0U);
+}
+
+// The rows of `ask`: each key's own number, none for every fifth.
+std::vector<std::byte> rows_for(ConstBytes ask) {
+    const auto head = wire::load<wire::RowAskHead>(ask);
+    std::vector<std::byte> body(wire::row_answer_body_bytes_max);
+    wire::RowBodyWriter writer(Bytes{body}, wire::RowAnswerHead{.name = head.name, .version = 7, .columns = 1});
+    constexpr std::string_view column = "\5rides";
+    writer.add_raw(std::as_bytes(std::span(column)));
+    std::uint64_t at = sizeof head;
+    for (std::uint32_t n = 0; n < head.keys; ++n) {
+        std::vector<std::byte> cells;
+        wire::append_cell({.type = wire::CellType::integer, .integer = 100}, cells);
+        const ConstBytes view(cells);
+        EXPECT_TRUE(writer.add_row(wire::take_key(ask, at), n % 5 == 0 ? nullptr : &view));
+    }
+    body.resize(writer.finish());
+    return body;
+}
+
+TEST(Intake, AllocatesNothingWhileCachedTablesAreLookedUpAndFilled) {
+    IntakeDirectory directory;
+    EdgeConfig config = IntakeBench::config_at(directory.path);
+    config.tables.use = {{.name = "vehicle", .columns = {"rides:integer"}, .keep = TableKeep::cached}};
+    config.enrichments = {{{}, "", {{"data.rides", R"(lookup("vehicle", data.v).rides)"}}}};
+    RowLink link(
+        1, [] {}, [] {});
+    CachedTables cached(config, link, 3);
+    RowAsks asks({"vehicle"}, link);
+    std::vector<std::byte> offers(sizeof(wire::TableOffersHead) + sizeof(wire::TableOffer));
+    wire::store(Bytes(offers), wire::TableOffersHead{.tables = 1, .features = wire::offers_feature_rows});
+    wire::store(Bytes(offers).subspan(sizeof(wire::TableOffersHead)),
+                wire::TableOffer{wire::name_field<wire::table_name_bytes_max>("vehicle"), 7, 1});
+    asks.take_offers(offers);
+    JudgementSlot slot;
+    IntakeBench bench(config);
+    bench.keeps_batches = false;
+    bench.intake->take_reloads_from(slot);
+    bench.intake->look_up_in(cached);
+    slot.offer(std::make_unique<Judgement>(
+        config, IntakeBench::lanes_of(config),
+        std::make_shared<const TableSet>(std::vector<ReferenceTableShare>{}, config.tables.use, &cached)));
+    TestProducer producer(bench);
+    producer.hello(wire::AckLevel::spooled);
+    producer.send_event("warm");
+    ASSERT_TRUE(producer.wait_acked(1));
+    allocations = 0;
+    for (int n = 0; n < 2000; ++n) {
+        producer.send_event(std::to_string(n), 0, R"({"v":"PHL-)" + std::to_string(n % 100) + "\"}");
+        const ConstBytes ask = asks.next_ask(bench.io->now());
+        if (!ask.empty()) asks.take(wire::FrameKind::row_answer, rows_for(ask));
+    }
+    ASSERT_TRUE(producer.wait_acked(2001));
+    EXPECT_GT(cached.counters(0).hits.get(), 500U);
+    EXPECT_GT(cached.counters(0).absent_hits.get(), 0U);
+    EXPECT_GE(cached.counters(0).misses.get(), 100U);
+    EXPECT_GT(bench.counters.enriched.get(), 500U);
     EXPECT_EQ(allocations, 0U);
 }
 

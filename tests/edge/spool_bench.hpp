@@ -93,7 +93,8 @@ class ScriptedCentral {
     std::optional<wire::RefusalReason> refuses_next_batch;
     std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
     std::map<LaneId, Sequence> backlog_positions;
-    bool is_unsettled = false;                    // its welcomes are not the last word
+    bool is_unsettled = false;  // its welcomes are not the last word
+    bool may_be_asked_rows = false;
     std::map<LaneId, std::uint64_t> lane_credit;  // what is granted to a lane in each session; none: not said
 
     // What it saw.
@@ -111,6 +112,7 @@ class ScriptedCentral {
         std::map<std::pair<LaneId, wire::Part>, wire::LaneStatus> lanes;
     };
     std::vector<Status> statuses;
+    std::vector<std::vector<std::byte>> row_asks;  // bodies
     std::vector<wire::EdgeHello> hellos;
     std::map<LaneId, wire::LaneOffer> offers;
     std::uint64_t session_bytes = 0;             // batch frames of this connection
@@ -157,6 +159,14 @@ class ScriptedCentral {
         for (const auto& [lane, last] : backlog_positions) {
             if (last > 0) ack(lane, wire::Part::backlog, last);
         }
+    }
+    void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0) {
+        const auto body_bytes = static_cast<std::uint32_t>(body.size());
+        std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
+        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind, .number = number});
+        std::copy(body.begin(), body.end(), frame.begin() + sizeof(wire::FrameHeader));
+        outbox_.push_back({generation_, std::move(frame)});
+        send_next();
     }
     [[nodiscard]] Sequence& position(LaneId lane, wire::Part part) {
         return part == wire::Part::live ? positions[lane] : backlog_positions[lane];
@@ -236,6 +246,10 @@ class ScriptedCentral {
                 EXPECT_TRUE(asks_status_ms) << "nobody asked";
                 take_status(body);
                 return;
+            case wire::FrameKind::row_ask:
+                EXPECT_TRUE(may_be_asked_rows) << "nothing was offered";
+                row_asks.emplace_back(body.begin(), body.end());
+                return;
             default:
                 ADD_FAILURE() << "unexpected frame " << static_cast<int>(header.kind);
         }
@@ -311,14 +325,6 @@ class ScriptedCentral {
         wire::Refusal refusal;
         refusal.reason = reason;
         say(wire::FrameKind::refusal, std::as_bytes(std::span(&refusal, 1)));
-    }
-    void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0) {
-        const auto body_bytes = static_cast<std::uint32_t>(body.size());
-        std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
-        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind, .number = number});
-        std::copy(body.begin(), body.end(), frame.begin() + sizeof(wire::FrameHeader));
-        outbox_.push_back({generation_, std::move(frame)});
-        send_next();
     }
     void send_next() {
         if (sending_) return;

@@ -1,10 +1,11 @@
 // Edges' sessions with central's real ingest: hello, batches, control frames, whole or cut or wrong, on up to two connections.
-// Whatever comes, each account closes, what is answered is whole frames whose acks name only what was taken, and nothing that it
-// held stays held.
+// Whatever comes, each account closes, what is answered is whole frames whose acks name only what was taken and whose rows are to be
+// read, and nothing that it held stays held.
 //
 // Input     steps: 1 byte what, and what it needs (apply).
 #include "central/api/held.hpp"
 #include "central/ingest/ingest.hpp"
+#include "central/tables/table_keeper.hpp"
 #include "core/wire/event.hpp"
 #include "tests/fuzz/files.hpp"
 #include "tests/fuzz/session_io.hpp"
@@ -27,6 +28,8 @@ const CentralConfig& shared_config() {
         made.limits.positions_max = 8;
         made.journal.segment_bytes = 128U << 10;  // bounds the write groups, which are made for each input
         made.runtime.receive_slots = fuzz::SessionIo::slots;
+        directory.put("vehicle.csv", fuzz::bytes_of("key,owner\na,Ann\nb,Bob\n"));
+        made.tables = {{"vehicle", directory.path() + "/vehicle.csv"}};
         return made;
     }();
     return config;
@@ -47,7 +50,10 @@ struct LaneScript {
 
 class Bench {
   public:
-    Bench() { WEIR_ASSERT(stage_.open(0).ok()); }
+    Bench() {
+        WEIR_ASSERT(stage_.open(0).ok());
+        shared_.tables.offer(TableKeeper(shared_config()).look(true));
+    }
     void apply(fuzz::Input& input);
     void end();
 
@@ -68,6 +74,7 @@ class Bench {
         io_.say(peer.socket, frame);
     }
     void say_hello(Peer& peer, std::uint8_t how, bool says_statuses);
+    void say_of_tables(const Peer& peer, fuzz::Input& input);
     void say_status(const Peer& peer, fuzz::Input& input);
     void say_batch(Peer& peer, std::uint8_t how);
     void say_batch_of(const Peer& peer, fuzz::Input& input);
@@ -106,6 +113,8 @@ void Bench::say_hello(Peer& peer, std::uint8_t how, bool says_statuses) {
     hello.lineage = like.lineage;
     hello.epoch = 1 + how / 64U;
     hello.features = says_statuses ? wire::edge_feature_status : 0;
+    if (how % 4 == 1) hello.features |= wire::edge_feature_tables;
+    if (how % 4 == 2) hello.features |= wire::edge_feature_tables | wire::edge_feature_rows;
     std::vector<std::byte> body(sizeof hello + 2 * sizeof(wire::LaneOffer));
     wire::store(body, hello);
     for (std::size_t i = 0; i < 2; ++i) {
@@ -116,6 +125,23 @@ void Bench::say_hello(Peer& peer, std::uint8_t how, bool says_statuses) {
         wire::store(Bytes(body).subspan(sizeof hello + i * sizeof offer), offer);
     }
     say(peer, wire::FrameKind::edge_hello, body);
+}
+
+// Asks for rows, or pulls a part.
+void Bench::say_of_tables(const Peer& peer, fuzz::Input& input) {
+    const auto how = input.take<std::uint8_t>();
+    const auto name = wire::name_field<wire::table_name_bytes_max>(how % 8 == 7 ? "other" : "vehicle");
+    if (how / 8 % 4 == 3) {
+        const wire::TablePull pull{.name = name, .version = how / 32U, .offset = input.take<std::uint8_t>()};
+        return say(peer, wire::FrameKind::table_pull, std::as_bytes(std::span(&pull, 1)));
+    }
+    std::vector<std::byte> body(wire::row_ask_body_bytes_max);
+    wire::RowBodyWriter writer(Bytes(body), wire::RowAskHead{.name = name, .version = how / 32U});
+    for (int n = 0; n < how % 4; ++n) {
+        const std::string key(1, static_cast<char>('a' + input.take<std::uint8_t>() % 4));
+        WEIR_ASSERT(writer.add_key(key));
+    }
+    say(peer, wire::FrameKind::row_ask, ConstBytes(body).first(writer.finish()));
 }
 
 // Of one or two lanes, which may be anybody's.
@@ -192,6 +218,10 @@ void Bench::apply(fuzz::Input& input) {
         say_status(peer, input);
         return step();
     }
+    if (what % 16 == 10) {
+        say_of_tables(peer, input);
+        return step();
+    }
     switch (what % 8) {
         case 0:
             say_hello(peer, input.take<std::uint8_t>(), what % 16 == 8);
@@ -247,7 +277,16 @@ void Bench::look_at(const Peer& peer) {
             if (ack.part != wire::Part::live) return;
             WEIR_ASSERT(ack.last_sequence >= acked[ack.lane]);
             acked[ack.lane] = ack.last_sequence;
-        } else {
+        } else if (header.kind == wire::FrameKind::table_offers) {
+            const auto offers = wire::load<wire::TableOffersHead>(body);
+            WEIR_ASSERT(offers.tables == 1 && body.size() == sizeof offers + sizeof(wire::TableOffer));
+        } else if (header.kind == wire::FrameKind::row_answer) {
+            wire::RowAnswerHead answer;
+            WEIR_ASSERT(wire::check_row_answer(body, answer) == nullptr);
+        } else if (header.kind == wire::FrameKind::table_changed) {
+            wire::TableChangedHead changed;
+            WEIR_ASSERT(wire::check_table_changed(body, changed) == nullptr);
+        } else if (header.kind != wire::FrameKind::table_chunk) {
             is_over = header.kind == wire::FrameKind::refusal;
             WEIR_ASSERT(is_over || header.kind == wire::FrameKind::ping || header.kind == wire::FrameKind::pong);
         }

@@ -1,6 +1,10 @@
 // Tables: an image is refused, or all of it can be read and written again to the same bytes; changes to a good image are refused, or
-// give a good one with the version they name. A table's file becomes an image that is good, or mistakes.
+// give a good one with the version they name. A table's file becomes an image that is good, or mistakes. Rows that are asked for,
+// answered or named as changed are refused, or read to their end.
+#include <algorithm>
+
 #include "central/tables/table_file.hpp"
+#include "core/wire/rows.hpp"
 #include "core/wire/table.hpp"
 #include "tests/fuzz/input.hpp"
 
@@ -54,6 +58,34 @@ void look_at_changes(ConstBytes input) {
     look_at_image(*next);
 }
 
+void look_at_rows(ConstBytes body) {
+    wire::RowAskHead ask;
+    if (wire::check_row_ask(body, ask) == nullptr) {
+        std::uint64_t at = sizeof ask;
+        for (std::uint32_t n = 0; n < ask.keys; ++n) WEIR_ASSERT(!wire::take_key(body, at).empty());
+        WEIR_ASSERT(at == body.size());
+    }
+    wire::RowAnswerHead answer;
+    if (wire::check_row_answer(body, answer) == nullptr) {
+        static_cast<void>(wire::answered_column(body, "fine"));
+        std::uint64_t at = wire::answered_rows_at(body);
+        for (std::uint32_t n = 0; n < answer.rows; ++n) {
+            const wire::AnsweredRow row = wire::take_answered_row(body, at);
+            for (std::uint32_t column = 0; !row.is_absent && column < answer.columns; ++column) {
+                std::vector<std::byte> cell;
+                wire::append_cell(wire::cell_of(row.cells, column), cell);
+                WEIR_ASSERT(std::ranges::equal(cell, wire::cell_at(row.cells, column)));
+            }
+        }
+        WEIR_ASSERT(at == body.size());
+    }
+    wire::TableChangedHead changed;
+    if (wire::check_table_changed(body, changed) != nullptr) return;
+    std::uint64_t at = sizeof changed;
+    for (std::uint32_t n = 0; n < changed.keys; ++n) static_cast<void>(wire::take_key(body, at));
+    if (changed.what == wire::Changed::value) WEIR_ASSERT(!wire::changed_value(body).cell.empty());
+}
+
 void look_at_file(const std::string& name, ConstBytes input) {
     const std::string text(reinterpret_cast<const char*>(input.data()), input.size());
     const auto made = central::parse_table(name, text);
@@ -67,7 +99,7 @@ void look_at_file(const std::string& name, ConstBytes input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
     if (bytes == 0) return 0;
     const ConstBytes input = std::as_bytes(std::span(data + 1, bytes - 1));
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
         case 0:
             look_at_image(input);
             break;
@@ -76,6 +108,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
             break;
         case 2:
             look_at_file("t.csv", input);
+            break;
+        case 4:
+            look_at_rows(input);
             break;
         default:
             look_at_file("t.ndjson", input);

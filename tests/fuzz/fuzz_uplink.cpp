@@ -1,6 +1,7 @@
 // Central's half of the uplink with a real SpoolStage: welcome, acks, credit, refusals, whole or cut or wrong, while batches are
-// being spooled. Whatever comes, nothing counts as delivered that was not sent, every buffer comes back once, the edge stays
-// within its credit, and what it sends is whole frames.
+// being spooled and rows are wished. Whatever comes, nothing counts as delivered that was not sent, every buffer comes back once, the
+// edge stays within its credit, what it sends is whole frames, rows are asked for only where they are offered, and intake is handed
+// none that were not checked.
 //
 // Input     steps: 1 byte what, and what it needs (apply).
 #include "edge/spool/spool_stage.hpp"
@@ -74,6 +75,8 @@ class Bench {
                             .counters = counters_,
                             .jitter_seed = 3}) {
         for (std::uint32_t index = 0; index < buffers_count; ++index) free_buffers_.push_back(index);
+        stage_.take_tables_for(tables_);
+        stage_.ask_rows_for(asks_);
         WEIR_ASSERT(stage_.open().ok());
     }
     void apply(fuzz::Input& input);
@@ -93,6 +96,8 @@ class Bench {
     void feed(std::size_t lane, std::uint32_t event_bytes);
     void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0);
     void say_welcome(fuzz::Input& input);
+    void apply_rows(std::uint8_t what, fuzz::Input& input);
+    void take_rows();
     void take(const ToIntake& note);
     void look_at_sent();
     void look_at_status(ConstBytes body);
@@ -107,6 +112,9 @@ class Bench {
     Ring<ToIntake> to_intake_;
     RingWriter<ToSpool> batches_;
     RingReader<ToIntake> notes_;
+    TableLink tables_;
+    RowLink rows_{1, [] {}, [] {}};
+    RowAsks asks_{{"vehicle"}, rows_};
     SpoolStage stage_;
     std::vector<std::uint32_t> free_buffers_;
     std::array<Lane, lanes_count> lanes_;
@@ -116,6 +124,7 @@ class Bench {
     std::uint64_t sent_bytes_ = 0;  // of batch frames on it
     bool is_granting_all_ = false;  // raw bytes may have granted anything, and asked for anything
     bool has_asked_ = false;        // for statuses, on this connection
+    bool has_offered_rows_ = false;
 };
 
 void Bench::step() {
@@ -162,7 +171,7 @@ void Bench::look_at_sent() {
         looked_at_ = 0;
         credit_ = sent_bytes_ = 0;
         for (Lane& lane : lanes_) lane.credit.reset(), lane.said.reset(), lane.sent_bytes = lane.sent_uncredited = 0;
-        is_granting_all_ = has_asked_ = false;
+        is_granting_all_ = has_asked_ = has_offered_rows_ = false;
     }
     if (!socket_.is_valid()) return;
     const ConstBytes fresh = io_.heard(socket_).subspan(looked_at_);
@@ -170,6 +179,12 @@ void Bench::look_at_sent() {
     fuzz::for_each_sent(fresh, [&](const wire::FrameHeader& header, ConstBytes body) {
         if (header.kind != wire::FrameKind::batch) {
             if (header.kind == wire::FrameKind::edge_status) return look_at_status(body);
+            if (header.kind == wire::FrameKind::row_ask) {
+                wire::RowAskHead ask;
+                WEIR_ASSERT(wire::check_row_ask(body, ask) == nullptr);
+                WEIR_ASSERT(is_granting_all_ || has_offered_rows_);
+                return;
+            }
             WEIR_ASSERT(header.kind == wire::FrameKind::edge_hello || header.kind == wire::FrameKind::ping ||
                         header.kind == wire::FrameKind::pong || header.kind == wire::FrameKind::goodbye);
             return;
@@ -258,8 +273,61 @@ void Bench::say_welcome(fuzz::Input& input) {
     say(wire::FrameKind::edge_welcome, body);
 }
 
+// What intake and central do with rows, of few versions.
+void Bench::apply_rows(std::uint8_t what, fuzz::Input& input) {
+    const auto name = wire::name_field<wire::table_name_bytes_max>("vehicle");
+    const std::uint64_t version = input.take<std::uint8_t>() % 4;
+    std::vector<std::byte> body(wire::row_answer_body_bytes_max);
+    switch (what % 8) {
+        case 0:
+        case 1:
+            static_cast<void>(rows_.wish(0, std::string(1 + input.take<std::uint8_t>(), 'k')));
+            return;
+        case 2: {
+            const wire::TableOffersHead head{.tables = 1, .features = input.take<std::uint8_t>() % 4U};
+            const wire::TableOffer offer{name, version, 77};
+            wire::store(body, head);
+            wire::store(Bytes(body).subspan(sizeof head), offer);
+            has_offered_rows_ = has_offered_rows_ || (head.features & wire::offers_feature_rows) != 0;
+            return say(wire::FrameKind::table_offers, ConstBytes(body).first(sizeof head + sizeof offer), 0);
+        }
+        case 3: {
+            wire::RowBodyWriter writer(Bytes(body), wire::RowAnswerHead{.name = name, .version = version});
+            const ConstBytes no_cells;
+            const std::uint32_t rows = input.take<std::uint8_t>();
+            for (std::uint32_t n = 0; n < rows; ++n)
+                WEIR_ASSERT(writer.add_row("key", n % 2 == 0 ? nullptr : &no_cells));
+            return say(wire::FrameKind::row_answer, ConstBytes(body).first(writer.finish()), 0);
+        }
+        case 4: {
+            const wire::TableChangedHead head{
+                .name = name, .from_version = input.take<std::uint8_t>() % 4U, .version = version};
+            wire::store(body, head);
+            return say(wire::FrameKind::table_changed, ConstBytes(body).first(sizeof head), 0);
+        }
+        default:
+            return take_rows();
+    }
+}
+
+void Bench::take_rows() {
+    rows_.take_frames([](std::size_t table, wire::FrameKind kind, ConstBytes body) {
+        wire::RowAnswerHead answer;
+        wire::TableChangedHead changed;
+        WEIR_ASSERT(table == 0);
+        const char* const why = kind == wire::FrameKind::row_answer ? wire::check_row_answer(body, answer)
+                                                                    : wire::check_table_changed(body, changed);
+        WEIR_ASSERT(why == nullptr);
+    });
+}
+
 void Bench::apply(fuzz::Input& input) {
-    switch (input.take<std::uint8_t>() % 11) {
+    const auto what = input.take<std::uint8_t>();
+    if (what >= 0xE0) {
+        apply_rows(what, input);
+        return step();
+    }
+    switch (what % 11) {
         case 0:
             say_welcome(input);
             break;

@@ -89,6 +89,11 @@ void put_wire(Seeds& seeds) {
         const auto kind = name.starts_with("table-image") ? std::byte{0} : std::byte{1};
         seeds.put("table", name, joined({Buffer{kind}, content}));
     });
+    seeds.for_each_golden("tests/wire/golden", "row-", [&](const std::string& name, const Buffer& content) {
+        const auto header = wire::load<wire::FrameHeader>(content);
+        const ConstBytes body = ConstBytes(content).subspan(sizeof header, header.body_bytes);
+        seeds.put("table", name, joined({Buffer{std::byte{4}}, body}));
+    });
     seeds.for_each_golden("tests/wire/golden", "edge-status", [&](const std::string& name, const Buffer& content) {
         seeds.put("status", name, ConstBytes(content).subspan(sizeof(wire::FrameHeader)));
     });
