@@ -4,6 +4,7 @@
 
 #include "central/analytics/engine.hpp"
 #include "central/tables/table_sender.hpp"
+#include "central/tables/what_changed.hpp"
 #include "core/control/config_reader.hpp"
 #include "core/control/tls_budget.hpp"
 #include "core/io/io.hpp"
@@ -35,6 +36,8 @@ constexpr std::uint64_t position_bytes = 256;  // (edge, lineage, lane, part): s
 constexpr std::uint64_t type_bytes = 64 + wire::type_bytes_max;  // a type's name and counts
 // The image, where its rows begin, three before it, as many changes, and what is being read (central/tables).
 constexpr std::uint64_t table_copies = 9;
+constexpr std::uint64_t table_bodies_bytes =
+    3ULL * wire::table_changed_body_bytes_max;        // what went since each of the three
 constexpr std::uint64_t minute_bytes = 16;            // one type in one minute
 constexpr std::uint64_t process_bytes = 32ULL << 20;  // code, stacks, libraries, control threads
 
@@ -317,6 +320,8 @@ Budget budget_of(const CentralConfig& config) {
         many(TableSender::row_buffers_max, "answers with rows of tables", TableSender::row_buffer_bytes);
         many(config.tables.size() * table_copies, "tables, what they were, and changes (limits.table_bytes_max)",
              limits.table_bytes_max);
+        many(config.tables.size(), "what changed in tables, for edges that cache rows", table_bodies_bytes);
+        terms.memory("rows of a table that are compared", what_changed_bytes_max);
     }
     many(std::uint64_t{limits.types_max} * limits.minutes_max, "minute counts (limits.types_max x minutes_max)",
          minute_bytes);

@@ -108,11 +108,12 @@ struct EnrichConfig {
     std::string when{};  // an expression; empty: all of these types
     std::vector<SetConfig> set;
 };
-// A table of reference data that is taken from central, and what is known of its columns.
+// How much of a table an edge has.
 enum class TableKeep : std::uint8_t {
     whole,   // all of it, in memory and on the disk
     cached,  // the rows that are looked up, in memory (edge/tables/cached_tables.hpp)
 };
+// A table of reference data that is taken from central, and what is known of its columns.
 struct TableUseConfig {
     std::string name;  // [a-z0-9-]{1,32}
     std::vector<std::string>

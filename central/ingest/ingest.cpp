@@ -395,7 +395,7 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
         take_status(session, body);
         return true;
     }
-    refuse(session, wire::RefusalReason::protocol, "a frame of this kind is not for central");
+    refuse(session, wire::RefusalReason::protocol, "a frame of this kind, or made like this, is not for central");
     return true;
 }
 

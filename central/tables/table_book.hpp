@@ -4,7 +4,7 @@
 //
 // Thread    Books are made and destroyed on the control thread; ingest reads the one it has. The slot is where they meet.
 // Ownership Images are shared by the books that hold them; shares are taken and dropped on the control thread alone.
-// Bounds    tables_max tables; of each the image, four bytes a row, history_max images before it, and the changes from them.
+// Bounds    tables_max tables; of each the image, four bytes a row, history_max images before it, and from each the changes and a body of table_changed.
 #pragma once
 
 #include <algorithm>
@@ -33,9 +33,9 @@ struct TableEntry {
     std::vector<Changes> changes;  // to this version; only those that are shorter than the image
     // For edges that cache rows: where each begins, in order of keys, and bodies of table_changed to this version.
     std::shared_ptr<const std::vector<std::uint32_t>> rows_at;
-    std::uint64_t columns_bytes = 0;  // of their names in the image, behind its head
-    std::vector<Changes> went;        // from each version before that is known
-    // The cells of the row with this key.
+    std::uint64_t columns_bytes = 0;      // of their names in the image, behind its head
+    std::vector<Changes> changed_bodies;  // from each version before that is known
+    // The cells of the row with this key; nullopt: there is none.
     [[nodiscard]] std::optional<ConstBytes> find(std::string_view key) const noexcept {
         const auto row_of = [this](std::uint32_t at) { return wire::row_at(*image, at); };
         const auto at =

@@ -75,8 +75,8 @@ bool TableKeeper::read(Kept& table) {
     if (table.entry.image != nullptr) table.before.insert(table.before.begin(), table.entry.image);
     if (table.before.size() > history_max) table.before.pop_back();
     for (const TableEntry::Image& old : table.before) {
-        next.went.push_back({wire::table_version(*old), std::make_shared<const std::vector<std::byte>>(
-                                                            what_changed(next.name, *old, *next.image))});
+        next.changed_bodies.push_back({wire::table_version(*old), std::make_shared<const std::vector<std::byte>>(
+                                                                      what_changed(next.name, *old, *next.image))});
         auto changes = wire::make_changes(*old, *next.image);
         if (!changes || changes->size() >= next.image->size()) continue;
         next.changes.push_back(

@@ -150,11 +150,11 @@ std::size_t TableSender::put_offers(bool asks_rows, Bytes frame) noexcept {
 }
 
 std::size_t TableSender::put_changed(const TableEntry& table, std::uint64_t from_version, Bytes frame) noexcept {
-    const auto known = std::find_if(table.went.begin(), table.went.end(),
+    const auto known = std::find_if(table.changed_bodies.begin(), table.changed_bodies.end(),
                                     [&](const auto& one) { return one.from_version == from_version; });
     counters_.changes.add(1);
     const Bytes body = frame.subspan(sizeof(wire::FrameHeader));
-    if (known != table.went.end()) {
+    if (known != table.changed_bodies.end()) {
         std::copy(known->bytes->begin(), known->bytes->end(), body.begin());
         return finish_frame(frame, wire::FrameKind::table_changed, known->bytes->size());
     }

@@ -21,12 +21,14 @@ struct ChangedRow {
     ConstBytes old_cells{};  // empty, and !was_there: it is new
     bool was_there = false;
 };
+static_assert(sizeof(ChangedRow) <= changed_row_bytes);
 
+// At most changed_rows_max + 1: then there are more than may be.
 std::vector<ChangedRow> changed_rows(ConstBytes now, const wire::TableInfo& old_info, ConstBytes next,
                                      const wire::TableInfo& new_info) {
     std::vector<ChangedRow> rows;
     std::uint64_t old_at = old_info.rows_at, new_at = new_info.rows_at;
-    while (old_at < now.size() || new_at < next.size()) {
+    while ((old_at < now.size() || new_at < next.size()) && rows.size() <= changed_rows_max) {
         const wire::TableRow old_row = old_at < now.size() ? wire::row_at(now, old_at) : wire::TableRow{};
         const wire::TableRow new_row = new_at < next.size() ? wire::row_at(next, new_at) : wire::TableRow{};
         const bool is_gone = new_row.bytes == 0 || (old_row.bytes != 0 && old_row.key < new_row.key);
@@ -78,11 +80,12 @@ std::vector<std::byte> what_changed(std::string_view name, ConstBytes now, Const
     wire::RowBodyWriter writer(Bytes(body), head);
     const auto finished = [&](Changed what) {
         writer.head().what = what;
-        body.resize(writer.finish());
-        return std::move(body);
+        const auto end = body.begin() + static_cast<std::ptrdiff_t>(writer.finish());
+        return std::vector<std::byte>(body.begin(), end);  // no more memory than it needs: it is kept
     };
     if (old_info.columns != new_info.columns) return finished(Changed::all);
     const auto rows = changed_rows(now, old_info, next, new_info);
+    if (rows.size() > changed_rows_max) return finished(Changed::all);
     if (std::ranges::all_of(rows, [&](const ChangedRow& row) { return writer.add_key(row.key); })) {
         return finished(Changed::keys);
     }

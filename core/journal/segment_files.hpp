@@ -19,8 +19,8 @@
 
 namespace weir::journal {
 
-// A new segment is filled beside a journal that is written, by writes as long as that journal's own: a group that becomes due waits for
-// one of them at most. Of 1 MiB each they trebled the time of the groups beside them.
+// The longest write of zeros, where a runner waits or the worker is far behind; others are fill_paced_bytes (segment_orders.hpp). A group
+// that becomes due waits for one of them at most: of 1 MiB each they trebled the time of the groups beside them.
 inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
 
 class SegmentFiles {
@@ -30,10 +30,11 @@ class SegmentFiles {
 
     // The file of header.segment_index is whole and synced when this returns: made now, or there already.
     [[nodiscard]] Status create(const SegmentHeader& header);
-    // 0 or errno. The name ends in .seg only once everything is on the disk.
+    // Zeros, header, sync, name, all at once: 0 or errno. The name ends in .seg only once everything is on the disk.
     [[nodiscard]] int make(const SegmentHeader& header);
-    // make() in steps, for who has other things to do between them: begin(), fill() until is_filled(), finish(). Where one of them fails
-    // (errno) nothing of it is left and it is over; abandon() gives it up.
+    // make() in steps, for who has other things to do between them: begin(), fill() until is_filled(), finish(). Where one fails (errno) its
+    // temporary file is gone and it is over (a sync of the directory that failed leaves the file under its name); abandon() gives it up.
+    // One thread for all steps of a Making.
     struct Making {
         SegmentHeader header;
         std::string temporary;
@@ -43,7 +44,7 @@ class SegmentFiles {
         [[nodiscard]] bool is_filled() const { return filled == header.segment_bytes; }
     };
     [[nodiscard]] int begin(const SegmentHeader& header, Making& making);
-    // At most so many bytes more, and at most fill_bytes_max.
+    // At most so many bytes more (a multiple of block_bytes), and at most fill_bytes_max. 0 or errno.
     [[nodiscard]] int fill(Making& making, std::uint64_t bytes_max);
     [[nodiscard]] int finish(Making& making);
     void abandon(Making& making);
@@ -75,7 +76,7 @@ class SegmentFiles {
     const std::uint64_t segment_bytes_;
     const std::uint32_t recycled_max_;
     std::uint64_t first_index_ = 0;
-    std::mutex mutex_;                 // create() beside another thread's steps
+    std::mutex mutex_;                 // of the two below alone: create() and the worker's calls beside each other
     std::vector<std::string> spares_;  // under mutex_
     std::set<std::uint64_t> damaged_;  // under mutex_
     std::atomic<std::uint64_t> quarantined_{0};

@@ -3,7 +3,7 @@
 //
 // Pace      The zeros that make a segment stand in the way of the journal's own writes, on a disk that has one queue: so they come in small
 //           pieces, and no faster than they must. The worker keeps fill_lead times what is used of the open segment filled, so that the
-//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MiB/s. Where less is
+//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MB/s at most. Where less is
 //           filled than used, it goes as fast as it can.
 //
 // Thread    As each call says; "runner" and "worker" are one thread each.
@@ -25,6 +25,7 @@
 namespace weir::journal {
 
 inline constexpr std::size_t damage_marks_max = 64;
+// What becomes of T6's tail with other sizes is in bench/NOTES.md.
 inline constexpr std::uint64_t fill_lead = 2;
 inline constexpr std::uint64_t fill_paced_bytes = 16U << 10;
 inline constexpr std::uint64_t fill_pause_ns = ns_per_ms;
@@ -42,7 +43,8 @@ class SegmentOrders {
         asked_.store(number, std::memory_order_release);  // pairs with the acquire in wanted()
         return true;
     }
-    // Runner: so many bytes of the open segment are used; all of them where it waits for the next. True where the worker is behind.
+    // Runner: so many bytes of the open segment are used; all of them where it waits for the next. True: what is wanted is behind, and
+    // the worker is to be woken.
     [[nodiscard]] bool use(std::uint64_t bytes) {
         used_.store(bytes, std::memory_order_relaxed);
         return ready_.load(std::memory_order_relaxed) != asked_here_ && is_behind();
@@ -76,11 +78,11 @@ class SegmentOrders {
     }
     // Worker: so many bytes of what is wanted are filled.
     void fill(std::uint64_t bytes) { filled_.store(bytes, std::memory_order_relaxed); }
-    // The runner uses the open one up faster than what is wanted is filled.
+    // Runner, worker: less than fill_lead times what is used is filled.
     [[nodiscard]] bool is_behind() const {
         return filled_.load(std::memory_order_relaxed) < fill_lead * used_.load(std::memory_order_relaxed);
     }
-    // So much that the next one could be late.
+    // Worker: less is filled than used: the next one could be late.
     [[nodiscard]] bool is_far_behind() const {
         return filled_.load(std::memory_order_relaxed) < used_.load(std::memory_order_relaxed);
     }

@@ -17,6 +17,9 @@ namespace weir::journal {
 namespace {
 
 constexpr std::uint64_t retry_ns = ns_per_second;  // after a preparation that failed
+// Past the page cache whole blocks are written.
+static_assert(fill_paced_bytes % block_bytes == 0 && fill_bytes_max % block_bytes == 0 &&
+              fill_paced_bytes <= fill_bytes_max);
 
 class FileSegmentStore;
 

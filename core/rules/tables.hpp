@@ -26,7 +26,7 @@ class Tables {
         (void)column;
         return Type::any;
     }
-    // The value in the row of `key` (a text or an integer); null: no such row. A text stays until the judge's next event.
+    // The value in the row of `key` (a text or an integer); null: no such row, or one of a cached table that is not known (yet). A text stays until the judge's next event.
     [[nodiscard]] virtual Value read(std::uint32_t column, const Value& key) const noexcept = 0;
 };
 

@@ -78,8 +78,9 @@ static_assert(sizeof(TableChangedHead) == 56);
 
 // Of checked bodies. The key at byte `at`, which moves behind it; the first is behind the head.
 [[nodiscard]] std::string_view take_key(ConstBytes body, std::uint64_t& at) noexcept;
-// Which of the answer's columns has this name.
+// Which of the answer's columns has this name; nullopt: none.
 [[nodiscard]] std::optional<std::uint32_t> answered_column(ConstBytes body, std::string_view name) noexcept;
+// The byte of its first row.
 [[nodiscard]] std::uint64_t answered_rows_at(ConstBytes body) noexcept;
 struct AnsweredRow {
     std::string_view key;
@@ -101,7 +102,7 @@ class RowBodyWriter {
         WEIR_ASSERT(room.size() >= sizeof(Head));
     }
     [[nodiscard]] Head& head() { return head_; }
-    // False, and nothing written, if there is no room.
+    // False, and nothing written, if there is no room. Precondition: 1 to table_key_bytes_max bytes.
     [[nodiscard]] bool add_key(std::string_view key) noexcept {
         if (sizeof(std::uint16_t) + key.size() > room_.size() - at_) return false;
         put(static_cast<std::uint16_t>(key.size()));
@@ -109,6 +110,7 @@ class RowBodyWriter {
         ++head_.keys;
         return true;
     }
+    // `cells` null: there is no such row. False, and nothing written, if there is no room.
     [[nodiscard]] bool add_row(std::string_view key, const ConstBytes* cells) noexcept {
         const std::size_t cells_bytes = cells == nullptr ? 0 : cells->size();
         if (sizeof(AnsweredRowHead) + key.size() + cells_bytes > room_.size() - at_) return false;

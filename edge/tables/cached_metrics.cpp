@@ -43,8 +43,10 @@ void append_cached_tables(control::MetricsText& text, const CachedTables& tables
         total("weir_edge_cached_table_dropped_frames_total",
               "Frames of central that were not taken: no room, or of another version; asked for again",
               asked.dropped_frames);
-        total("weir_edge_cached_table_faults_total", "Frames of central that were no rows and no change; of any table",
-              asked.faults);
+        total("weir_edge_cached_table_unanswered_asks_total", "Asks that central did not answer in 3 s",
+              asked.unanswered);
+        total("weir_edge_cached_table_faults_total",
+              "Frames of central that were no rows and no change; of any table: counted at the first", asked.faults);
     }
 }
 

@@ -190,7 +190,7 @@ void CachedTables::take_row(Table& table, const Places& places, const wire::Answ
     constexpr std::byte null_cell{static_cast<unsigned char>(wire::CellType::null)};
     std::size_t bytes = 0;
     bool fits = true;
-    for (std::size_t i = 0; i < table.columns.size() && fits; ++i) {
+    for (std::size_t i = 0; i < table.columns.size(); ++i) {
         const std::uint32_t column = places.columns[i];
         const ConstBytes cell = column == none ? ConstBytes(&null_cell, 1) : wire::cell_at(row.cells, column);
         fits = cell.size() <= row_room_.size() - bytes;

@@ -49,6 +49,7 @@ bool RowAsks::is_due(MonotonicNs now) const noexcept {
 // The tables take turns: one that misses much holds up no other.
 ConstBytes RowAsks::next_ask(MonotonicNs now) noexcept {
     if (!is_due(now)) return {};
+    if (is_asking_) counters_[turn_]->unanswered.add(1);
     do turn_ = (turn_ + 1) % tables_.size();
     while (!has_something(turn_));
     Table& table = tables_[turn_];

@@ -19,8 +19,9 @@ struct RowAskCounters {      // of one table; writer: spool runner
     Counter asked_keys;      // in asks
     Counter answers;         // handed to intake
     Counter changes;         // the same, of what has changed
-    Counter dropped_frames;  // not taken: no room, not asked for, or of another version
-    Counter faults;          // central's frames that are none
+    Counter dropped_frames;  // not taken: no room, or of another version
+    Counter unanswered;      // asks that were given up
+    Counter faults;          // central's frames that are none: of any table, at the first
 };
 
 class RowAsks {

@@ -3,7 +3,7 @@
 //   intake: CachedTables ── wishes ─────▶ spool runner: RowAsks ── row_ask ──▶ central
 //                        ◀── buffers ───                        ◀── row_answer, table_changed ──
 //
-// Thread    wish, take_frames: intake. next_wish, has_wish, has_room, take: spool runner. Nobody waits.
+// Thread    wish, wake_spool, has_frames, take_frames: intake. next_wish, has_wish, has_room, take: spool runner. Nobody waits.
 // Pressure  A wish that finds no room is refused: who made it counts it. RowAsks asks only while an answer has room.
 // Bounds    wishes_max keys of each table; frames_max frames of row_answer_body_bytes_max.
 #pragma once
@@ -61,6 +61,7 @@ class RowLink {
 
   private:
     static constexpr std::size_t buffer_bytes = wire::row_answer_body_bytes_max;
+    static_assert(wire::table_changed_body_bytes_max <= buffer_bytes && frames_max >= frames_of_an_answer);
     struct Frame {
         std::uint32_t table = 0;
         std::uint32_t buffer = 0;

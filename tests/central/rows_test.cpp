@@ -77,6 +77,12 @@ TEST(WhatChanged, NamesAValueOrAPrefixOrAllWhereTheKeysAreTooMany) {
     EXPECT_EQ(change_of(many(4000, "none"), many(4000, "")), "value owner old");
 }
 
+TEST(WhatChanged, IsEverythingWhereMoreRowsDifferThanItNotes) {
+    constexpr int noted = changed_rows_max;
+    EXPECT_EQ(change_of(many(noted, "none"), many(noted, "N-")), "value class car");
+    EXPECT_EQ(change_of(many(noted + 1, "none"), many(noted + 1, "N-")), "all");
+}
+
 struct RowAskBench {
     RowAskBench() {
         offer("key,owner\na,Ann\nb,Bob\n");

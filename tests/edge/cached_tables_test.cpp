@@ -286,8 +286,10 @@ TEST(CachedTables, OneAskIsUnderWayAndOneThatIsNotAnsweredIsGivenUp) {
     EXPECT_FALSE(bench.asks->next_ask(bench.now).empty());
     EXPECT_EQ(bench.owner("y"), "-");
     EXPECT_TRUE(bench.asks->next_ask(bench.now).empty());
+    EXPECT_EQ(bench.asks->counters(0).unanswered.get(), 0U);
     bench.now = bench.now.plus_ns(RowAsks::ask_again_ns);
     ASSERT_TRUE(bench.serve());
+    EXPECT_EQ(bench.asks->counters(0).unanswered.get(), 1U);
     EXPECT_EQ(bench.asked_keys(), 1U);
     EXPECT_EQ(bench.asks->counters(0).asked_keys.get(), 2U);
 }

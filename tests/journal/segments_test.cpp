@@ -217,7 +217,6 @@ TEST(SegmentPace, WhatIsUsedHurriesThem) {
     PaceBench bench;
     bench.store().use(PaceBench::pieces * fill_paced_bytes / 8);  // a quarter is to be filled
     while (bench.store().prepared_bytes() < PaceBench::pieces * fill_paced_bytes / 4) std::this_thread::yield();
-    EXPECT_LT(bench.lasted_ns(), PaceBench::paced_ns / 4);
     EXPECT_EQ(bench.store().ready(0), nullptr);
     bench.store().use(PaceBench::pieces * fill_paced_bytes);  // a runner waits
     while (bench.store().ready(0) == nullptr) std::this_thread::yield();

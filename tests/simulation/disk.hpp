@@ -34,8 +34,9 @@ class Disk final : public io::Files {
             std::vector<std::byte> bytes;
         };
         std::vector<Pending> pending;
-        bool is_cut = false;    // truncated since the last sync: its length is pending too
-        bool is_apart = false;  // durable may be another than visible; both are long
+        bool is_cut = false;  // truncated since the last sync: its length is pending too
+        bool is_apart =
+            false;  // durable may differ from visible: only then is it copied after a power loss, as both are long
     };
     using InodePtr = std::shared_ptr<Inode>;
 
