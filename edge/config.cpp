@@ -329,7 +329,8 @@ void read_expression(ConfigTable& table, std::string_view key, const EdgeConfig&
 }
 
 void read_cached_table(ConfigTable& table, TableUseConfig& use) {
-    table.number("bytes_max", use.bytes_max, Bounds{1U << 16, 1U << 30, "bytes"});
+    // What changed by a prefix or a value is looked for in all of it, between two vectors.
+    table.number("bytes_max", use.bytes_max, Bounds{1U << 16, 1U << 26, "bytes"});
     table.number("entry_bytes_max", use.entry_bytes_max, Bounds{64, 1U << 14, "bytes"});
     table.numbers("lifetimes_s", use.lifetimes_s, Bounds{0, year_s, "s"});
     table.text("lifetime_column", use.lifetime_column);

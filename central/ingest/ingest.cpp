@@ -702,6 +702,7 @@ void IngestStage::send_pending(std::uint32_t index) {
     if (frames.empty() && session.state == State::live) frames = tables_.next(index);
     if (frames.empty()) return;
     session.is_sending = true;
+    session.sent = io_.now();
     io_.send(session.socket, frames, token(Kind::send, index, session.generation));
 }
 
@@ -864,6 +865,11 @@ void IngestStage::sweep(MonotonicNs now) {
                 }
                 break;
             case State::live:
+                if (session.is_sending && now.since(session.sent) > silent_ns * silences_unread_max) {
+                    // It may still be heard, but what it does not read holds memory that others wait for.
+                    close_session(session);
+                    break;
+                }
                 look_at_quota(session, now);
                 if (share_.grant(session.credit) > 0) {  // what others have left
                     session.wants_credit = session.has_more_credit = true;

@@ -109,6 +109,8 @@ class IngestStage final : public Stage {
     // A journal without its next file for so long is stuck: the longest that one lane holds up the others of its connection.
     static constexpr std::uint64_t stuck_ns = 200 * ns_per_ms;
     static constexpr std::uint64_t linger_ns_max = ns_per_second;
+    // listen.silent_ms_max that what was sent may wait for the edge to read it: then it is closed. A slow link takes 72 KiB in less.
+    static constexpr std::uint64_t silences_unread_max = 4;
     static constexpr std::uint64_t drain_ns_max = 5 * ns_per_second;
     static constexpr std::uint64_t sweep_ns = 50 * ns_per_ms;
     static constexpr std::uint64_t retry_ns = ns_per_ms;
@@ -150,6 +152,7 @@ class IngestStage final : public Stage {
         std::uint64_t pong_number = 0;
         MonotonicNs since{};  // of this state
         MonotonicNs heard{};
+        MonotonicNs sent{};  // began what is being sent
         std::uint32_t held_head = io::no_slot;
         std::uint32_t held_tail = io::no_slot;
         std::uint32_t held_count = 0;

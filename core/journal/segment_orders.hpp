@@ -78,6 +78,8 @@ class SegmentOrders {
     }
     // Worker: so many bytes of what is wanted are filled.
     void fill(std::uint64_t bytes) { filled_.store(bytes, std::memory_order_relaxed); }
+    // Worker: no ring makes it go on before its time.
+    void pause() { filled_.store(UINT64_MAX, std::memory_order_relaxed); }
     // Runner, worker: less than fill_lead times what is used is filled.
     [[nodiscard]] bool is_behind() const {
         return filled_.load(std::memory_order_relaxed) < fill_lead * used_.load(std::memory_order_relaxed);

@@ -161,10 +161,11 @@ void FileSegmentStore::let_go_next() {
 
 Outcome FileSegmentStore::make_more(const SegmentHeader& header) {
     const int code = next_piece(header);
-    prepare_errno_.store(code, std::memory_order_relaxed);
+    // What failed before is over only when all of it is made: the first pieces find room on a disk that is full.
+    if (code != 0 || !making_) prepare_errno_.store(code, std::memory_order_relaxed);
     if (code != 0) {
         making_.reset();
-        orders_.fill(0);
+        orders_.pause();
         not_before_ = monotonic_now().plus_ns(retry_ns);
         return code == ENOSPC ? Outcome::no_room : Outcome::done;
     }

@@ -37,15 +37,18 @@ class RowLink {
     [[nodiscard]] bool wish(std::size_t table, std::string_view key) noexcept;
     void wake_spool() { wake_spool_(); }
     [[nodiscard]] bool has_frames() const { return !frames_out_.is_empty(); }
-    // Hands each frame that came to `each(table, kind, body)`; returns how many.
+    // Hands frames that came to `each(table, kind, body)`, frames_max at most; returns how many. Each leaves the ring before its buffer is
+    // free again: whoever has a buffer has room for it there.
     template <class Each>
     std::size_t take_frames(Each each) {
-        return frames_out_.consume_all([&](const Frame& frame) {
+        std::size_t count = 0;
+        for (Frame frame; count < frames_max && frames_out_.consume({&frame, 1}) == 1; ++count) {
             each(std::size_t{frame.table}, frame.kind,
                  ConstBytes(buffers_).subspan(frame.buffer * buffer_bytes, frame.body_bytes));
             const bool is_free = free_in_.publish(frame.buffer);
             WEIR_ASSERT(is_free);
-        });
+        }
+        return count;
     }
 
     [[nodiscard]] bool has_wish(std::size_t table) const { return !tables_[table]->out.is_empty(); }

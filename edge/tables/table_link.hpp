@@ -30,14 +30,16 @@ class TableLink {
 
     // False if too many wait.
     [[nodiscard]] bool pull(const wire::TablePull& pull) { return pulls_in_.publish(pull); }
-    // Hands each frame that came to `each(kind, body)`.
+    // Hands frames that came to `each(kind, body)`, frames_max at most. Each leaves the ring before its buffer is free again: whoever has a
+    // buffer has room for it there.
     template <class Each>
     void take_frames(Each each) {
-        frames_out_.consume_all([&](const Frame& frame) {
+        Frame frame;
+        for (std::size_t count = 0; count < frames_max && frames_out_.consume({&frame, 1}) == 1; ++count) {
             each(frame.kind, ConstBytes(buffers_).subspan(frame.buffer * buffer_bytes, frame.body_bytes));
             const bool is_free = free_in_.publish(frame.buffer);
             WEIR_ASSERT(is_free);
-        });
+        }
     }
     [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 

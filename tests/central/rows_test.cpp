@@ -229,7 +229,8 @@ TEST(RowsOfCentral, AnAnswerHasAsManyRowsAsFit) {
 
 // A central with the table, and connections on which nothing else is said.
 struct OverConnections {
-    OverConnections() {
+    explicit OverConnections(std::uint64_t silent_ms = 10'000) {
+        config.listen.silent_ms_max = silent_ms;
         config.tables = tables.config.tables;
         central.emplace(config);
         std::ofstream(tables.file, std::ios::binary) << "key,owner\na,Zoe\n";
@@ -279,6 +280,30 @@ TEST(RowsOfCentral, AnEdgeThatDoesNotKnowThemHearsNothingOfThemAndMayNotAsk) {
     EXPECT_EQ(bench.connect("north", wire::edge_feature_tables), 0U);
     bench.edges[0]->send_frame(wire::FrameKind::row_ask, RowAskBench::ask_of(0, {"a"}));
     EXPECT_EQ(bench.edges[0]->refusal(), wire::RefusalReason::protocol);
+}
+
+// It says something all the time, and reads nothing.
+TEST(RowsOfCentral, WhoReadsNothingOfThemIsClosedAndItsBufferIsFreeAgain) {
+    OverConnections bench(100);
+    ASSERT_EQ(bench.connect("north", both_features), wire::offers_feature_rows);
+    std::string csv = "key,owner\n";
+    Keys keys;
+    for (int n = 1000; n < 1070; ++n) {
+        keys.push_back(std::to_string(n));
+        csv += keys.back() + "," + std::string(1000, 'x') + "\n";
+    }
+    std::ofstream(bench.tables.file, std::ios::binary) << csv;
+    bench.central->shared().tables.take_back();
+    bench.central->shared().tables.offer(bench.tables.keeper.look(true));
+    ScriptedEdge& edge = *bench.edges[0];
+    const auto begun = std::chrono::steady_clock::now();
+    while (bench.central->shared().connections.get() == 1 &&
+           std::chrono::steady_clock::now() - begun < std::chrono::seconds(20)) {
+        edge.send_frame(wire::FrameKind::row_ask, RowAskBench::ask_of(0, keys));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(bench.central->shared().connections.get(), 0U);
+    EXPECT_EQ(bench.connect("south", both_features), wire::offers_feature_rows);
 }
 
 // More connections than there are buffers: who found none is asked again as soon as there is one.

@@ -294,6 +294,21 @@ TEST(CachedTables, OneAskIsUnderWayAndOneThatIsNotAnsweredIsGivenUp) {
     EXPECT_EQ(bench.asks->counters(0).asked_keys.get(), 2U);
 }
 
+// While intake is with one frame, the uplink may already use the buffer of the one before it.
+TEST(CachedTables, AFrameThatIsDoneWithLeavesRoomForTheNextWhileOthersWait) {
+    RowsBench bench;
+    const auto body = bench.central.changed(1, wire::Changed::keys, {"a"});
+    const auto take = [&] { return bench.link->take(0, wire::FrameKind::table_changed, body); };
+    for (std::uint32_t n = 0; n < RowLink::frames_max; ++n) EXPECT_TRUE(take());
+    std::size_t taken = 0;
+    const auto count = bench.link->take_frames([&](std::size_t, wire::FrameKind, ConstBytes) {
+        EXPECT_EQ(take(), taken > 0) << taken;
+        ++taken;
+    });
+    EXPECT_EQ(count, RowLink::frames_max);
+    EXPECT_EQ(bench.link->take_frames([](std::size_t, wire::FrameKind, ConstBytes) {}), RowLink::frames_max - 1);
+}
+
 TEST(CachedTables, NothingIsAskedWhileItsAnswerHasNoRoom) {
     RowsBench bench;
     for (std::uint32_t n = 0; n < RowLink::frames_max; ++n) {  // intake takes nothing

@@ -97,6 +97,20 @@ struct TablesBench {
     bool has_changed = false;
 };
 
+// While the keeper is with one frame, the uplink may already use the buffer of the one before it.
+TEST(TableLink, AFrameThatIsDoneWithLeavesRoomForTheNextWhileOthersWait) {
+    TableLink link;
+    const std::vector<std::byte> body(8);
+    for (std::uint32_t n = 0; n < TableLink::frames_max; ++n) link.take(wire::FrameKind::table_chunk, body);
+    std::uint64_t taken = 0;
+    link.take_frames([&](wire::FrameKind, ConstBytes) {
+        link.take(wire::FrameKind::table_chunk, body);
+        EXPECT_EQ(link.dropped(), 1U) << "only before the first is done with: " << taken;
+        ++taken;
+    });
+    EXPECT_EQ(taken, TableLink::frames_max);
+}
+
 TEST(EdgeTables, ATableComesInPartsIsLookedUpAndIsThereAfterARestartWithoutACentral) {
     TablesBench bench;
     const auto image = image_of(9000, 55);

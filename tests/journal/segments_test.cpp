@@ -1,5 +1,8 @@
 #include "core/journal/segments.hpp"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <map>
 #include <set>
 #include <thread>
@@ -180,6 +183,10 @@ TEST(SegmentOrders, TheWorkerIsBehindWhereItHasNotFilledTwiceWhatIsUsed) {
     EXPECT_FALSE(orders.use(segment_bytes)) << "it is ready";
     EXPECT_TRUE(orders.ask(header_of(5)));
     EXPECT_TRUE(orders.use(1)) << "the next one begins anew";
+    orders.pause();
+    EXPECT_FALSE(orders.use(segment_bytes)) << "its time has not come";
+    orders.fill(1);
+    EXPECT_TRUE(orders.use(segment_bytes));
 }
 
 // Segments that are filled in many pieces.
@@ -234,6 +241,43 @@ TEST(SegmentPace, AStoreThatEndsMeanwhileLeavesNothing) {
     while (store->prepared_bytes() == 0) std::this_thread::yield();
     store.reset();
     EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+// While it lives, no file of this process grows beyond so many bytes: a write there fails with EFBIG.
+class LittleRoom {
+  public:
+    explicit LittleRoom(std::uint64_t bytes) : signal_(::signal(SIGXFSZ, SIG_IGN)) {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit little{bytes, before_.rlim_max};
+        EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &little), 0);
+    }
+    ~LittleRoom() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        ::signal(SIGXFSZ, signal_);
+    }
+    LittleRoom(const LittleRoom&) = delete;
+    LittleRoom& operator=(const LittleRoom&) = delete;
+
+  private:
+    sighandler_t signal_;
+    rlimit before_{};
+};
+
+TEST(SegmentPace, WhereThereIsNoRoomTheFirstPiecesOfAnotherTryDoNotSayThatThereIs) {
+    const Directory directory;
+    const auto store = make_segment_store(directory.path(), 8 * fill_paced_bytes, 0, nullptr, nullptr);
+    SegmentHeader header = header_of(0);
+    header.segment_bytes = 8 * fill_paced_bytes;
+    header.crc = segment_crc(header);
+    {
+        const LittleRoom room(4 * fill_paced_bytes);
+        store->prepare(header);
+        while (store->prepare_errno() == 0) std::this_thread::yield();
+        EXPECT_EQ(store->prepared_bytes(), 4 * fill_paced_bytes);
+        while (store->prepared_bytes() < 8 * fill_paced_bytes) EXPECT_EQ(store->prepare_errno(), EFBIG);
+    }
+    while (store->ready(0) == nullptr) std::this_thread::yield();
+    EXPECT_EQ(store->prepare_errno(), 0);
 }
 
 // Notes which segments are said to leave the page cache.
