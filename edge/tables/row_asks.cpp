@@ -1,5 +1,7 @@
 #include "edge/tables/row_asks.hpp"
 
+#include <utility>
+
 #include "core/wire/batch.hpp"
 
 namespace weir::edge {
@@ -27,14 +29,18 @@ void RowAsks::take_offers(ConstBytes body) noexcept {
         if (const auto table = find(offer.name)) tables_[*table].offered = offer.version;
     }
     // An ask for a table that is gone is answered with these.
-    if (is_asking_ && tables_[turn_].offered == 0) is_asking_ = false;
+    if (tables_[turn_].offered == 0) {
+        is_asking_ = false;
+        rest_keys_ = 0;
+    }
 }
 
 bool RowAsks::has_something(std::size_t table) const noexcept {
     const Table& one = tables_[table];
     if (one.offered == 0) return false;
     const bool is_behind = one.version != 0 && one.version != one.offered;
-    return is_behind || one.left_over || link_.has_wish(table);
+    const bool has_rest = table == turn_ && rest_keys_ > 0;
+    return is_behind || has_rest || one.left_over || link_.has_wish(table);
 }
 
 bool RowAsks::is_due(MonotonicNs now) const noexcept {
@@ -46,14 +52,25 @@ bool RowAsks::is_due(MonotonicNs now) const noexcept {
     return false;
 }
 
-// The tables take turns: one that misses much holds up no other.
+// The tables take turns: one that misses much holds up no other. What was asked and not answered goes first.
 ConstBytes RowAsks::next_ask(MonotonicNs now) noexcept {
     if (!is_due(now)) return {};
-    if (is_asking_) counters_[turn_]->unanswered.add(1);
-    do turn_ = (turn_ + 1) % tables_.size();
-    while (!has_something(turn_));
+    if (is_asking_) {
+        counters_[turn_]->unanswered.add(1);
+        rest_keys_ = 0;
+        is_asking_ = false;
+        if (!is_due(now)) return {};
+    }
+    while (rest_keys_ == 0) {
+        turn_ = (turn_ + 1) % tables_.size();
+        if (has_something(turn_)) break;
+    }
     Table& table = tables_[turn_];
     wire::RowBodyWriter ask(body_, wire::RowAskHead{.name = table.name, .version = table.version});
+    for (; rest_keys_ > 0; --rest_keys_) {  // they move to the front of where they lie
+        const bool has_room = ask.add_key(wire::take_key(body_, rest_at_));
+        WEIR_ASSERT(has_room);
+    }
     RowWish wish;
     while (ask.head().keys < wire::row_ask_keys_max) {
         if (table.left_over) {
@@ -66,6 +83,8 @@ ConstBytes RowAsks::next_ask(MonotonicNs now) noexcept {
         table.left_over = wish;
         break;
     }
+    rest_at_ = sizeof(wire::RowAskHead);
+    rest_keys_ = ask.head().keys;
     counters_[turn_]->asked_keys.add(ask.head().keys);
     is_asking_ = true;
     asked_at_ = now;
@@ -81,13 +100,25 @@ void RowAsks::take_answer(ConstBytes body) noexcept {
     const char* const why = wire::check_row_answer(body, head);
     const auto at = why == nullptr ? find(head.name) : std::nullopt;
     if (!at) return counters_.front()->faults.add(1);
-    if (*at == turn_) is_asking_ = false;
+    const bool is_awaited = *at == turn_ && std::exchange(is_asking_, false);
     Table& table = tables_[*at];
     // The first rows of a table say what version all of it is.
     const bool fits = table.version == 0 || table.version == head.version;
-    if (!fits || !link_.take(*at, wire::FrameKind::row_answer, body)) return counters_[*at]->dropped_frames.add(1);
+    const bool is_taken = fits && link_.take(*at, wire::FrameKind::row_answer, body);
+    if (is_awaited) skip_answered(is_taken ? head.rows : 0);
+    if (!is_taken) return counters_[*at]->dropped_frames.add(1);
     if (head.rows > 0) table.version = head.version;
     counters_[*at]->answers.add(1);
+}
+
+// Where none was answered none is asked for at once: a central that never answers is not asked at each of its words.
+void RowAsks::skip_answered(std::uint32_t rows) noexcept {
+    if (rows == 0 || rows >= rest_keys_) {
+        rest_keys_ = 0;
+        return;
+    }
+    rest_keys_ -= rows;
+    for (; rows > 0; --rows) (void)wire::take_key(body_, rest_at_);
 }
 
 void RowAsks::take_changed(ConstBytes body) noexcept {

@@ -3,7 +3,8 @@
 // Thread    Spool runner; its counters anybody.
 // Law       What is handed to intake is of one version at a time: an answer of another is dropped, and what has changed is asked for.
 //           One ask is under way at most, and only while its answer has room.
-// Bounds    An ask that is not answered within ask_again_ns is given up: who misses its keys wishes them again.
+// Bounds    What an answer leaves out, or was asked on a connection that is lost, is asked for again. An ask that is not answered within
+//           ask_again_ns is given up: who misses its keys wishes them again.
 #pragma once
 
 #include <optional>
@@ -48,6 +49,7 @@ class RowAsks {
         std::optional<RowWish> left_over{};  // that found no room in the last ask
     };
     [[nodiscard]] bool has_something(std::size_t table) const noexcept;
+    void skip_answered(std::uint32_t rows) noexcept;
     [[nodiscard]] std::optional<std::size_t> find(const std::array<char, wire::table_name_bytes_max>& name) const;
     void take_answer(ConstBytes body) noexcept;
     void take_changed(ConstBytes body) noexcept;
@@ -56,7 +58,9 @@ class RowAsks {
     std::vector<Table> tables_;
     std::vector<std::unique_ptr<RowAskCounters>> counters_;
     std::array<std::byte, wire::row_ask_body_bytes_max> body_{};
-    std::size_t turn_ = 0;  // whose ask was the last
+    std::size_t turn_ = 0;         // whose ask was the last
+    std::uint64_t rest_at_ = 0;    // in body_: its first key that has no answer
+    std::uint32_t rest_keys_ = 0;  // from there
     MonotonicNs asked_at_{};
     bool is_asking_ = false;
     bool may_ask_ = false;

@@ -341,19 +341,42 @@ TEST(CachedTables, AskIsOfWhatFitsAndTheRestIsInTheNext) {
     }
 }
 
-TEST(CachedTables, WhatCentralDoesNotAnswerIsWishedAgain) {
+TEST(CachedTables, WhatAnAnswerLeavesOutIsAskedForNext) {
     RowsBench bench;
-    bench.central.rows = {{"a", {"Ann"}}, {"b", {"Bob"}}};
+    bench.central.rows = {{"a", {"Ann"}}, {"b", {"Bob"}}, {"c", {"Cem"}}};
     bench.central.rows_max = 1;
-    EXPECT_EQ(bench.owner("a"), "-");  // the first of the ask
-    EXPECT_EQ(bench.owner("b"), "-");
+    for (const char* key : {"a", "bb", "b", "c"}) EXPECT_EQ(bench.owner(key), "-");
+    for (std::uint32_t keys = 4; keys > 0; --keys) {
+        ASSERT_TRUE(bench.serve());
+        EXPECT_EQ(bench.asked_keys(), keys);
+    }
+    EXPECT_FALSE(bench.serve());
+    EXPECT_EQ(bench.owner("a") + bench.owner("b") + bench.owner("c"), "AnnBobCem");
+}
+
+TEST(CachedTables, WhatIsNotAnsweredAtAllIsWishedAgain) {
+    RowsBench bench;
+    bench.central.rows = {{"a", {"Ann"}}};
+    bench.central.rows_max = 0;
+    EXPECT_EQ(bench.owner("a"), "-");
+    ASSERT_TRUE(bench.serve());
+    EXPECT_FALSE(bench.serve());
+    bench.central.rows_max = 1;
+    bench.now = bench.now.plus_ns(CachedTables::wish_again_ns);
+    EXPECT_EQ(bench.owner("a"), "-");
     ASSERT_TRUE(bench.serve());
     EXPECT_EQ(bench.owner("a"), "Ann");
-    EXPECT_EQ(bench.owner("b"), "-");
-    bench.now = bench.now.plus_ns(CachedTables::wish_again_ns);
-    EXPECT_EQ(bench.owner("b"), "-");
+}
+
+TEST(CachedTables, WhatALostConnectionDidNotAnswerIsAskedForOnTheNext) {
+    RowsBench bench;
+    bench.central.rows = {{"a", {"Ann"}}};
+    EXPECT_EQ(bench.owner("a"), "-");
+    EXPECT_FALSE(bench.asks->next_ask(bench.now).empty());
+    bench.begin_session();
     ASSERT_TRUE(bench.serve());
-    EXPECT_EQ(bench.owner("b"), "Bob");
+    EXPECT_EQ(bench.asked_keys(), 1U);
+    EXPECT_EQ(bench.owner("a"), "Ann");
 }
 
 TEST(CachedTables, AChangedRowGoesAndTheOthersStay) {
