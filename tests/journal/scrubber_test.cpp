@@ -99,6 +99,18 @@ TEST(Scrubber, KeepsToItsPaceAndEndsAtOnceWhenItIsStopped) {
     EXPECT_EQ(slow.counters().rounds.get(), 0U);
 }
 
+TEST(Scrubber, ItsPaceIsOfWhatTheDiskReadsNotOfTheRecordsInIt) {
+    JournalBench bench(512 * block_bytes);
+    for (std::uint64_t number = 1; number <= 250; ++number)
+        bench.append_durable({batch_of(number, 10)});  // each in a block
+    bench.save();
+    Scrubber paced({.directories = {bench.path()}, .bytes_per_second = 4U << 20});
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_TRUE(paced.round());
+    EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(150));
+    EXPECT_LT(paced.counters().bytes.get(), 250 * block_bytes / 4);
+}
+
 TEST(Scrubber, TakesNothingThatGoesAwayUnderItForDamage) {
     JournalBench bench(16 * block_bytes);
     fill(bench, 60);
