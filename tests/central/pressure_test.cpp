@@ -138,6 +138,8 @@ TEST_F(PressureTest, ALaneThatWasNeverBoundIsBoundByAHoldAndSendingOnIsRefused) 
 
 // Directories in the way of one journal's third segment: it waits for its next file, which cannot be made.
 struct StuckTest : PressureTest {
+    static constexpr int credit_answers =
+        300;  // pings at least 1 ms apart: what is on its way to a disk is on it by then
     Sequence last_sent = 0;
     StuckTest() {
         config.journal.segment_bytes = 2U << 20;
@@ -149,15 +151,18 @@ struct StuckTest : PressureTest {
         EXPECT_TRUE(std::filesystem::create_directory(name));
         return name;
     }
-    // Sends of one lane as much as credit allows until it is told nothing more; then the other lane must go on.
-    void fill(Central& central, ScriptedEdge& edge, LaneScript& stuck, bool are_letters) {
+    // Sends of one lane until some of it was set aside; or, where that is not to be, until its credit is spent for good:
+    // a full disk is known before the open segment is used up, so credit still comes back for a while.
+    void fill(Central& central, ScriptedEdge& edge, LaneScript& stuck, bool are_letters, bool sets_aside) {
         std::uint64_t lane_credit = UINT64_MAX, lane_used = 0;
         for (int i = 0; i < 200 && central.shared().set_aside.get() == 0; ++i) {
             const Batch batch = are_letters ? stuck.dead_letters(1, 250U << 10) : stuck.events(1, 250U << 10);
             lane_used += frame_bytes(batch);
             edge.used += frame_bytes(batch);
-            while (edge.used > edge.credit || lane_used > lane_credit) {
-                if (lane_used > lane_credit && central.shared().full_errno.get() != 0) return;
+            for (int asked = 0; edge.used > edge.credit || lane_used > lane_credit; ++asked) {
+                if (central.shared().set_aside.get() != 0) return;
+                const bool is_full = lane_used > lane_credit && central.shared().full_errno.get() != 0;
+                if (!sets_aside && is_full && asked >= credit_answers) return;
                 edge.send_frame(wire::FrameKind::ping, {});  // its answer comes after all that was to be said
                 for (auto answer = edge.next();; answer = edge.next()) {
                     ASSERT_TRUE(answer) << "it never went on after " << i << " batches";
@@ -167,6 +172,7 @@ struct StuckTest : PressureTest {
                     if (said.lane == wire::connection_credit) edge.credit = std::max(edge.credit, said.credit_bytes);
                     if (said.lane == stuck.lane) lane_credit = said.credit_bytes;
                 }
+                ASSERT_LT(asked, 20'000) << "nothing was set aside after " << i << " batches";
                 ::usleep(1000);
             }
             edge.send(batch);
@@ -182,7 +188,7 @@ struct StuckTest : PressureTest {
             ScriptedEdge edge(central.port());
             edge.hello({&stuck, &healthy});
             ASSERT_EQ(edge.welcomed(), 0U);
-            fill(central, edge, stuck, are_letters);
+            ASSERT_NO_FATAL_FAILURE(fill(central, edge, stuck, are_letters, sets_aside));
             last = last_sent;
             ASSERT_NE(central.shared().full_errno.get(), 0U);
             const Batch batch = are_letters ? healthy.events(3) : healthy.dead_letters(3);
@@ -294,7 +300,7 @@ TEST_F(StuckTest, AWelcomeThatCannotWaitIsFollowedByANewOne) {
     ScriptedEdge edge(central.port());
     edge.hello({&letters, &main_lane});
     ASSERT_EQ(edge.welcomed(), 0U);
-    fill(central, edge, letters, true);
+    fill(central, edge, letters, true, true);
     ASSERT_NE(central.shared().full_errno.get(), 0U);
     ScriptedEdge newer(central.port());
     newer.hello({&letters, &main_lane}, 2);
