@@ -40,8 +40,8 @@ std::size_t put_frame(Bytes out, wire::FrameKind kind, const T& body, std::uint6
     return sizeof(wire::FrameHeader) + sizeof(T);
 }
 
-std::size_t put_empty(Bytes out, wire::FrameKind kind, std::uint64_t number = 0) {
-    wire::store(out, wire::FrameHeader{.body_bytes = 0, .kind = kind, .number = number});
+std::size_t put_empty(Bytes out, wire::FrameKind kind, std::uint64_t number = 0, std::uint16_t tag = 0) {
+    wire::store(out, wire::FrameHeader{.body_bytes = 0, .tag = tag, .kind = kind, .number = number});
     return sizeof(wire::FrameHeader);
 }
 
@@ -366,6 +366,8 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
             if (shared_.poison_errno.get() != 0) {
                 refuse(session, wire::RefusalReason::storage, "the journal cannot be written");
             } else {
+                // Its own: two processes one after the other do not see their first ping in the same nanosecond.
+                if (life_ == 0) life_ = static_cast<std::uint16_t>(1 + now.value % UINT16_MAX);
                 session.wants_pong = true;
                 session.pong_number = header.number;
                 speak(session);
@@ -768,7 +770,8 @@ std::size_t IngestStage::fill_out(Session& session) {
         at += put_lane_credits(session, out.subspan(at));
     }
     if (std::exchange(session.wants_pong, false)) {
-        at += put_empty(out.subspan(at), FrameKind::pong, session.pong_number);
+        const std::uint16_t life = session.state == State::hello ? life_ : std::uint16_t{0};
+        at += put_empty(out.subspan(at), FrameKind::pong, session.pong_number, life);
     }
     if (std::exchange(session.wants_ping, false)) at += put_empty(out.subspan(at), FrameKind::ping);
     if (std::exchange(session.wants_goodbye, false)) at += put_empty(out.subspan(at), FrameKind::goodbye);

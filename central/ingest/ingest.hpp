@@ -265,6 +265,7 @@ class IngestStage final : public Stage {
     std::vector<Held> held_;  // by slot
     std::vector<io::Socket> listeners_;
     std::uint32_t live_sessions_ = 0;
+    std::uint16_t life_ = 0;  // of this process, for edges that ask whether it is there; 0: none has asked
     MonotonicNs next_sweep_{};
     MonotonicNs clock_{};  // read last
     MonotonicNs last_append_{};

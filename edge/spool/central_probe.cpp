@@ -13,20 +13,20 @@ void CentralProbe::begin(const std::string& address, MonotonicNs now) {
     until_ = now.plus_ns(patience_ns_);
     auto socket = io_.connect(io::Address{address}, token(tokens_.connect));
     if (!socket) {
-        outcome_ = false;
+        outcome_ = Outcome{};
         return;
     }
     socket_ = socket.value();
     state_ = State::connecting;
 }
 
-std::optional<bool> CentralProbe::take_outcome(MonotonicNs now) {
-    if (state_ != State::idle && now >= until_) end(false);
+std::optional<CentralProbe::Outcome> CentralProbe::take_outcome(MonotonicNs now) {
+    if (state_ != State::idle && now >= until_) end(std::nullopt);
     return std::exchange(outcome_, std::nullopt);
 }
 
 void CentralProbe::cancel() {
-    if (state_ != State::idle) end(false);
+    if (state_ != State::idle) end(std::nullopt);
     outcome_.reset();
 }
 
@@ -41,17 +41,17 @@ void CentralProbe::on_completion(const io::Completion& completion) {
     if (token.kind == tokens_.send) {
         // One at a time: no new one begins before it is through.
         is_sending_ = false;
-        if (!is_stale && completion.result < 0) end(false);
+        if (!is_stale && completion.result < 0) end(std::nullopt);
         return;
     }
     if (token.kind == tokens_.connect) {
         if (is_stale) return;
-        if (completion.result < 0) return end(false);
+        if (completion.result < 0) return end(std::nullopt);
         return ask();
     }
     if (!is_stale) {
         if (completion.result <= 0) {
-            end(false);
+            end(std::nullopt);
         } else {
             take_bytes({completion.bytes, static_cast<std::size_t>(completion.result)});
         }
@@ -74,14 +74,16 @@ void CentralProbe::take_bytes(ConstBytes bytes) {
     answer_bytes_ += count;
     if (answer_bytes_ < answer_.size()) return;
     const auto header = wire::load<wire::FrameHeader>(answer_);
-    end(header.kind == wire::FrameKind::pong && header.number == generation_ && header.body_bytes == 0);
+    const bool is_answer =
+        header.kind == wire::FrameKind::pong && header.number == generation_ && header.body_bytes == 0;
+    end(is_answer ? std::optional(header.tag) : std::nullopt);
 }
 
-void CentralProbe::end(bool is_there) {
+void CentralProbe::end(std::optional<std::uint16_t> life) {
     io_.close(socket_);
     socket_ = {};
     state_ = State::idle;
-    outcome_ = is_there;
+    outcome_ = Outcome{life};
 }
 
 }  // namespace weir::edge

@@ -34,8 +34,11 @@ class CentralProbe {
     [[nodiscard]] bool is_idle() const { return state_ == State::idle && !is_sending_ && !outcome_; }
     // Precondition: is_idle().
     void begin(const std::string& address, MonotonicNs now);
-    // Whether central answered, once for each begin().
-    [[nodiscard]] std::optional<bool> take_outcome(MonotonicNs now);
+    struct Outcome {
+        std::optional<std::uint16_t> life;  // of the process that answered; none: no answer
+    };
+    // Once for each begin().
+    [[nodiscard]] std::optional<Outcome> take_outcome(MonotonicNs now);
     void cancel();
     // Precondition: the completion carries its index and one of its kinds.
     void on_completion(const io::Completion& completion);
@@ -45,7 +48,7 @@ class CentralProbe {
     enum class State : std::uint8_t { idle, connecting, asking };
     void ask();
     void take_bytes(ConstBytes bytes);
-    void end(bool is_there);
+    void end(std::optional<std::uint16_t> life);
     [[nodiscard]] io::Token token(std::uint8_t kind) const {
         return {.owner = tokens_.owner, .kind = kind, .generation = generation_, .index = tokens_.index};
     }
@@ -58,7 +61,7 @@ class CentralProbe {
     std::uint16_t generation_ = 0;
     io::Socket socket_{};
     MonotonicNs until_{};
-    std::optional<bool> outcome_;
+    std::optional<Outcome> outcome_;
     std::array<std::byte, sizeof(wire::FrameHeader)> ping_{};
     std::array<std::byte, sizeof(wire::FrameHeader)> answer_{};
     std::size_t answer_bytes_ = 0;

@@ -3,7 +3,8 @@
 // While a session lasts at a less preferred one, a trial begins every return_ms, with jitter: the more preferred are asked in order,
 // the first that answers is asked again and again for return_stable_ms, four times at least, and if it always answers it is gone back to. One
 // answer missing ends its trial. A central that is lost again within a minute of the return doubles both times, up to sixteenfold;
-// one that lasted sets them back.
+// one that lasted sets them back. A central that was ended and started between two asks has another life (FORMAT.md 3.2): what it
+// answered before does not count.
 //
 // Thread    One. Given time.
 #pragma once
@@ -57,11 +58,12 @@ class ReturnPlan {
         is_asking_ = true;
         return candidate_;
     }
-    // True: go back to target() now. False also if what was asked no longer matters.
-    [[nodiscard]] bool answered(bool is_there, MonotonicNs now) {
+    // The life of the process that answered, none: it is not there. True: go back to target() now. False also if what was asked no
+    // longer matters.
+    [[nodiscard]] bool answered(std::optional<std::uint16_t> life, MonotonicNs now) {
         if (!is_asking_) return false;
         is_asking_ = false;
-        if (!is_there) {
+        if (!life) {
             is_trial_ = false;
             if (++candidate_ < current_) {
                 next_at_ = now;
@@ -71,7 +73,10 @@ class ReturnPlan {
             return false;
         }
         const std::uint64_t stable_ms = options_.return_stable_ms << doublings_;
-        if (!std::exchange(is_trial_, true)) trial_began_ = now;
+        if (!std::exchange(is_trial_, true) || *life != life_) {
+            trial_began_ = now;
+            life_ = *life;
+        }
         if (now.since(trial_began_) >= stable_ms * ns_per_ms) {
             target_ = candidate_;
             is_trial_ = false;
@@ -101,6 +106,7 @@ class ReturnPlan {
     std::optional<std::size_t> target_;
     bool is_trial_ = false;
     MonotonicNs trial_began_{};
+    std::uint16_t life_ = 0;     // of who answered in this trial
     bool has_returned_ = false;  // the session is with one that was gone back to
     MonotonicNs settled_at_{};
     std::uint32_t doublings_ = 0;

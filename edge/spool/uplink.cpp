@@ -116,10 +116,10 @@ std::size_t Uplink::do_work(MonotonicNs now) {
 std::size_t Uplink::look_for_preferred(MonotonicNs now) {
     if (draining_ || is_leaving_) return 0;
     std::size_t work = 0;
-    if (const auto is_there = probe_.take_outcome(now)) {
+    if (const auto outcome = probe_.take_outcome(now)) {
         ++work;
-        if (*is_there) counters_.probes_answered.add(1);
-        if (return_.answered(*is_there, now)) {
+        if (outcome->life) counters_.probes_answered.add(1);
+        if (return_.answered(outcome->life, now)) {
             is_leaving_ = true;
             goodbye_queued_ = false;
             leave_until_ = now.plus_ns(options_.drain_ms_max * ns_per_ms);

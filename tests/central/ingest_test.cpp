@@ -71,6 +71,31 @@ TEST_F(IngestTest, APingBeforeTheHelloIsAnsweredAndLeavesNothingBehind) {
     EXPECT_EQ(kept(), (Stored{{1, 3}}));
 }
 
+TEST_F(IngestTest, ThePongBeforeAHelloSaysWhichProcessAnswers) {
+    const auto life = [](std::uint16_t port) {
+        ScriptedEdge asking(port);
+        asking.send_frame(wire::FrameKind::ping, {});
+        const auto answer = asking.next();
+        return answer ? answer->header.tag : std::uint16_t{0};
+    };
+    std::uint16_t before = 0;
+    {
+        Central central(config);
+        before = life(central.port());
+        EXPECT_NE(before, 0U);
+        EXPECT_EQ(life(central.port()), before);
+        ScriptedEdge edge(central.port(), lane);
+        edge.send_frame(wire::FrameKind::ping, {});
+        const auto answer = edge.next(wire::FrameKind::pong);
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->header.tag, 0U) << "in a session it is as any frame's";
+    }
+    Central again(config);
+    const std::uint16_t after = life(again.port());
+    EXPECT_NE(after, 0U);
+    EXPECT_NE(after, before);
+}
+
 TEST_F(IngestTest, ABatchAsLargeAsAFrameMayBeIsKept) {
     Central central(config);
     ScriptedEdge edge(central.port(), lane);

@@ -8,6 +8,7 @@ namespace weir::edge {
 namespace {
 
 constexpr ReturnPlan::Options usual{.return_ms = 30'000, .return_stable_ms = 10'000, .seed = 1};
+constexpr std::uint16_t one_life = 7;
 constexpr MonotonicNs ms(std::uint64_t value) {
     return {value * ns_per_ms};
 }
@@ -25,7 +26,7 @@ std::uint64_t next_ask(ReturnPlan& plan, std::uint64_t now_ms, std::uint64_t lim
 // A trial that always has an answer: asks until the plan says to go; when that is.
 std::uint64_t trial(ReturnPlan& plan, std::uint64_t asked_ms, std::size_t expected, int& asks) {
     asks = 1;
-    while (!plan.answered(true, ms(asked_ms))) {
+    while (!plan.answered(one_life, ms(asked_ms))) {
         asked_ms = next_ask(plan, asked_ms, 1'000'000, expected);
         if (asked_ms == 0 || asks > 100) return 0;
         ++asks;
@@ -62,10 +63,10 @@ TEST(ReturnPlan, OneMissingAnswerBeginsAnew) {
     plan.settled(1, ms(1000));
     std::uint64_t now_ms = next_ask(plan, 1000, 100'000, 0);
     for (int answer = 0; answer < 3; ++answer) {
-        EXPECT_FALSE(plan.answered(true, ms(now_ms)));
+        EXPECT_FALSE(plan.answered(one_life, ms(now_ms)));
         now_ms = next_ask(plan, now_ms, 100'000, 0);
     }
-    EXPECT_FALSE(plan.answered(false, ms(now_ms)));
+    EXPECT_FALSE(plan.answered(std::nullopt, ms(now_ms)));
     const std::uint64_t again = next_ask(plan, now_ms, 100'000, 0);
     EXPECT_GE(again - now_ms, 15'000U);
     int asks = 0;
@@ -73,13 +74,31 @@ TEST(ReturnPlan, OneMissingAnswerBeginsAnew) {
     EXPECT_EQ(asks, 4);
 }
 
+// It was down for less than the time between two asks: each had its answer.
+TEST(ReturnPlan, AnAnswerOfAnotherLifeBeginsAnew) {
+    ReturnPlan plan(usual);
+    plan.settled(1, ms(1000));
+    std::uint64_t now_ms = next_ask(plan, 1000, 100'000, 0);
+    for (std::uint16_t life = 1; life <= 30; ++life) {
+        EXPECT_FALSE(plan.answered(life, ms(now_ms)));
+        now_ms = next_ask(plan, now_ms, 100'000, 0);
+        if (life % 2 == 0) {
+            EXPECT_FALSE(plan.answered(life, ms(now_ms)));
+            now_ms = next_ask(plan, now_ms, 100'000, 0);
+        }
+    }
+    int asks = 0;
+    EXPECT_GE(trial(plan, now_ms, 0, asks) - now_ms, 10'000U);
+    EXPECT_EQ(asks, 4);
+}
+
 TEST(ReturnPlan, AsksTheNextPreferredWhenTheFirstIsSilent) {
     ReturnPlan plan(usual);
     plan.settled(2, ms(1000));
     const std::uint64_t first = next_ask(plan, 1000, 100'000, 0);
-    EXPECT_FALSE(plan.answered(false, ms(first)));
+    EXPECT_FALSE(plan.answered(std::nullopt, ms(first)));
     EXPECT_EQ(next_ask(plan, first, 10, 1), first);
-    EXPECT_FALSE(plan.answered(false, ms(first)));
+    EXPECT_FALSE(plan.answered(std::nullopt, ms(first)));
     // Each no more often than return_ms with its jitter.
     EXPECT_GE(next_ask(plan, first, 100'000, 0) - first, 15'000U);
 }
@@ -132,7 +151,7 @@ TEST(ReturnPlan, KeepsItsLawsWhateverTheAnswers) {
                 const bool is_there = random() % 8 != 0;
                 if (!is_there) answered_since = 0;
                 if (is_there && answered_since == 0) answered_since = now_ms;
-                if (plan.answered(is_there, ms(now_ms))) {
+                if (plan.answered(is_there ? std::optional(one_life) : std::nullopt, ms(now_ms))) {
                     ASSERT_TRUE(is_there);
                     ASSERT_LT(*plan.target(), current);
                     ++returns;

@@ -120,6 +120,7 @@ class ScriptedCentral {
     std::uint64_t duplicates = 0;
     std::uint64_t goodbyes = 0;
     std::uint64_t pings = 0;
+    std::uint16_t life = 1;  // what its pongs before a hello say
     bool is_connected = false;
 
     void step() {
@@ -160,10 +161,11 @@ class ScriptedCentral {
             if (last > 0) ack(lane, wire::Part::backlog, last);
         }
     }
-    void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0) {
+    void say(wire::FrameKind kind, ConstBytes body, std::uint64_t number = 0, std::uint16_t tag = 0) {
         const auto body_bytes = static_cast<std::uint32_t>(body.size());
         std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
-        wire::store(Bytes{frame}, wire::FrameHeader{.body_bytes = body_bytes, .kind = kind, .number = number});
+        wire::store(Bytes{frame},
+                    wire::FrameHeader{.body_bytes = body_bytes, .tag = tag, .kind = kind, .number = number});
         std::copy(body.begin(), body.end(), frame.begin() + sizeof(wire::FrameHeader));
         outbox_.push_back({generation_, std::move(frame)});
         send_next();
@@ -237,7 +239,8 @@ class ScriptedCentral {
                 return;
             case wire::FrameKind::ping:
                 ++pings;
-                if (answers_ping) say(wire::FrameKind::pong, {}, header.number);
+                if (answers_ping)
+                    say(wire::FrameKind::pong, {}, header.number, hellos.empty() ? life : std::uint16_t{0});
                 return;
             case wire::FrameKind::goodbye:
                 ++goodbyes;

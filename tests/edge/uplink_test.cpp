@@ -376,6 +376,18 @@ TEST_F(ReturnTest, GoesBackOnceThePreferredCentralHasAnsweredForLongEnoughAndThe
     EXPECT_EQ(second.duplicates + first->duplicates, 0U);
 }
 
+TEST_F(ReturnTest, StaysWhileThePreferredCentralIsEndedAndStartedBetweenTwoAsks) {
+    begin();
+    for (std::uint64_t times = 1; times <= 8; ++times) {
+        ASSERT_TRUE(asked(times));
+        ++first->life;
+    }
+    ASSERT_TRUE(asked(11));
+    EXPECT_EQ(bench->counters.returns.get(), 0U);
+    ASSERT_TRUE(asked(12));
+    ASSERT_TRUE(bench->until([&] { return bench->counters.returns.get() == 1; }));
+}
+
 TEST_F(ReturnTest, WaitsForTheAcksOfWhatWasSentBeforeItLeavesAndSendsNothingNew) {
     begin();
     second.acks = false;
