@@ -152,7 +152,7 @@ void read_uplink(ConfigTable& table, EdgeConfig& config) {
     table.number("readers_max", uplink.readers_max, Bounds{1, 16, "readers"});
     table.number("reader_bytes", uplink.reader_bytes,
                  Bounds{read_buffer_bytes_min, read_buffer_bytes, "bytes", journal::block_bytes});
-    table.number("catch_up_queue_ms", uplink.catch_up_queue_ms, Bounds{0, 10'000, "ms"});
+    table.number("catch_up_queue_us", uplink.catch_up_queue_us, Bounds{0, 10'000'000, "us"});
     table.number("return_stable_ms", uplink.return_stable_ms, Bounds{0, 60 * minute_ms, "ms"});
     check_addresses(table, "centrals", uplink.centrals,
                     {.allow_plaintext = uplink.allow_plaintext || config.tls.is_for_uplink(),

@@ -213,7 +213,7 @@ struct EdgeConfig {
         std::uint64_t return_stable_ms = 10'000;
         std::uint32_t readers_max = 4;          // of streams that are read back at once
         std::uint32_t reader_bytes = 1U << 20;  // each of a reader's two buffers
-        std::uint64_t catch_up_queue_ms = 1;    // what is read back may add to the time of what is live; 0: no bound
+        std::uint64_t catch_up_queue_us = 250;  // what is read back may add to the time of what is live; 0: no bound
     } uplink;
     control::TlsConfig tls;
     control::AtRestConfig at_rest;

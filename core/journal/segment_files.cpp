@@ -347,14 +347,45 @@ void SegmentFiles::let_go(std::uint64_t segment_index) {
         if (sync_directory(directory_)) spares_.push_back(spare);
         return;
     }
-    static_cast<void>(io::files().unlink(path));
+    if (!begin_to_shrink(path)) static_cast<void>(io::files().unlink(path));
 }
 
-bool SegmentFiles::give_back_spares() {
+// False: it is still there under its name.
+bool SegmentFiles::begin_to_shrink(const std::string& path) {
+    if (shrinking_.size() >= shrinking_max || segment_bytes_ <= shrink_bytes) return false;
+    // A start clears away what ends so.
+    const std::string gone = path.substr(0, path.size() - 4) + "-gone.tmp";
+    if (io::files().rename(path, gone) != 0) return false;
+    // Before its bytes go its old name is off the disk: a segment under its name is whole.
+    PosixFile file(gone, O_RDWR);
+    if (sync_directory(directory_) && file.is_open()) {
+        shrinking_.push_back({gone, std::move(file), segment_bytes_});
+    } else {
+        static_cast<void>(io::files().unlink(gone));
+    }
+    return true;
+}
+
+bool SegmentFiles::shrink() {
+    Shrinking& oldest = shrinking_.front();
+    oldest.bytes -= std::min(oldest.bytes, shrink_bytes);
+    if (oldest.bytes > 0 && io::files().truncate(oldest.file.handle(), oldest.bytes) == 0) return false;
+    static_cast<void>(io::files().unlink(oldest.path));
+    shrinking_.pop_front();
+    return true;
+}
+
+void SegmentFiles::delete_shrinking() {
+    for (const Shrinking& one : shrinking_) static_cast<void>(io::files().unlink(one.path));
+    shrinking_.clear();
+}
+
+bool SegmentFiles::give_back() {
     const std::lock_guard lock(mutex_);
-    const bool had_any = !spares_.empty();
+    const bool had_any = !spares_.empty() || is_shrinking();
     for (const std::string& spare : spares_) static_cast<void>(io::files().unlink(spare));
     spares_.clear();
+    delete_shrinking();
     return had_any;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <mutex>
 #include <set>
 #include <string>
@@ -23,10 +24,20 @@ namespace weir::journal {
 // that becomes due waits for one of them at most: of 1 MiB each they trebled the time of the groups beside them.
 inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
 
+// What is deleted goes in pieces from its end, one each shrink_pause_ns (200 MB/s): a file system that tells its device what became free
+// (mount option discard) held up every write beside it for 28 to 36 ms where 64 MiB went at once, 2 to 4 ms with these (bench/NOTES.md).
+inline constexpr std::uint64_t shrink_bytes = 1U << 20;
+inline constexpr std::uint64_t shrink_pause_ns = 5 * ns_per_ms;
+// Files that may wait for that; where more come at a time the next one goes at once.
+inline constexpr std::size_t shrinking_max = 4;
+
 class SegmentFiles {
   public:
     // Clears what a crash left half made. `recycled_max` released files are kept to be used again.
     SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max);
+    ~SegmentFiles() { delete_shrinking(); }
+    SegmentFiles(const SegmentFiles&) = delete;
+    SegmentFiles& operator=(const SegmentFiles&) = delete;
 
     // The file of header.segment_index is whole and synced when this returns: made now, or there already.
     [[nodiscard]] Status create(const SegmentHeader& header);
@@ -48,10 +59,14 @@ class SegmentFiles {
     [[nodiscard]] int fill(Making& making, std::uint64_t bytes_max);
     [[nodiscard]] int finish(Making& making);
     void abandon(Making& making);
-    // Not needed any more: kept to be used again, deleted, or, if it was marked as damaged, moved to quarantine/.
+    // Not needed any more: kept to be used again, renamed to be deleted by shrink(), or, if it was marked as damaged, moved to quarantine/.
+    // let_go(), is_shrinking(), shrink() and give_back(): one thread.
     void let_go(std::uint64_t segment_index);
-    // Deletes what is only kept for reuse: a disk without room needs it elsewhere. True if there was any.
-    [[nodiscard]] bool give_back_spares();
+    [[nodiscard]] bool is_shrinking() const { return !shrinking_.empty(); }
+    // One piece less of what is to be deleted. True: a file is gone. Precondition: is_shrinking().
+    [[nodiscard]] bool shrink();
+    // Deletes at once what is only kept for reuse or shrinks: a disk without room needs it elsewhere. True if there was any.
+    [[nodiscard]] bool give_back();
     // Something in it cannot be read: it is evidence, and no later life may use it for something else.
     void mark_damaged(std::uint64_t segment_index);
     // Written to make segments ready: their zeros and their headers.
@@ -71,6 +86,8 @@ class SegmentFiles {
     void trim_cut_files() const;
     [[nodiscard]] PosixFile open_spare(const SegmentHeader& header, std::string& name);
     [[nodiscard]] int head(const PosixFile& file, const SegmentHeader& header);
+    [[nodiscard]] bool begin_to_shrink(const std::string& path);
+    void delete_shrinking();
 
     const std::string directory_;
     const std::uint64_t segment_bytes_;
@@ -79,6 +96,12 @@ class SegmentFiles {
     std::mutex mutex_;                 // of the two below alone: create() and the worker's calls beside each other
     std::vector<std::string> spares_;  // under mutex_
     std::set<std::uint64_t> damaged_;  // under mutex_
+    struct Shrinking {
+        std::string path;
+        PosixFile file;
+        std::uint64_t bytes = 0;
+    };
+    std::deque<Shrinking> shrinking_;  // the oldest first
     std::atomic<std::uint64_t> quarantined_{0};
     std::atomic<std::uint64_t> prepared_bytes_{0};
 };

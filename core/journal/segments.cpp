@@ -109,10 +109,13 @@ class FileSegmentStore final : public SegmentStore {
     // The rest is the worker's.
     [[nodiscard]] bool has_work(MonotonicNs now) const {
         return orders_.released_before() > let_go_before_ || orders_.has_damaged() || gives_back_ ||
+               (files_.is_shrinking() && now >= shrink_at_) ||
                (orders_.wanted() != nullptr && (now >= not_before_ || (making_ && orders_.is_behind())));
     }
     // When it has work without being asked again.
-    [[nodiscard]] MonotonicNs retry_at() const { return orders_.wanted() == nullptr ? never : not_before_; }
+    [[nodiscard]] MonotonicNs retry_at() const {
+        return std::min(orders_.wanted() == nullptr ? never : not_before_, files_.is_shrinking() ? shrink_at_ : never);
+    }
     [[nodiscard]] Outcome step();
     void retry_now() { not_before_ = {}; }
     void give_back() { gives_back_ = true; }
@@ -131,6 +134,7 @@ class FileSegmentStore final : public SegmentStore {
     std::uint64_t let_go_before_ = 0;
     std::optional<SegmentFiles::Making> making_;
     MonotonicNs not_before_{};  // a preparation goes on then, or is tried again
+    MonotonicNs shrink_at_{};   // what is deleted loses its next piece then
     bool gives_back_ = false;   // its spares, asked for by one that has no room
 };
 
@@ -146,7 +150,11 @@ Outcome FileSegmentStore::step() {
     }
     if (gives_back_) {
         gives_back_ = false;
-        return files_.give_back_spares() ? Outcome::has_room : Outcome::done;
+        return files_.give_back() ? Outcome::has_room : Outcome::done;
+    }
+    if (const MonotonicNs now = monotonic_now(); files_.is_shrinking() && now >= shrink_at_) {
+        shrink_at_ = now.plus_ns(shrink_pause_ns);
+        return files_.shrink() ? Outcome::has_room : Outcome::done;
     }
     const SegmentHeader* const header = orders_.wanted();
     return header == nullptr ? Outcome::done : make_more(*header);
@@ -222,9 +230,7 @@ void SegmentWorker::State::settle(Outcome outcome) {
             break;
         case Outcome::no_room:
             // One disk lies under all of them: what another keeps for reuse is room.
-            for (FileSegmentStore* store : stores) {
-                if (store != busy) store->give_back();
-            }
+            for (FileSegmentStore* store : stores) store->give_back();
             break;
     }
     busy = nullptr;

@@ -132,7 +132,7 @@ Differences compare(const EdgeConfig& now, const EdgeConfig& next) {
         {"uplink.breaker_failures", now.uplink.breaker_failures != next.uplink.breaker_failures},
         {"uplink.breaker_ms", now.uplink.breaker_ms != next.uplink.breaker_ms},
         {"uplink.return_ms", now.uplink.return_ms != next.uplink.return_ms},
-        {"uplink.catch_up_queue_ms", now.uplink.catch_up_queue_ms != next.uplink.catch_up_queue_ms},
+        {"uplink.catch_up_queue_us", now.uplink.catch_up_queue_us != next.uplink.catch_up_queue_us},
         {"uplink.readers_max", now.uplink.readers_max != next.uplink.readers_max},
         {"uplink.reader_bytes", now.uplink.reader_bytes != next.uplink.reader_bytes},
         {"uplink.return_stable_ms", now.uplink.return_stable_ms != next.uplink.return_stable_ms},

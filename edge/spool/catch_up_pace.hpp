@@ -18,7 +18,7 @@
 
 namespace weir::edge {
 
-inline constexpr double pace_bytes_per_s_min = 8 << 20;
+inline constexpr double pace_bytes_per_s_min = 4 << 20;
 inline constexpr double pace_bytes_per_s_max = 1ULL << 34;
 inline constexpr std::uint64_t pace_beyond_percent = 150;
 inline constexpr std::uint64_t pace_live_ns = ns_per_second;

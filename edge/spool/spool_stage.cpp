@@ -18,7 +18,7 @@ UplinkOptions uplink_options(const EdgeConfig& config, std::uint64_t jitter_seed
     options.breaker_ms = config.uplink.breaker_ms;
     options.return_ms = config.uplink.return_ms;
     options.return_stable_ms = config.uplink.return_stable_ms;
-    options.catch_up_queue_ms = config.uplink.catch_up_queue_ms;
+    options.catch_up_queue_us = config.uplink.catch_up_queue_us;
     options.catch_up = {.readers = config.uplink.readers_max, .buffer_bytes = config.uplink.reader_bytes};
     options.jitter_seed = jitter_seed;
     return options;

@@ -62,8 +62,8 @@ Uplink::Uplink(io::Io& io, std::uint8_t owner, UplinkKinds kinds, UplinkOptions 
       streams_(lanes.count()),
       lane_credit_(lanes.count()),
       next_(lanes.count()),
-      window_(options_.catch_up_queue_ms * ns_per_ms),
-      pace_(options_.catch_up_queue_ms * ns_per_ms),
+      window_(options_.catch_up_queue_us * ns_per_us),
+      pace_(options_.catch_up_queue_us * ns_per_us),
       // Half of the pool may wait here for credit; the other half stays for batches to be filled and written.
       memory_(std::max<std::size_t>(1, pool.count() / 2)),
       unacked_(unacked_max) {

@@ -64,7 +64,7 @@ struct UplinkOptions {
     std::uint64_t breaker_ms = 5000;
     std::uint64_t return_ms = 30'000;
     std::uint64_t return_stable_ms = 10'000;
-    std::uint64_t catch_up_queue_ms = 1;
+    std::uint64_t catch_up_queue_us = 250;
     CatchUp::Limits catch_up;
     std::uint64_t jitter_seed = 1;
     // What is held may still be delivered for so long after drain(), what was sent may still be acked before a return.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Takes central away for a while under load, gives it back, and looks at who notices.
 
-  scripts/chaos/outage [--minutes 10] [--rate 50000] [--measure-s 20] [--slice-s 2] [--queue-ms MS] [--io auto|uring|epoll]
+  scripts/chaos/outage [--minutes 10] [--rate 50000] [--measure-s 20] [--slice-s 2] [--queue-us US] [--io auto|uring|epoll]
 
 Two lanes: "calls" (live_first) under the full rate and "meters" (in_order) under a hundredth of it. In one run:
   calm      both lanes with central there, in slices as the drain's: the median of their p99s of the time to central's ack; once
@@ -112,14 +112,14 @@ def main():
     args.add_argument("--minutes", type=float, default=10)
     args.add_argument("--rate", type=int, default=50_000)
     args.add_argument("--measure-s", type=float, default=20)
-    args.add_argument("--queue-ms", type=int, help="uplink.catch_up_queue_ms; 0: what is read back is not held to a short queue")
+    args.add_argument("--queue-us", type=int, help="uplink.catch_up_queue_us; 0: what is read back is not held to a short queue")
     args.add_argument("--slice-s", type=float, default=2, help="length of one measurement while the backlog drains")
     args.add_argument("--io", default="auto", choices=("auto", "uring", "epoll"))
     args = args.parse_args()
     cluster = Cluster(["north"], io=args.io, edge_extra=LANES)
-    if args.queue_ms is not None:
+    if args.queue_us is not None:
         config = cluster.edges[0].config
-        config.write_text(config.read_text().replace("[uplink]\n", f"[uplink]\ncatch_up_queue_ms = {args.queue_ms}\n"))
+        config.write_text(config.read_text().replace("[uplink]\n", f"[uplink]\ncatch_up_queue_us = {args.queue_us}\n"))
     with cluster:
         run = Run(cluster, args)
         run.both(2)  # what a first start makes slow is no part of it

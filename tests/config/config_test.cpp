@@ -549,7 +549,7 @@ TEST(EdgeConfig, TheExamplesValuesAreTheDefaults) {
     EXPECT_EQ(read.uplink.breaker_ms, plain.uplink.breaker_ms);
     EXPECT_EQ(read.uplink.return_ms, plain.uplink.return_ms);
     EXPECT_EQ(read.uplink.return_stable_ms, plain.uplink.return_stable_ms);
-    EXPECT_EQ(read.uplink.catch_up_queue_ms, plain.uplink.catch_up_queue_ms);
+    EXPECT_EQ(read.uplink.catch_up_queue_us, plain.uplink.catch_up_queue_us);
     EXPECT_EQ(read.validate.allowed_types, plain.validate.allowed_types);
     EXPECT_EQ(read.validate.time_ahead_s_max, plain.validate.time_ahead_s_max);
     EXPECT_EQ(read.validate.time_behind_s_max, plain.validate.time_behind_s_max);

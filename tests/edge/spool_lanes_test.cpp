@@ -76,7 +76,7 @@ TEST(Lanes, BesideLiveBatchesWhatIsReadBackGoesNoFurtherAheadOfItsAcksThanItsWin
     for (const auto& [queue_ms, is_beside_live] : {Case{5, true}, Case{5, false}, Case{0, true}}) {
         ScriptedCentral central;
         SpoolBench bench({central.address()});
-        bench.config.uplink.catch_up_queue_ms = queue_ms;
+        bench.config.uplink.catch_up_queue_us = queue_ms * 1000;
         bench.centrals = {&central};
         bench.open();
         bench.skew_ns += pace_live_ns;  // of no clock that began a moment ago

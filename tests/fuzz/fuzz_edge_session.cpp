@@ -258,39 +258,42 @@ void Bench::look_at(const Peer& peer) {
     std::map<LaneId, Sequence> acked;
     std::uint64_t credit = 0;
     bool is_over = false, has_asked = false;
-    fuzz::for_each_sent(io_.heard(peer.socket), [&](const wire::FrameHeader& header, ConstBytes body) {
-        WEIR_ASSERT(!is_over);
-        if (header.kind == wire::FrameKind::edge_welcome) {
-            WEIR_ASSERT(credit == 0);
-            const auto welcome = wire::load<wire::EdgeWelcome>(body);
-            WEIR_ASSERT(body.size() == sizeof welcome + welcome.lanes * sizeof(wire::LanePosition));
-            credit = welcome.credit_bytes;
-        } else if (header.kind == wire::FrameKind::credit) {
-            const std::uint64_t more = wire::load<wire::Credit>(body).credit_bytes;
-            WEIR_ASSERT(more >= credit);
-            credit = more;
-        } else if (header.kind == wire::FrameKind::status_ask) {
-            WEIR_ASSERT(credit != 0 && !has_asked && body.size() == sizeof(wire::StatusAsk));
-            has_asked = true;
-        } else if (header.kind == wire::FrameKind::edge_ack) {
-            const auto ack = wire::load<wire::EdgeAck>(body);
-            if (ack.part != wire::Part::live) return;
-            WEIR_ASSERT(ack.last_sequence >= acked[ack.lane]);
-            acked[ack.lane] = ack.last_sequence;
-        } else if (header.kind == wire::FrameKind::table_offers) {
-            const auto offers = wire::load<wire::TableOffersHead>(body);
-            WEIR_ASSERT(offers.tables == 1 && body.size() == sizeof offers + sizeof(wire::TableOffer));
-        } else if (header.kind == wire::FrameKind::row_answer) {
-            wire::RowAnswerHead answer;
-            WEIR_ASSERT(wire::check_row_answer(body, answer) == nullptr);
-        } else if (header.kind == wire::FrameKind::table_changed) {
-            wire::TableChangedHead changed;
-            WEIR_ASSERT(wire::check_table_changed(body, changed) == nullptr);
-        } else if (header.kind != wire::FrameKind::table_chunk) {
-            is_over = header.kind == wire::FrameKind::refusal;
-            WEIR_ASSERT(is_over || header.kind == wire::FrameKind::ping || header.kind == wire::FrameKind::pong);
-        }
-    });
+    fuzz::for_each_sent(
+        io_.heard(peer.socket),
+        [&](const wire::FrameHeader& header, ConstBytes body) {
+            WEIR_ASSERT(!is_over);
+            if (header.kind == wire::FrameKind::edge_welcome) {
+                WEIR_ASSERT(credit == 0);
+                const auto welcome = wire::load<wire::EdgeWelcome>(body);
+                WEIR_ASSERT(body.size() == sizeof welcome + welcome.lanes * sizeof(wire::LanePosition));
+                credit = welcome.credit_bytes;
+            } else if (header.kind == wire::FrameKind::credit) {
+                const std::uint64_t more = wire::load<wire::Credit>(body).credit_bytes;
+                WEIR_ASSERT(more >= credit);
+                credit = more;
+            } else if (header.kind == wire::FrameKind::status_ask) {
+                WEIR_ASSERT(credit != 0 && !has_asked && body.size() == sizeof(wire::StatusAsk));
+                has_asked = true;
+            } else if (header.kind == wire::FrameKind::edge_ack) {
+                const auto ack = wire::load<wire::EdgeAck>(body);
+                if (ack.part != wire::Part::live) return;
+                WEIR_ASSERT(ack.last_sequence >= acked[ack.lane]);
+                acked[ack.lane] = ack.last_sequence;
+            } else if (header.kind == wire::FrameKind::table_offers) {
+                const auto offers = wire::load<wire::TableOffersHead>(body);
+                WEIR_ASSERT(offers.tables == 1 && body.size() == sizeof offers + sizeof(wire::TableOffer));
+            } else if (header.kind == wire::FrameKind::row_answer) {
+                wire::RowAnswerHead answer;
+                WEIR_ASSERT(wire::check_row_answer(body, answer) == nullptr);
+            } else if (header.kind == wire::FrameKind::table_changed) {
+                wire::TableChangedHead changed;
+                WEIR_ASSERT(wire::check_table_changed(body, changed) == nullptr);
+            } else if (header.kind != wire::FrameKind::table_chunk) {
+                is_over = header.kind == wire::FrameKind::refusal;
+                WEIR_ASSERT(is_over || header.kind == wire::FrameKind::ping || header.kind == wire::FrameKind::pong);
+            }
+        },
+        true);
 }
 
 void Bench::end() {

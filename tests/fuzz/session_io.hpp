@@ -210,13 +210,16 @@ inline void append_frame(std::vector<std::byte>& out, wire::FrameKind kind, Cons
     std::copy(body.begin(), body.end(), out.begin() + static_cast<std::ptrdiff_t>(at + sizeof(wire::FrameHeader)));
 }
 
-// Calls take(header, body) for each frame that a stage has sent: whole frames, and nothing else.
+// Calls take(header, body) for each frame that a stage has sent: whole frames, and nothing else. `says_life`: the pongs before its first other
+// frame may name its process.
 template <class Take>
-void for_each_sent(ConstBytes heard, Take&& take) {
+void for_each_sent(ConstBytes heard, Take&& take, bool says_life = false) {
     while (!heard.empty()) {
         WEIR_ASSERT(heard.size() >= sizeof(wire::FrameHeader));
         const auto header = wire::load<wire::FrameHeader>(heard);
-        WEIR_ASSERT(wire::is_known(header.kind) && header.flags == 0 && header.tag == 0);
+        WEIR_ASSERT(wire::is_known(header.kind) && header.flags == 0);
+        says_life = says_life && header.kind == wire::FrameKind::pong;
+        WEIR_ASSERT(header.tag == 0 || says_life);
         const std::uint64_t bytes = wire::frame_bytes(header.body_bytes);
         WEIR_ASSERT(bytes <= heard.size());
         take(header, heard.subspan(sizeof header, header.body_bytes));

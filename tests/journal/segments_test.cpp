@@ -3,12 +3,15 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <thread>
 
 #include "core/base/clock.hpp"
 #include "core/journal/cache_trim.hpp"
+#include "core/journal/segment_files.hpp"
 #include "core/journal/segment_orders.hpp"
 #include "tests/journal/forwarded_files.hpp"
 #include "tests/journal/journal_bench.hpp"
@@ -278,6 +281,90 @@ TEST(SegmentPace, WhereThereIsNoRoomTheFirstPiecesOfAnotherTryDoNotSayThatThereI
     }
     while (store->ready(0) == nullptr) std::this_thread::yield();
     EXPECT_EQ(store->prepare_errno(), 0);
+}
+
+// Segments that are deleted in pieces.
+struct ShrinkTest : ::testing::Test {
+    static constexpr std::uint64_t bytes = 4 * shrink_bytes;
+    static SegmentHeader header(std::uint64_t index) {
+        SegmentHeader made = header_of(index);
+        made.segment_bytes = bytes;
+        made.crc = segment_crc(made);
+        return made;
+    }
+    void make(SegmentFiles& files, std::uint64_t count) {
+        for (std::uint64_t index = 0; index < count; ++index) ASSERT_EQ(files.make(header(index)), 0);
+    }
+    // Lengths of the files there, the shortest first.
+    [[nodiscard]] std::vector<std::uint64_t> lengths() const {
+        std::vector<std::uint64_t> found;
+        for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+            std::error_code is_gone;
+            const auto length = std::filesystem::file_size(entry.path(), is_gone);
+            if (!is_gone) found.push_back(length);
+        }
+        std::sort(found.begin(), found.end());
+        return found;
+    }
+    const Directory directory;
+};
+
+TEST_F(ShrinkTest, WhatIsLetGoHasLostItsNameAndGoesPieceByPiece) {
+    SegmentFiles files(directory.path(), bytes, 0);
+    make(files, 2);
+    files.let_go(0);
+    EXPECT_FALSE(std::filesystem::exists(files.path_of(0)));
+    for (std::uint64_t left = 3; left > 0; --left) {
+        EXPECT_FALSE(files.shrink());
+        EXPECT_EQ(lengths(), (std::vector<std::uint64_t>{left * shrink_bytes, bytes}));
+    }
+    EXPECT_TRUE(files.shrink());
+    EXPECT_FALSE(files.is_shrinking());
+    EXPECT_EQ(lengths(), (std::vector<std::uint64_t>{bytes}));
+    EXPECT_TRUE(std::filesystem::exists(files.path_of(1)));
+}
+
+TEST_F(ShrinkTest, BeyondSoManyTheNextGoesAtOnce) {
+    SegmentFiles files(directory.path(), bytes, 1);
+    make(files, shrinking_max + 4);
+    for (std::uint64_t index = 0; index < shrinking_max + 3; ++index) files.let_go(index);
+    EXPECT_EQ(lengths(), std::vector<std::uint64_t>(1 + shrinking_max + 1, bytes))
+        << "a spare, those that wait, the last";
+}
+
+TEST_F(ShrinkTest, ADiskWithoutRoomGetsItAllAtOnce) {
+    SegmentFiles files(directory.path(), bytes, 1);
+    make(files, 3);
+    EXPECT_FALSE(files.give_back());
+    files.let_go(0);
+    files.let_go(1);
+    ASSERT_TRUE(files.is_shrinking());
+    EXPECT_TRUE(files.give_back());
+    EXPECT_FALSE(files.is_shrinking());
+    EXPECT_EQ(lengths(), (std::vector<std::uint64_t>{bytes}));
+}
+
+TEST_F(ShrinkTest, TheEndAndTheNextStartClearAwayWhatIsLeft) {
+    {
+        SegmentFiles files(directory.path(), bytes, 0);
+        make(files, 1);
+        files.let_go(0);
+        EXPECT_FALSE(lengths().empty());
+    }
+    EXPECT_TRUE(lengths().empty());
+    std::ofstream(directory.path() + "/00000000000000000000-gone.tmp") << "of a life that was killed";
+    SegmentFiles files(directory.path(), bytes, 0);
+    EXPECT_TRUE(lengths().empty());
+}
+
+TEST_F(ShrinkTest, AWorkerTakesItsTime) {
+    const auto store = make_segment_store(directory.path(), bytes, 0, nullptr, nullptr);
+    ASSERT_TRUE(store->create_now(header(0)).ok());
+    const MonotonicNs began = monotonic_now();
+    store->release(0);
+    const std::string gone = directory.path() + "/00000000000000000000-gone.tmp";
+    while (std::filesystem::exists(store->path_of(0)) || std::filesystem::exists(gone)) std::this_thread::yield();
+    EXPECT_GE(monotonic_now().since(began), (bytes / shrink_bytes - 1) * shrink_pause_ns);
 }
 
 // Notes which segments are said to leave the page cache.

@@ -38,6 +38,7 @@ void SimSegmentStore::step() {
     damaged_.clear();
     for (const std::uint64_t index : released_) files_.let_go(index);
     released_.clear();
+    while (files_.is_shrinking()) static_cast<void>(files_.shrink());
     if (wanted_.empty()) return;
     prepare_errno_ = files_.make(wanted_.front());
     due_ns_ = clock_.now_ns + (prepare_errno_ == 0 ? make_ns_max / 8 : ns_per_second);
