@@ -69,6 +69,7 @@ struct EdgesOptions {
     std::uint32_t events = 1;  // of one batch
     std::uint32_t payload_bytes = 100;
     std::string prefix = "bench";  // of the edges' ids
+    std::uint64_t link_mbit = 0;   // megabit a second that all of them share; 0: no bound
     int pid = 0;                   // of central, on this machine; 0: its memory is not looked at
     bool as_json = false;
     std::uint64_t timeout_s = 60;  // without any ack for so long: give up

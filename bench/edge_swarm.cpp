@@ -88,6 +88,7 @@ void EdgeSwarm::pump(int wait_ms) {
             if (edge->state == State::waiting && now >= edge->due) connect(*edge);
         }
     }
+    serve_link(now);
     std::array<epoll_event, 256> events;
     const int count = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), wait_ms);
     for (int i = 0; i < count; ++i) {
@@ -197,7 +198,9 @@ void EdgeSwarm::take(Edge& edge, const wire::FrameHeader& header, ConstBytes bod
         const wire::FrameHeader pong{.body_bytes = 0, .kind = wire::FrameKind::pong, .number = header.number};
         static_cast<void>(send(edge, std::as_bytes(std::span(&pong, 1))));
     } else if (header.kind == wire::FrameKind::refusal) {
-        const auto reason = static_cast<std::size_t>(wire::load<wire::Refusal>(body).reason);
+        const auto refusal = wire::load<wire::Refusal>(body);
+        const auto reason = static_cast<std::size_t>(refusal.reason);
+        edge.told_ms = refusal.after_ms;
         ++totals_.refusals[std::min(reason, totals_.refusals.size() - 1)];
         ++totals_.refused;
         --totals_.lost;  // counted as one when the connection ends
@@ -215,11 +218,35 @@ void EdgeSwarm::note_acked(Edge& edge, Sequence last_sequence) {
     if (batches == options_.batches && !std::exchange(edge.is_done, true)) ++totals_.done_edges;
 }
 
+bool EdgeSwarm::may_send(const Edge& edge) const {
+    return edge.state == State::live && edge.unsent.empty() && edge.next_batch < options_.batches &&
+           edge.sent + batch_frame_bytes_ <= std::min(edge.credit, edge.lane_credit);
+}
+
+void EdgeSwarm::send_batch(Edge& edge) {
+    edge.sent += batch_frame_bytes_;
+    totals_.batch_bytes += batch_frame_bytes_;
+    static_cast<void>(send(edge, make_batch(edge, edge.next_batch++)));
+}
+
 void EdgeSwarm::send_more(Edge& edge) {
-    while (edge.state == State::live && edge.unsent.empty() && edge.next_batch < options_.batches) {
-        if (edge.sent + batch_frame_bytes_ > std::min(edge.credit, edge.lane_credit)) return;
-        edge.sent += batch_frame_bytes_;
-        if (!send(edge, make_batch(edge, edge.next_batch++))) return;
+    if (options_.link_bytes_per_second == 0) {
+        while (may_send(edge)) send_batch(edge);
+    } else if (may_send(edge) && !std::exchange(edge.is_at_link, true)) {
+        link_.push_back(edge.index);
+    }
+}
+
+void EdgeSwarm::serve_link(MonotonicNs now) {
+    while (!link_.empty() && link_free_at_ <= now) {
+        Edge& edge = *edges_[link_.front()];
+        link_.pop_front();
+        edge.is_at_link = false;
+        if (!may_send(edge)) continue;
+        const MonotonicNs from{std::max(link_free_at_.value, now.value - std::min(now.value, link_queue_ns))};
+        link_free_at_ = from.plus_ns(batch_frame_bytes_ * ns_per_second / options_.link_bytes_per_second);
+        send_batch(edge);
+        send_more(edge);
     }
 }
 
@@ -287,7 +314,7 @@ void EdgeSwarm::watch_room(Edge& edge, bool is_watched) {
     ::epoll_ctl(poll_, EPOLL_CTL_MOD, edge.socket, &event);
 }
 
-// Comes again after a pause of up to 100 ms, then 200, 400, ... : full jitter.
+// Comes again when it was told to, or after a pause of up to 100 ms, then 200, 400, ... : full jitter.
 void EdgeSwarm::lose(Edge& edge) {
     ++totals_.lost;
     if (edge.socket >= 0) ::close(edge.socket);
@@ -297,7 +324,8 @@ void EdgeSwarm::lose(Edge& edge) {
     edge.splitter.reset();
     const std::uint64_t pause_ms = std::min(pause_ms_min << std::min(edge.failures, 10U), pause_ms_max);
     ++edge.failures;
-    edge.due = monotonic_now().plus_ns(random_() % (pause_ms * ns_per_ms));
+    const std::uint64_t told_ns = std::exchange(edge.told_ms, 0) * ns_per_ms;
+    edge.due = monotonic_now().plus_ns(told_ns != 0 ? told_ns : random_() % (pause_ms * ns_per_ms));
 }
 
 }  // namespace weir::bench

@@ -30,13 +30,14 @@ void print(const EdgesOptions& options, const SwarmTotals& totals, double second
         options.as_json
             ? "{\"edges\":%llu,\"done\":%llu,\"acked\":%llu,\"seconds\":%.3f,\"events_per_second\":%.0f,"
               "\"refused\":%llu,\"refused_limit\":%llu,\"lost\":%llu,\"retries\":%llu,\"resent_batches\":%llu,"
-              "\"central_rss_bytes_max\":%llu}\n"
+              "\"batch_bytes\":%llu,\"central_rss_bytes_max\":%llu}\n"
             : "edges              %llu\ndone               %llu\nevents acked       %llu\nseconds            %.3f\n"
               "events per second  %.0f\nrefused            %llu (limit: %llu)\nlost               %llu\n"
-              "retries            %llu\nbatches resent     %llu\ncentral RSS max    %llu bytes\n",
+              "retries            %llu\nbatches resent     %llu\nbytes of batches   %llu\ncentral RSS max    %llu "
+              "bytes\n",
         number(options.count), number(totals.done_edges), number(totals.acked_events), seconds, rate,
         number(totals.refused), number(limit), number(totals.lost), number(retries), number(totals.resent_batches),
-        number(rss_bytes));
+        number(totals.batch_bytes), number(rss_bytes));
 }
 
 }  // namespace
@@ -47,7 +48,8 @@ int edges_command(const EdgesOptions& options) {
                      .count = options.count,
                      .batches = options.batches,
                      .events = options.events,
-                     .payload_bytes = options.payload_bytes});
+                     .payload_bytes = options.payload_bytes,
+                     .link_bytes_per_second = options.link_mbit * 125'000});
     if (const Status opened = swarm.open(); !opened) {
         std::fprintf(stderr, "edges: %s\n", opened.error().what.c_str());
         return 1;

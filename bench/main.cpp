@@ -45,6 +45,10 @@ int main(int argc, char** argv) {
     edges_app->add_option("--events", edges.events, "events of each batch")->check(CLI::Range(1, 4096));
     edges_app->add_option("--payload-bytes", edges.payload_bytes, "size of each payload")
         ->check(CLI::Range(10, 200'000));
+    edges_app
+        ->add_option("--link-mbit", edges.link_mbit,
+                     "megabit a second of a link that all of them share, batch by batch in turns; 0: no bound")
+        ->check(CLI::Range(0, 1'000'000));
     edges_app->add_option("--prefix", edges.prefix, "of the edges' ids: [a-z0-9-]");
     edges_app->add_option("--pid", edges.pid, "of central: its largest resident memory is printed");
     edges_app->add_option("--timeout-s", edges.timeout_s, "give up after so many seconds without an ack");

@@ -90,7 +90,9 @@ enum class RefusalReason : std::uint8_t {
 
 struct Refusal {
     RefusalReason reason = RefusalReason::protocol;
-    std::array<std::uint8_t, 7> reserved{};
+    std::uint8_t reserved = 0;
+    std::uint16_t after_ms = 0;  // where many come at once: when it is this one's turn; 0: nothing is said of that
+    std::array<std::uint8_t, 4> reserved_after{};
     std::array<char, 120> detail{};  // for people, padded with zeros
 };
 static_assert(sizeof(Refusal) == 128);

@@ -45,10 +45,10 @@ class EndpointPlan {
     }
 
     // What became of the endpoint; chooses the next. All return the milliseconds to wait before trying that.
-    // Not reached, silent, or it has sent the edge away for now.
-    [[nodiscard]] std::uint64_t failed(MonotonicNs now) {
+    // Not reached, silent, or it has sent the edge away for now: for `told_ms`, if that is not 0, where no other can be tried.
+    [[nodiscard]] std::uint64_t failed(MonotonicNs now, std::uint64_t told_ms = 0) {
         count_failure(now);
-        return choose(now);
+        return choose(now, told_ms);
     }
     // The connection broke: once more to the same, unless that was one failure too many.
     [[nodiscard]] std::uint64_t lost(MonotonicNs now) {
@@ -90,11 +90,12 @@ class EndpointPlan {
         if (one.failures < UINT32_MAX) ++one.failures;
         if (one.is_open || one.failures >= options_.breaker_failures) open(now, options_.breaker_ms);
     }
-    [[nodiscard]] std::uint64_t choose(MonotonicNs now) {
+    [[nodiscard]] std::uint64_t choose(MonotonicNs now, std::uint64_t told_ms = 0) {
         tried_ |= 1U << endpoint_;
         if (pick(now)) return 0;
         tried_ = 0;
         if (pick(now)) {
+            if (told_ms != 0) return std::min(told_ms, options_.pause_ms_max);
             const std::uint64_t pause = pause_ms_;
             pause_ms_ = std::min(pause_ms_ * 2, options_.pause_ms_max);
             return jitter_.full(pause);

@@ -225,7 +225,7 @@ void Uplink::take_refusal(ConstBytes body, MonotonicNs now) {
         case wire::RefusalReason::draining:
         case wire::RefusalReason::busy:
         case wire::RefusalReason::storage:
-            over_pause_ms_ = endpoints_.failed(now);
+            over_pause_ms_ = endpoints_.failed(now, refusal.after_ms);
             return;
     }
     over_pause_ms_ = endpoints_.turned_away(now);

@@ -13,6 +13,7 @@
 
 #include "core/metrics/counter.hpp"
 #include "edge/tables/row_link.hpp"
+#include "edge/tables/table_link.hpp"
 
 namespace weir::edge {
 
@@ -27,7 +28,6 @@ struct RowAskCounters {      // of one table; writer: spool runner
 
 class RowAsks {
   public:
-    static constexpr std::uint64_t ask_again_ns = 3 * ns_per_second;
     // `tables`: their names, by index. `link` outlives it.
     RowAsks(std::vector<std::string> tables, RowLink& link);
 

@@ -8,8 +8,6 @@
 namespace weir::edge {
 namespace {
 
-// A pull or its answer may be lost with its connection, or find no buffer.
-constexpr std::uint64_t ask_again_ns = 3 * ns_per_second;
 constexpr std::size_t refused_max = 64;
 
 }  // namespace

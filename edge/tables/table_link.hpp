@@ -18,6 +18,9 @@
 
 namespace weir::edge {
 
+// What was asked of central may be lost with its connection, or its answer find no room.
+inline constexpr std::uint64_t ask_again_ns = 3 * ns_per_second;
+
 class TableLink {
   public:
     static constexpr std::uint32_t frames_max = 4;

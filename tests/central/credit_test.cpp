@@ -110,5 +110,18 @@ TEST(HelloPace, AdmitsATenthOfASecondAtOnceAndThenItsRate) {
     EXPECT_FALSE(pace.admit({now.value + 2000 * ns_per_ms}));
 }
 
+TEST(HelloPace, ACrowdThatComesAtTheTurnsItWasToldIsAdmittedAtTheFullRate) {
+    HelloPace pace(2000);
+    const MonotonicNs now{5 * ns_per_second};
+    std::vector<std::uint64_t> turns;
+    while (pace.admit(now)) {
+    }
+    for (int i = 0; i < 800; ++i) turns.push_back(pace.take_turn(now));
+    for (const std::uint64_t turn : turns) EXPECT_TRUE(pace.admit(now.plus_ns(turn)));
+    EXPECT_EQ(turns.back(), 800 * ns_per_second / 2000);
+    // More than can be promised: none is told to stay away for longer than so.
+    for (int i = 0; i < 30'000; ++i) EXPECT_LE(pace.take_turn(now), HelloPace::turn_ns_max);
+}
+
 }  // namespace
 }  // namespace weir::central

@@ -332,6 +332,9 @@ TEST_F(PressureTest, HellosBeyondTheirPaceAreRefusedForNow) {
         if (answer->header.kind != wire::FrameKind::refusal) continue;
         EXPECT_EQ(answer->as<wire::Refusal>().reason, RefusalReason::limit);
         ++refused;
+        // 100 ms to each turn, less what has passed meanwhile.
+        EXPECT_GT(answer->as<wire::Refusal>().after_ms, 0);
+        EXPECT_LE(answer->as<wire::Refusal>().after_ms, 100 * refused + 1);
     }
     EXPECT_GE(refused, 5);
     EXPECT_LE(refused, 14);

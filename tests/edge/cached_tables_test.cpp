@@ -287,7 +287,7 @@ TEST(CachedTables, OneAskIsUnderWayAndOneThatIsNotAnsweredIsGivenUp) {
     EXPECT_EQ(bench.owner("y"), "-");
     EXPECT_TRUE(bench.asks->next_ask(bench.now).empty());
     EXPECT_EQ(bench.asks->counters(0).unanswered.get(), 0U);
-    bench.now = bench.now.plus_ns(RowAsks::ask_again_ns);
+    bench.now = bench.now.plus_ns(ask_again_ns);
     ASSERT_TRUE(bench.serve());
     EXPECT_EQ(bench.asks->counters(0).unanswered.get(), 1U);
     EXPECT_EQ(bench.asked_keys(), 1U);
@@ -618,7 +618,7 @@ TEST(CachedTables, NeverSaysWhatCentralDidNotSay) {
         }
     }
     EXPECT_GT(seen, 1000U);
-    bench.pass_s(RowAsks::ask_again_ns / ns_per_second);
+    bench.pass_s(ask_again_ns / ns_per_second);
     bench.begin_session();
     for (int round = 0; round < 3; ++round) {
         for (int n = 0; n < 20; ++n) (void)bench.owner("k" + std::to_string(n));

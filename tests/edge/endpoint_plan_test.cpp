@@ -171,6 +171,18 @@ TEST(EndpointPlan, PausesDoubleFromRoundToRoundUntilACentralProvesItself) {
     }
 }
 
+TEST(EndpointPlan, WhoIsToldWhenToComeWaitsForThatOnlyWhereNoOtherCanBeTried) {
+    const MonotonicNs now{ns_per_second};
+    EndpointPlan alone(options_of(1));
+    EXPECT_EQ(alone.failed(now, 347), 347U);
+    EXPECT_EQ(alone.failed(now, 60'000), 10'000U) << "no longer than the longest pause";
+    EndpointPlan plan(options_of(2));
+    EXPECT_EQ(plan.failed(now, 347), 0U);
+    EXPECT_EQ(plan.endpoint(), 1U);
+    EXPECT_EQ(plan.failed(now, 348), 348U);
+    EXPECT_EQ(plan.endpoint(), 0U);
+}
+
 TEST(EndpointPlan, ACrowdThatLostItsCentralAtOnceComesBackSpreadOverTheWholePause) {
     std::array<int, 10> tenths{};
     for (std::uint64_t edge = 0; edge < 1000; ++edge) {

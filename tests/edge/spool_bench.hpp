@@ -91,6 +91,7 @@ class ScriptedCentral {
     std::optional<std::uint32_t> asks_status_ms;  // with each welcome
     std::optional<wire::RefusalReason> refuses_hello;
     std::optional<wire::RefusalReason> refuses_next_batch;
+    std::uint16_t refusal_after_ms = 0;
     std::map<LaneId, Sequence> positions;  // durable here, per lane (of backlog parts: below)
     std::map<LaneId, Sequence> backlog_positions;
     bool is_unsettled = false;  // its welcomes are not the last word
@@ -327,6 +328,7 @@ class ScriptedCentral {
         has_refused_ = true;
         wire::Refusal refusal;
         refusal.reason = reason;
+        refusal.after_ms = refusal_after_ms;
         say(wire::FrameKind::refusal, std::as_bytes(std::span(&refusal, 1)));
     }
     void send_next() {

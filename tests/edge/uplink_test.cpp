@@ -218,6 +218,23 @@ TEST(Uplink, ConnectsAgainAtOnceAfterASequenceGapRefusal) {
     EXPECT_EQ(bench.counters.sessions.get(), 2U);
 }
 
+TEST(Uplink, ComesAgainWhenACentralWithManyHellosSaysThatItsTurnIs) {
+    ScriptedCentral central;
+    central.refuses_hello = wire::RefusalReason::limit;
+    central.refusal_after_ms = 60'000;
+    SpoolBench bench({central.address()});
+    bench.centrals = {&central};
+    bench.config.uplink.reconnect_ms_max = 3'600'000;
+    bench.open();
+    ASSERT_TRUE(bench.until([&] { return bench.counters.refusals.get() == 1; }));
+    central.refuses_hello.reset();
+    bench.skew_ns += 50 * ns_per_second;
+    bench.steps(200);
+    EXPECT_EQ(central.hellos.size(), 1U);
+    bench.skew_ns += 10 * ns_per_second;
+    EXPECT_TRUE(bench.until([&] { return bench.counters.sessions.get() == 1; }));
+}
+
 TEST(Uplink, KeepsSpoolingAndAsksAgainWhileItIsFenced) {
     ScriptedCentral central;
     central.refuses_hello = wire::RefusalReason::fenced;
