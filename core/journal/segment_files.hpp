@@ -24,9 +24,9 @@ namespace weir::journal {
 // that becomes due waits for one of them at most: of 1 MiB each they trebled the time of the groups beside them.
 inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
 
-// What is deleted goes in pieces from its end, one each shrink_pause_ns (200 MB/s): a file system that tells its device what became free
-// (mount option discard) held up every write beside it for 28 to 36 ms where 64 MiB went at once, 2 to 4 ms with these (bench/NOTES.md).
-inline constexpr std::uint64_t shrink_bytes = 1U << 20;
+// What is deleted goes in pieces from its end, one each shrink_pause_ns (50 MiB/s): a file system that tells its device what became free
+// (mount option discard) held up every write beside it for 28 to 36 ms where 64 MiB went at once, for 0.5 ms with these (bench/NOTES.md).
+inline constexpr std::uint64_t shrink_bytes = 256U << 10;
 inline constexpr std::uint64_t shrink_pause_ns = 5 * ns_per_ms;
 // Files that may wait for that; where more come at a time the next one goes at once.
 inline constexpr std::size_t shrinking_max = 4;
