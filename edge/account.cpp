@@ -393,7 +393,7 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     total("weir_edge_spool_read_back_bytes_total", "Bytes read back to be sent", spool.read_back_bytes);
     gauge("weir_edge_uplink_credit_bytes", "Credit left in this session", spool.credit_bytes_left.get());
     gauge("weir_edge_catch_up_window_bytes",
-          "What is read back and may be on its way at once (uplink.catch_up_queue_ms)",
+          "What is read back and may be on its way at once (uplink.catch_up_queue_us)",
           spool.catch_up_window_bytes.get());
     gauge("weir_edge_catch_up_bytes_per_second_max", "How fast what is read back may go beside live batches",
           spool.catch_up_bytes_per_s.get());

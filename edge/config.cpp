@@ -61,8 +61,8 @@ constexpr std::uint64_t connection_bytes = sizeof(Connection) + send_buffer_byte
 constexpr std::uint64_t ack_run_bytes = 64;
 // Beside a reader's two buffers: what it knows of the records in them (edge/spool/journal_reader.hpp).
 constexpr std::uint64_t reader_record_bytes = sizeof(JournalReader);
-// A stream's journal: the open segment, the one made ready ahead, and one kept to be used again.
-constexpr std::uint64_t segments_of_stream = 3;
+// A stream's journal: the open segment, the one made ready ahead, one kept to be used again, and one that is being deleted.
+constexpr std::uint64_t segments_of_stream = 3 + journal::shrinking_max;
 // Payload, text, event built anew, and the vector's edited events.
 constexpr std::uint64_t edit_bytes = 3 * std::uint64_t{wire::event_bytes_max} + 3 * batch_buffer_bytes / 2;
 constexpr std::uint64_t account_bytes = sizeof(EdgeCounters);
@@ -748,7 +748,8 @@ Budget budget_of(const EdgeConfig& config) {
         ++streams;
         segments += segment_bytes;
     });
-    terms.disk("spool: of " + std::to_string(streams) + " streams the segment in use, one made ready, one to use again",
+    terms.disk("spool: of " + std::to_string(streams) +
+                   " streams the segment in use, one made ready, one to use again, one being deleted",
                segments_of_stream * segments);
     terms.disk("spool/*/quarantine: " + std::to_string(journal::quarantine_files_max) +
                    " damaged segments of a stream at most",

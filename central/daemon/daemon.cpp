@@ -238,8 +238,10 @@ int run_daemon(const CentralConfig& config, io::IoChoice io_choice) {
         }
         runner.set_make_io(watch->io_maker({"edges"}));
     }
+    // One for both: a journal without room gets what the other one keeps.
+    journal::SegmentWorker segment_worker(ring, &runner);
     const auto store = [&](const std::string& directory) {
-        return journal::make_segment_store(directory, config.journal.segment_bytes, 0, ring, &runner);
+        return journal::make_segment_store(segment_worker, directory, config.journal.segment_bytes, 0);
     };
     const auto journal_store = store(journal_directory(config));
     journal::RecentBytes recent(config.journal.recent_bytes);

@@ -2,7 +2,8 @@
 // own to come again, so that a crowd comes as fast as it is taken, and not later.
 //
 // Thread    One. Given time.
-// Law       Where nobody but those who were told a turn comes, each of them is admitted at its turn.
+// Law       Where only those come who were told a turn each is admitted at its turn; but those whose turn would be later than turn_ns_max come
+//           then, and are told again.
 // Source    A token bucket, in nanoseconds of admission time that have not been used.
 #pragma once
 
@@ -26,6 +27,8 @@ class HelloPace {
     [[nodiscard]] bool admit(MonotonicNs now) {
         saved_ns_ = std::min(saved_ns_max_, saved_ns_ + now.since(looked_at_));
         looked_at_ = now;
+        if (saved_ns_ == saved_ns_max_)
+            next_turn_ = now;  // nobody has come for long: turns that were told are not used
         if (saved_ns_ < cost_ns_) return false;
         saved_ns_ -= cost_ns_;
         return true;

@@ -1,7 +1,6 @@
 #include "central/ingest/ingest.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/base/assert.hpp"
 #include "core/base/planted.hpp"
@@ -346,7 +345,7 @@ bool IngestStage::take_frame(std::uint32_t index, const wire::FrameHeader& heade
             if (shared_.poison_errno.get() != 0) {
                 refuse(session, wire::RefusalReason::storage, "the journal cannot be written");
             } else {
-                // Its own: two processes one after the other do not see their first ping in the same nanosecond.
+                // 1 to 65,535. Two processes draw the same once in so many times; an edge then trusts the newer as if it had stayed.
                 if (life_ == 0) life_ = static_cast<std::uint16_t>(1 + now.value % UINT16_MAX);
                 session.wants_pong = true;
                 session.pong_number = header.number;

@@ -9,7 +9,6 @@
 namespace weir::journal {
 namespace {
 
-constexpr std::uint64_t read_bytes = 1U << 20;
 constexpr std::uint64_t batch_bytes_max = wire::frame_body_bytes_max;
 
 }  // namespace
@@ -74,7 +73,7 @@ bool RecordReader::unseal(std::uint64_t index, RecordView& view) {
 ConstBytes RecordReader::read(std::uint64_t place, std::size_t bytes) {
     if (place < buffer_position_ || place + bytes > buffer_position_ + buffer_bytes_) {
         const std::uint64_t index = place / segment_bytes_;
-        const std::uint64_t ahead = place < written_ ? std::min(read_bytes, written_ - place) : read_bytes;
+        const std::uint64_t ahead = place < written_ ? std::min(piece_bytes_, written_ - place) : piece_bytes_;
         const std::uint64_t wish = std::min(std::max<std::uint64_t>(bytes, ahead), end_place(index) - place);
         if (buffer_.size() < wish) buffer_.resize(wish);
         buffer_position_ = place;
@@ -94,6 +93,7 @@ ConstBytes RecordReader::read(std::uint64_t place, std::size_t bytes) {
         }
         buffer_bytes_ = static_cast<std::size_t>(count);
         bytes_from_disk_ += buffer_bytes_;
+        if (on_read_) on_read_(buffer_bytes_);
         if (bytes > buffer_bytes_) return {};
     }
     return ConstBytes(buffer_).subspan(place - buffer_position_, bytes);

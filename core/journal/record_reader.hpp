@@ -24,6 +24,8 @@ struct RecordView {
     RecordHeader header;
     wire::BatchHeader batch_header;
     ConstBytes batch;  // header and body; valid until the next step
+    // What was to be read before it was released beside the reader: nothing is known of what lay there, and it is not missing.
+    bool is_after_trim = false;
     [[nodiscard]] ConstBytes body() const { return batch.subspan(sizeof(wire::BatchHeader)); }
 };
 
@@ -60,6 +62,12 @@ class RecordReader {
     [[nodiscard]] bool has_read_error() const { return has_read_error_; }
     // Called before a segment's records are first read, with its index.
     void on_segment(std::function<void(std::uint64_t)> told) { on_segment_ = std::move(told); }
+    // The disk is read in so many bytes at a time, or a longer record's; behind each `told` is called with what was read: who must not read
+    // faster than so waits there.
+    void read_in_pieces(std::uint64_t bytes, std::function<void(std::uint64_t)> told) {
+        piece_bytes_ = bytes;
+        on_read_ = std::move(told);
+    }
 
     // nullptr: not there.
     [[nodiscard]] const SegmentInfo* listed(std::uint64_t index) const;
@@ -91,6 +99,8 @@ class RecordReader {
     std::optional<RecordCipher> cipher_;
     std::vector<std::byte> opened_;  // the record that was decrypted last
     std::function<void(std::uint64_t)> on_segment_;
+    std::function<void(std::uint64_t)> on_read_;
+    std::uint64_t piece_bytes_ = 1U << 20;
     std::vector<std::byte> buffer_;
     std::uint64_t written_ = UINT64_MAX;
     std::uint64_t buffer_position_ = 0;

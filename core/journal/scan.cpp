@@ -1,6 +1,7 @@
 #include "core/journal/scan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/journal/posix_file.hpp"
 #include "core/wire/frame.hpp"
@@ -31,6 +32,8 @@ struct Scanner::State {
     std::uint64_t good_end = 0;
     std::uint64_t expected = UINT64_MAX;  // UINT64_MAX: nobody says
     bool has_ended = false;               // nothing more was found while so much was expected
+    bool has_met_end = false;
+    bool is_after_trim = false;  // the next record is
     std::uint64_t searched_at = UINT64_MAX;
     // A whole record further on says that all before this was durable when it was written.
     std::uint64_t proven_until = 0;
@@ -169,7 +172,9 @@ std::optional<RecordView> Scanner::State::take(const RecordView& view) {
     is_chained = true;
     previous_crc = view.header.crc;
     searched_at = UINT64_MAX;
-    return view;
+    RecordView taken = view;
+    taken.is_after_trim = std::exchange(is_after_trim, false);
+    return taken;
 }
 
 // Nothing that follows on lies at `at`. Either the journal ends here, or what was here is damaged: a later record that
@@ -190,6 +195,7 @@ std::optional<RecordView> Scanner::State::at_failure(bool& again) {
     const std::uint64_t limit = searched_at == failed_at ? failed_at + search_again_bytes : UINT64_MAX;
     searched_at = failed_at;
     const auto candidate = search(failed_at, limit, failed_at);
+    has_met_end = has_met_end || !candidate;
     // A writer beside us may have filled the place since we read it: look once more at what the disk holds now.
     reader.forget();
     RecordView view;
@@ -270,12 +276,20 @@ std::optional<Scanner::State::Candidate> Scanner::State::search(std::uint64_t fr
     return candidate;
 }
 
-// True, and stands at the first segment kept, if the segment that we stand in was released beside us.
+// True, and stands at the first segment kept behind it, if the segment that we stand in was released beside us. Before it some may lie that
+// nobody may delete: their key is not here.
 bool Scanner::State::was_trimmed() {
-    if (!refresh() || segments().empty()) return false;
+    if (!refresh()) return false;
     const std::uint64_t index = reader.index_of(at);
-    const std::uint64_t first = segments().front().header.segment_index;
-    if (first <= index) return false;
+    if (reader.listed(index) != nullptr) return false;
+    const bool is_kept_before = std::any_of(segments().begin(), segments().end(), [&](const SegmentInfo& info) {
+        return info.header.segment_index < index && !info.is_locked;
+    });
+    if (is_kept_before) return false;  // one that is missing between others
+    const auto kept = std::find_if(segments().begin(), segments().end(),
+                                   [&](const SegmentInfo& info) { return info.header.segment_index > index; });
+    if (kept == segments().end()) return false;
+    const std::uint64_t first = kept->header.segment_index;
     const std::string own = segment_file_name(index);
     for (const auto& bad : reader.list().bad) {
         if (bad.find(own) != std::string::npos) return false;
@@ -283,6 +297,7 @@ bool Scanner::State::was_trimmed() {
     at = reader.first_place(first);
     good_end = at;
     is_chained = false;
+    is_after_trim = true;
     reader.forget();
     return true;
 }
@@ -378,6 +393,12 @@ const std::string& Scanner::fault() const {
 }
 void Scanner::on_segment(std::function<void(std::uint64_t)> told) {
     state_->reader.on_segment(std::move(told));
+}
+void Scanner::read_in_pieces(std::uint64_t bytes, std::function<void(std::uint64_t)> told) {
+    state_->reader.read_in_pieces(bytes, std::move(told));
+}
+bool Scanner::has_met_end() const {
+    return state_->has_met_end;
 }
 const std::vector<std::uint64_t>& Scanner::damaged_segments() const {
     return state_->damaged_segments;

@@ -50,6 +50,12 @@ class Scanner {
     [[nodiscard]] const std::string& fault() const;
     // Called before a segment's records are first read, with its index.
     void on_segment(std::function<void(std::uint64_t)> told);
+    // The disk is read in so many bytes at a time, or a longer record's; behind each `told` is called with what was read: who must not read
+    // faster than so waits there.
+    void read_in_pieces(std::uint64_t bytes, std::function<void(std::uint64_t)> told);
+    // Nothing that follows was found once, and nothing behind that proved that something should: the journal ended there then. A writer
+    // beside may have gone on since, and next() with it.
+    [[nodiscard]] bool has_met_end() const;
     // Segments in which something was damaged, in the order found, each once; at most `damaged_segments_max`.
     [[nodiscard]] const std::vector<std::uint64_t>& damaged_segments() const;
     // Segments passed over because their key is not here, each once. They are no damage.

@@ -14,7 +14,7 @@
 namespace weir::journal {
 namespace {
 
-constexpr std::uint64_t step_bytes = 256U << 10;
+constexpr std::uint64_t piece_bytes = 64U << 10;
 constexpr std::size_t faults_max = 64;  // kept until they are taken
 constexpr std::size_t said_max = 1024;  // beyond that the same fault may be said twice
 
@@ -75,16 +75,14 @@ bool Scrubber::scrub(std::size_t number) {
         const PosixFile file(directory + "/" + segment_file_name(index), O_RDONLY);
         if (file.is_open()) io::files().drop_cache(file.handle());
     });
-    // What the disk reads counts: where events come one by one, a block of 4 KiB holds a record of a few hundred bytes.
-    std::uint64_t unpaced = 0, read_to = 0;
-    while (const auto record = scanner.next()) {
+    // What the disk reads counts, with what is searched for records where a journal ends. Once it is to stop it is not slowed down any more.
+    scanner.read_in_pieces(piece_bytes,
+                           [&](std::uint64_t bytes) { (void)pause_us(bytes * 1'000'000 / options_.bytes_per_second); });
+    // What is written beside it from its end on is for the next round: it would never be done.
+    for (auto record = scanner.next(); record; record = scanner.has_met_end() ? std::nullopt : scanner.next()) {
         counters_.bytes.add(record->end.value - record->position.value);
         counters_.records.add(1);
-        unpaced += record->end.value - (read_to == 0 ? record->position.value : read_to);
-        read_to = record->end.value;
-        if (unpaced < step_bytes) continue;
-        if (!pause_us(unpaced * 1'000'000 / options_.bytes_per_second)) return false;
-        unpaced = 0;
+        if (!pause_us(0)) return false;
     }
     for (const std::uint64_t index : scanner.damaged_segments()) found_damage(number, index);
     if (!scanner.fault().empty()) {

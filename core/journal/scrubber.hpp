@@ -4,7 +4,8 @@
 // Thread    One of its own, at the lowest priority the kernel gives (SCHED_IDLE, idle I/O class). Counters: it writes, any
 //           thread reads.
 // Pace      A round begins `period_s` after the one before began, the first after first_round_s; what is read no faster than
-//           bytes_per_second (the search behind damage, and the zeros of the open segment, are read at once). What the page cache holds of a segment is dropped first: the disk is what is asked.
+//           bytes_per_second, in pieces of 64 KiB. What the page cache holds of a segment is dropped first: the disk is what is asked.
+// Bounds    A round goes to where each journal ended when it came there, and through what is made ahead there: two segments at most.
 // Law       It never writes, renames or deletes. A tail that is being written is no damage.
 #pragma once
 

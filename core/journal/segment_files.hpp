@@ -5,7 +5,7 @@
 //
 // The directory is made with the first segment, where it is not there.
 //
-// Thread    Any, blocking. A SegmentStore decides on which and when.
+// Thread    Any, blocking, but for let_go() and what stands with it: one. A SegmentStore decides on which and when.
 #pragma once
 
 #include <atomic>
@@ -24,18 +24,18 @@ namespace weir::journal {
 // that becomes due waits for one of them at most: of 1 MiB each they trebled the time of the groups beside them.
 inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
 
-// What is deleted goes in pieces from its end, one each shrink_pause_ns (50 MiB/s): a file system that tells its device what became free
-// (mount option discard) held up every write beside it for 28 to 36 ms where 64 MiB went at once, for 0.5 ms with these (bench/NOTES.md).
+// What is deleted goes in pieces from its end, one each shrink_pause_ns (50 MiB/s of each journal): a file system that tells its device what
+// became free (mount option discard) held up every write beside it for about 30 ms where 64 MiB went at once (bench/NOTES.md).
 inline constexpr std::uint64_t shrink_bytes = 256U << 10;
 inline constexpr std::uint64_t shrink_pause_ns = 5 * ns_per_ms;
-// Files that may wait for that; where more come at a time the next one goes at once.
-inline constexpr std::size_t shrinking_max = 4;
+// Files of a journal that may wait for that; where more come at a time the next one goes at once.
+inline constexpr std::size_t shrinking_max = 1;
 
 class SegmentFiles {
   public:
     // Clears what a crash left half made. `recycled_max` released files are kept to be used again.
     SegmentFiles(std::string directory, std::uint64_t segment_bytes, std::uint32_t recycled_max);
-    ~SegmentFiles() { delete_shrinking(); }
+    ~SegmentFiles() { delete_shrinking(); }  // what still shrinks goes at once
     SegmentFiles(const SegmentFiles&) = delete;
     SegmentFiles& operator=(const SegmentFiles&) = delete;
 
@@ -60,10 +60,11 @@ class SegmentFiles {
     [[nodiscard]] int finish(Making& making);
     void abandon(Making& making);
     // Not needed any more: kept to be used again, renamed to be deleted by shrink(), or, if it was marked as damaged, moved to quarantine/.
+    // Beyond shrinking_max, or where it cannot be renamed, it is deleted at once.
     // let_go(), is_shrinking(), shrink() and give_back(): one thread.
     void let_go(std::uint64_t segment_index);
     [[nodiscard]] bool is_shrinking() const { return !shrinking_.empty(); }
-    // One piece less of what is to be deleted. True: a file is gone. Precondition: is_shrinking().
+    // One piece less of what is to be deleted; a file that cannot be cut goes whole. True: a file is gone. Precondition: is_shrinking().
     [[nodiscard]] bool shrink();
     // Deletes at once what is only kept for reuse or shrinks: a disk without room needs it elsewhere. True if there was any.
     [[nodiscard]] bool give_back();
@@ -101,7 +102,7 @@ class SegmentFiles {
         PosixFile file;
         std::uint64_t bytes = 0;
     };
-    std::deque<Shrinking> shrinking_;  // the oldest first
+    std::deque<Shrinking> shrinking_;  // of let_go()'s thread; the oldest first
     std::atomic<std::uint64_t> quarantined_{0};
     std::atomic<std::uint64_t> prepared_bytes_{0};
 };

@@ -57,7 +57,8 @@ enum class FrameKind : std::uint8_t {
 
 struct FrameHeader {
     std::uint32_t body_bytes = 0;  // of the body without its padding; the body is padded with zeros to 8
-    std::uint16_t tag = 0;         // on connections 0; in a batch the numbered producer's slot + 1, or 0
+    std::uint16_t tag =
+        0;  // on connections 0, but for a pong before the hello (FORMAT.md 3.2); in a batch the numbered producer's slot + 1, or 0
     FrameKind kind = FrameKind::event;
     std::uint8_t flags = 0;
     std::uint64_t number = 0;  // event: the producer's number for it (0 = unnumbered). ping/pong: echoed.

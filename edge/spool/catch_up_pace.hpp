@@ -6,7 +6,8 @@
 // each other lets it become faster by a ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951).
 //
 // Thread    One. Given time.
-// Bounds    From pace_bytes_per_s_min to twice what really went lately. Without a live batch of another stream for pace_live_ns there is no
+// Bounds    From the least pace to twice what really went lately. The least is pace_bytes_per_s_min, and doubles each second in which what is to
+//           be read back has not become less, to sink by a tenth in the others: a lane that is given as much could not catch up else. Without a live batch of another stream for pace_live_ns there is no
 //           bound: nobody is harmed. What a stream has behind what is read back of it waits for just that.
 #pragma once
 
@@ -18,6 +19,7 @@
 
 namespace weir::edge {
 
+// Less hardly ends an outage's backlog.
 inline constexpr double pace_bytes_per_s_min = 4 << 20;
 inline constexpr double pace_bytes_per_s_max = 1ULL << 34;
 inline constexpr std::uint64_t pace_beyond_percent = 150;
@@ -25,6 +27,7 @@ inline constexpr std::uint64_t pace_live_ns = ns_per_second;
 // What was read back makes nobody late any more so long after it went.
 inline constexpr std::uint64_t pace_calm_ns = ns_per_second;
 inline constexpr std::uint64_t pace_burst_ns = 5 * ns_per_ms;
+inline constexpr std::uint64_t pace_look_ns = ns_per_second;
 
 class CatchUpPace {
   public:
@@ -41,9 +44,9 @@ class CatchUpPace {
         if (now.since(sent_at_) >= pace_calm_ns) {
             learn_usual(took);
         } else if (took > static_cast<double>(allowed_ns())) {
-            rate_ = std::max(rate_ * (1 - step), pace_bytes_per_s_min);
+            rate_ = std::max(rate_ * (1 - step), least_);
         } else {
-            rate_ = std::min(rate_ * (1 + step / 99), std::max(2 * went_, pace_bytes_per_s_min));
+            rate_ = std::min(rate_ * (1 + step / 99), std::max(2 * went_, least_));
         }
     }
     // Nothing may go before it; now or earlier: something may.
@@ -67,6 +70,20 @@ class CatchUpPace {
         // What was not used is lost, but for a burst.
         const MonotonicNs from{std::max(free_at_.value, now.value - std::min(now.value, pace_burst_ns))};
         free_at_ = from.plus_ns(takes_ns);
+    }
+
+    // Whether left() is to be called.
+    [[nodiscard]] bool wants_left(MonotonicNs now) const { return now.since(looked_at_) >= pace_look_ns; }
+    // What is still to be read back, of all streams.
+    void left(std::uint64_t bytes, MonotonicNs now) {
+        // Looked at long ago, it says nothing.
+        if (now.since(looked_at_) < 2 * pace_look_ns) {
+            least_ = bytes >= left_ ? std::min(least_ * 2, pace_bytes_per_s_max) : least_ * (1 - step);
+        }
+        least_ = std::max(least_, pace_bytes_per_s_min);
+        rate_ = std::max(rate_, least_);
+        left_ = bytes;
+        looked_at_ = now;
     }
 
     [[nodiscard]] std::uint64_t allowed_ns() const {
@@ -96,9 +113,12 @@ class CatchUpPace {
     }
 
     std::uint64_t floor_ns_;
-    double rate_ = 16 << 20;  // bytes per second
-    double usual_ = 0;        // ns
-    double went_ = 0;         // bytes per second, lately
+    double rate_ = 16 << 20;               // bytes per second
+    double least_ = pace_bytes_per_s_min;  // the same
+    std::uint64_t left_ = 0;
+    MonotonicNs looked_at_{};
+    double usual_ = 0;  // ns
+    double went_ = 0;   // bytes per second, lately
     std::uint64_t counted_ = 0;
     MonotonicNs counted_at_{};
     std::size_t live_stream_ = SIZE_MAX;  // whose live batch was acked last

@@ -2,10 +2,12 @@
 //
 // A central that fails is left for the next at once: of those not tried in this round, the one with the fewest failures in a row,
 // among equals the most preferred. When none is left a new round begins after a pause that doubles from round to round.
+// One that is there and has more hellos than it takes says when it is this edge's turn: that is no failure. Where none is left it is that
+// one's turn which comes first; a turn beyond pause_ms_max is not waited for, but a pause of up to that.
 // After breaker_failures in a row a central is open: not tried while another one is not. When it is due it is half-open: one
 // failure opens it again. If all are open the one that is due first is next, when it is due but no later than pause_ms_max.
 //
-// Thread    One. Given time. Pauses have full jitter, so that a crowd of edges that lost a central at one instant comes back spread
+// Thread    One. Given time. Pauses that nobody told have full jitter, so that a crowd of edges that lost a central at one instant comes back spread
 //           over the whole pause; opening times vary by half.
 // Law       A session alone proves nothing: only proved() (an ack, an answered ping) closes a breaker and ends a round.
 #pragma once
@@ -45,10 +47,25 @@ class EndpointPlan {
     }
 
     // What became of the endpoint; chooses the next. All return the milliseconds to wait before trying that.
-    // Not reached, silent, or it has sent the edge away for now: for `told_ms`, if that is not 0, where no other can be tried.
-    [[nodiscard]] std::uint64_t failed(MonotonicNs now, std::uint64_t told_ms = 0) {
+    // Not reached, silent, or it has sent the edge away for now.
+    [[nodiscard]] std::uint64_t failed(MonotonicNs now) {
         count_failure(now);
-        return choose(now, told_ms);
+        return choose(now);
+    }
+    // Sent away until its turn, told_ms from now.
+    [[nodiscard]] std::uint64_t told(MonotonicNs now, std::uint64_t told_ms) {
+        breakers_[endpoint_].is_open = false;
+        turns_[endpoint_] = now.plus_ns(told_ms * ns_per_ms);
+        for (std::size_t index = 0; index < options_.endpoints; ++index) {
+            if (turns_[index] > now) tried_ |= 1U << index;  // not before
+        }
+        if (pick(now)) return 0;
+        tried_ = 0;
+        for (std::size_t index = 0; index < options_.endpoints; ++index) {
+            if (turns_[index] > now && turns_[index] < turns_[endpoint_]) endpoint_ = index;
+        }
+        const std::uint64_t wait_ms = (turns_[endpoint_].since(now) + ns_per_ms - 1) / ns_per_ms;
+        return wait_ms <= options_.pause_ms_max ? wait_ms : jitter_.full(options_.pause_ms_max);
     }
     // The connection broke: once more to the same, unless that was one failure too many.
     [[nodiscard]] std::uint64_t lost(MonotonicNs now) {
@@ -90,12 +107,11 @@ class EndpointPlan {
         if (one.failures < UINT32_MAX) ++one.failures;
         if (one.is_open || one.failures >= options_.breaker_failures) open(now, options_.breaker_ms);
     }
-    [[nodiscard]] std::uint64_t choose(MonotonicNs now, std::uint64_t told_ms = 0) {
+    [[nodiscard]] std::uint64_t choose(MonotonicNs now) {
         tried_ |= 1U << endpoint_;
         if (pick(now)) return 0;
         tried_ = 0;
         if (pick(now)) {
-            if (told_ms != 0) return std::min(told_ms, options_.pause_ms_max);
             const std::uint64_t pause = pause_ms_;
             pause_ms_ = std::min(pause_ms_ * 2, options_.pause_ms_max);
             return jitter_.full(pause);
@@ -126,6 +142,7 @@ class EndpointPlan {
     std::size_t endpoint_ = 0;
     std::uint32_t tried_ = 0;  // in this round
     std::array<Breaker, centrals_max> breakers_{};
+    std::array<MonotonicNs, centrals_max> turns_{};
 };
 
 }  // namespace weir::edge

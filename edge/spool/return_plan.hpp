@@ -3,8 +3,8 @@
 // While a session lasts at a less preferred one, a trial begins every return_ms, with jitter: the more preferred are asked in order,
 // the first that answers is asked again and again for return_stable_ms, four times at least, and if it always answers it is gone back to. One
 // answer missing ends its trial. A central that is lost again within a minute of the return doubles both times, up to sixteenfold;
-// one that lasted sets them back. A central that was ended and started between two asks has another life (FORMAT.md 3.2): what it
-// answered before does not count.
+// one that lasted sets them back. A central that was ended and started between two asks answers with another life (core/wire/FORMAT.md
+// 3.2): that ends its trial as a missing answer does.
 //
 // Thread    One. Given time.
 #pragma once
@@ -63,7 +63,7 @@ class ReturnPlan {
     [[nodiscard]] bool answered(std::optional<std::uint16_t> life, MonotonicNs now) {
         if (!is_asking_) return false;
         is_asking_ = false;
-        if (!life) {
+        if (!life || (is_trial_ && *life != life_)) {
             is_trial_ = false;
             if (++candidate_ < current_) {
                 next_at_ = now;
@@ -73,7 +73,7 @@ class ReturnPlan {
             return false;
         }
         const std::uint64_t stable_ms = options_.return_stable_ms << doublings_;
-        if (!std::exchange(is_trial_, true) || *life != life_) {
+        if (!std::exchange(is_trial_, true)) {
             trial_began_ = now;
             life_ = *life;
         }

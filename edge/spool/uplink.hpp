@@ -227,6 +227,7 @@ class Uplink {
     [[nodiscard]] bool has_unacked_room(std::size_t stream) const;
     [[nodiscard]] bool gives_way(std::size_t stream) const;
     [[nodiscard]] bool may_catch_up(std::size_t index, std::uint64_t frame_bytes, MonotonicNs now);
+    [[nodiscard]] std::uint64_t bytes_to_read_back() const;
     [[nodiscard]] bool send_next(MonotonicNs now);
     void send_gap(std::size_t stream, Sequence before, MonotonicNs now);
     void send_batch(std::size_t stream, std::byte* batch, std::uint32_t batch_bytes, Unacked entry, Sending what,

@@ -282,9 +282,20 @@ bool Uplink::gives_way(std::size_t index) const {
     return lanes_[index].state.part == wire::Part::backlog || !has_backlog;
 }
 
+std::uint64_t Uplink::bytes_to_read_back() const {
+    std::uint64_t bytes = 0;
+    for (std::size_t index = 0; index < lanes_.count(); ++index) {
+        const StreamJournal& journal = lanes_[index].journal;
+        if (gives_way(index))
+            bytes += journal.durable_end.value - std::min(journal.durable_end, journal.delivered).value;
+    }
+    return bytes;
+}
+
 bool Uplink::may_catch_up(std::size_t index, std::uint64_t frame_bytes, MonotonicNs now) {
     // Behind for a moment under full load, a stream would be kept by its own window from ever being live again.
     if (pace_.is_alone(index, now)) return true;
+    if (pace_.wants_left(now)) pace_.left(bytes_to_read_back(), now);
     if (!window_.may_send(frame_bytes)) return false;
     const MonotonicNs free_at = pace_.free_at(index, now);
     if (free_at > now) paced_until_ = free_at;

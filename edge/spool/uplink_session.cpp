@@ -225,7 +225,7 @@ void Uplink::take_refusal(ConstBytes body, MonotonicNs now) {
         case wire::RefusalReason::draining:
         case wire::RefusalReason::busy:
         case wire::RefusalReason::storage:
-            over_pause_ms_ = endpoints_.failed(now, refusal.after_ms);
+            over_pause_ms_ = refusal.after_ms != 0 ? endpoints_.told(now, refusal.after_ms) : endpoints_.failed(now);
             return;
     }
     over_pause_ms_ = endpoints_.turned_away(now);

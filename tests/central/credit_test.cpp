@@ -117,8 +117,14 @@ TEST(HelloPace, ACrowdThatComesAtTheTurnsItWasToldIsAdmittedAtTheFullRate) {
     while (pace.admit(now)) {
     }
     for (int i = 0; i < 800; ++i) turns.push_back(pace.take_turn(now));
+    for (int i = 0; i < 2000; ++i) static_cast<void>(pace.take_turn(now));
     for (const std::uint64_t turn : turns) EXPECT_TRUE(pace.admit(now.plus_ns(turn)));
     EXPECT_EQ(turns.back(), 800 * ns_per_second / 2000);
+    // Nobody used the rest: the next one that is refused does not come behind them.
+    const MonotonicNs later{now.value + 4 * ns_per_second};
+    while (pace.admit(later)) {
+    }
+    EXPECT_EQ(pace.take_turn(later), ns_per_second / 2000);
     // More than can be promised: none is told to stay away for longer than so.
     for (int i = 0; i < 30'000; ++i) EXPECT_LE(pace.take_turn(now), HelloPace::turn_ns_max);
 }

@@ -126,6 +126,32 @@ TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
 
+// A lane that is given more than the least, beside live batches that are always late.
+TEST(CatchUpPace, WhatDoesNotBecomeLessGoesFasterUntilItDoes) {
+    CatchUpPace pace(floor_ns);
+    constexpr std::uint64_t given_bytes_per_s = 30ULL << 20;
+    std::uint64_t left = 1ULL << 30, most = left;
+    for (std::uint64_t ms = 1; ms < 300'000; ++ms) {
+        const MonotonicNs now{ms * ns_per_ms};
+        left += given_bytes_per_s / 1000;
+        pace.live_acked(live, ns_per_second, now);
+        if (left >= batch && pace.free_at(backlog, now) <= now) {
+            pace.sent(backlog, batch, now);
+            left -= batch;
+        }
+        if (pace.wants_left(now)) pace.left(left, now);
+        most = std::max(most, left);
+    }
+    EXPECT_LT(most, 1.3 * (1ULL << 30)) << "it is held, and no more";
+    // Nothing is given any more.
+    for (std::uint64_t second = 301; second < 360; ++second) {
+        pace.live_acked(live, ns_per_second, {second * ns_per_second});
+        pace.left(left -= batch, {second * ns_per_second});
+    }
+    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, ns_per_second, {360 * ns_per_second});
+    EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
+}
+
 TEST(CatchUpPace, CanBeSwitchedOff) {
     CatchUpPace pace(0);
     const MonotonicNs now{ns_per_second};

@@ -171,16 +171,39 @@ TEST(EndpointPlan, PausesDoubleFromRoundToRoundUntilACentralProvesItself) {
     }
 }
 
-TEST(EndpointPlan, WhoIsToldWhenToComeWaitsForThatOnlyWhereNoOtherCanBeTried) {
+TEST(EndpointPlan, WhoIsToldItsTurnWaitsForItWhereNoOtherCanBeTried) {
     const MonotonicNs now{ns_per_second};
     EndpointPlan alone(options_of(1));
-    EXPECT_EQ(alone.failed(now, 347), 347U);
-    EXPECT_EQ(alone.failed(now, 60'000), 10'000U) << "no longer than the longest pause";
+    for (int again = 0; again < 20; ++again) EXPECT_EQ(alone.told(now, 347), 347U) << "it is there: no breaker opens";
+    EXPECT_EQ(alone.breaker(0, now), BreakerState::closed);
     EndpointPlan plan(options_of(2));
-    EXPECT_EQ(plan.failed(now, 347), 0U);
+    EXPECT_EQ(plan.told(now, 900), 0U);
     EXPECT_EQ(plan.endpoint(), 1U);
-    EXPECT_EQ(plan.failed(now, 348), 348U);
+    EXPECT_EQ(plan.told(now.plus_ns(5 * ns_per_ms), 300), 300U) << "the turn that comes first, at the one that told it";
+    EXPECT_EQ(plan.endpoint(), 1U);
+    EXPECT_EQ(plan.told(now.plus_ns(305 * ns_per_ms), 9000), 595U) << "now that of the other";
     EXPECT_EQ(plan.endpoint(), 0U);
+    EXPECT_EQ(plan.told(now.plus_ns(900 * ns_per_ms), 9900), 8405U);
+    EXPECT_EQ(plan.endpoint(), 1U);
+}
+
+TEST(EndpointPlan, AHalfOpenCentralThatTellsATurnIsWaitedForJustThatLong) {
+    EndpointPlan plan(options_of(1));
+    MonotonicNs now{ns_per_second};
+    for (int failure = 0; failure < 5; ++failure) static_cast<void>(plan.failed(now));
+    ASSERT_EQ(plan.breaker(0, now), BreakerState::open);
+    now = now.plus_ns(5 * ns_per_second);
+    EXPECT_EQ(plan.told(now, 400), 400U);
+    EXPECT_EQ(plan.breaker(0, now), BreakerState::closed);
+}
+
+TEST(EndpointPlan, WhoIsToldMoreThanTheLongestPauseComesSpreadOverIt) {
+    std::array<int, 10> tenths{};
+    for (std::uint64_t edge = 0; edge < 1000; ++edge) {
+        EndpointPlan plan(options_of(1, 0x5eed'0000 + edge));
+        ++tenths[(plan.told({ns_per_second}, 60'000) - 1) / 1000];
+    }
+    for (const int one : tenths) EXPECT_GT(one, 60);
 }
 
 TEST(EndpointPlan, ACrowdThatLostItsCentralAtOnceComesBackSpreadOverTheWholePause) {

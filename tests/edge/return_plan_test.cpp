@@ -75,21 +75,34 @@ TEST(ReturnPlan, OneMissingAnswerBeginsAnew) {
 }
 
 // It was down for less than the time between two asks: each had its answer.
-TEST(ReturnPlan, AnAnswerOfAnotherLifeBeginsAnew) {
+TEST(ReturnPlan, AnAnswerOfAnotherLifeEndsTheTrial) {
     ReturnPlan plan(usual);
     plan.settled(1, ms(1000));
     std::uint64_t now_ms = next_ask(plan, 1000, 100'000, 0);
-    for (std::uint16_t life = 1; life <= 30; ++life) {
+    for (std::uint16_t life = 1; life <= 20; ++life) {
         EXPECT_FALSE(plan.answered(life, ms(now_ms)));
-        now_ms = next_ask(plan, now_ms, 100'000, 0);
-        if (life % 2 == 0) {
-            EXPECT_FALSE(plan.answered(life, ms(now_ms)));
-            now_ms = next_ask(plan, now_ms, 100'000, 0);
-        }
+        const std::uint64_t asked_ms = next_ask(plan, now_ms, 4000, 0);
+        ASSERT_GT(asked_ms, 0U);
+        EXPECT_FALSE(plan.answered(life + 100, ms(asked_ms)));
+        now_ms = next_ask(plan, asked_ms, 100'000, 0);
+        EXPECT_GE(now_ms - asked_ms, 15'000U);
     }
     int asks = 0;
     EXPECT_GE(trial(plan, now_ms, 0, asks) - now_ms, 10'000U);
     EXPECT_EQ(asks, 4);
+}
+
+TEST(ReturnPlan, OneThatIsStartedAgainAndAgainDoesNotKeepTheNextFromBeingAsked) {
+    ReturnPlan plan(usual);
+    plan.settled(2, ms(1000));
+    std::uint64_t now_ms = next_ask(plan, 1000, 100'000, 0);
+    EXPECT_FALSE(plan.answered(1, ms(now_ms)));
+    now_ms = next_ask(plan, now_ms, 100'000, 0);
+    EXPECT_FALSE(plan.answered(2, ms(now_ms)));
+    EXPECT_EQ(next_ask(plan, now_ms, 10, 1), now_ms);
+    int asks = 0;
+    EXPECT_GT(trial(plan, now_ms, 1, asks), now_ms);
+    EXPECT_EQ(plan.target(), 1U);
 }
 
 TEST(ReturnPlan, AsksTheNextPreferredWhenTheFirstIsSilent) {

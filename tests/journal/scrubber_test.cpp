@@ -111,6 +111,36 @@ TEST(Scrubber, ItsPaceIsOfWhatTheDiskReadsNotOfTheRecordsInIt) {
     EXPECT_LT(paced.counters().bytes.get(), 250 * block_bytes / 4);
 }
 
+// A file system on which each read of a segment finds one record more in the journal, as beside a writer that is never idle.
+class BesideAWriter final : public ForwardedFiles {
+  public:
+    explicit BesideAWriter(JournalBench& bench) : bench_(bench) {}
+    std::int64_t read(int handle, Bytes bytes, std::uint64_t offset) override {
+        if (reads++ < 200 && !std::exchange(is_writing_, true)) {
+            bench_.append_durable({batch_of(++last, 3000)});
+            is_writing_ = false;
+        }
+        return ForwardedFiles::read(handle, bytes, offset);
+    }
+    std::uint64_t last = 10;
+    std::uint64_t reads = 0;
+
+  private:
+    JournalBench& bench_;
+    bool is_writing_ = false;
+};
+
+TEST(Scrubber, ARoundEndsWhereTheJournalEndedHoweverMuchIsWrittenBesideIt) {
+    JournalBench bench(1024 * block_bytes);
+    fill(bench, 10);
+    BesideAWriter files(bench);
+    const io::UseFiles in_use(files);
+    Scrubber scrubber({.directories = {bench.path()}, .bytes_per_second = 1ULL << 32});
+    EXPECT_TRUE(scrubber.round());
+    EXPECT_GE(scrubber.counters().records.get(), 10U);
+    EXPECT_LT(files.reads, 200U) << "it went through what is made ahead for each record that was written meanwhile";
+}
+
 TEST(Scrubber, TakesNothingThatGoesAwayUnderItForDamage) {
     JournalBench bench(16 * block_bytes);
     fill(bench, 60);

@@ -324,6 +324,43 @@ TEST_F(ShrinkTest, WhatIsLetGoHasLostItsNameAndGoesPieceByPiece) {
     EXPECT_TRUE(std::filesystem::exists(files.path_of(1)));
 }
 
+// What is done to names and lengths, in order.
+class NotedChanges final : public ForwardedFiles {
+  public:
+    int open(const std::string& path, int flags) override {
+        const int handle = ForwardedFiles::open(path, flags);
+        paths_[handle] = path;
+        return handle;
+    }
+    int rename(const std::string& from, const std::string& to) override {
+        done.push_back("rename");
+        return ForwardedFiles::rename(from, to);
+    }
+    int sync(int handle) override {
+        done.push_back(std::filesystem::is_directory(paths_[handle]) ? "sync directory" : "sync file");
+        return ForwardedFiles::sync(handle);
+    }
+    int truncate(int handle, std::uint64_t bytes) override {
+        done.push_back("cut");
+        return ForwardedFiles::truncate(handle, bytes);
+    }
+    std::vector<std::string> done;
+
+  private:
+    std::map<int, std::string> paths_;
+};
+
+TEST_F(ShrinkTest, ItsNameIsOffTheDiskBeforeAByteGoes) {
+    NotedChanges changes;
+    const io::UseFiles in_use(changes);
+    SegmentFiles files(directory.path(), bytes, 0);
+    make(files, 1);
+    changes.done.clear();
+    files.let_go(0);
+    EXPECT_FALSE(files.shrink());
+    EXPECT_EQ(changes.done, (std::vector<std::string>{"rename", "sync directory", "cut"}));
+}
+
 TEST_F(ShrinkTest, BeyondSoManyTheNextGoesAtOnce) {
     SegmentFiles files(directory.path(), bytes, 1);
     make(files, shrinking_max + 4);
