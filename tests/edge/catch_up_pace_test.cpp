@@ -145,10 +145,10 @@ TEST(CatchUpPace, WhatDoesNotBecomeLessGoesFasterUntilItDoes) {
     EXPECT_LT(most, 1.3 * (1ULL << 30)) << "it is held, and no more";
     // Nothing is given any more.
     for (std::uint64_t second = 301; second < 360; ++second) {
-        pace.live_acked(live, ns_per_second, {second * ns_per_second});
+        pace.sent(backlog, batch, {second * ns_per_second});
         pace.left((400 - second) * batch, {second * ns_per_second});
     }
-    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, ns_per_second, {360 * ns_per_second});
+    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, ns_per_second, {359 * ns_per_second + i});
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
 
