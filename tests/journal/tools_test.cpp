@@ -1,8 +1,11 @@
 // The tools on a daemon's directory: every event as a line, damage by its place.
+#include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "core/control/journal_tools.hpp"
 #include "core/journal/checkpoint.hpp"
+#include "tests/journal/forwarded_files.hpp"
 #include "tests/journal/journal_bench.hpp"
 #include "tests/journal/letter_samples.hpp"
 
@@ -53,6 +56,40 @@ TEST_F(ToolsTest, VerifyIsContentWithACleanTailAndNamesDamageAndGaps) {
     EXPECT_NE(err_.str().find(segment_file_name(0) + ":"), std::string::npos);
     EXPECT_NE(err_.str().find("goes on with sequence 4 after 2"), std::string::npos);
     EXPECT_NE(out_.str().find("DAMAGED"), std::string::npos);
+}
+
+// A segment that is released, and goes piece by piece, while a tool is in it.
+class ReleasedBeside final : public ForwardedFiles {
+  public:
+    explicit ReleasedBeside(std::string path) : path_(std::move(path)) {}
+    std::int64_t read(int handle, Bytes bytes, std::uint64_t offset) override {
+        if (offset >= (1U << 20) && !std::exchange(is_released, true)) {
+            std::filesystem::rename(path_, path_ + "-gone.tmp");
+            std::filesystem::resize_file(path_ + "-gone.tmp", 1280U << 10);
+        }
+        return ForwardedFiles::read(handle, bytes, offset);
+    }
+    bool is_released = false;
+
+  private:
+    std::string path_;
+};
+
+TEST_F(ToolsTest, VerifyTakesWhatIsReleasedUnderItForNoBreak) {
+    JournalBench bench(2U << 20);
+    for (std::uint64_t number = 1; number <= 700; ++number) bench.append_durable({batch_of(number, 3000)});
+    bench.save();
+    const std::string spool = data_.path() + "/spool/default/";
+    std::filesystem::create_directories(spool);
+    for (std::uint64_t index = 0; index < 2; ++index) {
+        std::filesystem::copy_file(bench.segment_path(index), spool + segment_file_name(index));
+    }
+    ReleasedBeside files(spool + segment_file_name(0));
+    const io::UseFiles in_use(files);
+    EXPECT_EQ(journal("verify", true), 0) << err_.str();
+    EXPECT_TRUE(files.is_released);
+    EXPECT_NE(out_.str().find(R"("whole":true)"), std::string::npos) << out_.str();
+    EXPECT_EQ(out_.str().find(R"("records":700)"), std::string::npos) << "not all was there to be read";
 }
 
 TEST_F(ToolsTest, LsSumsEachSegment) {
