@@ -78,8 +78,10 @@ bool Scrubber::scrub(std::size_t number) {
     // What the disk reads counts, with what is searched for records where a journal ends. Once it is to stop it is not slowed down any more.
     scanner.read_in_pieces(piece_bytes,
                            [&](std::uint64_t bytes) { (void)pause_us(bytes * 1'000'000 / options_.bytes_per_second); });
-    // What is written beside it from its end on is for the next round: it would never be done.
+    // What is written beside it from its end on, or in segments that were not there, is for the next round: it would never be done.
+    const SegmentHeader last = list.value().segments.empty() ? SegmentHeader{} : list.value().segments.back().header;
     for (auto record = scanner.next(); record; record = scanner.has_met_end() ? std::nullopt : scanner.next()) {
+        if (record->position.value >= (last.segment_index + 1) * last.segment_bytes) break;
         counters_.bytes.add(record->end.value - record->position.value);
         counters_.records.add(1);
         if (!pause_us(0)) return false;

@@ -5,7 +5,8 @@
 //           thread reads.
 // Pace      A round begins `period_s` after the one before began, the first after first_round_s; what is read no faster than
 //           bytes_per_second, in pieces of 64 KiB. What the page cache holds of a segment is dropped first: the disk is what is asked.
-// Bounds    A round goes to where each journal ended when it came there, and through what is made ahead there: two segments at most.
+// Bounds    A round ends in a journal where that ends when it comes there, and at the last segment that was there when it began. What is made
+//           ahead is searched for records once.
 // Law       It never writes, renames or deletes. A tail that is being written is no damage.
 #pragma once
 
