@@ -135,7 +135,7 @@ class FileSegmentStore final : public SegmentStore {
     std::optional<SegmentFiles::Making> making_;
     MonotonicNs not_before_{};  // a preparation goes on then, or is tried again
     MonotonicNs shrink_at_{};   // what is deleted loses its next piece then
-    bool gives_back_ = false;   // its spares, asked for by one that has no room
+    bool gives_back_ = false;   // what it keeps or deletes goes at once: one has no room
 };
 
 Outcome FileSegmentStore::step() {
@@ -229,7 +229,7 @@ void SegmentWorker::State::settle(Outcome outcome) {
             for (FileSegmentStore* store : stores) store->retry_now();
             break;
         case Outcome::no_room:
-            // One disk lies under all of them: what another keeps for reuse is room.
+            // One disk lies under all of them: what any of them keeps for reuse, or is deleting, is room.
             for (FileSegmentStore* store : stores) store->give_back();
             break;
     }

@@ -3,7 +3,8 @@
 //
 // A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A released file is
-// renamed away and the directory synced before it may be used again; old bytes in it are told by position and chain.
+// renamed away and the directory synced before it may be used again, old bytes in it being told by position and chain, or is deleted in
+// pieces.
 //
 // Thread    prepare, use, ready, release: the runner; they neither lock nor wait nor take memory. A worker thread does the work. A simulator
 //           does it at once.

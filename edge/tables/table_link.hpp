@@ -18,7 +18,8 @@
 
 namespace weir::edge {
 
-// What was asked of central may be lost with its connection, or its answer find no room.
+// After so long what was asked of central counts as lost, with its connection or for want of room: a table is asked for again, an ask of
+// rows is given up.
 inline constexpr std::uint64_t ask_again_ns = 3 * ns_per_second;
 
 class TableLink {

@@ -249,9 +249,16 @@ TEST(ControlFrames, OfProducersAreTheGoldenBytes) {
     refusal.reason = RefusalReason::number_gap;
     refusal.detail = name_field<120>("expected 1235");
     golden::expect_golden("refusal", frame_with(FrameKind::refusal, refusal));
+    Refusal turn;
+    turn.reason = RefusalReason::limit;
+    turn.after_ms = 0x1234;
+    golden::expect_golden("refusal-turn", frame_with(FrameKind::refusal, turn));
     golden::expect_golden("goodbye", frame_of(FrameKind::goodbye, {}));
     golden::expect_golden("ping", frame_of(FrameKind::ping, {}, 0x1122334455667788));
     golden::expect_golden("pong", frame_of(FrameKind::pong, {}, 0x1122334455667788));
+    std::vector<std::byte> life = frame_of(FrameKind::pong, {}, 0x1122334455667788);
+    store(life, FrameHeader{.body_bytes = 0, .tag = 0x5678, .kind = FrameKind::pong, .number = 0x1122334455667788});
+    golden::expect_golden("pong-life", life);
 }
 
 TEST(ControlFrames, AnAckOfShedEventsIsTheGoldenBytes) {
