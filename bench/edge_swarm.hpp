@@ -1,7 +1,8 @@
 // EdgeSwarm: many edges in one process, as central sees them: each with its own id, lineage, connection, chain and credit.
 //
 // All connect at once. Each sends its batches within the credit of the connection and of the lane, waits for acks, and after a
-// refusal or a broken connection comes again, when it was told to or each time later, where the welcome says. What it sends again has the same bytes.
+// refusal or a broken connection comes again, when it was told to or each time later, where the welcome says. What it sends again has
+// the same bytes.
 //
 // With `link_bytes_per_second` all share a link as machines behind one router do: batches go one after the other, no faster than that, each
 // edge in its turn. What a busy thread did not send for link_queue_ns goes at once then, as from a router's queue.
