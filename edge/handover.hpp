@@ -79,7 +79,9 @@ struct ToSpool {
     std::uint32_t buffer = 0;
     std::uint32_t batch_bytes = 0;
     Position position{};
-    MonotonicNs closed_at{};  // of a batch; edge/hops.hpp
+    // Of a batch; edge/hops.hpp.
+    MonotonicNs judged_at{};  // the first of its events
+    MonotonicNs closed_at{};
 };
 
 struct ToIntake {

@@ -266,6 +266,7 @@ void Batcher::close(StreamIndex index) noexcept {
         .stream = index,
         .buffer = stream.buffer,
         .batch_bytes = static_cast<std::uint32_t>(sizeof header) + stream.body_bytes,
+        .judged_at = stream.judged.is_empty() ? clock_ : stream.judged.earliest(),
         .closed_at = clock_};
     stream.judged.record(counters_.hops.batched, clock_);
     stream.judged.clear();

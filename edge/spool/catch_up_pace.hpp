@@ -1,14 +1,17 @@
-// CatchUpPace: how fast what is read back goes to central, so that the slowest hundredth of the live batches gets hardly slower.
+// CatchUpPace: how fast what is read back goes to central, so that the slowest hundredth of the live events gets hardly slower.
 //
 // A drain shares more with live batches than the way (CatchUpWindow): two disks that sync, two machines' cores. So what is looked at
-// is the live batches' whole time from the write of their record to central's ack. While nothing is read back their 99th percentile
-// is learned, the usual. While something is, each that takes longer than pace_beyond_percent of it slows the drain down by a tenth,
-// each other lets it become faster by a ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951).
+// is the live batches' whole time, from when the first event of each was judged to central's ack: where a write takes long, most of
+// those that are late wait for it in the batch behind. While nothing is read back their 99th percentile is learned, the usual. While
+// something is, each that takes longer than pace_beyond_percent of it slows the drain down by a tenth, each other lets it become faster
+// by a ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951). Late are events, and a late batch
+// has more of them than others; so each counts as often as it has more events than the mean.
 //
 // Thread    One. Given time.
-// Bounds    From the least pace to twice what really went lately. The least is pace_bytes_per_s_min, and doubles each second in which what is to
-//           be read back has not become less, to sink by a tenth in the others: a lane that is given as much could not catch up else. Without a live batch of another stream for pace_live_ns there is no
-//           bound: nobody is harmed. What a stream has behind what is read back of it waits for just that.
+// Bounds    From the least pace to twice what really went lately. The least is pace_bytes_per_s_min, and doubles each second in which
+//           what is to be read back has not become less, to sink by a tenth in the others: a lane that is given as much could not catch
+//           up else. Without a live batch of another stream for pace_live_ns there is no bound: nobody is harmed. What a stream has
+//           behind what is read back of it waits for just that.
 #pragma once
 
 #include <algorithm>
@@ -28,32 +31,40 @@ inline constexpr std::uint64_t pace_live_ns = ns_per_second;
 inline constexpr std::uint64_t pace_calm_ns = ns_per_second;
 inline constexpr std::uint64_t pace_burst_ns = 5 * ns_per_ms;
 inline constexpr std::uint64_t pace_look_ns = ns_per_second;
+// What is read at once is what goes in so long: a write that comes behind a read waits for all of it.
+inline constexpr std::uint64_t pace_read_ns = 4 * ns_per_ms;
+inline constexpr std::uint64_t pace_read_bytes_min = 64U << 10;
 
 class CatchUpPace {
   public:
     // A live batch may always take `floor_ns` beside what is read back. 0: no bound at all.
     explicit CatchUpPace(std::uint64_t floor_ns) : floor_ns_(floor_ns) {}
 
-    void live_acked(std::size_t stream, std::uint64_t took_ns, MonotonicNs now) {
+    void live_sent(std::size_t stream, MonotonicNs now) {
         if (stream != live_stream_) {
             other_live_at_ = live_at_;
             live_stream_ = stream;
         }
         live_at_ = now;
+    }
+    // Of `events` events; the first one's time.
+    void live_acked(std::size_t stream, std::uint64_t events, std::uint64_t took_ns, MonotonicNs now) {
+        live_sent(stream, now);  // it is still there
         const auto took = static_cast<double>(took_ns);
+        const double times = times_of(static_cast<double>(events));
         if (now.since(sent_at_) >= pace_calm_ns) {
-            learn_usual(took);
+            learn_usual(took, times);
         } else if (took > static_cast<double>(allowed_ns())) {
-            rate_ = std::max(rate_ * (1 - step), least_);
+            rate_ = std::max(rate_ * (1 - step * times), least_);
         } else {
-            rate_ = std::min(rate_ * (1 + step / 99), std::max(2 * went_, least_));
+            rate_ = std::min(rate_ * (1 + step / 99 * times), std::max(2 * went_, least_));
         }
     }
     // Nothing may go before it; now or earlier: something may.
     [[nodiscard]] MonotonicNs free_at(std::size_t stream, MonotonicNs now) const {
         return is_alone(stream, now) ? now : free_at_;
     }
-    // Nobody but `stream` itself has had a live batch acked lately.
+    // Nobody but `stream` itself has had a live batch sent or acked lately.
     [[nodiscard]] bool is_alone(std::size_t stream, MonotonicNs now) const {
         return floor_ns_ == 0 || now.since(stream == live_stream_ ? other_live_at_ : live_at_) >= pace_live_ns;
     }
@@ -89,17 +100,31 @@ class CatchUpPace {
     [[nodiscard]] std::uint64_t allowed_ns() const {
         return std::max(floor_ns_, static_cast<std::uint64_t>(usual_) / 100 * pace_beyond_percent);
     }
+    // To be read at once by `stream`.
+    [[nodiscard]] std::uint64_t read_bytes(std::size_t stream, MonotonicNs now) const {
+        if (is_alone(stream, now)) return UINT64_MAX;
+        const double bytes = rate_ * static_cast<double>(pace_read_ns) / static_cast<double>(ns_per_second);
+        return std::max(static_cast<std::uint64_t>(bytes), pace_read_bytes_min);
+    }
     [[nodiscard]] std::uint64_t usual_ns() const { return static_cast<std::uint64_t>(usual_); }
     [[nodiscard]] std::uint64_t bytes_per_s() const { return static_cast<std::uint64_t>(rate_); }
 
   private:
     static constexpr double step = 0.1;
+    static constexpr double times_max = 5;
+    static constexpr double mean_of = 256;  // batches
     static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
 
+    // How often a batch of so many counts.
+    double times_of(double events) {
+        if (mean_events_ == 0) mean_events_ = events;
+        mean_events_ += (events - mean_events_) / mean_of;
+        return std::min(events / std::max(mean_events_, 1.0), times_max);
+    }
     // Where one in a hundred is beyond it, in steps in proportion to itself.
-    void learn_usual(double took) {
+    void learn_usual(double took, double times) {
         if (usual_ == 0) usual_ = took;
-        usual_ *= took > usual_ ? 1 + step / 2 : 1 - step / 2 / 99;
+        usual_ *= took > usual_ ? 1 + step / 2 * times : 1 - step / 2 / 99 * times;
         usual_ = std::max(usual_, 1000.0);
     }
     void count(std::uint64_t bytes, MonotonicNs now) {
@@ -119,9 +144,10 @@ class CatchUpPace {
     MonotonicNs looked_at_{};
     double usual_ = 0;  // ns
     double went_ = 0;   // bytes per second, lately
+    double mean_events_ = 0;
     std::uint64_t counted_ = 0;
     MonotonicNs counted_at_{};
-    std::size_t live_stream_ = SIZE_MAX;  // whose live batch was acked last
+    std::size_t live_stream_ = SIZE_MAX;  // whose live batch was sent or acked last
     MonotonicNs live_at_{};
     MonotonicNs other_live_at_{};  // of the last one of another stream before that
     MonotonicNs sent_at_{};

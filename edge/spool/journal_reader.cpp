@@ -51,6 +51,7 @@ void JournalReader::restart(const JournalPlace& journal, Position from) {
     next_ = from;
     failures_ = 0;
     retry_at_ = {};
+    is_long_ = false;
     chain_.reset();
     suspect_segment_.reset();
     is_counted_ = false;
@@ -69,7 +70,7 @@ void JournalReader::pop() {
     front_ ^= 1U;
 }
 
-bool JournalReader::pump(Position durable_end, MonotonicNs now) {
+bool JournalReader::pump(Position durable_end, MonotonicNs now, std::uint64_t piece_bytes) {
     if (next_ >= durable_end) retry_at_ = {};
     if (reading_ || next_ >= durable_end || now < retry_at_) return false;
     if (buffers_[front_].count == 0) {
@@ -92,9 +93,12 @@ bool JournalReader::pump(Position durable_end, MonotonicNs now) {
     base_.value = next_.value / journal::block_bytes * journal::block_bytes;
     const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
     const std::uint64_t end = std::min(segment_end, round_up(durable_end.value, journal::block_bytes));
-    const std::uint64_t wanted = std::min<std::uint64_t>(buffer_bytes_, end - base_.value);
+    const std::uint64_t whole = std::min<std::uint64_t>(buffer_bytes_, end - base_.value);
+    const std::uint64_t piece = std::max(piece_bytes / journal::block_bytes, std::uint64_t{1}) * journal::block_bytes;
+    wanted_ = is_long_ ? whole : std::min(whole, piece);
+    is_piece_ = wanted_ < whole;
     reading_ = true;
-    io_.read(file_, Bytes{buffers_[loading_].bytes, wanted}, base_.value % segment_bytes_,
+    io_.read(file_, Bytes{buffers_[loading_].bytes, wanted_}, base_.value % segment_bytes_,
              {.owner = owner_, .kind = kind_, .generation = 0, .index = first_index_ + loading_});
     return true;
 }
@@ -223,7 +227,8 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
     }
     const bool is_stuck = base_.value + at == next_.value && buffer.count == 0;
     next_.value = base_.value + at;
-    if (is_stuck && next_ < limit_) {
+    is_long_ = is_stuck && is_piece_ && filled_bytes == wanted_;
+    if (is_stuck && !is_long_ && next_ < limit_) {
         // A file that ends before its records do.
         give_up(segment_index);
     }

@@ -68,8 +68,9 @@ class JournalReader {
     }
     // Forgets what it holds and goes on from `from` of `journal`. Precondition: !is_reading().
     void restart(const JournalPlace& journal, Position from);
-    // Starts a read if there is a free buffer and something durable to read; true if it did.
-    bool pump(Position durable_end, MonotonicNs now);
+    // Starts a read if there is a free buffer and something durable to read; true if it did. Of `piece_bytes` at most, or a block: who
+    // shares the disk with others gives a small one. A record that is longer is read again, in a whole buffer.
+    bool pump(Position durable_end, MonotonicNs now, std::uint64_t piece_bytes = read_buffer_bytes);
     // When a read that failed is tried again; in the past if none did.
     [[nodiscard]] MonotonicNs retry_at() const { return retry_at_; }
     [[nodiscard]] const ReadRecord* peek() const;
@@ -128,9 +129,12 @@ class JournalReader {
     std::string path_;  // of file_; with memory for any
     io::File file_{};
     std::uint64_t open_segment_ = UINT64_MAX;
-    Position next_{};   // the first byte not parsed yet
-    Position base_{};   // where the read under way begins
-    Position limit_{};  // durable end as of that read
+    Position next_{};           // the first byte not parsed yet
+    Position base_{};           // where the read under way begins
+    Position limit_{};          // durable end as of that read
+    std::uint64_t wanted_ = 0;  // bytes of it
+    bool is_piece_ = false;     // it could have been longer
+    bool is_long_ = false;      // the record at next_ is longer than a piece
     bool reading_ = false;
     std::uint32_t failures_ = 0;  // of the present read, one behind the other
     MonotonicNs retry_at_{};

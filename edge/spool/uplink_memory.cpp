@@ -87,9 +87,10 @@ void Uplink::send_kept(std::size_t index, MonotonicNs now) {
     Unacked entry{.last_sequence = record->last_sequence, .end = record->end};
     if (is_first_time) {
         stream.sent_until = record->last_sequence;
-        entry.written_at = record->arrived_at;
+        entry.judged_at = record->arrived_at;
         entry.events = static_cast<std::uint32_t>(record->events());
         counters_.hops.sent.record(now.since(record->arrived_at), record->events());
+        pace_.live_sent(index, now);
     } else {
         counters_.resent_batches.add(1);
     }

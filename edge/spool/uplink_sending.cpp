@@ -89,9 +89,10 @@ std::size_t Uplink::pump_readers(MonotonicNs now) {
             release_reader(index);
             continue;
         }
-        const bool gives_way = others_wait && !catch_up_.has_free() && catch_up_.has_had_turn(index);
-        if (gives_way || !streams_[index].memory.is_empty()) continue;
-        if (reader->pump(lanes_[index].journal.durable_end, now)) ++work;
+        const bool hands_on = others_wait && !catch_up_.has_free() && catch_up_.has_had_turn(index);
+        if (hands_on || !streams_[index].memory.is_empty()) continue;
+        const std::uint64_t piece_bytes = gives_way(index) ? pace_.read_bytes(index, now) : read_buffer_bytes;
+        if (reader->pump(lanes_[index].journal.durable_end, now, piece_bytes)) ++work;
     }
     if (others_wait) lend_readers();
     return work;
@@ -346,10 +347,11 @@ bool Uplink::send_next(MonotonicNs now) {
         case Next::memory: {
             const DurableBatch& batch = memory_.front(streams_[index].memory);
             counters_.hops.sent.record(now.since(batch.durable_at), batch.events());
+            pace_.live_sent(index, now);
             send_batch(index, pool_.buffer(batch.buffer).data() + sizeof(journal::RecordHeader), batch.batch_bytes,
                        {.last_sequence = batch.last_sequence,
                         .end = batch.end,
-                        .written_at = batch.written_at,
+                        .judged_at = batch.judged_at,
                         .events = static_cast<std::uint32_t>(batch.events())},
                        Sending::memory_batch, now);
             return true;

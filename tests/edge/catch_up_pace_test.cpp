@@ -38,7 +38,7 @@ class Model {
             if (!is_live || now_ % (2 * ns_per_ms) != 0) continue;
             const bool is_hit = unit_(random_) < went / harm_;
             const auto took = static_cast<std::uint64_t>(1e6 + slow_(random_) * 2e6) * (is_hit ? 3 : 1);
-            pace_.live_acked(live, took, now);
+            pace_.live_acked(live, 1, took, now);
             ++outcome.acks;
             if (took > pace_.allowed_ns()) ++outcome.late;
         }
@@ -106,13 +106,13 @@ TEST(CatchUpPace, WhatWentAloneIsNotOwedWhenLiveBatchesComeBack) {
 TEST(CatchUpPace, AStreamThatHasFallenBehindIsNotHeldForItself) {
     CatchUpPace pace(floor_ns);
     const MonotonicNs now{10 * ns_per_second};
-    pace.live_acked(backlog, ns_per_ms, now);
+    pace.live_acked(backlog, 1, ns_per_ms, now);
     pace.sent(backlog, 1ULL << 40, now);
     EXPECT_EQ(pace.free_at(backlog, now), now);
-    pace.live_acked(live, ns_per_ms, now);
+    pace.live_acked(live, 1, ns_per_ms, now);
     pace.sent(backlog, 1ULL << 30, now);
     EXPECT_GT(pace.free_at(backlog, now), now);
-    pace.live_acked(backlog, ns_per_ms, now);
+    pace.live_acked(backlog, 1, ns_per_ms, now);
     EXPECT_GT(pace.free_at(backlog, now), now) << "the other one was there a moment before";
     EXPECT_LE(pace.free_at(backlog, now.plus_ns(pace_live_ns)), now.plus_ns(pace_live_ns));
 }
@@ -121,7 +121,7 @@ TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
     CatchUpPace pace(floor_ns);
     for (std::uint64_t i = 1; i < 1000; ++i) {
         pace.sent(backlog, batch, MonotonicNs{i * ns_per_ms});
-        pace.live_acked(live, ns_per_second, MonotonicNs{i * ns_per_ms});
+        pace.live_acked(live, 1, ns_per_second, MonotonicNs{i * ns_per_ms});
     }
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
@@ -134,7 +134,7 @@ TEST(CatchUpPace, WhatDoesNotBecomeLessGoesFasterUntilItDoes) {
     for (std::uint64_t ms = 1; ms < 300'000; ++ms) {
         const MonotonicNs now{ms * ns_per_ms};
         left += given_bytes_per_s / 1000;
-        pace.live_acked(live, ns_per_second, now);
+        pace.live_acked(live, 1, ns_per_second, now);
         if (left >= batch && pace.free_at(backlog, now) <= now) {
             pace.sent(backlog, batch, now);
             left -= batch;
@@ -148,14 +148,42 @@ TEST(CatchUpPace, WhatDoesNotBecomeLessGoesFasterUntilItDoes) {
         pace.sent(backlog, batch, {second * ns_per_second});
         pace.left((400 - second) * batch, {second * ns_per_second});
     }
-    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, ns_per_second, {359 * ns_per_second + i});
+    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, 1, ns_per_second, {359 * ns_per_second + i});
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
+}
+
+// One batch in 150 is late; with five times the events of the others it is one event in thirty.
+TEST(CatchUpPace, ALateBatchCountsByItsEvents) {
+    const auto rate_after = [](std::uint64_t late_events) {
+        CatchUpPace pace(floor_ns);
+        for (std::uint64_t i = 1; i <= 20'000; ++i) {
+            const MonotonicNs now{i * ns_per_ms};
+            pace.sent(backlog, batch, now);
+            const bool is_late = i % 150 == 0;
+            pace.live_acked(live, is_late ? late_events : 10, is_late ? ns_per_second : 1, now);
+        }
+        return pace.bytes_per_s();
+    };
+    EXPECT_GT(rate_after(10), 4 * pace_bytes_per_s_min) << "fewer than one in a hundred";
+    EXPECT_LT(rate_after(50), 1.2 * pace_bytes_per_s_min) << "more than one in a hundred";
+}
+
+// As soon as one was sent, not only when central has acked it behind all that was under way.
+TEST(CatchUpPace, HoldsBackFromTheFirstLiveBatchThatIsSent) {
+    CatchUpPace pace(floor_ns);
+    const MonotonicNs now{10 * ns_per_second};
+    EXPECT_EQ(pace.read_bytes(backlog, now), UINT64_MAX);
+    pace.live_sent(live, now);
+    pace.sent(backlog, 1ULL << 30, now);
+    EXPECT_GT(pace.free_at(backlog, now), now);
+    EXPECT_LT(pace.read_bytes(backlog, now), 1U << 20);
+    EXPECT_GE(pace.read_bytes(backlog, now), pace_read_bytes_min);
 }
 
 TEST(CatchUpPace, CanBeSwitchedOff) {
     CatchUpPace pace(0);
     const MonotonicNs now{ns_per_second};
-    pace.live_acked(live, ns_per_ms, now);
+    pace.live_acked(live, 1, ns_per_ms, now);
     pace.sent(backlog, 1ULL << 40, now);
     EXPECT_EQ(pace.free_at(backlog, now), now);
 }

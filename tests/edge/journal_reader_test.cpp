@@ -18,9 +18,9 @@ class JournalReaderTest : public testing::Test {
         io = std::move(made.value());
     }
     // The next record, or none within a bounded number of steps.
-    const ReadRecord* next(JournalReader& reader, Position durable_end) {
+    const ReadRecord* next(JournalReader& reader, Position durable_end, std::uint64_t piece_bytes = read_buffer_bytes) {
         for (int i = 0; i < 1000 && reader.peek() == nullptr; ++i) {
-            static_cast<void>(reader.pump(durable_end, io->now()));
+            static_cast<void>(reader.pump(durable_end, io->now(), piece_bytes));
             for (const auto& one : io->wait(io->now().plus_ns(ns_per_ms))) reader.on_completion(one);
         }
         return reader.peek();
@@ -54,6 +54,50 @@ TEST_F(JournalReaderTest, WhatLiesBetweenTwoRecordsThatFollowEachOtherIsNoDamage
     reader.confirm_suspect(*second);  // another lane's gap, of what is no longer kept
     EXPECT_EQ(reader.damaged_records(), 0U);
     EXPECT_FALSE(reader.take_damaged_segment().has_value());
+    EXPECT_TRUE(io->quiesce());
+}
+
+TEST_F(JournalReaderTest, ReadInPiecesEachRecordComesOnceAndOneThatIsLongerThanAPieceToo) {
+    Sequence last = 0;
+    for (const std::size_t bytes : {100U, 9000U, 3000U, 30'000U, 3000U, 100U}) {
+        bench.append_durable({journal::batch_of(last + 1, bytes)});
+        ++last;
+    }
+    bench.save();
+    const Position end = bench.writer().durable_position();
+    const JournalPlace place{.directory = bench.path(), .segment_bytes = segment_bytes, .journal_id = 7};
+    for (const std::uint64_t piece :
+         {std::uint64_t{1}, std::uint64_t{journal::block_bytes}, std::uint64_t{3} * journal::block_bytes}) {
+        JournalReader reader(*io, 0, 0, 0);
+        reader.restart(place, {});
+        for (Sequence sequence = 1; sequence <= last; ++sequence) {
+            ASSERT_NE(next(reader, end, piece), nullptr) << "piece of " << piece;
+            EXPECT_EQ(reader.peek()->first_sequence, sequence);
+            reader.pop();
+        }
+        EXPECT_TRUE(reader.is_caught_up(end));
+        EXPECT_EQ(reader.damaged_records(), 0U);
+        // The long one was asked for twice.
+        EXPECT_LT(reader.read_bytes(), 2 * end.value);
+    }
+    EXPECT_TRUE(io->quiesce());
+}
+
+// Its header is whole and names more than the segment holds: a longer read does not help either.
+TEST_F(JournalReaderTest, APieceWhoseRecordIsCutOffByTheEndOfItsFileIsNotAskedForForEver) {
+    bench.append_durable({journal::batch_of(1, 100)});
+    bench.append_durable({journal::batch_of(2, 30'000)});
+    bench.save();
+    const Position end = bench.writer().durable_position();
+    ASSERT_EQ(::truncate(bench.segment_path(0).c_str(), 4 * journal::block_bytes), 0);
+    const JournalPlace place{.directory = bench.path(), .segment_bytes = segment_bytes, .journal_id = 7};
+    JournalReader reader(*io, 0, 0, 0);
+    reader.restart(place, {});
+    ASSERT_NE(next(reader, end, journal::block_bytes), nullptr);
+    reader.pop();
+    EXPECT_EQ(next(reader, end, journal::block_bytes), nullptr);
+    EXPECT_TRUE(reader.is_caught_up(end));
+    EXPECT_GT(reader.damaged_records(), 0U);
     EXPECT_TRUE(io->quiesce());
 }
 
