@@ -185,7 +185,16 @@ class IngestStage final : public Stage {
     std::size_t take_frames(std::uint32_t index, MonotonicNs now);
     [[nodiscard]] bool take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame,
                                   MonotonicNs now);
+    struct Fault {
+        wire::RefusalReason reason{};
+        std::string_view why;
+    };
     void take_hello(std::uint32_t index, ConstBytes body, MonotonicNs now);
+    [[nodiscard]] static std::optional<Fault> fault_of(ConstBytes body, wire::EdgeHello& hello);
+    [[nodiscard]] bool replaces_others(const Session& session, const wire::EdgeHello& hello);
+    [[nodiscard]] std::optional<Fault> take_offers(std::uint32_t index, const wire::EdgeHello& hello,
+                                                   ConstBytes offers);
+    void begin_session(std::uint32_t index, const wire::EdgeHello& hello, std::uint32_t edge);
     [[nodiscard]] bool take_batch(std::uint32_t index, ConstBytes body);
     [[nodiscard]] SessionLane* lane_of(Session& session, LaneId lane, wire::Part part);
     SessionLane& add_lane(Session& session, LaneId lane, wire::Part part, const LaneName& name);

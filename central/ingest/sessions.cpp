@@ -30,21 +30,9 @@ void IngestStage::on_accept(const io::Completion& completion, MonotonicNs now) {
 void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs now) {
     Session& session = *sessions_[index];
     const auto refused = [&](wire::RefusalReason reason, std::string_view why) { refuse(session, reason, why); };
-    if (body.size() < sizeof(wire::EdgeHello)) return refused(wire::RefusalReason::protocol, "hello is cut");
-    const auto hello = wire::load<wire::EdgeHello>(body);
-    if (hello.magic != wire::hello_magic) return refused(wire::RefusalReason::protocol, "hello has no magic");
-    if (hello.version != wire::protocol_version) {
-        return refused(wire::RefusalReason::version, "this central speaks version 1");
-    }
-    if (hello.lanes > lanes_max) return refused(wire::RefusalReason::limit, "more lanes than 64");
-    if (body.size() != sizeof hello + hello.lanes * sizeof(wire::LaneOffer)) {
-        return refused(wire::RefusalReason::protocol, "hello's length does not match its lanes");
-    }
+    wire::EdgeHello hello;
+    if (const auto fault = fault_of(body, hello)) return refused(fault->reason, fault->why);
     const auto name = wire::name_of(hello.edge_id);
-    if (!wire::is_name(name, wire::edge_id_bytes_max) ||
-        wire::name_field<wire::edge_id_bytes_max>(name) != hello.edge_id) {
-        return refused(wire::RefusalReason::name, "edge_id must be [a-z0-9-]{1,32}");
-    }
     if (!io_.may_claim(session.socket, "edge", name)) {
         return refused(wire::RefusalReason::name, "the certificate is another edge's");
     }
@@ -57,26 +45,61 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     }
     const std::uint32_t edge = positions_.claim_edge({hello.edge_id, hello.lineage});
     if (edge == no_row) return refused(wire::RefusalReason::limit, "limits.edges_max edge lineages are known");
-    EdgeRow& known = positions_.edge(edge);
-    if (hello.epoch < known.epoch.get()) return refused(wire::RefusalReason::fenced, "a newer epoch is known");
+    if (hello.epoch < positions_.edge(edge).epoch.get()) {
+        return refused(wire::RefusalReason::fenced, "a newer epoch is known");
+    }
+    if (!replaces_others(session, hello)) {
+        return refused(wire::RefusalReason::busy, "this edge is connected already");
+    }
+    if (const auto fault = take_offers(index, hello, body.subspan(sizeof hello))) {
+        return refused(fault->reason, fault->why);
+    }
+    begin_session(index, hello, edge);
+}
+
+// What is wrong with a hello's bytes; `hello` is whole where nothing is.
+std::optional<IngestStage::Fault> IngestStage::fault_of(ConstBytes body, wire::EdgeHello& hello) {
+    if (body.size() < sizeof hello) return Fault{wire::RefusalReason::protocol, "hello is cut"};
+    hello = wire::load<wire::EdgeHello>(body);
+    if (hello.magic != wire::hello_magic) return Fault{wire::RefusalReason::protocol, "hello has no magic"};
+    if (hello.version != wire::protocol_version) {
+        return Fault{wire::RefusalReason::version, "this central speaks version 1"};
+    }
+    if (hello.lanes > lanes_max) return Fault{wire::RefusalReason::limit, "more lanes than 64"};
+    if (body.size() != sizeof hello + hello.lanes * sizeof(wire::LaneOffer)) {
+        return Fault{wire::RefusalReason::protocol, "hello's length does not match its lanes"};
+    }
+    const auto name = wire::name_of(hello.edge_id);
+    if (!wire::is_name(name, wire::edge_id_bytes_max) ||
+        wire::name_field<wire::edge_id_bytes_max>(name) != hello.edge_id) {
+        return Fault{wire::RefusalReason::name, "edge_id must be [a-z0-9-]{1,32}"};
+    }
+    return std::nullopt;
+}
+
+// False: the same process cannot be here twice. A newer one (or a new lineage) has replaced those that are.
+bool IngestStage::replaces_others(const Session& session, const wire::EdgeHello& hello) {
     for (const auto& other : sessions_) {
         if (other.get() == &session || other->state != State::live || other->hello.edge_id != hello.edge_id) continue;
-        // The same process cannot be here twice; a newer one (or a new lineage) has replaced it.
-        if (other->hello.lineage == hello.lineage && other->hello.epoch == hello.epoch) {
-            return refused(wire::RefusalReason::busy, "this edge is connected already");
-        }
+        if (other->hello.lineage == hello.lineage && other->hello.epoch == hello.epoch) return false;
         refuse(*other, wire::RefusalReason::fenced, "a newer instance of this edge has connected");
     }
+    return true;
+}
+
+std::optional<IngestStage::Fault> IngestStage::take_offers(std::uint32_t index, const wire::EdgeHello& hello,
+                                                           ConstBytes offers) {
+    Session& session = *sessions_[index];
     session.lane_count = session.credit_count = 0;
     session.has_both_journals = false;
     for (std::uint32_t i = 0; i < hello.lanes; ++i) {
-        const auto offer = wire::load<wire::LaneOffer>(body.subspan(sizeof hello + i * sizeof(wire::LaneOffer)));
+        const auto offer = wire::load<wire::LaneOffer>(offers.subspan(i * sizeof(wire::LaneOffer)));
         if (offer.part > wire::Part::backlog ||
             !wire::is_name(wire::name_of(offer.lane_name), wire::lane_name_bytes_max)) {
-            return refused(wire::RefusalReason::name, "a lane's name or part is not allowed");
+            return Fault{wire::RefusalReason::name, "a lane's name or part is not allowed"};
         }
         if (lane_of(session, offer.lane, offer.part) != nullptr) {
-            return refused(wire::RefusalReason::protocol, "a lane is offered twice");
+            return Fault{wire::RefusalReason::protocol, "a lane is offered twice"};
         }
         const std::uint32_t row = take_offer({hello.edge_id, hello.lineage, offer.lane, offer.part}, offer);
         add_lane(session, offer.lane, offer.part, offer.lane_name).row = row;
@@ -85,6 +108,11 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
             positions_.row(row).hot.session_lane = session.lane_count - 1;
         }
     }
+    return std::nullopt;
+}
+
+void IngestStage::begin_session(std::uint32_t index, const wire::EdgeHello& hello, std::uint32_t edge) {
+    Session& session = *sessions_[index];
     session.hello = hello;
     session.edge = edge;
     session.quota = shared_.quota.claim(hello.edge_id);
@@ -98,6 +126,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     open_credit(session);
     speak(session);
     session.splitter.set_body_bytes_max(wire::frame_body_bytes_max);
+    EdgeRow& known = positions_.edge(edge);
     known.epoch.set(hello.epoch);
     known.connected.set(1);
     known.connections.add(1);
