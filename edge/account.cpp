@@ -398,8 +398,9 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_catch_up_bytes_per_second_max", "How fast what is read back may go beside live batches",
           spool.catch_up_bytes_per_s.get());
     text.gauge("weir_edge_live_usual_seconds",
-               "The 99th percentile of live batches' time from write to ack while nothing is read back", {},
-               static_cast<double>(spool.live_usual_ns.get()) / static_cast<double>(ns_per_second));
+               "The 99th percentile of live batches' time from when they were to be closed to central's ack, while "
+               "nothing is read back",
+               {}, static_cast<double>(spool.live_usual_ns.get()) / static_cast<double>(ns_per_second));
     gauge("weir_edge_uplink_unacked_batches", "Batches sent and not acked", spool.unacked_batches.get());
     append_load(text, counters, lanes, facts);
     append_flash(text, counters, facts);

@@ -79,9 +79,9 @@ struct ToSpool {
     std::uint32_t buffer = 0;
     std::uint32_t batch_bytes = 0;
     Position position{};
-    // Of a batch; edge/hops.hpp.
-    MonotonicNs judged_at{};  // the first of its events
-    MonotonicNs closed_at{};
+    // Of a batch.
+    MonotonicNs due_at{};     // when it was to be closed; what it took from then on, it had to wait
+    MonotonicNs closed_at{};  // edge/hops.hpp
 };
 
 struct ToIntake {

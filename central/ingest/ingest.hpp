@@ -19,7 +19,9 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "central/config.hpp"
@@ -129,6 +131,10 @@ class IngestStage final : public Stage {
         ConstBytes rest;
         MonotonicNs received_at{};
     };
+    struct Fault {
+        wire::RefusalReason reason{};
+        std::string_view why;
+    };
     struct Session {
         explicit Session(wire::CarryPool& pool) : splitter(pool) {}
         wire::FrameSplitter splitter;
@@ -185,13 +191,9 @@ class IngestStage final : public Stage {
     std::size_t take_frames(std::uint32_t index, MonotonicNs now);
     [[nodiscard]] bool take_frame(std::uint32_t index, const wire::FrameHeader& header, ConstBytes frame,
                                   MonotonicNs now);
-    struct Fault {
-        wire::RefusalReason reason{};
-        std::string_view why;
-    };
     void take_hello(std::uint32_t index, ConstBytes body, MonotonicNs now);
     [[nodiscard]] static std::optional<Fault> fault_of(ConstBytes body, wire::EdgeHello& hello);
-    [[nodiscard]] bool replaces_others(const Session& session, const wire::EdgeHello& hello);
+    [[nodiscard]] bool take_over(const Session& session, const wire::EdgeHello& hello);
     [[nodiscard]] std::optional<Fault> take_offers(std::uint32_t index, const wire::EdgeHello& hello,
                                                    ConstBytes offers);
     void begin_session(std::uint32_t index, const wire::EdgeHello& hello, std::uint32_t edge);

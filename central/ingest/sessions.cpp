@@ -48,7 +48,7 @@ void IngestStage::take_hello(std::uint32_t index, ConstBytes body, MonotonicNs n
     if (hello.epoch < positions_.edge(edge).epoch.get()) {
         return refused(wire::RefusalReason::fenced, "a newer epoch is known");
     }
-    if (!replaces_others(session, hello)) {
+    if (!take_over(session, hello)) {
         return refused(wire::RefusalReason::busy, "this edge is connected already");
     }
     if (const auto fault = take_offers(index, hello, body.subspan(sizeof hello))) {
@@ -77,8 +77,8 @@ std::optional<IngestStage::Fault> IngestStage::fault_of(ConstBytes body, wire::E
     return std::nullopt;
 }
 
-// False: the same process cannot be here twice. A newer one (or a new lineage) has replaced those that are.
-bool IngestStage::replaces_others(const Session& session, const wire::EdgeHello& hello) {
+// A newer process (or a new lineage) replaces those of its edge that are here. False: this one is here already.
+bool IngestStage::take_over(const Session& session, const wire::EdgeHello& hello) {
     for (const auto& other : sessions_) {
         if (other.get() == &session || other->state != State::live || other->hello.edge_id != hello.edge_id) continue;
         if (other->hello.lineage == hello.lineage && other->hello.epoch == hello.epoch) return false;

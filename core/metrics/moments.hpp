@@ -71,7 +71,7 @@ class MomentRows {
         rows_[used_ - 1].add(at, times);
     }
     [[nodiscard]] bool is_empty() const noexcept { return used_ == 0; }
-    // Precondition: there is one.
+    // Precondition: !is_empty().
     [[nodiscard]] MonotonicNs earliest() const noexcept { return rows_[0].earliest(); }
     void clear() noexcept {
         used_ = 0;

@@ -266,7 +266,7 @@ void Batcher::close(StreamIndex index) noexcept {
         .stream = index,
         .buffer = stream.buffer,
         .batch_bytes = static_cast<std::uint32_t>(sizeof header) + stream.body_bytes,
-        .judged_at = stream.judged.is_empty() ? clock_ : stream.judged.earliest(),
+        .due_at = due_at(stream),
         .closed_at = clock_};
     stream.judged.record(counters_.hops.batched, clock_);
     stream.judged.clear();
@@ -275,6 +275,12 @@ void Batcher::close(StreamIndex index) noexcept {
     stream.buffer = none;
     stream.body_bytes = 0;
     stream.count = 0;
+}
+
+// Its first event waits for others as long as the lane's linger says; behind that, for those before it.
+MonotonicNs Batcher::due_at(const Stream& stream) const noexcept {
+    if (stream.judged.is_empty()) return clock_;
+    return std::min(clock_, stream.judged.earliest().plus_ns(linger_ns(stream)));
 }
 
 void Batcher::note_in_flight(Stream& stream) noexcept {

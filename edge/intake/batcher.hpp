@@ -195,6 +195,7 @@ class Batcher {
     [[nodiscard]] Placed append_edited(Stream& stream, const EventRef& event, std::uint16_t tag) noexcept;
     [[nodiscard]] Placed placed(Stream& stream, std::uint64_t bytes, std::uint32_t events = 1) noexcept;
     void close(StreamIndex stream) noexcept;
+    [[nodiscard]] MonotonicNs due_at(const Stream& stream) const noexcept;
     void note_in_flight(Stream& stream) noexcept;
     [[nodiscard]] bool is_full(const Stream& stream) const {
         return stream.body_bytes >= std::min<std::uint64_t>(stream.batch_bytes, fill_bytes_max_) ||

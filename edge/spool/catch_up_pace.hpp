@@ -1,11 +1,11 @@
 // CatchUpPace: how fast what is read back goes to central, so that the slowest hundredth of the live events gets hardly slower.
 //
 // A drain shares more with live batches than the way (CatchUpWindow): two disks that sync, two machines' cores. So what is looked at
-// is the live batches' whole time, from when the first event of each was judged to central's ack: where a write takes long, most of
-// those that are late wait for it in the batch behind. While nothing is read back their 99th percentile is learned, the usual. While
-// something is, each that takes longer than pace_beyond_percent of it slows the drain down by a tenth, each other lets it become faster
-// by a ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951). Late are events, and a late batch
-// has more of them than others; so each counts as often as it has more events than the mean.
+// is the live batches' whole time, from when each was to be closed to central's ack: where a write takes long, most of those that are
+// late wait for it in the batch behind. While nothing is read back their 99th percentile is learned, the usual. While something is,
+// each that takes longer than pace_beyond_percent of it slows the drain down by a tenth, each other lets it become faster by a
+// ninety-ninth of that: it settles where one in a hundred is late (Robbins and Monro, 1951). Late are events, and a late batch has more
+// of them than others; so a batch counts as often as it has the mean's events, up to pace_times_max times.
 //
 // Thread    One. Given time.
 // Bounds    From the least pace to twice what really went lately. The least is pace_bytes_per_s_min, and doubles each second in which
@@ -31,12 +31,21 @@ inline constexpr std::uint64_t pace_live_ns = ns_per_second;
 inline constexpr std::uint64_t pace_calm_ns = ns_per_second;
 inline constexpr std::uint64_t pace_burst_ns = 5 * ns_per_ms;
 inline constexpr std::uint64_t pace_look_ns = ns_per_second;
-// What is read at once is what goes in so long: a write that comes behind a read waits for all of it.
-inline constexpr std::uint64_t pace_read_ns = 4 * ns_per_ms;
-inline constexpr std::uint64_t pace_read_bytes_min = 64U << 10;
+// What is read at once is what goes in so long, or in twice the time that the disk takes for a read: a write that comes behind a
+// read waits for all of it, and a disk that is slow to answer is no reason to go slower.
+inline constexpr std::uint64_t pace_piece_ns = 4 * ns_per_ms;
+inline constexpr std::uint64_t pace_piece_bytes_min = 64U << 10;
+// One batch, however large, slows down by no more than half; one in so many, however small, by a fiftieth.
+inline constexpr double pace_times_max = 5;
+// The mean is of so many batches: of less than a second under load, of a minute where one comes each second.
+inline constexpr double pace_mean_batches = 64;
 
 class CatchUpPace {
   public:
+    struct Acked {
+        std::uint64_t events = 0;
+        std::uint64_t took_ns = 0;  // since it was to be closed
+    };
     // A live batch may always take `floor_ns` beside what is read back. 0: no bound at all.
     explicit CatchUpPace(std::uint64_t floor_ns) : floor_ns_(floor_ns) {}
 
@@ -47,11 +56,10 @@ class CatchUpPace {
         }
         live_at_ = now;
     }
-    // Of `events` events; the first one's time.
-    void live_acked(std::size_t stream, std::uint64_t events, std::uint64_t took_ns, MonotonicNs now) {
+    void live_acked(std::size_t stream, const Acked& batch, MonotonicNs now) {
         live_sent(stream, now);  // it is still there
-        const auto took = static_cast<double>(took_ns);
-        const double times = times_of(static_cast<double>(events));
+        const auto took = static_cast<double>(batch.took_ns);
+        const double times = times_of(static_cast<double>(batch.events));
         if (now.since(sent_at_) >= pace_calm_ns) {
             learn_usual(took, times);
         } else if (took > static_cast<double>(allowed_ns())) {
@@ -100,26 +108,25 @@ class CatchUpPace {
     [[nodiscard]] std::uint64_t allowed_ns() const {
         return std::max(floor_ns_, static_cast<std::uint64_t>(usual_) / 100 * pace_beyond_percent);
     }
-    // To be read at once by `stream`.
-    [[nodiscard]] std::uint64_t read_bytes(std::size_t stream, MonotonicNs now) const {
+    // How much `stream` is to read at once, where a read took so long lately.
+    [[nodiscard]] std::uint64_t piece_bytes(std::size_t stream, std::uint64_t read_took_ns, MonotonicNs now) const {
         if (is_alone(stream, now)) return UINT64_MAX;
-        const double bytes = rate_ * static_cast<double>(pace_read_ns) / static_cast<double>(ns_per_second);
-        return std::max(static_cast<std::uint64_t>(bytes), pace_read_bytes_min);
+        const auto ns = static_cast<double>(std::max(pace_piece_ns, 2 * read_took_ns));
+        return std::max(static_cast<std::uint64_t>(rate_ * ns / static_cast<double>(ns_per_second)),
+                        pace_piece_bytes_min);
     }
     [[nodiscard]] std::uint64_t usual_ns() const { return static_cast<std::uint64_t>(usual_); }
     [[nodiscard]] std::uint64_t bytes_per_s() const { return static_cast<std::uint64_t>(rate_); }
 
   private:
     static constexpr double step = 0.1;
-    static constexpr double times_max = 5;
-    static constexpr double mean_of = 256;  // batches
     static constexpr std::uint64_t counted_ns = 100 * ns_per_ms;
 
     // How often a batch of so many counts.
     double times_of(double events) {
         if (mean_events_ == 0) mean_events_ = events;
-        mean_events_ += (events - mean_events_) / mean_of;
-        return std::min(events / std::max(mean_events_, 1.0), times_max);
+        mean_events_ += (events - mean_events_) / pace_mean_batches;
+        return std::clamp(events / std::max(mean_events_, 1.0), 1 / pace_times_max, pace_times_max);
     }
     // Where one in a hundred is beyond it, in steps in proportion to itself.
     void learn_usual(double took, double times) {

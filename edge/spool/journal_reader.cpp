@@ -51,7 +51,7 @@ void JournalReader::restart(const JournalPlace& journal, Position from) {
     next_ = from;
     failures_ = 0;
     retry_at_ = {};
-    is_long_ = false;
+    record_bytes_ = 0;
     chain_.reset();
     suspect_segment_.reset();
     is_counted_ = false;
@@ -94,11 +94,14 @@ bool JournalReader::pump(Position durable_end, MonotonicNs now, std::uint64_t pi
     const std::uint64_t segment_end = (segment_index + 1) * segment_bytes_;
     const std::uint64_t end = std::min(segment_end, round_up(durable_end.value, journal::block_bytes));
     const std::uint64_t whole = std::min<std::uint64_t>(buffer_bytes_, end - base_.value);
-    const std::uint64_t piece = std::max(piece_bytes / journal::block_bytes, std::uint64_t{1}) * journal::block_bytes;
-    wanted_ = is_long_ ? whole : std::min(whole, piece);
-    is_piece_ = wanted_ < whole;
+    const std::uint64_t needed = next_.value - base_.value + std::max<std::uint64_t>(record_bytes_, head_bytes);
+    // Not round_up: a caller without a bound says UINT64_MAX.
+    const std::uint64_t piece = piece_bytes / journal::block_bytes * journal::block_bytes;
+    wanted_bytes_ = std::min(whole, std::max(piece, round_up(needed, journal::block_bytes)));
+    is_piece_ = wanted_bytes_ < whole;
     reading_ = true;
-    io_.read(file_, Bytes{buffers_[loading_].bytes, wanted_}, base_.value % segment_bytes_,
+    read_at_ = now;
+    io_.read(file_, Bytes{buffers_[loading_].bytes, wanted_bytes_}, base_.value % segment_bytes_,
              {.owner = owner_, .kind = kind_, .generation = 0, .index = first_index_ + loading_});
     return true;
 }
@@ -142,6 +145,7 @@ void JournalReader::count_damaged(std::uint64_t segment_index) {
 void JournalReader::on_completion(const io::Completion& completion) {
     WEIR_ASSERT(reading_);
     reading_ = false;
+    read_took_ns_ = io_.now().since(read_at_);
     if (completion.result <= 0) {
         if (completion.result < 0 && try_again(io_.now(), -completion.result)) return;
         give_up(base_.value / segment_bytes_);
@@ -194,6 +198,7 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
             at = round_up(at + 1, journal::block_bytes);
             continue;
         }
+        record_bytes_ = record_bytes;
         if (at + record_bytes > filled_bytes) break;
         if (chain_ && header.previous_crc == chain_->crc) {
             // Nothing lay between: a gap that the user finds here has another reason.
@@ -227,8 +232,9 @@ void JournalReader::parse(Buffer& buffer, std::uint32_t filled_bytes) {
     }
     const bool is_stuck = base_.value + at == next_.value && buffer.count == 0;
     next_.value = base_.value + at;
-    is_long_ = is_stuck && is_piece_ && filled_bytes == wanted_;
-    if (is_stuck && !is_long_ && next_ < limit_) {
+    // The next read is as long as this record.
+    const bool is_cut = is_piece_ && filled_bytes == wanted_bytes_;
+    if (is_stuck && !is_cut && next_ < limit_) {
         // A file that ends before its records do.
         give_up(segment_index);
     }

@@ -68,8 +68,8 @@ class JournalReader {
     }
     // Forgets what it holds and goes on from `from` of `journal`. Precondition: !is_reading().
     void restart(const JournalPlace& journal, Position from);
-    // Starts a read if there is a free buffer and something durable to read; true if it did. Of `piece_bytes` at most, or a block: who
-    // shares the disk with others gives a small one. A record that is longer is read again, in a whole buffer.
+    // Starts a read if there is a free buffer and something durable to read; true if it did. Who shares the disk with others
+    // gives a small `piece_bytes`; a record that is longer is still read whole.
     bool pump(Position durable_end, MonotonicNs now, std::uint64_t piece_bytes = read_buffer_bytes);
     // When a read that failed is tried again; in the past if none did.
     [[nodiscard]] MonotonicNs retry_at() const { return retry_at_; }
@@ -100,6 +100,8 @@ class JournalReader {
     // The segment in which something damaged was met since the last call; of several the last one.
     [[nodiscard]] std::optional<std::uint64_t> take_damaged_segment() { return std::exchange(damaged_segment_, {}); }
     [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
+    // The last read, from pump() to its completion.
+    [[nodiscard]] std::uint64_t read_took_ns() const { return read_took_ns_; }
 
   private:
     struct Buffer {
@@ -129,13 +131,15 @@ class JournalReader {
     std::string path_;  // of file_; with memory for any
     io::File file_{};
     std::uint64_t open_segment_ = UINT64_MAX;
-    Position next_{};           // the first byte not parsed yet
-    Position base_{};           // where the read under way begins
-    Position limit_{};          // durable end as of that read
-    std::uint64_t wanted_ = 0;  // bytes of it
-    bool is_piece_ = false;     // it could have been longer
-    bool is_long_ = false;      // the record at next_ is longer than a piece
+    Position next_{};                 // the first byte not parsed yet
+    Position base_{};                 // where the read under way begins
+    Position limit_{};                // durable end as of that read
+    std::uint64_t wanted_bytes_ = 0;  // of the read under way
+    bool is_piece_ = false;           // it could have been longer
+    std::uint64_t record_bytes_ = 0;  // of the record at next_, or as many as the last one had
     bool reading_ = false;
+    MonotonicNs read_at_{};
+    std::uint64_t read_took_ns_ = 0;
     std::uint32_t failures_ = 0;  // of the present read, one behind the other
     MonotonicNs retry_at_{};
     std::uint64_t damaged_ = 0;

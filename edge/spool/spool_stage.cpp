@@ -294,7 +294,7 @@ void SpoolStage::settle(std::size_t index, const StreamSpool::Written& written, 
                                         : Position{written.position.value +
                                                    streams_[index]->journal().stored_bytes(written.batch.batch_bytes)},
                              .durable_before = lane.journal.durable_end,
-                             .judged_at = written.batch.judged_at,
+                             .due_at = written.batch.due_at,
                              .durable_at = now};
     lane.state.last_sequence = batch.last_sequence;
     lane.state.previous_crc = header.header_crc;

@@ -88,7 +88,7 @@ struct DurableBatch {
     Position begin{};  // of its record
     Position end{};
     Position durable_before{};  // the stream's durable end before it
-    MonotonicNs judged_at{};    // the first of its events
+    MonotonicNs due_at{};       // ToSpool::due_at
     MonotonicNs durable_at{};
     [[nodiscard]] std::uint64_t events() const { return last_sequence - first_sequence + 1; }
 };
@@ -162,7 +162,7 @@ class Uplink {
         Position end{};
         MonotonicNs sent_at{};
         std::uint32_t catch_up_bytes = 0;  // counted in the window of what is read back
-        MonotonicNs judged_at{};           // of a live batch: the first of its events; in memory: when it came there
+        MonotonicNs due_at{};              // of a live batch: ToSpool::due_at; of one in memory: when it came there
         std::uint32_t events = 0;          // of a live batch
     };
     struct Stream {

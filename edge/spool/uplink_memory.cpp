@@ -87,7 +87,7 @@ void Uplink::send_kept(std::size_t index, MonotonicNs now) {
     Unacked entry{.last_sequence = record->last_sequence, .end = record->end};
     if (is_first_time) {
         stream.sent_until = record->last_sequence;
-        entry.judged_at = record->arrived_at;
+        entry.due_at = record->arrived_at;
         entry.events = static_cast<std::uint32_t>(record->events());
         counters_.hops.sent.record(now.since(record->arrived_at), record->events());
         pace_.live_sent(index, now);

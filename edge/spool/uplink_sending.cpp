@@ -91,7 +91,8 @@ std::size_t Uplink::pump_readers(MonotonicNs now) {
         }
         const bool hands_on = others_wait && !catch_up_.has_free() && catch_up_.has_had_turn(index);
         if (hands_on || !streams_[index].memory.is_empty()) continue;
-        const std::uint64_t piece_bytes = gives_way(index) ? pace_.read_bytes(index, now) : read_buffer_bytes;
+        const std::uint64_t piece_bytes =
+            gives_way(index) ? pace_.piece_bytes(index, reader->read_took_ns(), now) : read_buffer_bytes;
         if (reader->pump(lanes_[index].journal.durable_end, now, piece_bytes)) ++work;
     }
     if (others_wait) lend_readers();
@@ -351,7 +352,7 @@ bool Uplink::send_next(MonotonicNs now) {
             send_batch(index, pool_.buffer(batch.buffer).data() + sizeof(journal::RecordHeader), batch.batch_bytes,
                        {.last_sequence = batch.last_sequence,
                         .end = batch.end,
-                        .judged_at = batch.judged_at,
+                        .due_at = batch.due_at,
                         .events = static_cast<std::uint32_t>(batch.events())},
                        Sending::memory_batch, now);
             return true;

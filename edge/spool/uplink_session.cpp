@@ -287,8 +287,8 @@ void Uplink::retire_acked(std::size_t index, MonotonicNs now) {
             counters_.delivered_ns.record(now.since(oldest.sent_at));
             if (oldest.events > 0) counters_.hops.delivered.record(now.since(oldest.sent_at), oldest.events);
             window_.acked(oldest.catch_up_bytes, now.since(oldest.sent_at), now);
-            if (oldest.judged_at.value != 0) {
-                pace_.live_acked(index, oldest.events, now.since(oldest.judged_at), now);
+            if (oldest.due_at.value != 0) {
+                pace_.live_acked(index, {.events = oldest.events, .took_ns = now.since(oldest.due_at)}, now);
             }
         }
     }

@@ -38,7 +38,7 @@ class Model {
             if (!is_live || now_ % (2 * ns_per_ms) != 0) continue;
             const bool is_hit = unit_(random_) < went / harm_;
             const auto took = static_cast<std::uint64_t>(1e6 + slow_(random_) * 2e6) * (is_hit ? 3 : 1);
-            pace_.live_acked(live, 1, took, now);
+            pace_.live_acked(live, {1, took}, now);
             ++outcome.acks;
             if (took > pace_.allowed_ns()) ++outcome.late;
         }
@@ -106,13 +106,13 @@ TEST(CatchUpPace, WhatWentAloneIsNotOwedWhenLiveBatchesComeBack) {
 TEST(CatchUpPace, AStreamThatHasFallenBehindIsNotHeldForItself) {
     CatchUpPace pace(floor_ns);
     const MonotonicNs now{10 * ns_per_second};
-    pace.live_acked(backlog, 1, ns_per_ms, now);
+    pace.live_acked(backlog, {1, ns_per_ms}, now);
     pace.sent(backlog, 1ULL << 40, now);
     EXPECT_EQ(pace.free_at(backlog, now), now);
-    pace.live_acked(live, 1, ns_per_ms, now);
+    pace.live_acked(live, {1, ns_per_ms}, now);
     pace.sent(backlog, 1ULL << 30, now);
     EXPECT_GT(pace.free_at(backlog, now), now);
-    pace.live_acked(backlog, 1, ns_per_ms, now);
+    pace.live_acked(backlog, {1, ns_per_ms}, now);
     EXPECT_GT(pace.free_at(backlog, now), now) << "the other one was there a moment before";
     EXPECT_LE(pace.free_at(backlog, now.plus_ns(pace_live_ns)), now.plus_ns(pace_live_ns));
 }
@@ -121,7 +121,7 @@ TEST(CatchUpPace, GoesOnHoweverLateEverythingIs) {
     CatchUpPace pace(floor_ns);
     for (std::uint64_t i = 1; i < 1000; ++i) {
         pace.sent(backlog, batch, MonotonicNs{i * ns_per_ms});
-        pace.live_acked(live, 1, ns_per_second, MonotonicNs{i * ns_per_ms});
+        pace.live_acked(live, {1, ns_per_second}, MonotonicNs{i * ns_per_ms});
     }
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
@@ -134,7 +134,7 @@ TEST(CatchUpPace, WhatDoesNotBecomeLessGoesFasterUntilItDoes) {
     for (std::uint64_t ms = 1; ms < 300'000; ++ms) {
         const MonotonicNs now{ms * ns_per_ms};
         left += given_bytes_per_s / 1000;
-        pace.live_acked(live, 1, ns_per_second, now);
+        pace.live_acked(live, {1, ns_per_second}, now);
         if (left >= batch && pace.free_at(backlog, now) <= now) {
             pace.sent(backlog, batch, now);
             left -= batch;
@@ -148,7 +148,7 @@ TEST(CatchUpPace, WhatDoesNotBecomeLessGoesFasterUntilItDoes) {
         pace.sent(backlog, batch, {second * ns_per_second});
         pace.left((400 - second) * batch, {second * ns_per_second});
     }
-    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, 1, ns_per_second, {359 * ns_per_second + i});
+    for (std::uint64_t i = 0; i < 100; ++i) pace.live_acked(live, {1, ns_per_second}, {359 * ns_per_second + i});
     EXPECT_EQ(pace.bytes_per_s(), static_cast<std::uint64_t>(pace_bytes_per_s_min));
 }
 
@@ -160,7 +160,7 @@ TEST(CatchUpPace, ALateBatchCountsByItsEvents) {
             const MonotonicNs now{i * ns_per_ms};
             pace.sent(backlog, batch, now);
             const bool is_late = i % 150 == 0;
-            pace.live_acked(live, is_late ? late_events : 10, is_late ? ns_per_second : 1, now);
+            pace.live_acked(live, {is_late ? late_events : 10, is_late ? ns_per_second : 1}, now);
         }
         return pace.bytes_per_s();
     };
@@ -172,18 +172,39 @@ TEST(CatchUpPace, ALateBatchCountsByItsEvents) {
 TEST(CatchUpPace, HoldsBackFromTheFirstLiveBatchThatIsSent) {
     CatchUpPace pace(floor_ns);
     const MonotonicNs now{10 * ns_per_second};
-    EXPECT_EQ(pace.read_bytes(backlog, now), UINT64_MAX);
+    EXPECT_EQ(pace.piece_bytes(backlog, 0, now), UINT64_MAX);
     pace.live_sent(live, now);
     pace.sent(backlog, 1ULL << 30, now);
     EXPECT_GT(pace.free_at(backlog, now), now);
-    EXPECT_LT(pace.read_bytes(backlog, now), 1U << 20);
-    EXPECT_GE(pace.read_bytes(backlog, now), pace_read_bytes_min);
+    EXPECT_LT(pace.piece_bytes(backlog, 0, now), 1U << 20);
+    EXPECT_GE(pace.piece_bytes(backlog, 0, now), pace_piece_bytes_min);
+}
+
+// A disk that answers each read after 20 ms, however long it is: what is read at once must not sink with the rate that comes of it.
+TEST(CatchUpPace, ReadsMoreAtOnceWhereADiskIsSlowToAnswer) {
+    CatchUpPace pace(floor_ns);
+    constexpr std::uint64_t read_ns = 20 * ns_per_ms;
+    std::uint64_t sent = 0, ready_at = 0, ready_bytes = 0;
+    for (std::uint64_t ms = 1; ms < 20'000; ++ms) {
+        const MonotonicNs now{ms * ns_per_ms};
+        pace.live_acked(live, {1, 1000}, now);
+        if (now.value >= ready_at) {
+            ready_bytes += std::min<std::uint64_t>(pace.piece_bytes(backlog, read_ns, now), 1U << 20);
+            ready_at = now.value + read_ns;
+        }
+        while (ready_bytes >= batch && pace.free_at(backlog, now) <= now) {
+            pace.sent(backlog, batch, now);
+            ready_bytes -= batch;
+            if (ms > 10'000) sent += batch;
+        }
+    }
+    EXPECT_GT(sent, 10 * 40'000'000ULL) << "1 MiB each 20 ms is 52 MB/s";
 }
 
 TEST(CatchUpPace, CanBeSwitchedOff) {
     CatchUpPace pace(0);
     const MonotonicNs now{ns_per_second};
-    pace.live_acked(live, 1, ns_per_ms, now);
+    pace.live_acked(live, {1, ns_per_ms}, now);
     pace.sent(backlog, 1ULL << 40, now);
     EXPECT_EQ(pace.free_at(backlog, now), now);
 }

@@ -13,13 +13,13 @@ class JournalReaderAtRest : public testing::Test {
     JournalReaderAtRest() : io(std::move(io::make_epoll_io({}).value())) {}
 
     // The first sequences of all records up to the durable end; whose bytes are not right is a failure.
-    std::vector<Sequence> read_all(const JournalPlace& from) {
+    std::vector<Sequence> read_all(const JournalPlace& from, std::uint64_t piece_bytes = read_buffer_bytes) {
         JournalReader reader(*io, 0, 0, 0);
         reader.restart(from, {});
         const Position end = bench.writer().durable_position();
         std::vector<Sequence> read;
         for (int i = 0; i < 1000 && !reader.is_caught_up(end); ++i) {
-            static_cast<void>(reader.pump(end, io->now()));
+            static_cast<void>(reader.pump(end, io->now(), piece_bytes));
             for (const auto& one : io->wait(io->now().plus_ns(ns_per_ms))) reader.on_completion(one);
             for (; reader.peek() != nullptr; reader.pop()) {
                 const ReadRecord& record = *reader.peek();
@@ -60,6 +60,7 @@ TEST_F(JournalReaderAtRest, EveryRecordIsReadBackUnderWhicheverKeyAndWithoutOne)
         append(last + 1, last + 10);
     }
     EXPECT_EQ(read_all(place), journal::numbers(1, 50));
+    EXPECT_EQ(read_all(place, journal::block_bytes), journal::numbers(1, 50));
     EXPECT_EQ(damaged, 0U);
     EXPECT_EQ(locked, 0U);
 }
@@ -70,7 +71,7 @@ TEST_F(JournalReaderAtRest, WhatIsUnderAKeyThatIsGoneIsPassedOverAndNoDamage) {
     static_cast<void>(bench.restart());
     append(6, 9);
     const journal::UseKeys left{2};
-    EXPECT_EQ(read_all(place), journal::numbers(6, 9));
+    EXPECT_EQ(read_all(place, journal::block_bytes), journal::numbers(6, 9));
     EXPECT_EQ(damaged, 0U);
     EXPECT_EQ(locked, 5U);
     EXPECT_FALSE(damaged_segment.has_value());
@@ -81,7 +82,7 @@ TEST_F(JournalReaderAtRest, AChangedBitIsDamage) {
     auto content = journal::file_content(bench.segment_path(0));
     content[2 * journal::block_bytes + 400] ^= std::byte{4};
     journal::put_file(bench.segment_path(0), content);
-    EXPECT_EQ(read_all(place), (std::vector<Sequence>{1, 3}));
+    EXPECT_EQ(read_all(place, journal::block_bytes), (std::vector<Sequence>{1, 3}));
     EXPECT_EQ(damaged, 1U);
     EXPECT_EQ(damaged_segment, 0U);
 }
