@@ -78,6 +78,31 @@ struct Row {
     std::vector<EventRef> events;
 };
 
+// What the spool is told of when a batch was to be closed: with its first event, or a linger behind that if it was open for so long.
+TEST(Batcher, ABatchIsDueWithItsFirstEventOrWhenItHasLingered) {
+    std::mt19937 random(5);
+    const Row row(random, 1, 300);
+    const auto due_at = [&](std::uint64_t linger_ns, MonotonicNs closed_at) {
+        BatcherBench bench;
+        bench.batcher->linger_at_least(linger_ns);
+        bench.batcher->set_time({1000}, {});
+        bench.batcher->set_judged({1500});
+        (void)bench.batcher->append(0, row.events[0], 0);
+        bench.batcher->set_judged({1700});
+        (void)bench.batcher->append(0, row.events[0], 0);
+        bench.batcher->set_time(closed_at, {});
+        bench.batcher->close_all();
+        bench.batcher->flush();
+        std::optional<ToSpool> batch;
+        bench.reader->consume_all([&](const ToSpool& note) { batch = note; });
+        EXPECT_EQ(batch.value_or(ToSpool{}).closed_at, closed_at);
+        return batch.value_or(ToSpool{}).due_at.value;
+    };
+    EXPECT_EQ(due_at(0, {5000}), 1500U);
+    EXPECT_EQ(due_at(2000, {5000}), 3500U);
+    EXPECT_EQ(due_at(2000, {3000}), 3000U) << "it was full before";
+}
+
 TEST(Rows, ARowIsPlacedAsItsEventsOneByOne) {
     std::mt19937 random(5);
     BatcherBench rows, single;
