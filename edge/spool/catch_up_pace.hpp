@@ -35,7 +35,7 @@ inline constexpr std::uint64_t pace_look_ns = ns_per_second;
 // read waits for all of it, and a disk that is slow to answer is no reason to go slower.
 inline constexpr std::uint64_t pace_piece_ns = 4 * ns_per_ms;
 inline constexpr std::uint64_t pace_piece_bytes_min = 64U << 10;
-// One batch, however large, slows down by no more than half; one in so many, however small, by a fiftieth.
+// A late batch slows the drain down by half at most, however large it is, and by a fiftieth at least, however small.
 inline constexpr double pace_times_max = 5;
 // The mean is of so many batches: of less than a second under load, of a minute where one comes each second.
 inline constexpr double pace_mean_batches = 64;
