@@ -130,6 +130,7 @@ int Load::run() {
     const std::uint64_t warmup_ns = in_ns(options_.warmup_s);
     if (options_.events > 0) events_max_ = options_.events + options_.warmup_events;
     if (options_.seconds > 0) end_ns_ = warmup_ns + in_ns(options_.seconds);
+    wake_when_due();
     fleet_.begin(monotonic_now(), warmup_ns, options_.warmup_events);
     if (const Status status = send_all(); !status) return fail(status.error(), 1);
     const LoadResult done = result();

@@ -2,7 +2,7 @@
 //
 // Format    "max": all at once.  "10000": so many a second.  "1000..50000": a ramp over the steady part.  "1000,5000,20000": steps of equal
 //           length.  "500@1000ms": 500 at once, every 1000 ms.  The warm-up goes at the first rate.
-// Thread    Any; nothing changes after it is made.
+// Thread    Any; a schedule does not change after it is made. wake_when_due() is of the thread that calls it.
 #pragma once
 
 #include <cstdint>
@@ -43,5 +43,9 @@ class Schedule {
     std::uint64_t burst_every_ns_ = 0;
     std::vector<Piece> pieces_;
 };
+
+// The calling thread's timed waits end when they are due. The kernel may otherwise let each of them, and the next event, be 50 us late to save
+// wake-ups (timer slack, PR_SET_TIMERSLACK in prctl(2)), which an open loop would count as the latency of what it measures.
+void wake_when_due() noexcept;
 
 }  // namespace weir::bench

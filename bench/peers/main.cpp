@@ -156,6 +156,7 @@ void PeerLoad::wait_and_receive() {
 }
 
 void PeerLoad::run() {
+    bench::wake_when_due();
     start_ = monotonic_now();
     last_ = start_;
     while (settled() < all_) {
