@@ -101,6 +101,7 @@ void DuplicateFilter::seal(std::uint64_t first, std::span<FilterEntry> into) con
     std::uint64_t position = position_of(first);
     for (FilterEntry& entry : into) {
         const FilterEntry& from = ring_[position];
+        if (position + fetch_ahead < options_.ids_max) __builtin_prefetch(&ring_[position + fetch_ahead]);
         entry = from.index == first ? from : FilterEntry{};
         ++first;
         position = after(position);

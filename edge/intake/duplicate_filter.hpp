@@ -42,12 +42,17 @@ class DuplicateFilter {
     [[nodiscard]] Fingerprint fingerprint(std::string_view source, std::string_view id) const noexcept {
         return fingerprint_of(source, id, options_.seed);
     }
-    // Fetches what admit() will touch after `ahead` others, fewer than ids_max, have been admitted. Inlined by force: see FilterIndex.
-    [[gnu::always_inline]] void prefetch(const Fingerprint& fingerprint, std::uint32_t ahead) const noexcept {
+    // Fetch what admit() will touch: of this id, and of the one that makes room for it after `ahead` others, fewer than ids_max, have been
+    // admitted. The second is known before the first. Inlined by force: see FilterIndex.
+    [[gnu::always_inline]] void prefetch(const Fingerprint& fingerprint) const noexcept {
         index_.prefetch(fingerprint.low);
+    }
+    [[gnu::always_inline]] void prefetch_evicted(std::uint32_t ahead) const noexcept {
         // The oldest lies where the newest will.
-        const std::uint64_t position = next_position_ + ahead;
-        index_.prefetch(ring_[position < options_.ids_max ? position : position - options_.ids_max].low);
+        std::uint64_t position = next_position_ + ahead;
+        if (position >= options_.ids_max) position -= options_.ids_max;
+        if (position + fetch_ahead < options_.ids_max) __builtin_prefetch(&ring_[position + fetch_ahead], 1);
+        index_.prefetch(ring_[position].low);
     }
     [[nodiscard]] bool contains(const Fingerprint& fingerprint, std::uint32_t seconds) const noexcept;
     // Its entry's index, if it is there; else 0.
@@ -72,6 +77,8 @@ class DuplicateFilter {
 
   private:
     static constexpr std::uint64_t index_max = UINT64_MAX / 2;  // never reached by counting, and next_ cannot wrap
+
+    static constexpr std::uint32_t fetch_ahead = 32;  // entries; what reads ring_ in order does not wait for it
 
     [[nodiscard]] std::uint64_t after(std::uint64_t position) const {
         return position + 1 == options_.ids_max ? 0 : position + 1;

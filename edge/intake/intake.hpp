@@ -134,6 +134,7 @@ class Intake final : public Stage {
     void judge();
     void judge_carefully();
     void decode(EventRef& event);
+    void decode_all();
     void count_edits();
     void fetch_known();
     void cache();

@@ -88,13 +88,23 @@ inline void Intake::decode(EventRef& event) {
     event.fail(Verdict::dead_letter, reason, wire::StageId::decode);
 }
 
+// Meanwhile what makes room in the filter comes: asked for all at once, with the ids' own lines, there would be more on the way than a core can
+// have (10 to 16 lines), and it would wait. Not where each event is judged alone (judge_carefully).
+inline void Intake::decode_all() {
+    std::uint32_t ahead = 0;
+    for (EventRef& event : vector_.events()) {
+        if (event.producer < 0) filter_.prefetch_evicted(ahead++);
+        decode(event);
+    }
+}
+
 void Intake::judge() {
     judgement_->begin_vector();
     if (poison_guard_ != nullptr && poison_guard_->is_careful()) {
         judge_carefully();
     } else {
         if (poison_guard_ != nullptr) poison_guard_->begin_vector();
-        for (EventRef& event : vector_.events()) decode(event);
+        decode_all();
         judgement_->judge(vector_.events(), wall_);
     }
     if (judgement_->edit().is_needed()) count_edits();
@@ -165,7 +175,7 @@ void Intake::fetch_known() {
     const std::uint64_t seed = filter_.options().seed;
     for (std::uint32_t i = 0; i < texts_.count(); ++i) {
         const Fingerprint fingerprint = texts_.hash(i, seed);
-        filter_.prefetch(fingerprint, i);
+        filter_.prefetch(fingerprint);
         asked[i]->fingerprint = fingerprint;
     }
 }

@@ -184,7 +184,8 @@ TEST(DuplicateFilter, IsAMapAndADequeWhateverTheHashesAlsoAcrossRestarts) {
                 const Fingerprint fingerprint{.high = id % 2, .low = crowd.hash_of(id / 2)};
                 const bool is_known = model.contains(id, seconds, options.lifetime_s);
                 known += is_known ? 1 : 0;
-                filter->prefetch(fingerprint, static_cast<std::uint32_t>(random() % options.ids_max));
+                filter->prefetch(fingerprint);
+                filter->prefetch_evicted(static_cast<std::uint32_t>(random() % options.ids_max));
                 ASSERT_EQ(filter->contains(fingerprint, seconds), is_known);
                 if (random() % 8 == 0) {  // also one that is known: its younger entry outlives the older one
                     filter->insert(fingerprint, seconds);

@@ -63,7 +63,8 @@ TEST(DuplicateFilter, TellsApartHashesThatAreAlmostTheSame) {
         for (int step = 0; step < 5'000; ++step) {
             const auto id = static_cast<std::uint32_t>(random() % 120);
             const bool is_known = std::find(order.begin(), order.end(), id) != order.end();
-            filter.prefetch(fingerprint_of(id), static_cast<std::uint32_t>(random() % options.ids_max));
+            filter.prefetch(fingerprint_of(id));
+            filter.prefetch_evicted(static_cast<std::uint32_t>(random() % options.ids_max));
             ASSERT_EQ(filter.contains(fingerprint_of(id), 7), is_known) << "seed " << seed << ", step " << step;
             if (is_known) continue;
             filter.insert(fingerprint_of(id), 7);
