@@ -47,7 +47,7 @@ struct LaneConfig {
     std::uint32_t backlog_weight = 1;  // of live_first: turns of the backlog for every eight of the live part
     std::uint64_t bytes_max = 0;  // of undelivered events; 0 = what spool.bytes_max leaves, or the default in memory
     std::uint64_t keep_undelivered_s = 0;    // older ones expire, counted; 0 = never
-    std::uint32_t batch_bytes = 256U << 10;  // close at this many body bytes
+    std::uint32_t batch_bytes = 256U << 10;  // close at this many body bytes and the end of their block
     std::uint32_t batch_events = 4096;       // or this many events
     std::uint64_t linger_us = 0;             // or this long after the first event; 0 = as soon as the input is drained
     [[nodiscard]] bool is_in_memory() const { return spool == LaneSpool::memory; }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/journal/at_rest.hpp"
+
 namespace weir::edge {
 namespace {
 
@@ -13,6 +15,12 @@ BufferShares::Lanes lanes_in_use(const std::vector<LaneState>& streams) {
         lanes[index] = is_first && (streams[index].is_configured || streams[index].id == dead_letter_lane);
     }
     return lanes;
+}
+
+// With room for the seal that an encrypted record ends with.
+std::uint64_t body_bytes_to_block_end(std::uint32_t body_bytes) {
+    constexpr std::uint64_t around_body = batch_body_at + sizeof(journal::RecordSeal);
+    return round_up(around_body + body_bytes, journal::block_bytes) - around_body;
 }
 
 // As memcpy, in pieces: above a few KiB the C library copies by `rep movsb`, which some processors (Zen 3) do many times more slowly
@@ -73,6 +81,7 @@ void Batcher::configure(const std::vector<BatchLimits>& limits, std::uint64_t di
         lanes[index] = limits[index].is_in_use && streams_[index].lane == index;
         streams_[index].name = limits[index].lane_name;
         streams_[index].batch_bytes = limits[index].batch_bytes;
+        streams_[index].block_end_bytes = body_bytes_to_block_end(limits[index].batch_bytes);
         streams_[index].batch_events = limits[index].batch_events;
         const bool is_backlog = streams_[index].part == wire::Part::backlog;
         streams_[index].linger_ns = std::max(limits[index].linger_ns, is_backlog ? backlog_linger_ns : 0);

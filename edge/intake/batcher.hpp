@@ -166,6 +166,7 @@ class Batcher {
         std::uint8_t lane = 0;     // index of the lane's first stream
         StreamIndex opens_in = 0;  // of a lane's first stream: where its next batch opens
         std::uint32_t batch_bytes = 0;
+        std::uint64_t block_end_bytes = 0;  // of a body that fills the block in which it has batch_bytes
         std::uint32_t batch_events = 0;
         std::uint64_t linger_ns = 0;
         Sequence last_sequence = 0;  // given out
@@ -197,9 +198,13 @@ class Batcher {
     void close(StreamIndex stream) noexcept;
     [[nodiscard]] MonotonicNs due_at(const Stream& stream) const noexcept;
     void note_in_flight(Stream& stream) noexcept;
+    // The block in which a batch gets its bytes is written in any case: it is full when that has no room for another event like its others, or
+    // when the buffer has none.
     [[nodiscard]] bool is_full(const Stream& stream) const {
-        return stream.body_bytes >= std::min<std::uint64_t>(stream.batch_bytes, fill_bytes_max_) ||
-               stream.count >= stream.batch_events;
+        if (stream.body_bytes >= fill_bytes_max_ || stream.count >= stream.batch_events) return true;
+        const std::uint64_t with_next = stream.body_bytes + stream.body_bytes / std::max(stream.count, 1U);
+        return with_next > batch_body_capacity ||
+               (stream.body_bytes >= stream.batch_bytes && with_next > stream.block_end_bytes);
     }
     [[nodiscard]] std::uint64_t linger_ns(const Stream& stream) const {
         return std::max(stream.linger_ns, linger_ns_min_);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/journal/at_rest.hpp"
 #include "edge/intake/ack_book.hpp"
 #include "edge/intake/batcher.hpp"
 #include "edge/intake/duplicate_filter.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 // Two streams, the second of dead letters, and the ring's far end.
 struct BatcherBench {
-    BatcherBench() {
+    explicit BatcherBench(std::uint32_t batch_bytes = batch_body_capacity) {
         streams[0].name = "default";
         streams[0].is_configured = true;
         streams[1].id = dead_letter_lane;
@@ -29,7 +30,7 @@ struct BatcherBench {
         for (const LaneState& stream : streams) {
             limits.push_back({.lane_name = wire::name_field<wire::lane_name_bytes_max>(stream.name),
                               .is_in_use = true,
-                              .batch_bytes = batch_body_capacity,
+                              .batch_bytes = batch_bytes,
                               .batch_events = wire::batch_events_max});
         }
         batcher->configure(limits, 9);
@@ -101,6 +102,65 @@ TEST(Batcher, ABatchIsDueWithItsFirstEventOrWhenItHasLingered) {
     EXPECT_EQ(due_at(0, {5000}), 1500U);
     EXPECT_EQ(due_at(2000, {5000}), 3500U);
     EXPECT_EQ(due_at(2000, {3000}), 3000U) << "it was full before";
+}
+
+// What is written is whole blocks: the last one is not left empty because the batch has its bytes with the first event in it. Of events that come
+// one by one: with a whole vector a batch may go on behind that block.
+TEST(Batcher, ABatchFillsTheBlockInWhichItHasItsBytes) {
+    constexpr std::uint64_t frame_bytes = 216;
+    std::vector<std::byte> frame(frame_bytes);
+    wire::store(Bytes(frame), wire::FrameHeader{.body_bytes = 200});
+    EventRef event;
+    event.begin(200);
+    event.frame = frame.data();
+    for (const std::uint32_t batch_bytes : {4096U, 16'384U, 262'144U}) {
+        BatcherBench bench(batch_bytes);
+        std::uint32_t closed = 0;
+        for (int i = 0; i < 3000; ++i) {
+            (void)bench.batcher->append(0, event, 0);
+            bench.batcher->close_full();
+            bench.batcher->flush();
+            bench.reader->consume_all([&](const ToSpool& note) {
+                const std::uint64_t record = sizeof(journal::RecordHeader) + note.batch_bytes;
+                const std::uint64_t written = round_up(record, journal::block_bytes);
+                EXPECT_EQ(written, round_up(batch_body_at + batch_bytes, journal::block_bytes)) << batch_bytes;
+                EXPECT_LT(written - record, frame_bytes + sizeof(journal::RecordSeal)) << batch_bytes;
+                EXPECT_EQ(round_up(record + sizeof(journal::RecordSeal), journal::block_bytes), written) << "encrypted";
+                bench.batcher->durable(note.stream, bench.batcher->last_sequence(note.stream), [](const auto&) {});
+                bench.batcher->give_back(note.buffer);
+                ++closed;
+            });
+        }
+        EXPECT_GE(closed, 2U) << batch_bytes;
+    }
+}
+
+// How many batches are closed as full by so many events of that size, one by one.
+std::size_t closed_of(std::uint32_t batch_bytes, std::uint32_t body_bytes, int events) {
+    std::vector<std::byte> frame(wire::frame_bytes(body_bytes));
+    wire::store(Bytes(frame), wire::FrameHeader{.body_bytes = body_bytes});
+    EventRef event;
+    event.begin(body_bytes);
+    event.frame = frame.data();
+    BatcherBench bench(batch_bytes);
+    std::size_t closed = 0;
+    for (int i = 0; i < events; ++i) {
+        (void)bench.batcher->append(0, event, 0);
+        bench.batcher->close_full();
+        closed += bench.batcher->flush();
+    }
+    return closed;
+}
+
+// However large its events are: the mean of a few says little of the next.
+TEST(Batcher, ABatchIsNotFullBeforeItHasItsBytes) {
+    EXPECT_EQ(closed_of(65'536, 36'000, 1), 0U);
+    EXPECT_EQ(closed_of(65'536, 36'000, 2), 1U);
+}
+
+// One that nothing like it would fit beside waits for nobody.
+TEST(Batcher, ALargeEventIsABatchOfItsOwn) {
+    EXPECT_EQ(closed_of(262'144, 200'000, 1), 1U);
 }
 
 TEST(Rows, ARowIsPlacedAsItsEventsOneByOne) {
