@@ -22,6 +22,10 @@ Error broken(std::string what) {
     return Error{0, std::move(what)};
 }
 
+Error no_frame(wire::SplitFault fault) {
+    return broken("the edge said what is no frame: " + std::string(wire::text(fault)));
+}
+
 template <class Body>
 ConstBytes bytes_of(const Body& body) {
     return std::as_bytes(std::span(&body, 1));
@@ -74,7 +78,7 @@ class TransitProducer {
             };
             bytes = bytes.subspan(splitter_.split(bytes, UINT32_MAX, take, fault));
         }
-        if (fault != wire::SplitFault::none) return broken("the edge said what is no frame");
+        if (fault != wire::SplitFault::none) return no_frame(fault);
         return refusal_.empty() ? Status(Done{}) : Status(broken(refusal_));
     }
     [[nodiscard]] bool may_send() const { return sent_ < credit_; }
@@ -182,6 +186,8 @@ Status StandInCentral::take_hello(ConstBytes body) {
                     wire::LanePosition{.lane = offer.lane, .part = offer.part, .last_sequence = offer.last_sequence});
     }
     say(wire::FrameKind::edge_welcome, welcome);
+    // Where this process or the edge had no processor for a while, the next batch is as large as it may be.
+    splitter_.set_body_bytes_max(wire::frame_body_bytes_max);
     is_greeted_ = true;
     return Done{};
 }
@@ -219,7 +225,7 @@ Status StandInCentral::poll(Out&& out) {
         bytes = bytes.subspan(splitter_.split(bytes, UINT32_MAX, take, fault));
     }
     if (!said) return said;
-    if (fault != wire::SplitFault::none) return broken("the edge said what is no frame");
+    if (fault != wire::SplitFault::none) return no_frame(fault);
     const bool is_said = says_.empty() || edge_.send(says_);
     says_.clear();
     return is_said && edge_.flush() ? Status(Done{}) : Status(broken("the edge ended its session"));
