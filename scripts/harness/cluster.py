@@ -54,6 +54,18 @@ def wait_for(what, is_so, seconds_max=20, poll_s=0.02):
     return time.monotonic() - began
 
 
+def files_under(directory):
+    """Each file's path and bytes. What a running daemon renames or removes meanwhile (a new checkpoint, a released segment) is passed over."""
+    for folder, _, names in os.walk(directory):
+        for path in (pathlib.Path(folder, name) for name in names):
+            try:
+                found = path.read_bytes() if path.is_file() else None
+            except FileNotFoundError:
+                continue
+            if found is not None:
+                yield path, found
+
+
 tokens = {}  # of admin ports that answer to nobody else
 contexts = {}  # of admin ports that speak TLS: what it takes to ask them
 

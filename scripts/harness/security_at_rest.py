@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, files_under
 
 MARK, LETTER_MARK = "marker-payload-of-this-run", "marker-letter-of-this-run"
 EDGE = """
@@ -52,14 +52,17 @@ def make_key(path):
 def wrong_modes(directory):
     """Every file must be 0600 and every directory 0700."""
     for path in [directory, *directory.rglob("*")]:
-        mode = stat.S_IMODE(path.lstat().st_mode)
+        try:
+            mode = stat.S_IMODE(path.lstat().st_mode)
+        except FileNotFoundError:  # a running daemon renames and removes
+            continue
         if mode != (0o700 if path.is_dir() else 0o600):
             yield f"{path.relative_to(directory.parent)} is {mode:04o}"
 
 
 def files_with(directory, needle):
     needle = needle if isinstance(needle, bytes) else needle.encode()
-    return [str(path) for path in directory.rglob("*") if path.is_file() and needle in path.read_bytes()]
+    return [str(path) for path, found in files_under(directory) if needle in found]
 
 
 def send(cluster, numbers):

@@ -21,9 +21,10 @@ import sys
 import time
 
 import security_admin_tls
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, files_under, wait_for
 
 WRONG = "." + "A" * 43
+PIECE_BYTES, OVERLAP_BYTES = 16 << 20, 4096
 
 
 class Checks:
@@ -208,18 +209,19 @@ def trail(checks, cluster, admin, is_spoiled):
 
 
 def memory_of(pid):
-    """Everything that the process may write to and holds, as bytes, region by region."""
+    """Everything that the process may write to and holds, as bytes: each region in pieces that overlap by more than a token."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
             area, modes = line.split()[:2]
             if "w" not in modes or line.rstrip().endswith("[vvar]"):
                 continue
             begin, end = (int(number, 16) for number in area.split("-"))
-            try:
-                memory.seek(begin)
-                yield memory.read(end - begin)
-            except (OSError, ValueError, OverflowError):
-                continue
+            for at in range(begin, end, PIECE_BYTES):
+                try:
+                    memory.seek(at)
+                    yield memory.read(min(end - at, PIECE_BYTES + OVERLAP_BYTES))
+                except (OSError, ValueError, OverflowError):
+                    break
 
 
 def secrets(checks, cluster, admins, is_spoiled):
@@ -229,8 +231,8 @@ def secrets(checks, cluster, admins, is_spoiled):
     kept = {cluster.directory / name for name in os.listdir(cluster.directory) if name.endswith(".token")}
     for admin in admins:
         needles = {role: token.split(".")[1].encode() for role, token in admin.tokens.items()}
-        where = [str(path) for path in cluster.directory.rglob("*") if path.is_file() and path not in kept
-                 and any(needle in path.read_bytes() for needle in needles.values())]
+        where = [str(path) for path, found in files_under(cluster.directory) if path not in kept
+                 and any(needle in found for needle in needles.values())]
         checks.expect(f"{admin.daemon.name}: no token is in any log or file", not where, where)
         try:
             in_memory = sorted({role for piece in memory_of(admin.daemon.process.pid) for role, needle in needles.items()
@@ -256,8 +258,7 @@ def core(checks, cluster, admin):
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (-1, -1)))
         cluster.senders.append(process)
-        while not (admin.daemon.data_dir / "audit-trail").exists() or process.poll() is not None:
-            time.sleep(0.01)
+        wait_for(f"{name} writes its audit trail", (admin.daemon.data_dir / "audit-trail").exists)
         time.sleep(1)
         process.send_signal(signal.SIGABRT)
         process.wait()

@@ -84,8 +84,7 @@ def stored(program, daemon):
 
 
 def count_on_disk(directory, needles):
-    return {needle: sum(needle.encode() in path.read_bytes() for path in pathlib.Path(directory).rglob("*") if path.is_file())
-            for needle in needles}
+    return {needle: sum(needle.encode() in found for _, found in cluster.files_under(directory)) for needle in needles}
 
 
 def main():
