@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 
+import analytics
 from cluster import ROOT, Cluster
 
 TICKETS = ROOT.parent / "shared/data/violations/philadelphia-2013-tickets.ndjson.gz"
@@ -72,6 +73,8 @@ def main():
                    for index, part in enumerate(cluster.split_input(TICKETS, args.events))]
         cluster.finish(senders)
         ended = time.time_ns()
+        cluster.wait_until_delivered()
+        analytics.catch_up(cluster.central)
         time.sleep(4)  # silence is noticed, and what is open is told
         said = cluster.central.metrics()
     server.shutdown()
