@@ -24,6 +24,7 @@ import time
 
 import analytics
 import load_definitions
+import proc_threads
 from cluster import BIN, Cluster, ask
 
 LOOK_SECONDS = 0.05
@@ -32,19 +33,20 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(stat):
-    fields = stat.read_text().rpartition(")")[2].split()
+    """By the text of a process's or a thread's `stat`."""
+    fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def cpu_seconds_of(process):
+    return cpu_seconds(pathlib.Path(f"/proc/{process.pid}/stat").read_text())
 
 
 def threads(pid):
     """Processor seconds of each thread, by name."""
     found = {}
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        try:
-            name = (task / "comm").read_text().strip()
-            found[name] = found.get(name, 0) + cpu_seconds(task / "stat")
-        except OSError:
-            pass  # it has just ended
+    for _, (name, stat) in proc_threads.read(pid, "comm", "stat"):
+        found[name.strip()] = found.get(name.strip(), 0) + cpu_seconds(stat)
     return found
 
 
@@ -141,13 +143,14 @@ def main():
                                    "--source", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                  for port, name in zip(cluster.producer_ports, names)]
         cluster.senders += loads
-        before = {one.pid: cpu_seconds(pathlib.Path(f"/proc/{one.pid}/stat")) for one in [*loads, *(e.process for e in cluster.edges)]}
+        beside = [*loads, *(edge.process for edge in cluster.edges)]
+        before = sum(map(cpu_seconds_of, beside))
         begun = time.monotonic()
         received = cluster.central.ledger()["totals"]["received"]
         settled, stored, used, memory = watch(cluster.central, args.seconds - 5)
         elapsed = time.monotonic() - begun
         got = (cluster.central.ledger()["totals"]["received"] - received) / elapsed
-        others = sum(cpu_seconds(pathlib.Path(f"/proc/{pid}/stat")) - value for pid, value in before.items())
+        others = sum(map(cpu_seconds_of, beside)) - before
         codes = [load.wait(120) for load in loads]
         cluster.wait_until_delivered()
         analytics.catch_up(cluster.central)

@@ -6,14 +6,11 @@ import pathlib
 import statistics
 import subprocess
 
+import proc_threads
 from cluster import BIN
+from proc_threads import cpu_seconds
 
 FAR_NS = 250  # a cache line's round trip between the two cores: below it they are near
-
-
-def cpu_seconds(pid):
-    """Of all threads of a process; nanoseconds, where /proc/PID/stat counts in hundredths. Threads that ended are not in it."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
 def product_cpu_seconds(pids):
@@ -36,18 +33,14 @@ def product_cpu_seconds(pids):
 def cpu_by_thread(pid):
     """Seconds by thread name; those of one name together."""
     spent = {}
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        name = (task / "comm").read_text().strip()
-        spent[name] = spent.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    for _, (name, schedstat) in proc_threads.read(pid, "comm", "schedstat"):
+        spent[name.strip()] = spent.get(name.strip(), 0) + int(schedstat.split()[0]) / 1e9
     return spent
 
 
 def user_seconds(pid, thread):
     """Of the threads of that name: time outside the kernel. By the tick: good to a few percent over seconds."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        if (task / "comm").read_text().strip() == thread:
-            total += int((task / "stat").read_text().rpartition(")")[2].split()[11])
+    total = sum(int(stat.rpartition(")")[2].split()[11]) for _, (name, stat) in proc_threads.read(pid, "comm", "stat") if name.strip() == thread)
     return total / os.sysconf("SC_CLK_TCK")
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import proc_threads
 from cluster import BIN, Cluster
 from sampled import Profile
 
@@ -21,9 +22,7 @@ NAMES = ("producer", "edge", "central")
 
 
 def cpu_seconds(process):
-    """Of all its threads; nanoseconds, where /proc/PID/stat counts in hundredths."""
-    tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    return proc_threads.cpu_seconds(process.pid)
 
 
 def cluster_of(is_with, args, key_dir):

@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 
+import proc_threads
 import proxy
 from secured import Secured
 
@@ -128,8 +129,7 @@ class Daemon:
 
     def renice(self, nice):
         """Each of its threads, and those that they start: a stand-in for a daemon that has a machine of its own."""
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            os.setpriority(os.PRIO_PROCESS, int(task.name), nice)
+        proc_threads.each(self.process.pid, lambda tid: os.setpriority(os.PRIO_PROCESS, tid, nice))
 
     def ledger(self):
         return get_json(self.admin_port, "/api/v1/ledger")

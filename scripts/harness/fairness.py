@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 
+import proc_threads
 from cluster import BIN, Cluster
 
 FLOOD_EVENTS = 1_000_000_000  # never all sent: it is ended with its round
@@ -93,8 +94,7 @@ class Round:
             self.remove_memory()
             raise
         if self.field.others:
-            for task in pathlib.Path(f"/proc/{self.cluster.central.process.pid}/task").iterdir():
-                os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
+            proc_threads.each(self.cluster.central.process.pid, lambda tid: os.sched_setscheduler(tid, os.SCHED_IDLE, os.sched_param(0)))
         return self
 
     def __exit__(self, kind, error, trace):

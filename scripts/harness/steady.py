@@ -23,6 +23,7 @@ import sys
 import time
 
 import bench_machine as machine
+import proc_threads
 from cluster import BIN, Cluster
 
 PLANS = ({"intake", "spool", "ingest"}, {"intake+spool", "ingest"})  # the edge with two runners, with one
@@ -38,7 +39,7 @@ CENTRAL = "[journal]\nscrub_period_s = 0\n"  # the scrubber would name what is c
 
 
 def threads(pid, is_wanted):
-    return {int(task.name): name for task in pathlib.Path(f"/proc/{pid}/task").iterdir() if is_wanted(name := (task / "comm").read_text().strip())}
+    return {tid: name.strip() for tid, (name,) in proc_threads.read(pid, "comm") if is_wanted(name.strip())}
 
 
 def thread_counts(pid, tid):
