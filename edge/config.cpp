@@ -19,6 +19,7 @@
 #include "edge/expressions.hpp"
 #include "edge/handover.hpp"
 #include "edge/intake/connection.hpp"
+#include "edge/intake/filter_blocks.hpp"
 #include "edge/intake/key_table.hpp"
 #include "edge/intake/tap.hpp"
 #include "edge/payload_schemas.hpp"
@@ -48,9 +49,10 @@ constexpr std::uint64_t priority_max = 3;
 constexpr std::string_view default_lane = "default";
 
 // The budget's terms, each the worst case of what a part of the edge holds; whoever changes that part changes its term.
-constexpr std::uint64_t runners = 2;                  // intake and spool, each with an Io and its slots
-constexpr std::uint64_t operation_bytes = 64;         // an Io's submission or completion entry and its note
-constexpr std::uint64_t filter_ring_bytes = 32;       // duplicate filter: an id's hash, time and place, in order of age
+constexpr std::uint64_t runners = 2;           // intake and spool, each with an Io and its slots
+constexpr std::uint64_t operation_bytes = 64;  // an Io's submission or completion entry and its note
+constexpr std::uint64_t filter_ring_bytes =
+    sizeof(FilterEntry);                              // duplicate filter: an id's hash and time, in order of age
 constexpr std::uint64_t filter_index_bytes = 2 * 16;  // its index at most: two to four ids in a line of 64 bytes
 constexpr std::uint64_t replay_bytes = 256U << 10;  // which dead letters were applied again (edge/intake/producers.hpp)
 constexpr std::uint64_t producer_bytes = 256;       // a numbered producer: name, counter, what its acks wait for
@@ -754,8 +756,7 @@ Budget budget_of(const EdgeConfig& config) {
     terms.disk("spool/*/quarantine: " + std::to_string(journal::quarantine_files_max) +
                    " damaged segments of a stream at most",
                journal::quarantine_files_max * segments);
-    terms.disk("duplicate filter's side file",
-               std::max(sidecar_bytes, std::uint64_t{config.cache.ids_max} * filter_ring_bytes));
+    terms.disk("duplicate filter's side file", std::max(sidecar_bytes, filter_file_bytes(config.cache.ids_max)));
     terms.disk("audit trail (admin.audit_bytes_max)", config.admin.audit_bytes_max);
     terms.disk("checkpoints: two of two copies",
                checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});

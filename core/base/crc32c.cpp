@@ -131,14 +131,6 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::uint32_t seed,
     return ~crc_of_tail(static_cast<std::uint32_t>(~seed), bytes.data(), bytes.data() + bytes.size());
 }
 
-__attribute__((target("sse4.2"))) std::uint32_t crc32c_of_words_sse42(const std::array<std::uint64_t, 4>& words,
-                                                                      std::uint32_t last) noexcept {
-    std::uint64_t crc = UINT32_MAX;
-#pragma GCC unroll 4
-    for (const std::uint64_t word : words) crc = _mm_crc32_u64(crc, word);
-    return ~_mm_crc32_u32(static_cast<std::uint32_t>(crc), last);
-}
-
 #endif
 
 }  // namespace
@@ -156,14 +148,6 @@ std::uint32_t crc32c(std::uint32_t seed, ConstBytes bytes) noexcept {
     if (__builtin_cpu_supports("sse4.2") != 0) return crc32c_sse42(seed, bytes);
 #endif
     return crc32c_portable(seed, bytes);
-}
-
-std::uint32_t crc32c_of_words(const std::array<std::uint64_t, 4>& words, std::uint32_t last) noexcept {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2") != 0) return crc32c_of_words_sse42(words, last);
-#endif
-    const std::uint32_t before = crc32c_portable(0, std::as_bytes(std::span(words)));
-    return crc32c_portable(before, std::as_bytes(std::span(&last, 1)));
 }
 
 }  // namespace weir

@@ -4,7 +4,6 @@
 // Source    RFC 3720 appendix B.4 (polynomial 0x1edc6f41, reflected 0x82f63b78); check value of "123456789" is 0xe3069283.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "core/base/types.hpp"
@@ -13,8 +12,6 @@ namespace weir {
 
 // The CRC of `bytes` continued from `seed` (0 to begin; crc32c(crc32c(0, a), b) == crc32c(0, a+b)).
 [[nodiscard]] std::uint32_t crc32c(std::uint32_t seed, ConstBytes bytes) noexcept;
-// The CRC of 36 bytes that are numbers in registers: `words` and `last`, as they would lie in memory. About 20 instructions.
-[[nodiscard]] std::uint32_t crc32c_of_words(const std::array<std::uint64_t, 4>& words, std::uint32_t last) noexcept;
 // The same by table alone: the fallback, and the reference in tests.
 [[nodiscard]] std::uint32_t crc32c_portable(std::uint32_t seed, ConstBytes bytes) noexcept;
 

@@ -1,7 +1,6 @@
 #include "edge/intake/checkpointing.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "core/base/planted.hpp"
 
@@ -23,14 +22,11 @@ Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpo
       memory_(memory),
       counters_(counters),
       checkpoint_(intake_checkpoint_path(memory.data_dir()), memory.checkpoint_serial()),
-      staging_memory_(
-          static_cast<std::byte*>(std::aligned_alloc(journal::block_bytes, staging_entries * sizeof(FilterEntry)))),
-      staging_(reinterpret_cast<FilterEntry*>(staging_memory_.get()), staging_entries),
-      // What recovery put in from the spool is in the file only after the first cut: write it all once.
-      stored_next_(memory.filter().oldest_index()),
+      staging_(journal::make_aligned(staging_blocks * journal::block_bytes)),
+      next_block_(memory.next_filter_block()),
+      stored_next_(std::max(memory.filter().oldest_index(), next_block_ * filter_block_entries)),
       stored_producers_(memory.producers().count()),
       stored_changes_(changes(counters)) {
-    WEIR_ASSERT(staging_memory_ != nullptr);
     for (const LaneState& stream : streams) {
         const Position covered = memory.covered(stream.id, stream.part);
         streams_.push_back(
@@ -67,18 +63,22 @@ void Checkpointing::cut(const Batcher& batcher) noexcept {
     WEIR_ASSERT(step_ == Step::idle);
     WEIR_ASSERT(batcher.lanes() == streams_.size());
     const Producers& producers = memory_.producers();
-    const std::size_t fixed = sizeof(IntakeCheckpointHead) + streams_.size() * sizeof(CoveredStream);
+    const DuplicateFilter& filter = memory_.filter();
+    const std::uint64_t last_block_bytes = filter_block_bytes(filter.next_index() % filter_block_entries);
+    const std::size_t covered = sizeof(IntakeCheckpointHead) + streams_.size() * sizeof(CoveredStream);
+    const std::size_t fixed = covered + last_block_bytes;
     if (fixed + producers.encoded_bytes() > journal::checkpoint_content_bytes_max) return fail();
     for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
         streams_[stream].cut_until = batcher.last_sequence(static_cast<StreamIndex>(stream));
         streams_[stream].cut = streams_[stream].durable;
     }
-    cut_next_ = memory_.filter().next_index();
+    cut_next_ = filter.next_index();
     cut_producers_ = producers.count();
     cut_changes_ = changes(counters_);
     IntakeCheckpointHead head;
-    head.seed = memory_.filter().options().seed;
+    head.seed = filter.options().seed;
     head.filter_next = cut_next_;
+    head.filter_block_bytes = static_cast<std::uint32_t>(last_block_bytes);
     head.streams = static_cast<std::uint32_t>(streams_.size());
     content_.resize(fixed);
     wire::store(Bytes(content_), head);
@@ -88,8 +88,9 @@ void Checkpointing::cut(const Batcher& batcher) noexcept {
                     CoveredStream{.lane = stream.lane, .part = stream.part, .position = stream.cut});
         at += sizeof(CoveredStream);
     }
+    seal_filter_block(filter, cut_next_ / filter_block_entries, Bytes(content_).subspan(covered, last_block_bytes));
     producers.encode(content_);
-    write_next_ = std::max(stored_next_, memory_.filter().oldest_index());
+    write_next_ = std::max(next_block_, filter.oldest_index() / filter_block_entries);
     step_ = Step::waiting;
     advance(batcher);
 }
@@ -105,41 +106,23 @@ void Checkpointing::advance(const Batcher& batcher) noexcept {
 }
 
 void Checkpointing::write_some() noexcept {
-    if (write_next_ >= cut_next_) {
+    const std::uint64_t end = cut_next_ / filter_block_entries;
+    if (write_next_ >= end) {
         step_ = Step::syncing;
         io_.sync(ring_, ring_token_);
         return;
     }
-    const std::uint64_t ids_max = memory_.filter().options().ids_max;
-    const std::uint64_t position = write_next_ % ids_max;
-    const std::uint64_t block_position = position - position % filter_block_entries;
-    writing_ = std::min({staging_entries - (position - block_position), cut_next_ - write_next_, ids_max - position});
-    const std::uint64_t staged = stage(position);
+    const DuplicateFilter& filter = memory_.filter();
+    const std::uint64_t file_blocks = filter_file_blocks(filter.options().ids_max);
+    const std::uint64_t place = write_next_ % file_blocks;
+    writing_ = std::min({staging_blocks, end - write_next_, file_blocks - place});
+    const Bytes staged(staging_.get(), writing_ * journal::block_bytes);
+    // An entry that was overwritten meanwhile goes as none: what took its place may not be durable.
+    for (std::uint64_t i = 0; i < writing_; ++i) {
+        seal_filter_block(filter, write_next_ + i, staged.subspan(i * journal::block_bytes, journal::block_bytes));
+    }
     step_ = Step::writing;
-    io_.write(ring_, std::as_bytes(staging_.first(staged)), block_position * sizeof(FilterEntry), ring_token_);
-}
-
-// Whole blocks with the `writing_` entries from write_next_ on in them, the first of which lies at `position` of the file; and how many
-// entries that is.
-std::uint64_t Checkpointing::stage(std::uint64_t position) noexcept {
-    const std::uint64_t ids_max = memory_.filter().options().ids_max;
-    const std::uint64_t before = position % filter_block_entries;
-    const std::uint64_t end = position + writing_;
-    const std::uint64_t block_end = round_up(end, filter_block_entries);
-    // An entry that was overwritten meanwhile goes out empty: what took its place may not be durable.
-    memory_.filter().seal(write_next_ - before, staging_.first(before + writing_));
-    const auto behind = staging_.subspan(before + writing_, block_end - end);
-    const auto of_ring = behind.first(std::min(block_end, ids_max) - end);
-    stage_before(write_next_ + writing_, of_ring);
-    std::fill(behind.begin() + static_cast<std::ptrdiff_t>(of_ring.size()), behind.end(), FilterEntry{});
-    return before + writing_ + behind.size();
-}
-
-// What lies where the entries of `index` and behind it are to come: those that the ring held there one round before.
-void Checkpointing::stage_before(std::uint64_t index, std::span<FilterEntry> into) const noexcept {
-    const std::uint64_t ids_max = memory_.filter().options().ids_max;
-    if (index >= ids_max) return memory_.filter().seal(index - ids_max, into);
-    std::fill(into.begin(), into.end(), FilterEntry{});  // the first round has none before it
+    io_.write(ring_, staged, place * journal::block_bytes, ring_token_);
 }
 
 void Checkpointing::store() noexcept {
@@ -174,6 +157,7 @@ bool Checkpointing::on_completion(const io::Completion& completion) noexcept {
     step_ = Step::idle;
     failed_ = false;
     for (Stream& stream : streams_) stream.stored = stream.cut;
+    next_block_ = cut_next_ / filter_block_entries;
     stored_next_ = cut_next_;
     stored_producers_ = cut_producers_;
     stored_changes_ = cut_changes_;

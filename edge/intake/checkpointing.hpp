@@ -1,14 +1,14 @@
 // Checkpointing: writes what intake must not forget, so that the spool need not keep its records for that.
 //
-// A cut fixes what is to be stored; once all that was taken before it is durable, the filter's new entries are written and
-// synced, then the checkpoint. So it never knows an event that a crash could still lose.
+// A cut fixes what is to be stored; once all that was taken before it is durable, the filter's blocks that have become full are written and
+// synced, then the checkpoint, with the block that is not full in it. So it never knows an event that a crash could still lose.
 //
 // Thread    Intake runner.
 // Law       covered() is, for each stream, a place in its journal known durable when the cut was made: every record before it is
 //           in the cut.
-// Bounds    One cut at a time; staging_entries of the filter in one write; content of checkpoint_content_bytes_max.
-// Cost      The filter's entries are written past the page cache, in whole blocks: where its pages are large, one entry that changes
-//           in a page is as much to write as all of it.
+// Bounds    One cut at a time; staging_blocks of the filter in one write; content of checkpoint_content_bytes_max.
+// Cost      The filter's blocks are written past the page cache: where its pages are large, a block that changes in a page is as much to
+//           write as all of it.
 #pragma once
 
 #include <algorithm>
@@ -57,12 +57,9 @@ class Checkpointing {
 
   private:
     enum class Step : std::uint8_t { idle, waiting, writing, syncing, storing };
-    static constexpr std::uint64_t staging_entries = 8192;
-    static_assert(staging_entries % filter_block_entries == 0);
+    static constexpr std::uint64_t staging_blocks = 64;
 
     void write_some() noexcept;
-    [[nodiscard]] std::uint64_t stage(std::uint64_t position) noexcept;
-    void stage_before(std::uint64_t index, std::span<FilterEntry> into) const noexcept;
     void store() noexcept;
     void fail() noexcept;
 
@@ -88,10 +85,10 @@ class Checkpointing {
     std::uint32_t cut_producers_ = 0;
     std::uint64_t cut_changes_ = 0;
     std::vector<std::byte> content_;
-    journal::AlignedBytes staging_memory_;
-    std::span<FilterEntry> staging_;  // in staging_memory_
-    std::uint64_t write_next_ = 0;    // index of the first entry not yet written
-    std::uint64_t writing_ = 0;       // entries of the write under way, without what fills its blocks
+    journal::AlignedBytes staging_;
+    std::uint64_t next_block_ = 0;  // the first that the file need not have
+    std::uint64_t write_next_ = 0;  // the first not yet written for this cut
+    std::uint64_t writing_ = 0;     // blocks of the write under way
     std::uint64_t stored_next_ = 0;
     std::uint32_t stored_producers_ = 0;
     std::uint64_t stored_changes_ = 0;

@@ -1,11 +1,11 @@
 // DuplicateFilter: which of the last ids_max unnumbered events were admitted, by a keyed 128-bit hash of source and id.
 //
-// A ring of entries in order of admission, laid out in memory as on disk, and an index into it (filter_index.hpp), which tells another id
-// apart without a look at the ring.
+// A ring of entries in order of admission, and an index into it (filter_index.hpp), which tells another id apart without a look at the ring.
+// On the disk: filter_blocks.hpp.
 //
 // Thread    Intake runner (control thread during recovery).
 // Law       An entry lives until ids_max newer ones came or lifetime_s of running time passed: no step of the wall clock ages it.
-// Bounds    ids_max * 32 bytes + index of 2 to 4 * ids_max * 8 bytes, all made at construction.
+// Bounds    ids_max * 24 bytes + index of 2 to 4 * ids_max * 8 bytes, all made at construction.
 // Cost      A new id touches two lines of the index, its own and that of the entry which makes room for it, and both are fetched for a whole
 //           vector ahead; of the ring it touches what comes next.
 #pragma once
@@ -22,13 +22,13 @@
 namespace weir::edge {
 
 struct FilterEntry {
+    static constexpr std::uint32_t none = UINT32_MAX;
+
     std::uint64_t high = 0;
     std::uint64_t low = 0;
-    std::uint64_t index = 0;    // counts admissions from 1; 0 = empty
-    std::uint32_t seconds = 0;  // of running time, all lives of the spool together
-    std::uint32_t crc = 0;      // over the fields above and the seed: an entry torn, or of another spool, is no entry
+    std::uint32_t seconds = none;  // of running time, all lives of the spool together; none: nothing lies here
 };
-static_assert(sizeof(FilterEntry) == 32);
+static_assert(sizeof(FilterEntry) == 24);
 
 class DuplicateFilter {
   public:
@@ -61,8 +61,10 @@ class DuplicateFilter {
     [[nodiscard]] bool admit(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
     // As the newest; the oldest makes room.
     void insert(const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
-    // An entry read back, in rising order of index. False if its checksum says no.
-    bool restore(const FilterEntry& entry) noexcept;
+    // An entry read back, in rising order of index. False: one of this or a later index is there, or there can be none of it.
+    [[nodiscard]] bool restore(std::uint64_t index, const Fingerprint& fingerprint, std::uint32_t seconds) noexcept;
+    // The next one admitted has this index; none lies between. At least next_index().
+    void skip_to(std::uint64_t index) noexcept;
 
     // Of all entries so far: where a new life's clock goes on.
     [[nodiscard]] std::uint32_t newest_seconds() const { return newest_seconds_; }
@@ -70,10 +72,16 @@ class DuplicateFilter {
     [[nodiscard]] std::uint64_t oldest_index() const { return oldest_; }
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] const Options& options() const { return options_; }
-    // The entries of the indices from `first` on, each under its checksum; an empty one for each that is gone.
-    void seal(std::uint64_t first, std::span<FilterEntry> into) const noexcept;
-    [[nodiscard]] FilterEntry sealed(std::uint64_t index) const noexcept;
-    [[nodiscard]] bool is_intact(const FilterEntry& entry) const noexcept;
+    // take(index, const FilterEntry*) for `count` indices from `first` on; nullptr for each that is gone or was never there.
+    template <class Take>
+    void for_each(std::uint64_t first, std::uint64_t count, Take&& take) const noexcept {
+        std::uint64_t position = position_of(first);
+        for (std::uint64_t index = first; index < first + count; ++index, position = after(position)) {
+            const FilterEntry& entry = ring_[position];
+            const bool is_there = index >= oldest_ && index < next_ && entry.seconds != FilterEntry::none;
+            take(index, is_there ? &entry : nullptr);
+        }
+    }
 
   private:
     static constexpr std::uint64_t index_max = UINT64_MAX / 2;  // never reached by counting, and next_ cannot wrap
@@ -86,7 +94,11 @@ class DuplicateFilter {
     // Where it lies in ring_, or FilterIndex::none.
     [[nodiscard]] std::uint32_t find(const Fingerprint& fingerprint) const noexcept;
     [[nodiscard]] std::uint64_t position_of(std::uint64_t index) const { return index % options_.ids_max; }
-    [[nodiscard]] std::uint32_t crc_of(const FilterEntry& entry) const noexcept;
+    [[nodiscard]] std::uint64_t index_at(std::uint64_t position) const {
+        const std::uint64_t back =
+            next_position_ > position ? next_position_ - position : next_position_ + options_.ids_max - position;
+        return next_ - back;
+    }
     void begin_at(std::uint64_t index) noexcept;
     [[nodiscard]] bool is_alive(std::uint32_t position, std::uint32_t seconds) const noexcept {
         const std::uint32_t then = ring_[position].seconds;

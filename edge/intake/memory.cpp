@@ -2,12 +2,42 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 
+#include "core/base/crc32c.hpp"
 #include "core/journal/checkpoint.hpp"
 #include "core/journal/posix_file.hpp"
 #include "core/wire/event.hpp"
 
 namespace weir::edge {
+namespace {
+
+bool is_readable(const IntakeCheckpointHead& head, std::size_t content_bytes) {
+    const bool is_before = head.version == intake_checkpoint_version_before && head.filter_block_bytes == 0;
+    return head.magic == intake_checkpoint_magic && (is_before || head.version == intake_checkpoint_version) &&
+           head.streams <= wire::hello_lanes_max && head.filter_block_bytes <= journal::block_bytes &&
+           content_bytes >= sizeof head + head.streams * sizeof(CoveredStream) + head.filter_block_bytes;
+}
+
+// Its bytes; empty where there is no such file.
+Result<std::vector<std::byte>> read_file(const std::string& path) {
+    const journal::PosixFile file(path, O_RDONLY);
+    if (!file.is_open() && errno != ENOENT) return error_from_errno(errno, "open " + path);
+    std::vector<std::byte> bytes(file.is_open() ? file.file_bytes() : 0);
+    if (bytes.empty()) return bytes;
+    const auto count = file.read(bytes, 0);
+    if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
+    bytes.resize(static_cast<std::size_t>(count));
+    return bytes;
+}
+
+// By the fields and the seed behind them.
+bool is_intact(const FilterEntryBefore& entry, std::uint64_t seed) {
+    const auto fields = std::as_bytes(std::span(&entry, 1)).first(offsetof(FilterEntryBefore, crc));
+    return entry.index != 0 && entry.crc == crc32c(crc32c(0, fields), std::as_bytes(std::span(&seed, 1)));
+}
+
+}  // namespace
 
 IntakeMemory::IntakeMemory(const EdgeConfig& config, std::uint64_t seed, std::string data_dir)
     : data_dir_(std::move(data_dir)),
@@ -22,9 +52,7 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
     IntakeCheckpointHead head;
     bool is_known = content.size() >= sizeof head;
     if (is_known) head = wire::load<IntakeCheckpointHead>(content);
-    is_known = is_known && head.magic == intake_checkpoint_magic && head.version == intake_checkpoint_version &&
-               head.streams <= wire::hello_lanes_max &&
-               content.size() >= sizeof head + head.streams * sizeof(CoveredStream);
+    is_known = is_known && is_readable(head, content.size());
     // A new directory, or nothing left to go on from: another seed, and the whole spool is read.
     if (!is_known) {
         head = IntakeCheckpointHead{};
@@ -39,11 +67,13 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
     for (std::uint32_t i = 0; i < head.streams; ++i, rest = rest.subspan(sizeof(CoveredStream))) {
         memory.covered_.push_back(wire::load<CoveredStream>(rest));
     }
+    const ConstBytes last_block = rest.first(head.filter_block_bytes);
+    rest = rest.subspan(last_block.size());
     if (is_known && !memory.producers_.decode(rest)) {
         memory.faults_.push_back(path + ": its producers cannot be read");
         memory.covered_.clear();
     }
-    if (auto read = memory.load_filter(); !read) return read.error();
+    if (auto read = memory.load_filter(head, last_block); !read) return read.error();
     if (!is_known) {
         if (loaded.value().exists) memory.faults_.push_back(path + ": no usable copy; the whole spool is read instead");
         journal::CheckpointFile file(path, memory.serial_);
@@ -56,7 +86,7 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
 Result<bool> IntakeMemory::remove(const std::string& data_dir) {
     const std::string path = intake_checkpoint_path(data_dir);
     bool is_found = false;
-    for (const auto& file : {path + ".0", path + ".1", filter_path(data_dir)}) {
+    for (const auto& file : {path + ".0", path + ".1", filter_path(data_dir), filter_path_before(data_dir)}) {
         if (io::files().unlink(file) == 0) {
             is_found = true;
         } else if (errno != ENOENT) {
@@ -76,27 +106,70 @@ Position IntakeMemory::covered(LaneId lane, wire::Part part) const {
     return {};
 }
 
-Status IntakeMemory::load_filter() {
-    const std::string path = filter_path(data_dir_);
-    std::uint64_t entries_count = 0;
-    {
-        const journal::PosixFile file(path, O_RDONLY);
-        if (!file.is_open() && errno != ENOENT) return error_from_errno(errno, "open " + path);
-        if (file.is_open()) {
-            entries_count = file.file_bytes() / sizeof(FilterEntry);
-            std::vector<FilterEntry> entries(entries_count);
-            const auto count = file.read(std::as_writable_bytes(std::span(entries)), 0);
-            if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
-            std::erase_if(entries, [this](const FilterEntry& entry) { return !filter_.is_intact(entry); });
-            std::sort(entries.begin(), entries.end(),
-                      [](const FilterEntry& a, const FilterEntry& b) { return a.index < b.index; });
-            for (const FilterEntry& entry : entries) filter_.restore(entry);
-        }
+Status IntakeMemory::load_filter(const IntakeCheckpointHead& head, ConstBytes last_block) {
+    const bool is_before = head.version == intake_checkpoint_version_before;
+    const std::string path_before = filter_path_before(data_dir_);
+    const auto read_before =
+        is_before ? read_file(path_before) : Result<std::vector<std::byte>>(std::vector<std::byte>{});
+    if (!read_before) return read_before.error();
+    const auto read = read_file(filter_path(data_dir_));
+    if (!read) return read.error();
+    const ConstBytes file = read.value();
+    const bool is_converted = !read_before.value().empty();  // whatever lies in the new file already
+    if (is_converted) {
+        restore_before(read_before.value());
+    } else {
+        restore_blocks(last_block, file);
     }
-    return entries_count == filter_file_entries(filter_.options().ids_max) ? Status(Done{}) : store_filter();
+    if (is_before) {
+        // No checkpoint has the last block: it is never written again.
+        filter_.skip_to(round_up(filter_.next_index(), filter_block_entries));
+        next_filter_block_ = filter_.next_index() / filter_block_entries;
+    } else {
+        // What it counts on is in the file or in the checkpoint; what is in the file besides is in the spool too.
+        next_filter_block_ = std::min(head.filter_next, filter_.next_index()) / filter_block_entries;
+    }
+    if (is_converted || file.size() != filter_file_bytes(filter_.options().ids_max)) {
+        if (auto stored = store_filter(); !stored) return stored;
+    }
+    const bool is_gone = io::files().unlink(path_before) == 0 || errno == ENOENT;
+    return is_gone ? Status(Done{}) : error_from_errno(errno, "unlink " + path_before);
 }
 
-// A new file, or one of another length: entries have other places in it.
+void IntakeMemory::restore_blocks(ConstBytes last_block, ConstBytes file) {
+    struct Found {
+        FilterBlockHead head;
+        ConstBytes block;
+    };
+    std::vector<Found> found;
+    const auto look_at = [&](ConstBytes block) {
+        const FilterBlockHead head = open_filter_block(block, filter_.options().seed);
+        if (head.step() != 0) found.push_back({head, block});
+    };
+    // The checkpoint's own comes before one of the file with the same number, which then has more.
+    look_at(last_block);
+    for (std::size_t at = 0; at + journal::block_bytes <= file.size(); at += journal::block_bytes) {
+        look_at(file.subspan(at, journal::block_bytes));
+    }
+    std::stable_sort(found.begin(), found.end(),
+                     [](const Found& a, const Found& b) { return a.head.number() < b.head.number(); });
+    for (const Found& one : found) restore_filter_block(filter_, one.head, one.block);
+}
+
+void IntakeMemory::restore_before(ConstBytes file) {
+    std::vector<FilterEntryBefore> entries;
+    for (std::size_t at = 0; at + sizeof(FilterEntryBefore) <= file.size(); at += sizeof(FilterEntryBefore)) {
+        const auto entry = wire::load<FilterEntryBefore>(file.subspan(at));
+        if (is_intact(entry, filter_.options().seed)) entries.push_back(entry);
+    }
+    std::sort(entries.begin(), entries.end(),
+              [](const FilterEntryBefore& a, const FilterEntryBefore& b) { return a.index < b.index; });
+    for (const FilterEntryBefore& entry : entries) {
+        (void)filter_.restore(entry.index, {.high = entry.high, .low = entry.low}, entry.seconds);
+    }
+}
+
+// A new file, or one of another length: blocks have other places in it.
 Status IntakeMemory::store_filter() const {
     const std::string path = filter_path(data_dir_);
     const std::string fresh = path + ".new";
@@ -106,13 +179,13 @@ Status IntakeMemory::store_filter() const {
         if (!file.is_open()) return error_from_errno(errno, "open " + fresh);
         // Written whole, not only sized: a cut that fails for want of space would cover nothing, and what nothing covers is
         // never trimmed: a full disk would stay full for good.
-        std::vector<FilterEntry> entries(filter_file_entries(ids_max));
-        for (std::uint64_t index = filter_.oldest_index(); index < filter_.next_index(); ++index) {
-            entries[index % ids_max] = filter_.sealed(index);
+        std::vector<std::byte> bytes(filter_file_bytes(ids_max));
+        const std::uint64_t end = round_up(filter_.next_index(), filter_block_entries) / filter_block_entries;
+        for (std::uint64_t block = filter_.oldest_index() / filter_block_entries; block < end; ++block) {
+            const std::uint64_t place = block % filter_file_blocks(ids_max) * journal::block_bytes;
+            seal_filter_block(filter_, block, Bytes(bytes).subspan(place, journal::block_bytes));
         }
-        if (const int code = file.write(std::as_bytes(std::span(entries)), 0); code != 0) {
-            return error_from_errno(code, "write " + fresh);
-        }
+        if (const int code = file.write(bytes, 0); code != 0) return error_from_errno(code, "write " + fresh);
         if (const int code = file.sync(); code != 0) return error_from_errno(code, "fsync " + fresh);
     }
     if (io::files().rename(fresh, path) != 0) return error_from_errno(errno, "rename " + fresh);

@@ -49,16 +49,6 @@ TEST(Crc32c, FastAndPortableAgreeOnAnyLengthPlaceAndSeed) {
     }
 }
 
-TEST(Crc32c, OfNumbersIsThatOfTheirBytes) {
-    std::mt19937_64 random(3);
-    for (int i = 0; i < 100; ++i) {
-        const std::array<std::uint64_t, 4> words{random(), random(), random(), random()};
-        const auto last = static_cast<std::uint32_t>(random());
-        const std::uint32_t before = crc32c_portable(0, std::as_bytes(std::span(words)));
-        ASSERT_EQ(crc32c_of_words(words, last), crc32c_portable(before, std::as_bytes(std::span(&last, 1))));
-    }
-}
-
 TEST(Crc32c, ContinuesWhereItStopped) {
     std::mt19937_64 random(2);
     const auto bytes = random_bytes(random, 20'000);

@@ -434,9 +434,9 @@ TEST(IntakeMemory, TakesTheRoomOfItsFilterBeforeTheFirstEvent) {
     ASSERT_TRUE(IntakeMemory::load(config, config.data_dir).ok());
     struct stat file {};
     ASSERT_EQ(::stat(filter_path(config.data_dir).c_str(), &file), 0);
-    const auto ring_bytes = static_cast<std::int64_t>(config.cache.ids_max * sizeof(FilterEntry));
-    EXPECT_EQ(file.st_size, ring_bytes);
-    EXPECT_GE(file.st_blocks * 512, ring_bytes);
+    const auto file_bytes = static_cast<std::int64_t>(filter_file_bytes(config.cache.ids_max));
+    EXPECT_EQ(file.st_size, file_bytes);
+    EXPECT_GE(file.st_blocks * 512, file_bytes);
 }
 
 TEST(Reload, EveryKeyIsEitherFixedOrTakenWhileRunning) {

@@ -1,7 +1,8 @@
 // What an intake knew before: its checkpoint and the duplicate filter's file. Whatever they hold, it starts; producers' numbers are
 // taken at most once; and what was loaded is the same when it is loaded again.
 //
-// Input     1 byte: bit 0 makes the filter's checksums fit · the checkpoint's content: 2 bytes length, bytes · the filter's file.
+// Input     1 byte: bit 0 makes the filter's checksums fit, bit 1 says that its file is of this edition, bit 2 that it has its length · the
+//           checkpoint's content: 2 bytes length, bytes · the filter's file.
 #include <bit>
 
 #include "core/base/crc32c.hpp"
@@ -12,13 +13,30 @@
 
 namespace {
 using namespace weir;
-using edge::FilterEntry;
+using edge::FilterEntryBefore;
 
+// Under the CRC that it should have.
+void seal_block(Bytes block, std::uint64_t seed) {
+    if (block.size() < sizeof(edge::FilterBlockHead)) return;
+    constexpr std::size_t crc_at = offsetof(edge::FilterBlockHead, crc);
+    wire::store(block.subspan(crc_at), std::uint32_t{0});
+    const std::uint32_t crc = crc32c(crc32c(0, std::as_bytes(std::span(&seed, 1))), block);
+    wire::store(block.subspan(crc_at), crc);
+}
 std::vector<std::byte> sealed_filter(ConstBytes bytes, std::uint64_t seed) {
     std::vector<std::byte> file = fuzz::copy_of(bytes);
-    for (std::size_t at = 0; at + sizeof(FilterEntry) <= file.size(); at += sizeof(FilterEntry)) {
-        auto entry = wire::load<FilterEntry>(ConstBytes(file).subspan(at));
-        const auto fields = std::as_bytes(std::span(&entry, 1)).first(offsetof(FilterEntry, crc));
+    for (std::size_t at = 0; at + journal::block_bytes <= file.size(); at += journal::block_bytes) {
+        seal_block(Bytes(file).subspan(at, journal::block_bytes), seed);
+    }
+    return file;
+}
+
+// The same of what an earlier edition wrote.
+std::vector<std::byte> sealed_filter_before(ConstBytes bytes, std::uint64_t seed) {
+    std::vector<std::byte> file = fuzz::copy_of(bytes);
+    for (std::size_t at = 0; at + sizeof(FilterEntryBefore) <= file.size(); at += sizeof(FilterEntryBefore)) {
+        auto entry = wire::load<FilterEntryBefore>(ConstBytes(file).subspan(at));
+        const auto fields = std::as_bytes(std::span(&entry, 1)).first(offsetof(FilterEntryBefore, crc));
         entry.crc = crc32c(crc32c(0, fields), std::as_bytes(std::span(&seed, 1)));
         wire::store(Bytes(file).subspan(at), entry);
     }
@@ -75,25 +93,32 @@ Known known_by(edge::IntakeMemory& memory) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
     static const fuzz::ScratchDirectory directory;
     fuzz::Input input(data, bytes);
-    const bool seals = input.take<std::uint8_t>() % 2 != 0;
-    const ConstBytes content = input.take_part();
-    const ConstBytes filter = input.rest();
+    const auto kind = input.take<std::uint8_t>();
+    const bool seals = kind % 2 != 0;
+    std::vector<std::byte> content = fuzz::copy_of(input.take_part());
+    std::vector<std::byte> filter = fuzz::copy_of(input.rest());
+    const bool has_head = content.size() >= sizeof(edge::IntakeCheckpointHead);
+    const auto head = has_head ? wire::load<edge::IntakeCheckpointHead>(content) : edge::IntakeCheckpointHead{};
+    const std::size_t last_block_at = sizeof head + head.streams * sizeof(edge::CoveredStream);
+    const std::size_t producers_at = last_block_at + head.filter_block_bytes;
+    if (seals && producers_at <= content.size())
+        seal_block(Bytes(content).subspan(last_block_at, head.filter_block_bytes), head.seed);
     put_checkpoint(directory, content);
     directory.remove("intake.1");
-    const bool has_head = content.size() >= sizeof(edge::IntakeCheckpointHead);
-    const std::uint64_t seed = has_head ? wire::load<edge::IntakeCheckpointHead>(content).seed : 0;
-    directory.put("filter.ring", seals ? sealed_filter(filter, seed) : fuzz::copy_of(filter));
-
     edge::EdgeConfig config;
     config.cache.ids_max = 1024;
+    const bool is_before = (kind & 2U) == 0;
+    if ((kind & 4U) != 0 && !is_before) filter.resize(edge::filter_file_bytes(config.cache.ids_max));
+    if (seals) filter = is_before ? sealed_filter_before(filter, head.seed) : sealed_filter(filter, head.seed);
+    directory.put(is_before ? "filter.ring" : "filter.blocks", filter);
+    directory.remove(is_before ? "filter.blocks" : "filter.ring");
+
     config.cache.producers_max = 4;
     auto memory = edge::IntakeMemory::load(config, directory.path());
     WEIR_ASSERT(memory.ok());
     const Known first = known_by(memory.value());
     if (memory.value().faults().empty() && has_head && !first.producers.empty()) {
-        const std::uint64_t streams = wire::load<edge::IntakeCheckpointHead>(content).streams;
-        const ConstBytes stored =
-            content.subspan(sizeof(edge::IntakeCheckpointHead) + streams * sizeof(edge::CoveredStream));
+        const ConstBytes stored = ConstBytes(content).subspan(producers_at);
         WEIR_ASSERT(std::equal(first.producers.begin(), first.producers.end(), stored.begin(), stored.end()));
     }
     auto again = edge::IntakeMemory::load(config, directory.path());
