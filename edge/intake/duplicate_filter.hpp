@@ -32,6 +32,7 @@ static_assert(sizeof(FilterEntry) == 24);
 
 class DuplicateFilter {
   public:
+    static constexpr std::uint64_t index_max = 1ULL << 51U;  // not reached by counting: 23 years at 3,000,000/s
     struct Options {
         std::uint32_t ids_max = 1U << 20;
         std::uint64_t lifetime_s = 86'400;
@@ -84,8 +85,6 @@ class DuplicateFilter {
     }
 
   private:
-    static constexpr std::uint64_t index_max = UINT64_MAX / 2;  // never reached by counting, and next_ cannot wrap
-
     static constexpr std::uint32_t fetch_ahead = 32;  // entries; what reads ring_ in order does not wait for it
 
     [[nodiscard]] std::uint64_t after(std::uint64_t position) const {

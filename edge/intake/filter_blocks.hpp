@@ -34,6 +34,7 @@ inline constexpr std::uint64_t filter_entry_bytes = 17;
 inline constexpr std::uint64_t filter_block_entries =
     (journal::block_bytes - sizeof(FilterBlockHead)) / filter_entry_bytes;
 static_assert(sizeof(FilterBlockHead) + filter_block_entries * filter_entry_bytes == journal::block_bytes);
+static_assert(DuplicateFilter::index_max / filter_block_entries + 1 < UINT64_MAX >> FilterBlockHead::step_bits);
 
 // One more than full ones would take: in a file that is written anew the first and the last may each have a part of their entries.
 [[nodiscard]] constexpr std::uint64_t filter_file_blocks(std::uint64_t ids_max) {
