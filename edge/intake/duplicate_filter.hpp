@@ -79,6 +79,7 @@ class DuplicateFilter {
         std::uint64_t position = position_of(first);
         for (std::uint64_t index = first; index < first + count; ++index, position = after(position)) {
             const FilterEntry& entry = ring_[position];
+            if (position + fetch_ahead < options_.ids_max) __builtin_prefetch(&ring_[position + fetch_ahead]);
             const bool is_there = index >= oldest_ && index < next_ && entry.seconds != FilterEntry::none;
             take(index, is_there ? &entry : nullptr);
         }

@@ -44,7 +44,9 @@ void seal_filter_block(const DuplicateFilter& filter, std::uint64_t number, Byte
         }
         wire::store(at, entry->high);
         wire::store(at.subspan(8), entry->low);
-        at.back() = static_cast<std::byte>(std::min((newest - entry->seconds) / step, age_max));
+        const std::uint32_t seconds_ago = newest - entry->seconds;
+        // Nearly always 1, and a division is most of what is done here.
+        at.back() = static_cast<std::byte>(std::min(step == 1 ? seconds_ago : seconds_ago / step, age_max));
     });
     FilterBlockHead head{.number_and_step = number << FilterBlockHead::step_bits | step, .seconds = newest};
     head.crc = crc_of(head, into, filter.options().seed);

@@ -5,6 +5,8 @@
 //
 // Thread    Control thread, at start; blocking. Intake's runner takes it over.
 // Law       After replay of every record of each stream at or after its covered(), in any order of streams, an event that is in the spool is known, and none that is not.
+// Failure   A copy of the checkpoint that is damaged is named in faults(), and the one before it counts: what came between is known again from
+//           the spool's records, as far back as these are kept (spool.keep_delivered_ms). With neither, the whole spool is read, with a new seed.
 #pragma once
 
 #include <array>
