@@ -45,7 +45,7 @@ void seal_filter_block(const DuplicateFilter& filter, std::uint64_t number, Byte
         wire::store(at, entry->high);
         wire::store(at.subspan(8), entry->low);
         const std::uint32_t seconds_ago = newest - entry->seconds;
-        // Nearly always 1, and a division is most of what is done here.
+        // Nearly always 1: no division for each.
         at.back() = static_cast<std::byte>(std::min(step == 1 ? seconds_ago : seconds_ago / step, age_max));
     });
     FilterBlockHead head{.number_and_step = number << FilterBlockHead::step_bits | step, .seconds = newest};
