@@ -70,8 +70,7 @@ constexpr std::uint64_t edit_bytes = 3 * std::uint64_t{wire::event_bytes_max} + 
 constexpr std::uint64_t account_bytes = sizeof(EdgeCounters);
 constexpr std::uint64_t process_bytes = 20ULL
                                         << 20;  // code, stacks, libraries, control threads: about 16 MiB are resident
-constexpr std::uint64_t sidecar_bytes = 32ULL << 20;  // the duplicate filter's side file at its default bound
-constexpr std::uint64_t checkpoints = 2;              // intake's and the spool's, each in two copies
+constexpr std::uint64_t checkpoints = 2;        // intake's and the spool's, each in two copies
 
 // A list whose items are non-empty texts of bounded length and number.
 void read_texts(ConfigTable& table, std::string_view key, std::vector<std::string>& into) {
@@ -756,7 +755,8 @@ Budget budget_of(const EdgeConfig& config) {
     terms.disk("spool/*/quarantine: " + std::to_string(journal::quarantine_files_max) +
                    " damaged segments of a stream at most",
                journal::quarantine_files_max * segments);
-    terms.disk("duplicate filter's side file", std::max(sidecar_bytes, filter_file_bytes(config.cache.ids_max)));
+    terms.disk("duplicate filter's file, and one more while it is written anew (cache.ids_max)",
+               2 * filter_file_bytes(config.cache.ids_max));
     terms.disk("audit trail (admin.audit_bytes_max)", config.admin.audit_bytes_max);
     terms.disk("checkpoints: two of two copies",
                checkpoints * 2 * std::uint64_t{journal::checkpoint_content_bytes_max});

@@ -14,15 +14,15 @@ std::uint64_t changes(const IntakeCounters& counters) {
 
 }  // namespace
 
-Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpoint_token, IntakeMemory& memory,
+Checkpointing::Checkpointing(io::Io& io, io::Token filter_token, io::Token checkpoint_token, IntakeMemory& memory,
                              const std::vector<LaneState>& streams, IntakeCounters& counters)
     : io_(io),
-      ring_token_(ring_token),
+      filter_token_(filter_token),
       checkpoint_token_(checkpoint_token),
       memory_(memory),
       counters_(counters),
       checkpoint_(intake_checkpoint_path(memory.data_dir()), memory.checkpoint_serial()),
-      staging_(journal::make_aligned(staging_blocks * journal::block_bytes)),
+      staging_(journal::make_aligned(staging_blocks_max * journal::block_bytes)),
       next_block_(memory.next_filter_block()),
       stored_next_(std::max(memory.filter().oldest_index(), next_block_ * filter_block_entries)),
       stored_producers_(memory.producers().count()),
@@ -36,9 +36,9 @@ Checkpointing::Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpo
 }
 
 Status Checkpointing::open() {
-    auto ring = io_.open(filter_path(memory_.data_dir()), {.direct = true});
-    if (!ring) return ring.error();
-    ring_ = ring.value();
+    auto file = io_.open(filter_path(memory_.data_dir()), {.direct = true});
+    if (!file) return file.error();
+    filter_file_ = file.value();
     return checkpoint_.open(io_, checkpoint_token_);
 }
 
@@ -64,7 +64,7 @@ void Checkpointing::cut(const Batcher& batcher) noexcept {
     WEIR_ASSERT(batcher.lanes() == streams_.size());
     const Producers& producers = memory_.producers();
     const DuplicateFilter& filter = memory_.filter();
-    const std::uint64_t last_block_bytes = filter_block_bytes(filter.next_index() % filter_block_entries);
+    const std::uint64_t last_block_bytes = filter_bytes_of(filter.next_index() % filter_block_entries);
     const std::size_t covered = sizeof(IntakeCheckpointHead) + streams_.size() * sizeof(CoveredStream);
     const std::size_t fixed = covered + last_block_bytes;
     if (fixed + producers.encoded_bytes() > journal::checkpoint_content_bytes_max) return fail();
@@ -78,7 +78,7 @@ void Checkpointing::cut(const Batcher& batcher) noexcept {
     IntakeCheckpointHead head;
     head.seed = filter.options().seed;
     head.filter_next = cut_next_;
-    head.filter_block_bytes = static_cast<std::uint32_t>(last_block_bytes);
+    head.last_block_bytes = static_cast<std::uint32_t>(last_block_bytes);
     head.streams = static_cast<std::uint32_t>(streams_.size());
     content_.resize(fixed);
     wire::store(Bytes(content_), head);
@@ -109,20 +109,20 @@ void Checkpointing::write_some() noexcept {
     const std::uint64_t end = cut_next_ / filter_block_entries;
     if (write_next_ >= end) {
         step_ = Step::syncing;
-        io_.sync(ring_, ring_token_);
+        io_.sync(filter_file_, filter_token_);
         return;
     }
     const DuplicateFilter& filter = memory_.filter();
     const std::uint64_t file_blocks = filter_file_blocks(filter.options().ids_max);
     const std::uint64_t place = write_next_ % file_blocks;
-    writing_ = std::min({staging_blocks, end - write_next_, file_blocks - place});
+    writing_ = std::min({staging_blocks_max, end - write_next_, file_blocks - place});
     const Bytes staged(staging_.get(), writing_ * journal::block_bytes);
     // An entry that was overwritten meanwhile goes as none: what took its place may not be durable.
     for (std::uint64_t i = 0; i < writing_; ++i) {
         seal_filter_block(filter, write_next_ + i, staged.subspan(i * journal::block_bytes, journal::block_bytes));
     }
     step_ = Step::writing;
-    io_.write(ring_, staged, place * journal::block_bytes, ring_token_);
+    io_.write(filter_file_, staged, place * journal::block_bytes, filter_token_);
 }
 
 void Checkpointing::store() noexcept {
@@ -137,7 +137,7 @@ void Checkpointing::fail() noexcept {
 }
 
 bool Checkpointing::on_completion(const io::Completion& completion) noexcept {
-    if (completion.token.kind == ring_token_.kind) {
+    if (completion.token.kind == filter_token_.kind) {
         if (completion.result < 0) {
             fail();
         } else if (step_ == Step::writing) {

@@ -6,7 +6,7 @@
 // Thread    Intake runner.
 // Law       covered() is, for each stream, a place in its journal known durable when the cut was made: every record before it is
 //           in the cut.
-// Bounds    One cut at a time; staging_blocks of the filter in one write; content of checkpoint_content_bytes_max.
+// Bounds    One cut at a time; staging_blocks_max of the filter in one write; content of checkpoint_content_bytes_max.
 // Cost      The filter's blocks are written past the page cache: where its pages are large, a block that changes in a page is as much to
 //           write as all of it.
 #pragma once
@@ -26,7 +26,7 @@ namespace weir::edge {
 
 class Checkpointing {
   public:
-    Checkpointing(io::Io& io, io::Token ring_token, io::Token checkpoint_token, IntakeMemory& memory,
+    Checkpointing(io::Io& io, io::Token filter_token, io::Token checkpoint_token, IntakeMemory& memory,
                   const std::vector<LaneState>& streams, IntakeCounters& counters);
     [[nodiscard]] Status open();
 
@@ -57,19 +57,19 @@ class Checkpointing {
 
   private:
     enum class Step : std::uint8_t { idle, waiting, writing, syncing, storing };
-    static constexpr std::uint64_t staging_blocks = 64;
+    static constexpr std::uint64_t staging_blocks_max = 64;
 
     void write_some() noexcept;
     void store() noexcept;
     void fail() noexcept;
 
     io::Io& io_;
-    io::Token ring_token_;
+    io::Token filter_token_;
     io::Token checkpoint_token_;
     IntakeMemory& memory_;
     IntakeCounters& counters_;
     journal::CheckpointFile checkpoint_;
-    io::File ring_;
+    io::File filter_file_;
     Step step_ = Step::idle;
     bool failed_ = false;
     struct Stream {

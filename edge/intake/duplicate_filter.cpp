@@ -83,7 +83,7 @@ void DuplicateFilter::skip_to(std::uint64_t index) noexcept {
 }
 
 bool DuplicateFilter::restore(std::uint64_t index, const Fingerprint& fingerprint, std::uint32_t seconds) noexcept {
-    if (index < next_ || index > index_max || seconds == FilterEntry::none) return false;
+    if (index < next_ || index > index_max || seconds > restored_seconds_max) return false;
     skip_to(index);  // those between were torn or never written
     place(fingerprint, seconds, find(fingerprint));
     return true;

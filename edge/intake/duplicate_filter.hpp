@@ -33,6 +33,7 @@ static_assert(sizeof(FilterEntry) == 24);
 class DuplicateFilter {
   public:
     static constexpr std::uint64_t index_max = 1ULL << 51U;  // not reached by counting: 23 years at 3,000,000/s
+    static constexpr std::uint32_t restored_seconds_max = UINT32_MAX / 2;  // a new life's clock may go on for 68 years
     struct Options {
         std::uint32_t ids_max = 1U << 20;
         std::uint64_t lifetime_s = 86'400;

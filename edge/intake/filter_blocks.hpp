@@ -2,11 +2,13 @@
 //
 //   DATA_DIR/filter.blocks   block n at place n mod filter_file_blocks(ids_max): a head, and the entries of the indices 240 n to 240 n + 239
 //   the intake checkpoint    the block that is not full yet: a head, and as many entries as it has
-//   an entry                 8 bytes and 8 bytes of its hash, high and low, little-endian · 1 byte of age in the head's steps; 255: none
+//   an entry                 8 bytes and 8 bytes of its hash, high and low, little-endian · 1 byte of age; 255: none
+//   an age                   steps of the head's from the entry's second to the newest's, which is rounded up to whole steps
 //
 // Law       A block that a checkpoint counts on is written once in a round of the file: a write that is torn takes no id that is covered.
-// Bounds    An entry that is read back may live longer than it would have, by less than a step: 1/254 of the time between the oldest and the
-//           newest in its block, and not at all where that is less than 255 s.
+// Bounds    An entry that is read back may live longer than it would have, by less than a step, however often it is: the least power of two
+//           of seconds with which 254 steps reach from a block's newest entry to its oldest, so none where that is less than 255 s. What is older
+//           than 254 * step_max (four years, and no id lives for more than one) counts as so old.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +20,16 @@ namespace weir::edge {
 
 struct FilterBlockHead {
     static constexpr unsigned step_bits = 20;
-    static constexpr std::uint32_t step_max = (1U << step_bits) - 1;
+    static constexpr std::uint32_t step_max = 1U << (step_bits - 1);
 
-    std::uint64_t number_and_step =
-        0;  // the block's number << step_bits | seconds that one step of an age stands for, 1 to step_max
-    std::uint32_t seconds = 0;  // of its newest entry
-    std::uint32_t crc = 0;      // CRC-32C of the filter's seed and of all of it, with 0 here
+    std::uint64_t number_and_step = 0;  // the block's number << step_bits | seconds that a step of an age stands for
+    std::uint32_t seconds = 0;          // of its newest entry
+    std::uint32_t crc = 0;              // CRC-32C of the filter's seed and of all of it, with 0 here
 
     [[nodiscard]] std::uint64_t number() const { return number_and_step >> step_bits; }
-    [[nodiscard]] std::uint32_t step() const { return static_cast<std::uint32_t>(number_and_step & step_max); }
+    [[nodiscard]] std::uint32_t step() const {
+        return static_cast<std::uint32_t>(number_and_step & ((1U << step_bits) - 1));
+    }
 };
 static_assert(sizeof(FilterBlockHead) == 16);
 
@@ -43,8 +46,8 @@ static_assert(DuplicateFilter::index_max / filter_block_entries + 1 < UINT64_MAX
 [[nodiscard]] constexpr std::uint64_t filter_file_bytes(std::uint64_t ids_max) {
     return filter_file_blocks(ids_max) * journal::block_bytes;
 }
-// Of a block with so many entries.
-[[nodiscard]] constexpr std::uint64_t filter_block_bytes(std::uint64_t entries) {
+// Of a head and so many entries.
+[[nodiscard]] constexpr std::uint64_t filter_bytes_of(std::uint64_t entries) {
     return sizeof(FilterBlockHead) + entries * filter_entry_bytes;
 }
 

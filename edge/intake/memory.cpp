@@ -12,11 +12,13 @@
 namespace weir::edge {
 namespace {
 
+constexpr auto unfinished = ".new";  // behind the name of a file that is being written
+
 bool is_readable(const IntakeCheckpointHead& head, std::size_t content_bytes) {
-    const bool is_before = head.version == intake_checkpoint_version_before && head.filter_block_bytes == 0;
+    const bool is_before = head.version == intake_checkpoint_version_before && head.last_block_bytes == 0;
     return head.magic == intake_checkpoint_magic && (is_before || head.version == intake_checkpoint_version) &&
-           head.streams <= wire::hello_lanes_max && head.filter_block_bytes <= journal::block_bytes &&
-           content_bytes >= sizeof head + head.streams * sizeof(CoveredStream) + head.filter_block_bytes;
+           head.streams <= wire::hello_lanes_max && head.last_block_bytes <= journal::block_bytes &&
+           content_bytes >= sizeof head + head.streams * sizeof(CoveredStream) + head.last_block_bytes;
 }
 
 // Its bytes; empty where there is no such file.
@@ -67,7 +69,7 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
     for (std::uint32_t i = 0; i < head.streams; ++i, rest = rest.subspan(sizeof(CoveredStream))) {
         memory.covered_.push_back(wire::load<CoveredStream>(rest));
     }
-    const ConstBytes last_block = rest.first(head.filter_block_bytes);
+    const ConstBytes last_block = rest.first(head.last_block_bytes);
     rest = rest.subspan(last_block.size());
     if (is_known && !memory.producers_.decode(rest)) {
         memory.faults_.push_back(path + ": its producers cannot be read");
@@ -86,7 +88,8 @@ Result<IntakeMemory> IntakeMemory::load(const EdgeConfig& config, const std::str
 Result<bool> IntakeMemory::remove(const std::string& data_dir) {
     const std::string path = intake_checkpoint_path(data_dir);
     bool is_found = false;
-    for (const auto& file : {path + ".0", path + ".1", filter_path(data_dir), filter_path_before(data_dir)}) {
+    const std::string filter = filter_path(data_dir);
+    for (const auto& file : {path + ".0", path + ".1", filter, filter + unfinished, filter_path_before(data_dir)}) {
         if (io::files().unlink(file) == 0) {
             is_found = true;
         } else if (errno != ENOENT) {
@@ -108,32 +111,30 @@ Position IntakeMemory::covered(LaneId lane, wire::Part part) const {
 
 Status IntakeMemory::load_filter(const IntakeCheckpointHead& head, ConstBytes last_block) {
     const bool is_before = head.version == intake_checkpoint_version_before;
-    const std::string path_before = filter_path_before(data_dir_);
-    const auto read_before =
-        is_before ? read_file(path_before) : Result<std::vector<std::byte>>(std::vector<std::byte>{});
-    if (!read_before) return read_before.error();
-    const auto read = read_file(filter_path(data_dir_));
-    if (!read) return read.error();
-    const ConstBytes file = read.value();
-    const bool is_converted = !read_before.value().empty();  // whatever lies in the new file already
-    if (is_converted) {
-        restore_before(read_before.value());
-    } else {
-        restore_blocks(last_block, file);
-    }
+    bool must_store = false;
     if (is_before) {
-        // No checkpoint has the last block: it is never written again.
-        filter_.skip_to(round_up(filter_.next_index(), filter_block_entries));
-        next_filter_block_ = filter_.next_index() / filter_block_entries;
-    } else {
-        // What it counts on is in the file or in the checkpoint; what is in the file besides is in the spool too.
-        next_filter_block_ = std::min(head.filter_next, filter_.next_index()) / filter_block_entries;
+        const auto found = load_filter_before();
+        if (!found) return found.error();
+        must_store = found.value();  // whatever lies in the new file already
     }
-    if (is_converted || file.size() != filter_file_bytes(filter_.options().ids_max)) {
+    if (!must_store) {
+        const auto read = read_file(filter_path(data_dir_));
+        if (!read) return read.error();
+        restore_blocks(last_block, read.value());
+        must_store = read.value().size() != filter_file_bytes(filter_.options().ids_max);
+    }
+    // What the checkpoint counts on is in the file's blocks before this one, or in the checkpoint: those are never written again. Of one of
+    // version 2 the last block is in the file alone, as far as it is filled: so it stays.
+    const std::uint64_t counted = is_before ? round_up(filter_.next_index(), filter_block_entries)
+                                            : std::min(head.filter_next, DuplicateFilter::index_max);
+    if (counted > filter_.next_index()) filter_.skip_to(counted);
+    next_filter_block_ = counted / filter_block_entries;
+    if (must_store) {
         if (auto stored = store_filter(); !stored) return stored;
     }
-    const bool is_gone = io::files().unlink(path_before) == 0 || errno == ENOENT;
-    return is_gone ? Status(Done{}) : error_from_errno(errno, "unlink " + path_before);
+    const std::string before = filter_path_before(data_dir_);
+    const bool is_gone = io::files().unlink(before) == 0 || errno == ENOENT;
+    return is_gone ? Status(Done{}) : error_from_errno(errno, "unlink " + before);
 }
 
 void IntakeMemory::restore_blocks(ConstBytes last_block, ConstBytes file) {
@@ -146,7 +147,7 @@ void IntakeMemory::restore_blocks(ConstBytes last_block, ConstBytes file) {
         const FilterBlockHead head = open_filter_block(block, filter_.options().seed);
         if (head.step() != 0) found.push_back({head, block});
     };
-    // The checkpoint's own comes before one of the file with the same number, which then has more.
+    // The checkpoint's own comes before one of the file with the same number: what both have is put in once.
     look_at(last_block);
     for (std::size_t at = 0; at + journal::block_bytes <= file.size(); at += journal::block_bytes) {
         look_at(file.subspan(at, journal::block_bytes));
@@ -156,23 +157,29 @@ void IntakeMemory::restore_blocks(ConstBytes last_block, ConstBytes file) {
     for (const Found& one : found) restore_filter_block(filter_, one.head, one.block);
 }
 
-void IntakeMemory::restore_before(ConstBytes file) {
-    std::vector<FilterEntryBefore> entries;
-    for (std::size_t at = 0; at + sizeof(FilterEntryBefore) <= file.size(); at += sizeof(FilterEntryBefore)) {
-        const auto entry = wire::load<FilterEntryBefore>(file.subspan(at));
-        if (is_intact(entry, filter_.options().seed)) entries.push_back(entry);
-    }
+// False: there is no such file.
+Result<bool> IntakeMemory::load_filter_before() {
+    const std::string path = filter_path_before(data_dir_);
+    const journal::PosixFile file(path, O_RDONLY);
+    if (!file.is_open() && errno != ENOENT) return error_from_errno(errno, "open " + path);
+    if (!file.is_open()) return false;
+    std::vector<FilterEntryBefore> entries(file.file_bytes() / sizeof(FilterEntryBefore));
+    const auto count = file.read(std::as_writable_bytes(std::span(entries)), 0);
+    if (count < 0) return error_from_errno(static_cast<int>(-count), "read " + path);
+    const std::uint64_t seed = filter_.options().seed;
+    std::erase_if(entries, [&](const FilterEntryBefore& entry) { return !is_intact(entry, seed); });
     std::sort(entries.begin(), entries.end(),
               [](const FilterEntryBefore& a, const FilterEntryBefore& b) { return a.index < b.index; });
     for (const FilterEntryBefore& entry : entries) {
         (void)filter_.restore(entry.index, {.high = entry.high, .low = entry.low}, entry.seconds);
     }
+    return true;
 }
 
 // A new file, or one of another length: blocks have other places in it.
 Status IntakeMemory::store_filter() const {
     const std::string path = filter_path(data_dir_);
-    const std::string fresh = path + ".new";
+    const std::string fresh = path + unfinished;
     const std::uint32_t ids_max = filter_.options().ids_max;
     {
         const journal::PosixFile file(fresh, O_RDWR | O_CREAT | O_TRUNC);
@@ -185,8 +192,12 @@ Status IntakeMemory::store_filter() const {
             const std::uint64_t place = block % filter_file_blocks(ids_max) * journal::block_bytes;
             seal_filter_block(filter_, block, Bytes(bytes).subspan(place, journal::block_bytes));
         }
-        if (const int code = file.write(bytes, 0); code != 0) return error_from_errno(code, "write " + fresh);
-        if (const int code = file.sync(); code != 0) return error_from_errno(code, "fsync " + fresh);
+        int code = file.write(bytes, 0);
+        if (code == 0) code = file.sync();
+        if (code != 0) {
+            (void)io::files().unlink(fresh);  // it would take the room that is missing
+            return error_from_errno(code, "write " + fresh);
+        }
     }
     if (io::files().rename(fresh, path) != 0) return error_from_errno(errno, "rename " + fresh);
     return journal::sync_directory(data_dir_);

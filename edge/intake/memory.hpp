@@ -1,7 +1,7 @@
 // IntakeMemory: what intake knew before: the duplicate filter and the producers' numbers, from its checkpoint and the spool.
 //
 // Files: DATA_DIR/intake.0 and .1 (checkpoint), DATA_DIR/filter.blocks (filter_blocks.hpp). What earlier editions wrote (checkpoints of
-// version 2 and DATA_DIR/filter.ring) is read, and written anew.
+// version 2 and DATA_DIR/filter.ring) is read, and written anew; where the filter is full, its 239 oldest ids at most make room for that.
 //
 // Thread    Control thread, at start; blocking. Intake's runner takes it over.
 // Law       After replay of every record of each stream at or after its covered(), in any order of streams, an event that is in the spool is known, and none that is not.
@@ -37,7 +37,7 @@ struct IntakeCheckpointHead {
     std::uint64_t seed = 0;
     std::uint64_t filter_next = 0;  // index of the first entry that it does not have
     std::uint32_t streams = 0;
-    std::uint32_t filter_block_bytes = 0;
+    std::uint32_t last_block_bytes = 0;  // of the filter
 };
 static_assert(sizeof(IntakeCheckpointHead) == 32);
 struct CoveredStream {
@@ -90,7 +90,7 @@ class IntakeMemory {
     IntakeMemory(const EdgeConfig& config, std::uint64_t seed, std::string data_dir);
     [[nodiscard]] Status load_filter(const IntakeCheckpointHead& head, ConstBytes last_block);
     void restore_blocks(ConstBytes last_block, ConstBytes file);
-    void restore_before(ConstBytes file);
+    [[nodiscard]] Result<bool> load_filter_before();
     [[nodiscard]] Status store_filter() const;
     void note(const wire::FrameView& frame, std::uint32_t seconds);
 

@@ -1,5 +1,4 @@
-// How much checkpoints write: nothing where nothing is new, little where few events come, and of the filter whole blocks that keep what
-// lies in them.
+// How much checkpoints write: nothing where nothing is new, little where few events come, and of the filter whole blocks once they are full.
 #include "tests/edge/intake_bench.hpp"
 #include "tests/edge/spool_bench.hpp"
 
@@ -20,7 +19,6 @@ void expect_known(const EdgeConfig& config, std::uint32_t count) {
     const std::uint32_t oldest = count - std::min(count, config.cache.ids_max);
     for (std::uint32_t number = 0; number < count; ++number) {
         const auto fingerprint = filter.fingerprint("s", id_of(number));
-        // Where the newest end within a block, the older ones behind them in it are the file's oldest.
         ASSERT_EQ(filter.contains(fingerprint, filter.newest_seconds()), number >= oldest) << number << " of " << count;
     }
 }

@@ -85,6 +85,7 @@ Known known_by(edge::IntakeMemory& memory) {
     const edge::DuplicateFilter& filter = memory.filter();
     WEIR_ASSERT(filter.count() <= filter.options().ids_max);
     WEIR_ASSERT(filter.next_index() - filter.oldest_index() <= filter.options().ids_max);
+    WEIR_ASSERT(memory.next_filter_block() * edge::filter_block_entries <= filter.next_index());
     return {stored_form(memory.producers()), memory.covered(0, wire::Part::live).value, filter.next_index(),
             filter.count()};
 }
@@ -100,9 +101,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t byte
     const bool has_head = content.size() >= sizeof(edge::IntakeCheckpointHead);
     const auto head = has_head ? wire::load<edge::IntakeCheckpointHead>(content) : edge::IntakeCheckpointHead{};
     const std::size_t last_block_at = sizeof head + head.streams * sizeof(edge::CoveredStream);
-    const std::size_t producers_at = last_block_at + head.filter_block_bytes;
+    const std::size_t producers_at = last_block_at + head.last_block_bytes;
     if (seals && producers_at <= content.size())
-        seal_block(Bytes(content).subspan(last_block_at, head.filter_block_bytes), head.seed);
+        seal_block(Bytes(content).subspan(last_block_at, head.last_block_bytes), head.seed);
     put_checkpoint(directory, content);
     directory.remove("intake.1");
     edge::EdgeConfig config;
