@@ -13,16 +13,12 @@ import subprocess
 import sys
 import tempfile
 
-import proc_threads
 from cluster import BIN, Cluster
+from proc_threads import cpu_seconds
 from sampled import Profile
 
 
 NAMES = ("producer", "edge", "central")
-
-
-def cpu_seconds(process):
-    return proc_threads.cpu_seconds(process.pid)
 
 
 def cluster_of(is_with, args, key_dir):
@@ -46,14 +42,14 @@ def run(is_with, args, key_dir, shares=None):
 
         send(args.events // 10)
         pids = [daemon.process.pid for daemon in daemons]
-        before = [cpu_seconds(daemon.process) for daemon in daemons]
+        before = [cpu_seconds(daemon.process.pid) for daemon in daemons]
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         with Profile(pids, cluster.directory / "perf.data") if shares is not None else contextlib.nullcontext() as profile:
             send(args.events)
             cluster.wait_until_delivered()
             now = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = [now.ru_utime + now.ru_stime - children.ru_utime - children.ru_stime]
-            spent += [cpu_seconds(daemon.process) - was for daemon, was in zip(daemons, before)]
+            spent += [cpu_seconds(daemon.process.pid) - was for daemon, was in zip(daemons, before)]
         if profile:
             shares.update({name: profile.shares[pid] for name, pid in zip(NAMES[1:], pids)})
         if cluster.edges[0].ledger()["residue"] != 0:

@@ -159,6 +159,7 @@ def tools(checks, cluster, edge, central):
         top = run(port.daemon.program, "top", "--once", "--interval", "0.1", "--admin", at, "--ca", cluster.certs / "other/other.crt")
         checks.expect(f"{port.name}: and at nobody who shows a certificate of another CA", top.returncode == 2
                       and "certificate verify failed" in top.stderr, top.stderr)
+
     def tapping():
         cluster.senders.append(subprocess.Popen(
             [BIN / "weir-edge", "tap", "--limit", "1", "--format", "json", "--admin", f"127.0.0.1:{edge.daemon.admin_port}", *show],

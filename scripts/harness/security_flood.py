@@ -23,8 +23,8 @@ import subprocess
 import sys
 import time
 
-from bench_tls import cpu_seconds
 from cluster import BIN, Cluster
+from proc_threads import cpu_seconds
 
 SETTLE_S = 1.0
 DIALS_AT_ONCE = 200
@@ -140,7 +140,7 @@ class Strangers:
     def __exit__(self, *_):
         if self.process.poll() is not None:
             raise RuntimeError(f"the strangers ended by themselves: {self.kind}")
-        self.spent = cpu_seconds(self.process)
+        self.spent = cpu_seconds(self.process.pid)
         self.process.kill()
         out, _ = self.process.communicate()
         self.cores = self.spent / (time.monotonic() - self.began)
@@ -186,10 +186,10 @@ def main():
         ports = [central_port, cluster.producer_ports[0]]
         daemons = [cluster.central, cluster.edges[0]]
         def measure(kind):
-            began, spent = time.monotonic(), [cpu_seconds(daemon.process) for daemon in daemons]
+            began, spent = time.monotonic(), [cpu_seconds(daemon.process.pid) for daemon in daemons]
             latencies[kind].append(run(cluster, args))
             seconds = time.monotonic() - began
-            cores[kind].append([(cpu_seconds(daemon.process) - was) / seconds for daemon, was in zip(daemons, spent)])
+            cores[kind].append([(cpu_seconds(daemon.process.pid) - was) / seconds for daemon, was in zip(daemons, spent)])
 
         run(cluster, args)  # warm
         before = [memory_mb(daemon) for daemon in daemons]

@@ -7,15 +7,15 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts/harness"))
 sys.dont_write_bytecode = True
+from bench_runs import MEMORY_LANE  # noqa: E402
 from cluster import BIN, Cluster  # noqa: E402
 
 HELD, OFFERED, SECONDS, WARM_S = 20_000, 40_000, 1, 1
-# In memory: what is held is the edge's limit, and not what the disk takes at this moment.
-LANE = '[[lanes]]\nname = "default"\nclass = "best_effort"\nspool = "memory"\n'
 
 
 def main():
-    cluster = Cluster(["bench"], edge_extra=LANE)
+    # In memory: what is held is the edge's limit, and not what the disk takes at this moment.
+    cluster = Cluster(["bench"], edge_extra=MEMORY_LANE)
     try:
         edge = cluster.edges[0]
         edge.config.write_text(edge.config.read_text().replace("[listen]\n", f"[listen]\nrate_events_max = {HELD}\n"))
