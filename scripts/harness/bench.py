@@ -9,7 +9,7 @@ Writes bench/results/TIME.json. --keep: this run's rows become the reference for
 exit 1 when a ratio fell by more than its stated noise. --scale below 1 shortens every part: the figures then only show that it runs.
 
 Seconds, of five repeats: T6 and T7 50 to 85 (each start is waited for, up to 20), T8 30, T13 35 to 55, T10 25, T12 40, T14 60 to 200 (what is written
-late is waited for), T9 40, T11 35, T1 and T4 25, T3 20, T2 and T5 40, the limits 6 before and after each part, the small benches 10: 8 to 12 minutes.
+late is waited for), T9 40, T11 30, T1 and T4 25, T3 20, T2 and T5 40, the limits 6 before and after each part, the small benches 10: 8 to 12 minutes.
 More than SECONDS_MAX is said.
 """
 import argparse
