@@ -322,6 +322,8 @@ std::string metrics_text(const EdgeCounters& counters, const std::vector<LaneNam
     gauge("weir_edge_journal_held_bytes", "Bytes of the spool's journal in use", spool.journal_bytes_held.get());
     total("weir_edge_journal_written_bytes_total", "Bytes written to the spool", spool.journal_bytes_written);
     total("weir_edge_journal_appends_total", "Write groups of the spool", spool.appends);
+    total("weir_edge_journal_writes_total", "Writes in which these went to the disk: fewer where it is behind",
+          spool.journal_writes);
     total("weir_edge_spool_checkpoints_total", "Checkpoints of the spool stored", spool.checkpoints);
     total("weir_edge_spool_checkpoint_failures_total", "Checkpoints of the spool that failed",
           spool.checkpoint_failures);

@@ -56,7 +56,7 @@ struct alignas(64) LaneCounters {     // of a stream; writer: spool runner
 struct alignas(64) SpoolCounters {              // writer: spool runner
     std::array<LaneCounters, lanes_max> lanes;  // index: order of EdgeParts::lanes
     Counter journal_bytes_needed;  // of those held: not those that are only kept for a central that may lose them
-    Counter journal_bytes_held, journal_bytes_written, appends, checkpoint_failures, checkpoints;
+    Counter journal_bytes_held, journal_bytes_written, appends, journal_writes, checkpoint_failures, checkpoints;
     Counter is_connected, sessions, sent_batches, resent_batches, acked_batches, refusals, endpoint, poisoned_errno;
     std::array<Counter, centrals_max> breakers;  // BreakerState, index: order of uplink.centrals
     Counter part_changes;                        // of live_first lanes: live to backlog or back

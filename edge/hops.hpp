@@ -10,8 +10,9 @@
 //                   is counted behind it.
 //   batched         its batch was closed: the reading of the vector that filled it, or of the duty cycle that closed it. From here on a
 //                   moment is that of the whole batch.
-//   written         the batch's write was begun; before that it crossed the ring and waited for those before it.
-//   spooled         the write was seen to be durable. What the edge's disk takes is this hop.
+//   written         the batch was given to its journal; before that it crossed the ring and waited for room there.
+//   spooled         it was seen to be durable. What the edge's disk takes is this hop: the write, and waiting for one to share with
+//                   others where the disk is busy (core/journal/write_queue.hpp).
 //   sent            it was given to the uplink's socket; before that it waited for the uplink's turn and for credit.
 //   delivered       central's ack was read: the network there and back, and all that central does (GET /api/v1/latency there).
 //   spooled_said    intake had the word and put it into the producer's ack; the ack leaves with the duty cycle. After spooled.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/io/gathered.hpp"
 #include "core/io/io.hpp"
 
 namespace weir::bench {
@@ -68,6 +69,12 @@ class FeedIo final : public io::Io {
     void write(io::File, ConstBytes bytes, std::uint64_t, io::Token token) override {
         completions_.push_back(
             {.token = token, .op = io::Op::write, .result = static_cast<std::int32_t>(bytes.size()), .socket = {}});
+    }
+    void write_gathered(io::File, std::span<const iovec> parts, std::uint64_t, io::Token token) override {
+        completions_.push_back({.token = token,
+                                .op = io::Op::write,
+                                .result = static_cast<std::int32_t>(io::gathered_bytes(parts)),
+                                .socket = {}});
     }
     void read(io::File, Bytes, std::uint64_t, io::Token token) override {
         completions_.push_back({.token = token, .op = io::Op::read, .socket = {}});

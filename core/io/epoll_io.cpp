@@ -14,6 +14,7 @@
 #include "core/io/address.hpp"
 #include "core/io/file_table.hpp"
 #include "core/io/file_thread.hpp"
+#include "core/io/gathered.hpp"
 #include "core/io/starved.hpp"
 
 namespace weir::io {
@@ -63,6 +64,7 @@ class EpollIo final : public Io {
     Result<File> open(const std::string& path, FileOptions options) override;
     void close(File file) override;
     void write(File file, ConstBytes bytes, std::uint64_t offset, Token token) override;
+    void write_gathered(File file, std::span<const iovec> parts, std::uint64_t offset, Token token) override;
     void read(File file, Bytes bytes, std::uint64_t offset, Token token) override;
     void sync(File file, Token token) override;
     std::span<const Completion> wait(MonotonicNs until) override;
@@ -271,15 +273,21 @@ void EpollIo::submit(const FileOperation& operation) {
 
 void EpollIo::write(File file, ConstBytes bytes, std::uint64_t offset, Token token) {
     // The thread only reads them: FileOperation serves both directions.
-    submit({token, Op::write, files_.descriptor(file), const_cast<std::byte*>(bytes.data()), bytes.size(), offset, 0});
+    submit(
+        {token, Op::write, files_.descriptor(file), const_cast<std::byte*>(bytes.data()), bytes.size(), offset, {}, 0});
+}
+
+void EpollIo::write_gathered(File file, std::span<const iovec> parts, std::uint64_t offset, Token token) {
+    WEIR_ASSERT(!parts.empty() && parts.size() <= write_parts_max);
+    submit({token, Op::write, files_.descriptor(file), nullptr, gathered_bytes(parts), offset, parts, 0});
 }
 
 void EpollIo::read(File file, Bytes bytes, std::uint64_t offset, Token token) {
-    submit({token, Op::read, files_.descriptor(file), bytes.data(), bytes.size(), offset, 0});
+    submit({token, Op::read, files_.descriptor(file), bytes.data(), bytes.size(), offset, {}, 0});
 }
 
 void EpollIo::sync(File file, Token token) {
-    submit({token, Op::sync, files_.descriptor(file), nullptr, 0, 0, 0});
+    submit({token, Op::sync, files_.descriptor(file), nullptr, 0, 0, {}, 0});
 }
 
 int EpollIo::timeout_ms(MonotonicNs until) const {

@@ -1,20 +1,32 @@
 #include "core/io/file_thread.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "core/io/gathered.hpp"
+
 namespace weir::io {
 namespace {
+
+// Once, from where `moved` bytes have gone already.
+ssize_t transfer(const FileOperation& operation, std::size_t moved) noexcept {
+    const auto at = static_cast<off_t>(operation.offset + moved);
+    const std::size_t left = operation.count - moved;
+    if (operation.op == Op::read) return ::pread(operation.fd, operation.bytes + moved, left, at);
+    if (operation.parts.empty()) return ::pwrite(operation.fd, operation.bytes + moved, left, at);
+    if (moved == 0)
+        return ::pwritev(operation.fd, operation.parts.data(), static_cast<int>(operation.parts.size()), at);
+    const ConstBytes rest = rest_of_part(operation.parts, moved);
+    return ::pwrite(operation.fd, rest.data(), rest.size(), at);
+}
 
 std::int32_t transfer_all(const FileOperation& operation) noexcept {
     std::size_t moved = 0;
     while (moved < operation.count) {
-        const auto at = static_cast<off_t>(operation.offset + moved);
-        const ssize_t some = operation.op == Op::write
-                                 ? ::pwrite(operation.fd, operation.bytes + moved, operation.count - moved, at)
-                                 : ::pread(operation.fd, operation.bytes + moved, operation.count - moved, at);
+        const ssize_t some = transfer(operation, moved);
         if (some < 0 && errno == EINTR) continue;
         if (some < 0) return -errno;
         if (some == 0) break;

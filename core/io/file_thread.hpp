@@ -22,6 +22,7 @@ struct FileOperation {
     std::byte* bytes = nullptr;
     std::size_t count = 0;
     std::uint64_t offset = 0;
+    std::span<const iovec> parts;  // of a gathered write, instead of `bytes`
     std::int32_t result = 0;
 };
 

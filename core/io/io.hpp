@@ -11,6 +11,8 @@
 //           order. Writes may complete out of order.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -52,6 +54,7 @@ inline constexpr std::uint64_t quiesce_ns_max = 10 * ns_per_second;  // a disk t
 inline constexpr std::uint32_t no_slot = UINT32_MAX;
 // Of one listener: however many come, what is open has its turn between them.
 inline constexpr std::uint32_t accepts_per_wait_max = 4;
+inline constexpr std::size_t write_parts_max = 16;  // of one gathered write
 
 struct Completion {
     Token token;
@@ -144,6 +147,9 @@ class Io {
     // All of `bytes` at `offset`: completes once, with the full count or -errno. With FileOptions::direct both address,
     // length and offset must be multiples of 4096.
     virtual void write(File file, ConstBytes bytes, std::uint64_t offset, Token token) = 0;
+    // The same of 1 to write_parts_max parts that lie one behind the other in the file, as one write (pwritev(2)). With
+    // FileOptions::direct each part is as above. What names the parts stays the caller's until the completion too.
+    virtual void write_gathered(File file, std::span<const iovec> parts, std::uint64_t offset, Token token) = 0;
     // Up to bytes.size(): completes with the count read (0 at the end).
     virtual void read(File file, Bytes bytes, std::uint64_t offset, Token token) = 0;
     virtual void sync(File file, Token token) = 0;  // fdatasync

@@ -12,8 +12,9 @@ namespace weir::io {
 namespace {
 
 // What UringIo puts into its ring.
-constexpr std::array opcodes{IORING_OP_READ,    IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_ACCEPT,
-                             IORING_OP_CONNECT, IORING_OP_RECV,  IORING_OP_SEND,  IORING_OP_ASYNC_CANCEL};
+constexpr std::array opcodes{IORING_OP_READ,  IORING_OP_WRITE,  IORING_OP_WRITEV,
+                             IORING_OP_FSYNC, IORING_OP_ACCEPT, IORING_OP_CONNECT,
+                             IORING_OP_RECV,  IORING_OP_SEND,   IORING_OP_ASYNC_CANCEL};
 // What liburing does at a ring's end.
 constexpr std::array registrations{IORING_UNREGISTER_RING_FDS, IORING_UNREGISTER_PBUF_RING};
 

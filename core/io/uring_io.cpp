@@ -15,6 +15,7 @@
 #include "core/base/touch.hpp"
 #include "core/io/address.hpp"
 #include "core/io/file_table.hpp"
+#include "core/io/gathered.hpp"
 #include "core/io/ring_restrictions.hpp"
 #include "core/io/starved.hpp"
 
@@ -59,6 +60,7 @@ struct FileOperation {
     std::size_t count = 0;
     std::size_t moved = 0;
     std::uint64_t offset = 0;
+    std::span<const iovec> parts;  // of a gathered write, instead of `bytes`
 };
 
 class UringIo final : public Io {
@@ -84,6 +86,7 @@ class UringIo final : public Io {
     Result<File> open(const std::string& path, FileOptions options) override;
     void close(File file) override;
     void write(File file, ConstBytes bytes, std::uint64_t offset, Token token) override;
+    void write_gathered(File file, std::span<const iovec> parts, std::uint64_t offset, Token token) override;
     void read(File file, Bytes bytes, std::uint64_t offset, Token token) override;
     void sync(File file, Token token) override;
     std::span<const Completion> wait(MonotonicNs until) override;
@@ -445,7 +448,12 @@ void UringIo::submit_file(std::uint32_t index) {
     const FileOperation& one = operations_[index];
     io_uring_sqe* sqe = next_sqe(Kind::file, index);
     const auto left = static_cast<unsigned>(one.count - one.moved);
-    if (one.op == Op::write)
+    if (!one.parts.empty() && one.moved == 0)
+        io_uring_prep_writev(sqe, one.fd, one.parts.data(), static_cast<unsigned>(one.parts.size()), one.offset);
+    else if (!one.parts.empty()) {
+        const ConstBytes rest = rest_of_part(one.parts, one.moved);
+        io_uring_prep_write(sqe, one.fd, rest.data(), static_cast<unsigned>(rest.size()), one.offset + one.moved);
+    } else if (one.op == Op::write)
         io_uring_prep_write(sqe, one.fd, one.bytes + one.moved, left, one.offset + one.moved);
     else if (one.op == Op::read)
         io_uring_prep_read(sqe, one.fd, one.bytes, left, one.offset);
@@ -457,15 +465,20 @@ void UringIo::submit_file(std::uint32_t index) {
 void UringIo::write(File file, ConstBytes bytes, std::uint64_t offset, Token token) {
     // The kernel only reads them: FileOperation serves both directions.
     add_file_operation(
-        {token, Op::write, files_.descriptor(file), const_cast<std::byte*>(bytes.data()), bytes.size(), 0, offset});
+        {token, Op::write, files_.descriptor(file), const_cast<std::byte*>(bytes.data()), bytes.size(), 0, offset, {}});
+}
+
+void UringIo::write_gathered(File file, std::span<const iovec> parts, std::uint64_t offset, Token token) {
+    WEIR_ASSERT(!parts.empty() && parts.size() <= write_parts_max);
+    add_file_operation({token, Op::write, files_.descriptor(file), nullptr, gathered_bytes(parts), 0, offset, parts});
 }
 
 void UringIo::read(File file, Bytes bytes, std::uint64_t offset, Token token) {
-    add_file_operation({token, Op::read, files_.descriptor(file), bytes.data(), bytes.size(), 0, offset});
+    add_file_operation({token, Op::read, files_.descriptor(file), bytes.data(), bytes.size(), 0, offset, {}});
 }
 
 void UringIo::sync(File file, Token token) {
-    add_file_operation({token, Op::sync, files_.descriptor(file), nullptr, 0, 0, 0});
+    add_file_operation({token, Op::sync, files_.descriptor(file), nullptr, 0, 0, 0, {}});
 }
 
 std::span<const Completion> UringIo::wait(MonotonicNs until) {

@@ -8,16 +8,26 @@
 #include "core/base/assert.hpp"
 
 namespace weir::journal {
+namespace {
+
+// What is encrypted lies in memory of the writer's own, for so many groups.
+std::uint32_t groups_max(const JournalOptions& options) {
+    return options.gathers && options.key_id == 0 ? gathered_groups_max : writes_in_flight_max;
+}
+
+}  // namespace
 
 JournalWriter::JournalWriter(io::Io& io, SegmentStore& segments, JournalOptions options, Tail tail, io::Token token)
-    : io_(io), segments_(segments), options_(std::move(options)), token_(token), previous_crc_(tail.previous_crc) {
+    : io_(io),
+      segments_(segments),
+      options_(std::move(options)),
+      open_segment_(tail.end.value / options_.segment_bytes),
+      end_{std::max(tail.end.value, open_segment_ * options_.segment_bytes + segment_header_bytes)},
+      queue_(io, token, {.gathers = options_.gathers, .groups_max = groups_max(options_)}, end_),
+      previous_crc_(tail.previous_crc) {
     WEIR_ASSERT(options_.segment_bytes % block_bytes == 0);
     WEIR_ASSERT(options_.segment_bytes >= 2 * block_bytes);
     WEIR_ASSERT(tail.end.value % block_bytes == 0);
-    open_segment_ = tail.end.value / options_.segment_bytes;
-    const std::uint64_t first = open_segment_ * options_.segment_bytes + segment_header_bytes;
-    end_ = {std::max(tail.end.value, first)};
-    durable_ = end_;
     if (options_.key_id == 0) return;
     WEIR_ASSERT(options_.group_bytes_max > 0);
     sealing_ = std::make_unique<Sealing>(Sealing{.cipher = RecordCipher(options_.journal_id),
@@ -26,11 +36,11 @@ JournalWriter::JournalWriter(io::Io& io, SegmentStore& segments, JournalOptions 
                                                      options_.group_bytes_max + sizeof(RecordSeal), block_bytes)),
                                                  .buffers = {}});
     for (AlignedBytes& buffer : sealing_->buffers) buffer = make_aligned(sealing_->buffer_bytes);
-    if (io::files().random(sealing_->seal.life) != 0) poison(errno == 0 ? EIO : errno);
+    if (io::files().random(sealing_->seal.life) != 0) queue_.poison(errno == 0 ? EIO : errno);
 }
 
 Status JournalWriter::open() {
-    if (poisoned_) return error_from_errno(poison_errno_, "draw random bytes");
+    if (is_poisoned()) return error_from_errno(poison_errno(), "draw random bytes");
     if (options_.key_id != 0 && !keyring().holds(options_.key_id)) {
         return Error{0, options_.directory + ": there is no key " + std::to_string(options_.key_id)};
     }
@@ -58,7 +68,8 @@ Status JournalWriter::leave_segment_of_another_key() {
     if (!is_there || present.crc != segment_crc(present) || present.key_id == options_.key_id) return Done{};
     if (auto cut = segments_.cut_after(end_); !cut) return cut;
     ++open_segment_;
-    end_ = durable_ = {open_segment_ * options_.segment_bytes + segment_header_bytes};
+    end_ = {open_segment_ * options_.segment_bytes + segment_header_bytes};
+    queue_.begin_at(end_);
     return Done{};
 }
 
@@ -67,7 +78,7 @@ bool JournalWriter::open_first() {
     if (!path) return false;
     auto file = io_.open(*path, {.direct = true, .durable = is_durable()});
     if (!file) {
-        poison(file.error().code == 0 ? EIO : file.error().code);
+        queue_.poison(file.error().code == 0 ? EIO : file.error().code);
         return false;
     }
     file_ = file.value();
@@ -92,7 +103,7 @@ void JournalWriter::prepare_next() {
 bool JournalWriter::can_append(std::size_t group_bytes) {
     WEIR_ASSERT(group_bytes <= options_.segment_bytes - segment_header_bytes);
     waits_for_segment_ = false;
-    if (poisoned_ || window_count_ == writes_in_flight_max) return false;
+    if (is_poisoned() || queue_.is_full()) return false;
     const bool is_open = file_.is_valid();
     if (is_open && fits_open_segment(group_bytes)) return true;
     if (retiring_.is_valid()) return false;
@@ -117,61 +128,29 @@ std::optional<Position> JournalWriter::append(Bytes group, std::span<const Recor
     if (!fits_open_segment(bytes) && !roll()) return std::nullopt;
 
     const Position begin = end_;
-    const std::uint32_t index = (write_head_ + window_count_) % writes_in_flight_max;
     ConstBytes written = group;
     if (sealing_) {
-        written = seal(group, records, arrival, index, bytes);
+        written = seal(group, records, arrival, bytes);
         if (written.empty()) {
-            poison(EIO);
+            queue_.poison(EIO);
             return std::nullopt;
         }
     } else {
         chain(group, records, arrival);
     }
     end_ = {begin.value + written.size()};
-    writes_[index] = {.end = end_,
-                      .segment_index = open_segment_,
-                      .bytes = static_cast<std::uint32_t>(written.size()),
-                      .is_done = false};
-    ++window_count_;
-    ++in_flight_count_;
-    io::Token token = token_;
-    token.index = index;
     if (options_.recent != nullptr) options_.recent->put(begin, written);
-    io_.write(file_, written, begin.value - open_segment_ * options_.segment_bytes, token);
+    queue_.push(
+        {.bytes = written, .file = file_, .offset = begin.value - open_segment_ * options_.segment_bytes, .end = end_});
     look_ahead();
     return begin;
 }
 
 void JournalWriter::on_completion(const io::Completion& completion) {
-    WEIR_ASSERT(completion.op == io::Op::write);
-    WEIR_ASSERT(completion.token.index < writes_in_flight_max);
-    Write& write = writes_[completion.token.index];
-    WEIR_ASSERT(!write.is_done);
-    WEIR_ASSERT(in_flight_count_ > 0);
-    write.is_done = true;
-    --in_flight_count_;
-    if (WEIR_PLANTED(ignore_write_error)) {
-        written_bytes_ += write.bytes;
-    } else if (completion.result < 0) {
-        poison(-completion.result);
-    } else if (static_cast<std::uint32_t>(completion.result) != write.bytes) {
-        poison(EIO);
-    } else {
-        written_bytes_ += write.bytes;
-    }
-    if (retiring_.is_valid() && write.segment_index < open_segment_ && --retiring_in_flight_ == 0) {
+    queue_.on_completion(completion);
+    if (retiring_.is_valid() && queue_.unwritten_in(retiring_) == 0) {
         io_.close(retiring_);
         retiring_ = {};
-    }
-    while (window_count_ > 0 && writes_[write_head_].is_done) {
-        // Once poisoned nothing moves: the failed write, and what lies behind it, must never count as durable.
-        if (!poisoned_) {
-            WEIR_ASSERT(writes_[write_head_].end > durable_);
-            durable_ = writes_[write_head_].end;
-        }
-        write_head_ = (write_head_ + 1) % writes_in_flight_max;
-        --window_count_;
     }
 }
 
@@ -208,11 +187,10 @@ bool JournalWriter::roll() {
     if (!path) return false;
     auto file = io_.open(*path, {.direct = true, .durable = is_durable()});
     if (!file) {
-        poison(file.error().code == 0 ? EIO : file.error().code);
+        queue_.poison(file.error().code == 0 ? EIO : file.error().code);
         return false;
     }
-    retiring_in_flight_ = in_flight_count_;
-    if (retiring_in_flight_ == 0) {
+    if (queue_.unwritten_in(file_) == 0) {
         io_.close(file_);
     } else {
         retiring_ = file_;
@@ -247,7 +225,7 @@ RecordHeader JournalWriter::header_at(const RecordSlot& slot, WallNs arrival) co
     header.batch_bytes = slot.batch_bytes;
     header.position = end_.value + slot.at;
     header.arrival_wall_ns = arrival.value;
-    header.durable_before = durable_.value;
+    header.durable_before = queue_.durable().value;
     header.previous_crc = previous_crc_;
     return header;
 }
@@ -258,10 +236,9 @@ std::size_t JournalWriter::stored_group_bytes(std::size_t group_bytes, std::span
     return std::max<std::uint64_t>(group_bytes, round_up(end, block_bytes));
 }
 
-ConstBytes JournalWriter::seal(Bytes group, std::span<const RecordSlot> records, WallNs arrival, std::uint32_t index,
-                               std::size_t bytes) {
+ConstBytes JournalWriter::seal(Bytes group, std::span<const RecordSlot> records, WallNs arrival, std::size_t bytes) {
     WEIR_ASSERT(bytes <= sealing_->buffer_bytes);
-    const Bytes out(sealing_->buffers[index].get(), bytes);
+    const Bytes out(sealing_->buffers[queue_.next_place()].get(), bytes);
     std::uint64_t at = 0;
     for (const RecordSlot& slot : records) {
         WEIR_ASSERT(slot.at >= at && slot.at % wire::frame_alignment == 0);
@@ -286,12 +263,6 @@ ConstBytes JournalWriter::seal(Bytes group, std::span<const RecordSlot> records,
     }
     std::memset(out.data() + at, 0, out.size() - at);
     return out;
-}
-
-void JournalWriter::poison(int code) {
-    if (poisoned_) return;
-    poisoned_ = true;
-    poison_errno_ = code;
 }
 
 }  // namespace weir::journal

@@ -1,12 +1,12 @@
 // JournalWriter: appends write groups to a directory of segments and says when they are durable. A state machine on Io:
 // no thread, clock or system call of its own.
 //
-//   append(group) ─▶ record headers filled in, chained ─▶ Io::write (O_DIRECT|O_DSYNC) ─▶ durable_position() moves, in
+//   append(group) ─▶ record headers filled in, chained ─▶ WriteQueue (O_DIRECT|O_DSYNC) ─▶ durable_position() moves, in
 //   order
 //
 // Thread    The runner that owns the Io.
 // Ownership A group's bytes stay the caller's and untouched until on_completion has moved durable_position() past it.
-// Pressure  append() answers nullopt when writes_in_flight_max are under way or the next segment is not prepared yet.
+// Pressure  append() answers nullopt when the queue is full or the next segment is not prepared yet.
 // Law       durable_position() only grows and never passes a write that has not completed. The first failed write
 // poisons the
 //           journal: is_poisoned() for ever, nothing is durable after it, nothing is retried (RELIABILITY P8).
@@ -26,10 +26,9 @@
 #include "core/journal/recent_bytes.hpp"
 #include "core/journal/record.hpp"
 #include "core/journal/segments.hpp"
+#include "core/journal/write_queue.hpp"
 
 namespace weir::journal {
-
-inline constexpr std::uint32_t writes_in_flight_max = 4;
 
 struct JournalOptions {
     std::string directory;
@@ -41,6 +40,7 @@ struct JournalOptions {
     std::uint32_t key_id = 0;  // of keyring(); 0: nothing is encrypted. Segments behind the first: sealing_key()
     std::uint32_t group_bytes_max = 0;  // with a key: of an append; so much memory is taken for each write
     RecentBytes* recent = nullptr;      // gets what goes to the disk; outlives the writer
+    bool gathers = false;               // groups that find the disk busy share a write (WriteQueue::Options)
 };
 
 // Where a record of a group begins within the group's bytes (a multiple of 8, the first at 0), and its batch's length.
@@ -81,29 +81,24 @@ class JournalWriter {
 
     // Hands a completion with this writer's owner and kind to it. Afterwards look at durable_position().
     void on_completion(const io::Completion& completion);
-    [[nodiscard]] Position durable_position() const { return durable_; }  // all bytes before it are durable
+    [[nodiscard]] Position durable_position() const { return queue_.durable(); }  // all bytes before it are durable
     [[nodiscard]] Position end_position() const { return end_; }  // where the next group would go, at the earliest
     [[nodiscard]] bool is_sealed() const { return sealing_ != nullptr; }
     // Of a record on the disk.
     [[nodiscard]] std::uint64_t stored_bytes(std::uint32_t batch_bytes) const {
         return journal::stored_bytes(batch_bytes, is_sealed());
     }
-    [[nodiscard]] bool is_poisoned() const { return poisoned_; }
-    [[nodiscard]] int poison_errno() const { return poison_errno_; }
+    [[nodiscard]] bool is_poisoned() const { return queue_.is_poisoned(); }
+    [[nodiscard]] int poison_errno() const { return queue_.poison_errno(); }
     // errno of the last failed preparation of a segment, 0 if the last one went well.
     [[nodiscard]] int prepare_errno() const { return segments_.prepare_errno(); }
-    [[nodiscard]] std::uint32_t writes_in_flight() const { return in_flight_count_; }
-    [[nodiscard]] std::uint64_t written_bytes() const { return written_bytes_; }
+    [[nodiscard]] std::uint32_t writes_in_flight() const { return queue_.writes_in_flight(); }
+    [[nodiscard]] std::uint64_t written_bytes() const { return queue_.written_bytes(); }
+    [[nodiscard]] std::uint64_t writes_begun() const { return queue_.writes_begun(); }
     // Everything before `position` is no longer needed: whole segments below it are recycled or deleted.
     void release_before(Position position);
 
   private:
-    struct Write {
-        Position end{};
-        std::uint64_t segment_index = 0;
-        std::uint32_t bytes = 0;
-        bool is_done = false;
-    };
     [[nodiscard]] SegmentHeader header_of(std::uint64_t segment_index, std::uint32_t key_id) const;
     [[nodiscard]] bool is_durable() const;
     [[nodiscard]] bool fits_open_segment(std::size_t group_bytes) const;
@@ -114,12 +109,10 @@ class JournalWriter {
     void chain(Bytes group, std::span<const RecordSlot> records, WallNs arrival);
     [[nodiscard]] RecordHeader header_at(const RecordSlot& slot, WallNs arrival) const;
     // The group as it goes to the disk, in sealing_'s memory; empty if it cannot be encrypted.
-    [[nodiscard]] ConstBytes seal(Bytes group, std::span<const RecordSlot> records, WallNs arrival, std::uint32_t index,
-                                  std::size_t bytes);
+    [[nodiscard]] ConstBytes seal(Bytes group, std::span<const RecordSlot> records, WallNs arrival, std::size_t bytes);
     [[nodiscard]] std::size_t stored_group_bytes(std::size_t group_bytes, std::span<const RecordSlot> records) const;
     // A tail under another key, or under none, is not gone on with: the next segment is.
     [[nodiscard]] Status leave_segment_of_another_key();
-    void poison(int code);
 
     struct Sealing {
         RecordCipher cipher;
@@ -132,24 +125,15 @@ class JournalWriter {
     SegmentStore& segments_;
     JournalOptions options_;
     std::unique_ptr<Sealing> sealing_;  // null: without a key
-    io::Token token_;
     io::File file_{};
-    io::File retiring_{};  // the segment before, until its writes are done
+    io::File retiring_{};  // the segment before, until its groups are written
     std::uint64_t open_segment_ = 0;
-    std::uint64_t retiring_in_flight_ = 0;
     bool has_looked_ahead_ = false;
     std::optional<std::uint32_t> next_key_id_;  // of the segment being prepared: settled when it is first asked for
     Position end_{};
-    Position durable_{};
+    WriteQueue queue_;
     std::uint32_t previous_crc_ = 0;
-    Write writes_[writes_in_flight_max];
-    std::uint32_t write_head_ = 0;       // oldest unfinished
-    std::uint32_t window_count_ = 0;     // writes from write_head_ on, done or not
-    std::uint32_t in_flight_count_ = 0;  // of these, not completed
     bool waits_for_segment_ = false;
-    bool poisoned_ = false;
-    int poison_errno_ = 0;
-    std::uint64_t written_bytes_ = 0;
     std::uint64_t released_segments_ = 0;
 };
 

@@ -69,6 +69,9 @@ class TlsIo final : public io::Io {
     void write(io::File file, ConstBytes bytes, std::uint64_t offset, io::Token token) override {
         inner_->write(file, bytes, offset, token);
     }
+    void write_gathered(io::File file, std::span<const iovec> parts, std::uint64_t offset, io::Token token) override {
+        inner_->write_gathered(file, parts, offset, token);
+    }
     void read(io::File file, Bytes bytes, std::uint64_t offset, io::Token token) override {
         inner_->read(file, bytes, offset, token);
     }

@@ -273,6 +273,7 @@ std::size_t SpoolStage::settle_durable(MonotonicNs now) {
     }
     if (settled > 0) {
         counters_.journal_bytes_written.set(sum([](const StreamSpool& one) { return one.written_bytes(); }));
+        counters_.journal_writes.set(sum([](const StreamSpool& one) { return one.writes_begun(); }));
     }
     return settled;
 }

@@ -21,6 +21,7 @@ journal::JournalOptions journal_options(const StreamSpool::Options& from, const 
     options.ahead_after_bytes = start.segment_bytes / ahead_after_share;
     options.key_id = from.key_id;
     options.group_bytes_max = batch_buffer_bytes;
+    options.gathers = true;
     return options;
 }
 

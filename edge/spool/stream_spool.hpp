@@ -4,7 +4,7 @@
 // it counts for the disk, and it goes as soon as it is delivered.
 //
 // Thread    Spool runner.
-// Bounds    journal::writes_in_flight_max writes under way; segments are made, recycled and deleted by the segment store's thread.
+// Bounds    journal::gathered_groups_max batches that are not durable; segments are made, recycled and deleted by the segment store's thread.
 // Law       Nothing is released that is not delivered, that intake's checkpoint does not cover, or that the spool's own stored
 //           checkpoint would have to read again; and never the segment of the last record, from which a start learns the stream.
 #pragma once
@@ -101,6 +101,7 @@ class StreamSpool {
         return used == 0 ? 0 : segment_bytes() - used;
     }
     [[nodiscard]] std::uint64_t written_bytes() const { return journal_.written_bytes(); }
+    [[nodiscard]] std::uint64_t writes_begun() const { return journal_.writes_begun(); }
     [[nodiscard]] const journal::JournalWriter& journal() const { return journal_; }
 
   private:
@@ -125,7 +126,7 @@ class StreamSpool {
     std::unique_ptr<MemoryJournal> memory_;
     journal::JournalWriter journal_;
     Links<ToSpool>::Queue accepted_;
-    std::array<Written, journal::writes_in_flight_max> writing_;
+    std::array<Written, journal::gathered_groups_max> writing_;
     std::size_t writing_head_ = 0;
     std::size_t writing_count_ = 0;
     std::optional<Position> given_up_floor_;

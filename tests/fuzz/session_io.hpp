@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/io/gathered.hpp"
 #include "core/io/io.hpp"
 #include "core/journal/segments.hpp"
 #include "core/wire/splitter.hpp"
@@ -106,6 +107,14 @@ class SessionIo final : public io::Io {
         std::copy(bytes.begin(), bytes.end(), content.begin() + static_cast<std::ptrdiff_t>(offset));
         completions_.push_back(
             {.token = token, .op = io::Op::write, .result = static_cast<std::int32_t>(bytes.size()), .socket = {}});
+    }
+    void write_gathered(io::File file, std::span<const iovec> parts, std::uint64_t offset, io::Token token) override {
+        std::vector<std::byte> all;
+        for (const iovec& part : parts) {
+            const ConstBytes bytes = io::bytes_of(part);
+            all.insert(all.end(), bytes.begin(), bytes.end());
+        }
+        write(file, all, offset, token);
     }
     void read(io::File file, Bytes bytes, std::uint64_t offset, io::Token token) override {
         const ConstBytes content = *handles_[static_cast<std::size_t>(file.handle)];

@@ -44,6 +44,7 @@ class ExploredIo final : public io::Io {
     Result<io::File> open(const std::string&, io::FileOptions) override { return refused(); }
     void close(io::File) override { WEIR_ASSERT(false); }
     void write(io::File, ConstBytes, std::uint64_t, io::Token) override { WEIR_ASSERT(false); }
+    void write_gathered(io::File, std::span<const iovec>, std::uint64_t, io::Token) override { WEIR_ASSERT(false); }
     void read(io::File, Bytes, std::uint64_t, io::Token) override { WEIR_ASSERT(false); }
     void sync(io::File, io::Token) override { WEIR_ASSERT(false); }
 

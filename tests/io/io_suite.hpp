@@ -3,7 +3,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <cstring>
@@ -315,6 +317,82 @@ TEST_P(IoTest, WritesReadsAndSyncsFiles) {
     }
     EXPECT_FALSE(io->open(std::string(path) + "/absent", {}).ok());
     std::filesystem::remove_all(path);
+}
+
+TEST_P(IoTest, WritesPartsFromWhereverTheyLieAsOne) {
+    char path[] = "/var/tmp/weir-io-XXXXXX";
+    ASSERT_NE(::mkdtemp(path), nullptr);
+    for (const bool direct : {false, true}) {
+        auto file = io->open(std::string(path) + "/f", {.create = true, .direct = direct, .durable = direct});
+        ASSERT_TRUE(file.ok());
+        // The parts are of different lengths, and lie in memory the other way round than in the file.
+        auto* memory = static_cast<std::byte*>(std::aligned_alloc(4096, 4 << 20));
+        std::vector<std::byte> expected;
+        std::vector<iovec> parts;
+        std::byte* end = memory + (2 << 20);
+        for (std::size_t i = 0; i < write_parts_max; ++i) {
+            const auto bytes = random_bytes((1 + i % 5) * 4096, static_cast<unsigned>(100 + i));
+            end -= bytes.size();
+            std::memcpy(end, bytes.data(), bytes.size());
+            parts.push_back({end, bytes.size()});
+            expected.insert(expected.end(), bytes.begin(), bytes.end());
+        }
+        io->write_gathered(file.value(), parts, 8192, token(kind_file, 1));
+        io->write_gathered(file.value(), std::span(parts).first(1), 4096, token(kind_file, 2));
+        EXPECT_EQ(await(kind_file, 1).result, static_cast<std::int32_t>(expected.size()));
+        EXPECT_EQ(await(kind_file, 2).result, 4096);
+        const Bytes read(memory + (2 << 20), expected.size());
+        io->read(file.value(), read, 8192, token(kind_file, 3));
+        EXPECT_EQ(await(kind_file, 3).result, static_cast<std::int32_t>(expected.size()));
+        EXPECT_TRUE(std::equal(read.begin(), read.end(), expected.begin(), expected.end()));
+        io->close(file.value());
+        std::free(memory);
+    }
+    std::filesystem::remove_all(path);
+}
+
+// Where the kernel takes a part of it the rest is asked for from there on: what it then refuses is told.
+TEST_P(IoTest, GoesOnWithAGatheredWriteWhereTheKernelStopped) {
+    char path[] = "/var/tmp/weir-io-XXXXXX";
+    ASSERT_NE(::mkdtemp(path), nullptr);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto signal_before = ::signal(SIGXFSZ, SIG_IGN);
+    const auto bytes = random_bytes(6000, 1);
+    std::vector<iovec> parts;
+    for (std::size_t at = 0; at < bytes.size(); at += 1000) {
+        parts.push_back({const_cast<std::byte*>(bytes.data()) + at, 1000});
+    }
+    auto file = io->open(std::string(path) + "/f", {.create = true});
+    ASSERT_TRUE(file.ok());
+    rlimit small = before;
+    small.rlim_cur = 100 + 3500;
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    io->write_gathered(file.value(), parts, 100, token(kind_file, 1));
+    const std::int32_t result = await(kind_file, 1).result;
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    static_cast<void>(::signal(SIGXFSZ, signal_before));
+    EXPECT_EQ(result, -EFBIG);
+    std::vector<std::byte> read(bytes.size());
+    io->read(file.value(), read, 100, token(kind_file, 2));
+    EXPECT_EQ(await(kind_file, 2).result, 3500);
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.begin() + 3500, read.begin()));
+    // And with room again nothing is left over from before.
+    io->write_gathered(file.value(), parts, 100, token(kind_file, 3));
+    EXPECT_EQ(await(kind_file, 3).result, 6000);
+    io->close(file.value());
+    std::filesystem::remove_all(path);
+}
+
+TEST_P(IoTest, TellsOfAGatheredWriteThatTheDiskRefuses) {
+    auto file = io->open("/dev/full", {});
+    ASSERT_TRUE(file.ok());
+    const auto bytes = random_bytes(4096, 1);
+    const std::array<iovec, 2> parts{iovec{const_cast<std::byte*>(bytes.data()), 1000},
+                                     iovec{const_cast<std::byte*>(bytes.data()) + 1000, 3096}};
+    io->write_gathered(file.value(), parts, 0, token(kind_file, 1));
+    EXPECT_EQ(await(kind_file, 1).result, -ENOSPC);
+    io->close(file.value());
 }
 
 TEST_P(IoTest, IsWokenByAnotherThread) {

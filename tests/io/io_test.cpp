@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/io/epoll_io.hpp"
+#include "core/io/gathered.hpp"
 #include "core/io/ring_restrictions.hpp"
 #include "core/io/uring_io.hpp"
 #include "tests/io/io_suite.hpp"
@@ -61,6 +62,23 @@ TEST(RingRestrictions, RefuseAnOperationThatIsNotInUseAndLetTheOthersPass) {
     EXPECT_EQ(io_uring_register_files_sparse(&ring, 4), -EACCES);
     ::close(zeros);
     io_uring_queue_exit(&ring);
+}
+
+TEST(Gathered, KnowsWhatIsLeftOfThePartInWhichItStopped) {
+    std::array<std::byte, 30> bytes{};
+    const std::array<iovec, 3> parts{iovec{bytes.data(), 10}, iovec{bytes.data() + 20, 3}, iovec{bytes.data() + 10, 7}};
+    EXPECT_EQ(gathered_bytes(parts), 20U);
+    const auto expect = [&](std::size_t moved, std::size_t at, std::size_t count) {
+        const ConstBytes rest = rest_of_part(parts, moved);
+        EXPECT_EQ(rest.data(), bytes.data() + at) << moved;
+        EXPECT_EQ(rest.size(), count) << moved;
+    };
+    expect(0, 0, 10);
+    expect(9, 9, 1);
+    expect(10, 20, 3);
+    expect(12, 22, 1);
+    expect(13, 10, 7);
+    expect(19, 16, 1);
 }
 
 TEST(MakeIo, ChoosesByItselfAndSaysWhatItChose) {

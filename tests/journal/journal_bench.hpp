@@ -161,7 +161,12 @@ class JournalBench {
         const auto opened = writer_->open();
         ASSERT_TRUE(opened.ok()) << opened.error().what;
     }
-    void use_key(std::uint32_t key_id) { options_.key_id = key_id; }     // from the next start on
+    void use_key(std::uint32_t key_id) { options_.key_id = key_id; }  // from the next start on
+    void use_gathering() { options_.gathers = true; }                 // from the next start on
+    // That are not durable.
+    [[nodiscard]] std::size_t groups_max() const {
+        return options_.gathers && options_.key_id == 0 ? gathered_groups_max : writes_in_flight_max;
+    }
     void use_recent(RecentBytes& recent) { options_.recent = &recent; }  // from the next start on
     // As after a crash: what has landed is on disk, everything pending is gone; recovery says where to go on.
     Found restart() {

@@ -85,6 +85,24 @@ TEST(JournalWriter, RollsWithoutCuttingAGroupAndClosesTheSegmentBefore) {
     EXPECT_EQ(bench.read({positions[5].value - 3 * 4096 + 4096 * 3}).numbers, numbers(6, 12));
 }
 
+TEST(JournalWriter, GroupsThatWaitedAreWrittenToTheSegmentTheyBelongTo) {
+    JournalBench bench(8 * block_bytes);
+    bench.use_gathering();
+    bench.start({});
+    // Three blocks each, two a segment: the third's write waits while the two before it are under way, and no more fit a segment.
+    for (std::uint64_t number = 1; number <= 4; ++number) bench.append({batch_of(number, 9000)});
+    EXPECT_EQ(bench.io().pending_count(), short_writes_max);
+    EXPECT_EQ(bench.io().open_count(), 2U);
+    EXPECT_FALSE(bench.writer().can_append(3 * block_bytes)) << "a third segment would be open";
+    bench.complete(0);
+    EXPECT_EQ(bench.io().open_count(), 2U);
+    bench.complete(0);
+    EXPECT_EQ(bench.io().open_count(), 1U) << "all of the first is written";
+    bench.complete_all();
+    EXPECT_EQ(bench.writer().durable_position(), bench.writer().end_position());
+    EXPECT_EQ(bench.read().numbers, numbers(1, 4));
+}
+
 TEST(JournalWriter, ASegmentFilledToItsLastByteGoesOnInTheNext) {
     JournalBench bench(4 * block_bytes);
     for (std::uint64_t number = 1; number <= 3; ++number) bench.append_durable({batch_of(number, 100)});
@@ -339,12 +357,16 @@ TEST(JournalModel, RandomGroupsAndCrashesKeepEverythingDurableInOrder) {
         std::mt19937 random(seed);
         const auto below = [&](std::uint32_t bound) { return random() % bound; };
         JournalBench bench(8 * block_bytes, 1);
-        std::uint64_t last = 0;                               // appended
-        std::deque<std::pair<Position, std::uint64_t>> ends;  // of each write in flight: its end, its last number
+        if (seed % 2 == 0) {
+            bench.use_gathering();
+            bench.start({});
+        }
+        std::uint64_t last = 0;  // appended
+        std::deque<std::pair<Position, std::uint64_t>>
+            ends;  // of each group that is not durable: its end, its last number
         std::uint64_t durable = 0;
         for (int step = 0; step < 120; ++step) {
-            if (const auto dice = below(10); dice < 5 && bench.writer().writes_in_flight() < writes_in_flight_max &&
-                                             ends.size() < writes_in_flight_max) {
+            if (const auto dice = below(10); dice < 5 && ends.size() < bench.groups_max()) {
                 if (!bench.writer().can_append(6 * block_bytes) && bench.io().pending_count() > 0) {
                     bench.complete(0);
                 } else {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/assert.hpp"
+#include "core/io/gathered.hpp"
 
 namespace weir::sim {
 namespace {
@@ -32,7 +33,11 @@ SimIo::~SimIo() {
 
 void SimIo::abandon() {
     for (const FileOperation& one : operations_) {
-        if (one.op == io::Op::write) machine_.disk.land_torn(*one.inode, one.bytes, one.offset);
+        std::uint64_t at = one.offset;
+        for (const ConstBytes part : one.parts) {
+            machine_.disk.land_torn(*one.inode, part, at);
+            at += part.size();
+        }
     }
     operations_.clear();
 }
@@ -149,12 +154,24 @@ void SimIo::add_file_operation(FileOperation operation) {
 }
 
 void SimIo::write(io::File file, ConstBytes bytes, std::uint64_t offset, io::Token token) {
-    if (watch_ != nullptr) watch_->writes(bytes);
+    add_write(file, {bytes}, offset, token);
+}
+
+void SimIo::write_gathered(io::File file, std::span<const iovec> parts, std::uint64_t offset, io::Token token) {
+    std::vector<ConstBytes> all;
+    for (const iovec& part : parts) all.push_back(io::bytes_of(part));
+    add_write(file, std::move(all), offset, token);
+}
+
+void SimIo::add_write(io::File file, std::vector<ConstBytes> parts, std::uint64_t offset, io::Token token) {
+    for (const ConstBytes part : parts) {
+        if (watch_ != nullptr) watch_->writes(part);
+    }
     add_file_operation({.token = token,
                         .op = io::Op::write,
                         .inode = machine_.disk.inode_of(file.handle),
                         .is_durable = machine_.disk.is_durable_handle(file.handle),
-                        .bytes = bytes,
+                        .parts = std::move(parts),
                         .room = {},
                         .offset = offset});
 }
@@ -164,7 +181,7 @@ void SimIo::read(io::File file, Bytes bytes, std::uint64_t offset, io::Token tok
                         .op = io::Op::read,
                         .inode = machine_.disk.inode_of(file.handle),
                         .is_durable = false,
-                        .bytes = {},
+                        .parts = {},
                         .room = bytes,
                         .offset = offset});
 }
@@ -174,7 +191,7 @@ void SimIo::sync(io::File file, io::Token token) {
                         .op = io::Op::sync,
                         .inode = machine_.disk.inode_of(file.handle),
                         .is_durable = false,
-                        .bytes = {},
+                        .parts = {},
                         .room = {},
                         .offset = 0});
 }
@@ -192,8 +209,12 @@ void SimIo::poll_files() {
         operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(index));
         std::int32_t count = 0;
         if (code == 0 && one.op == io::Op::write) {
-            code = machine_.disk.land(*one.inode, one.bytes, one.offset, one.is_durable);
-            count = static_cast<std::int32_t>(one.bytes.size());
+            for (const ConstBytes part : one.parts) {
+                const std::uint64_t at = one.offset + static_cast<std::uint64_t>(count);
+                code = machine_.disk.land(*one.inode, part, at, one.is_durable);
+                if (code != 0) break;
+                count += static_cast<std::int32_t>(part.size());
+            }
         } else if (code == 0 && one.op == io::Op::sync) {
             code = machine_.disk.sync_inode(*one.inode);
         } else if (code == 0) {

@@ -65,6 +65,7 @@ class SimIo final : public io::Io {
     Result<io::File> open(const std::string& path, io::FileOptions options) override;
     void close(io::File file) override;
     void write(io::File file, ConstBytes bytes, std::uint64_t offset, io::Token token) override;
+    void write_gathered(io::File file, std::span<const iovec> parts, std::uint64_t offset, io::Token token) override;
     void read(io::File file, Bytes bytes, std::uint64_t offset, io::Token token) override;
     void sync(io::File file, io::Token token) override;
     std::span<const io::Completion> wait(MonotonicNs until) override;
@@ -93,7 +94,7 @@ class SimIo final : public io::Io {
         io::Op op = io::Op::write;
         Disk::InodePtr inode;
         bool is_durable = false;
-        ConstBytes bytes;
+        std::vector<ConstBytes> parts;
         Bytes room;
         std::uint64_t offset = 0;
     };
@@ -106,6 +107,7 @@ class SimIo final : public io::Io {
     [[nodiscard]] const Entry& entry(io::Socket socket) const {
         return entries_[static_cast<std::size_t>(socket.handle)];
     }
+    void add_write(io::File file, std::vector<ConstBytes> parts, std::uint64_t offset, io::Token token);
     [[nodiscard]] io::Socket add(State state);
     void complete(io::Token token, io::Op op, std::int32_t result, io::Socket socket);
     void add_file_operation(FileOperation operation);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/io/gathered.hpp"
 #include "core/io/io.hpp"
 
 namespace weir::test {
@@ -27,8 +28,8 @@ class MemoryIo final : public io::Io {
     struct Pending {
         io::Op op = io::Op::write;
         io::File file;
-        ConstBytes bytes;  // write
-        Bytes room;        // read
+        std::vector<ConstBytes> parts;  // write
+        Bytes room;                     // read
         std::uint64_t offset = 0;
         io::Token token;
     };
@@ -40,11 +41,15 @@ class MemoryIo final : public io::Io {
     io::Completion complete(std::size_t index) {
         const Pending operation = take(index);
         std::vector<std::byte>& content = files_[static_cast<std::size_t>(operation.file.handle)].content;
+        std::uint64_t at = operation.offset;
         io::Completion completion{.token = operation.token, .op = operation.op, .result = 0, .socket = {}};
         switch (operation.op) {
             case io::Op::write:
-                land(content, operation.bytes, operation.offset);
-                completion.result = static_cast<std::int32_t>(operation.bytes.size());
+                for (const ConstBytes part : operation.parts) {
+                    land(content, part, at);
+                    at += part.size();
+                }
+                completion.result = static_cast<std::int32_t>(at - operation.offset);
                 break;
             case io::Op::read: {
                 const std::uint64_t begin = std::min<std::uint64_t>(operation.offset, content.size());
@@ -71,10 +76,14 @@ class MemoryIo final : public io::Io {
     void tear(std::size_t index, std::size_t unit_bytes, Lands&& lands) {
         const Pending operation = take(index);
         std::vector<std::byte>& content = files_[static_cast<std::size_t>(operation.file.handle)].content;
-        for (std::size_t at = 0, unit = 0; at < operation.bytes.size(); at += unit_bytes, ++unit) {
-            if (!lands(unit)) continue;
-            land(content, operation.bytes.subspan(at, std::min(unit_bytes, operation.bytes.size() - at)),
-                 operation.offset + at);
+        std::uint64_t begin = operation.offset;
+        std::size_t unit = 0;
+        for (const ConstBytes part : operation.parts) {
+            for (std::size_t at = 0; at < part.size(); at += unit_bytes, ++unit) {
+                if (!lands(unit)) continue;
+                land(content, part.subspan(at, std::min(unit_bytes, part.size() - at)), begin + at);
+            }
+            begin += part.size();
         }
     }
     // Writes the content of each file to DIRECTORY/its file name; of a closed one once, because its owner may have
@@ -118,18 +127,19 @@ class MemoryIo final : public io::Io {
         return files_[static_cast<std::size_t>(file.handle)].is_direct;
     }
     void write(io::File file, ConstBytes bytes, std::uint64_t offset, io::Token token) override {
-        const Opened& opened = files_[static_cast<std::size_t>(file.handle)];
-        WEIR_ASSERT(opened.is_open);
-        if (opened.is_direct) WEIR_ASSERT(offset % 4096 == 0 && bytes.size() % 4096 == 0);
-        pending_.push_back(
-            {.op = io::Op::write, .file = file, .bytes = bytes, .room = {}, .offset = offset, .token = token});
+        add_write(file, {bytes}, offset, token);
+    }
+    void write_gathered(io::File file, std::span<const iovec> parts, std::uint64_t offset, io::Token token) override {
+        std::vector<ConstBytes> all;
+        for (const iovec& part : parts) all.push_back(io::bytes_of(part));
+        add_write(file, std::move(all), offset, token);
     }
     void read(io::File file, Bytes bytes, std::uint64_t offset, io::Token token) override {
         pending_.push_back(
-            {.op = io::Op::read, .file = file, .bytes = {}, .room = bytes, .offset = offset, .token = token});
+            {.op = io::Op::read, .file = file, .parts = {}, .room = bytes, .offset = offset, .token = token});
     }
     void sync(io::File file, io::Token token) override {
-        pending_.push_back({.op = io::Op::sync, .file = file, .bytes = {}, .room = {}, .offset = 0, .token = token});
+        pending_.push_back({.op = io::Op::sync, .file = file, .parts = {}, .room = {}, .offset = 0, .token = token});
     }
     // Completes everything that is pending, in order.
     std::span<const io::Completion> wait(MonotonicNs) override {
@@ -162,6 +172,19 @@ class MemoryIo final : public io::Io {
         bool is_saved_closed = false;
     };
 
+    void add_write(io::File file, std::vector<ConstBytes> parts, std::uint64_t offset, io::Token token) {
+        const Opened& opened = files_[static_cast<std::size_t>(file.handle)];
+        WEIR_ASSERT(opened.is_open && !parts.empty());
+        for (const ConstBytes part : parts) {
+            if (opened.is_direct) WEIR_ASSERT(offset % 4096 == 0 && part.size() % 4096 == 0);
+        }
+        pending_.push_back({.op = io::Op::write,
+                            .file = file,
+                            .parts = std::move(parts),
+                            .room = {},
+                            .offset = offset,
+                            .token = token});
+    }
     static Error no_sockets() { return error_from_errno(ENOTSUP, "MemoryIo has no sockets"); }
     static void land(std::vector<std::byte>& content, ConstBytes bytes, std::uint64_t offset) {
         if (content.size() < offset + bytes.size()) content.resize(offset + bytes.size());
@@ -169,7 +192,7 @@ class MemoryIo final : public io::Io {
     }
     Pending take(std::size_t index) {
         WEIR_ASSERT(index < pending_.size());
-        const Pending operation = pending_[index];
+        Pending operation = std::move(pending_[index]);
         pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(index));
         return operation;
     }
