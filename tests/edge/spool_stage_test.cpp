@@ -98,6 +98,29 @@ TEST(SpoolStage, DoesNotWaitForTheTimeOfItsCheckpointWhenMuchIsWritten) {
     EXPECT_TRUE(bench.until([&] { return bench.counters.checkpoints.get() == 1; }));
 }
 
+TEST(SpoolStage, BatchesThatFindTheDiskBusyShareAWrite) {
+    ScriptedCentral central;
+    SpoolBench bench({central.address()}, {.buffers = 16});
+    bench.centrals = {&central};
+    bench.open();
+    bench.feed(0, 1);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    const std::uint64_t appends_before = bench.counters.appends.get();
+    const std::uint64_t writes_before = bench.counters.journal_writes.get();
+    // All are there before the first write's end is looked at: it has one, and the rest are less than a full write and one more.
+    constexpr std::uint32_t batches = 8;
+    for (std::uint32_t i = 0; i < batches; ++i) bench.feed(0, 100, 1000);
+    ASSERT_TRUE(bench.until([&] { return bench.is_all(bench.delivered); }));
+    EXPECT_EQ(bench.counters.appends.get() - appends_before, batches);
+    EXPECT_EQ(bench.counters.journal_writes.get() - writes_before, 2U);
+    Sequence last = 0;
+    for (const auto& batch : central.stored) {
+        EXPECT_EQ(batch.first, last + 1);
+        last = batch.last;
+    }
+    EXPECT_EQ(last, bench.fed[0]);
+}
+
 TEST(SpoolStage, KeepsWhatIntakesCheckpointStillNeeds) {
     ScriptedCentral central;
     SpoolBench bench({central.address()});
