@@ -182,7 +182,7 @@ void reload(const CentralConfig& config, control::AtRestConfig& at_rest, Followe
 std::string thread_plan_text(const CentralConfig& config) {
     const int core = core_of(config);
     return "thread      ingest  " + (core < 0 ? std::string("floating") : "core " + std::to_string(core)) +
-           "\nthread      reader  floating, niceness 10" +
+           "\nthread      reader  floating, niceness 5" +
            (config.analytics.is_used()
                 ? "\nthread      analytics  floating\nthread      analytics-rows, analytics-state  floating, niceness 5"
                 : "") +

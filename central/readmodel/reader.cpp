@@ -19,7 +19,9 @@ constexpr std::uint64_t gather_ms = 20;
 constexpr std::uint64_t gather_busy_ms = 2;
 constexpr std::uint64_t busy_bytes = 1U << 20;  // read at one look
 constexpr std::uint64_t retry_ms = 500;
-constexpr int reader_niceness = 10;
+// Behind ingest, but not so far that it falls out of what is in memory while the cores are full: then the disk reads for it what was
+// written a moment ago, and all that costs more than its turn would have (bench/NOTES.md).
+constexpr int reader_niceness = 5;
 
 }  // namespace
 
