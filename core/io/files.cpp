@@ -30,6 +30,9 @@ class KernelFiles final : public Files {
     }
     int sync(int handle) override { return ::fsync(handle); }
     int truncate(int handle, std::uint64_t bytes) override { return ::ftruncate(handle, static_cast<off_t>(bytes)); }
+    int allocate(int handle, std::uint64_t bytes) override {
+        return ::fallocate(handle, 0, 0, static_cast<off_t>(bytes));
+    }
     std::uint64_t size(int handle) override {
         struct stat info {};
         return ::fstat(handle, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;

@@ -7,6 +7,7 @@
 // Failure   As POSIX: -1 (or an empty result) and errno.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -26,6 +27,14 @@ class Files {
     [[nodiscard]] virtual std::int64_t write(int handle, ConstBytes bytes, std::uint64_t offset) = 0;
     [[nodiscard]] virtual int sync(int handle) = 0;  // fsync; of a directory's handle: its entries
     [[nodiscard]] virtual int truncate(int handle, std::uint64_t bytes) = 0;
+    // So many bytes from the begin are the file's and read as zeros, without one being written (fallocate(2)). EOPNOTSUPP: this file
+    // system has no such thing, and nothing happened.
+    [[nodiscard]] virtual int allocate(int handle, std::uint64_t bytes) {
+        static_cast<void>(handle);
+        static_cast<void>(bytes);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     [[nodiscard]] virtual std::uint64_t size(int handle) = 0;
     [[nodiscard]] virtual int lock(int handle) = 0;  // exclusive, does not wait (EWOULDBLOCK), gone with the handle
     [[nodiscard]] virtual int rename(const std::string& from, const std::string& to) = 0;

@@ -57,6 +57,13 @@ class PosixFile {
         }
         return 0;
     }
+    // 0 or errno.
+    [[nodiscard]] int allocate(std::uint64_t bytes) const {
+        int code = 0;
+        do code = io::files().allocate(handle_, bytes) == 0 ? 0 : errno;
+        while (code == EINTR);
+        return code;
+    }
     [[nodiscard]] int sync() const { return io::files().sync(handle_) == 0 ? 0 : errno; }
     [[nodiscard]] std::uint64_t file_bytes() const { return io::files().size(handle_); }
 

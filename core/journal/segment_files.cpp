@@ -235,7 +235,7 @@ void SegmentFiles::trim_cut_files() const {
 int SegmentFiles::make(const SegmentHeader& header) {
     Making making;
     int code = begin(header, making);
-    while (code == 0 && !making.is_filled()) code = fill(making, fill_bytes_max);
+    while (code == 0 && !making.is_whole()) code = fill(making, fill_bytes_max);
     return code != 0 ? code : finish(making);
 }
 
@@ -281,8 +281,6 @@ int SegmentFiles::begin(const SegmentHeader& header, Making& making) {
 }
 
 int SegmentFiles::fill(Making& making, std::uint64_t bytes_max) {
-    // Zeros are written, not only allocated: an O_DSYNC write into an unwritten extent would have to sync metadata each
-    // time.
     const std::uint64_t bytes = std::min({bytes_max, fill_bytes_max, segment_bytes_ - making.filled});
     if (const int code = making.file.write({zeros(), bytes}, making.filled); code != 0) {
         abandon(making);
@@ -293,8 +291,15 @@ int SegmentFiles::fill(Making& making, std::uint64_t bytes_max) {
     return 0;
 }
 
+int SegmentFiles::allocate_rest(Making& making) {
+    const int code = making.file.allocate(segment_bytes_);
+    making.is_allocated = code == 0;
+    if (code != 0 && code != EOPNOTSUPP) abandon(making);
+    return code;
+}
+
 int SegmentFiles::finish(Making& making) {
-    WEIR_ASSERT(making.is_filled());
+    WEIR_ASSERT(making.is_whole());
     int code = head(making.file, making.header);
     if (code == 0) code = making.file.sync();
     if (code == 0 && io::files().rename(making.temporary, path_of(making.header.segment_index)) != 0) code = errno;

@@ -1,7 +1,11 @@
 // SegmentFiles: a journal's segment files on the disk: made whole, adopted, cut after a crash, recycled, deleted.
 //
-// A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
+// A segment is made under a temporary name, given its full length, filled with zeros, given its header, synced, renamed to
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1).
+//
+// Zeros     An O_DSYNC write into what is only allocated takes half as long again, for the metadata that it syncs; but a segment that
+//           is filled before it is used has the disk write all of it twice. So zeros are for who writes little at a time, and where they
+//           cannot be in time the rest stays allocated (segment_orders.hpp). It reads as zeros too.
 //
 // The directory is made with the first segment, where it is not there.
 //
@@ -20,8 +24,9 @@
 
 namespace weir::journal {
 
-// The longest write of zeros, where a runner waits or the worker is far behind; others are fill_paced_bytes (segment_orders.hpp). A group
-// that becomes due waits for one of them at most: of 1 MiB each they trebled the time of the groups beside them.
+// The longest write of zeros: at a start, and where the file system allocates nothing and the worker is far behind; others are
+// fill_paced_bytes (segment_orders.hpp). A group that becomes due waits for one of them at most: of 1 MiB each they trebled the time of
+// the groups beside them.
 inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
 
 // What is deleted goes in pieces from its end, one each shrink_pause_ns (50 MiB/s of each journal): a file system that tells its device what
@@ -43,20 +48,24 @@ class SegmentFiles {
     [[nodiscard]] Status create(const SegmentHeader& header);
     // Zeros, header, sync, name, all at once: 0 or errno. The name ends in .seg only once everything is on the disk.
     [[nodiscard]] int make(const SegmentHeader& header);
-    // make() in steps, for who has other things to do between them: begin(), fill() until is_filled(), finish(). Where one fails (errno) its
+    // make() in steps, for who has other things to do between them: begin(), fill() or allocate_rest() until is_whole(), finish(). Where one
+    // fails (errno) its
     // temporary file is gone and it is over (a sync of the directory that failed leaves the file under its name); abandon() gives it up.
     // One thread for all steps of a Making.
     struct Making {
         SegmentHeader header;
         std::string temporary;
         PosixFile file;
-        std::uint64_t filled = 0;  // bytes from its begin
+        std::uint64_t filled = 0;   // bytes from its begin
+        bool is_allocated = false;  // as many as it needs, filled or not
 
-        [[nodiscard]] bool is_filled() const { return filled == header.segment_bytes; }
+        [[nodiscard]] bool is_whole() const { return is_allocated || filled == header.segment_bytes; }
     };
     [[nodiscard]] int begin(const SegmentHeader& header, Making& making);
     // At most so many bytes more (a multiple of block_bytes), and at most fill_bytes_max. 0 or errno.
     [[nodiscard]] int fill(Making& making, std::uint64_t bytes_max);
+    // EOPNOTSUPP: this file system allocates nothing, and fill() is to go on.
+    [[nodiscard]] int allocate_rest(Making& making);
     [[nodiscard]] int finish(Making& making);
     void abandon(Making& making);
     // Not needed any more: kept to be used again, renamed to be deleted by shrink(), or, if it was marked as damaged, moved to quarantine/.

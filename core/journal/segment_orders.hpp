@@ -3,8 +3,11 @@
 //
 // Pace      The zeros that make a segment stand in the way of the journal's own writes, on a disk that has one queue: so they come in small
 //           pieces, and no faster than they must. The worker keeps fill_lead times what is used of the open segment filled, so that the
-//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MB/s at most. Where less is
-//           filled than used, it goes as fast as it can.
+//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MB/s at most. A journal
+//           may be faster than that can be: then the rest is allocated and stays as it is. The worker lags once fill_lag_bytes
+//           or 1/fill_lag_share of a segment, whichever is more, less is filled than used, and does not try to keep up any more; at half of
+//           the open segment the next one is ready, filled or not. The first one after a start is filled whole, and so are all where
+//           nothing can be allocated: as fast as it goes, once less is filled than used.
 //
 // Thread    As each call says; "runner" and "worker" are one thread each.
 // Pressure  One segment is asked for at a time. What is released is a place in the sequence of segments, so that any number at once fits.
@@ -12,6 +15,7 @@
 // Law       A mark set before its segment's release is taken before that release is seen.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -29,6 +33,19 @@ inline constexpr std::size_t damage_marks_max = 64;
 inline constexpr std::uint64_t fill_lead = 2;
 inline constexpr std::uint64_t fill_paced_bytes = 16U << 10;
 inline constexpr std::uint64_t fill_pause_ns = ns_per_ms;
+inline constexpr std::uint64_t fill_lag_bytes = 2U << 20;
+inline constexpr std::uint64_t fill_lag_share = 32;
+inline constexpr std::uint64_t fill_lagging_bytes = 64U << 10;
+inline constexpr std::uint64_t fill_lagging_ns = 10 * ns_per_ms;
+
+// How the worker goes on with what is wanted; beyond `slow`: at once.
+enum class FillPace : std::uint8_t {
+    lagging,  // fill_lagging_bytes each fill_lagging_ns
+    slow,     // a piece each fill_pause_ns
+    steady,   // piece after piece
+    hurried,  // the longest pieces
+    enough,   // none: the rest is allocated
+};
 
 class SegmentOrders {
   public:
@@ -47,7 +64,7 @@ class SegmentOrders {
     // the worker is to be woken.
     [[nodiscard]] bool use(std::uint64_t bytes) {
         used_.store(bytes, std::memory_order_relaxed);
-        return ready_.load(std::memory_order_relaxed) != asked_here_ && is_behind();
+        return ready_.load(std::memory_order_relaxed) != asked_here_ && pace() > FillPace::slow;
     }
     // Runner: its path, null while it is not ready. Stays as it is until the next one is asked for.
     [[nodiscard]] const std::string* ready(std::uint64_t segment_index) const {
@@ -76,17 +93,24 @@ class SegmentOrders {
         // acquire: pairs with the release in ask()
         return asked_.load(std::memory_order_acquire) == ready_.load(std::memory_order_relaxed) ? nullptr : &header_;
     }
+    // Worker: nothing can be allocated here, so that all of it is filled.
+    void fill_all() { fills_all_.store(true, std::memory_order_relaxed); }
     // Worker: so many bytes of what is wanted are filled.
     void fill(std::uint64_t bytes) { filled_.store(bytes, std::memory_order_relaxed); }
     // Worker: no ring makes it go on before its time.
-    void pause() { filled_.store(UINT64_MAX, std::memory_order_relaxed); }
-    // Runner, worker: less than fill_lead times what is used is filled.
-    [[nodiscard]] bool is_behind() const {
-        return filled_.load(std::memory_order_relaxed) < fill_lead * used_.load(std::memory_order_relaxed);
-    }
-    // Worker: less is filled than used: the next one could be late.
-    [[nodiscard]] bool is_far_behind() const {
-        return filled_.load(std::memory_order_relaxed) < used_.load(std::memory_order_relaxed);
+    void pause() { fill(UINT64_MAX); }
+    // Runner, worker. While something is wanted.
+    [[nodiscard]] FillPace pace() const {
+        const std::uint64_t filled = filled_.load(std::memory_order_relaxed);
+        const std::uint64_t used = used_.load(std::memory_order_relaxed);
+        if (filled >= fill_lead * used) return FillPace::slow;
+        const bool is_first = ready_.load(std::memory_order_relaxed) == 0;
+        if (!is_first && !fills_all_.load(std::memory_order_relaxed)) {
+            if (fill_lead * used >= header_.segment_bytes) return FillPace::enough;
+            const std::uint64_t lag_max = std::max(fill_lag_bytes, header_.segment_bytes / fill_lag_share);
+            if (filled < used && used - filled > lag_max) return FillPace::lagging;
+        }
+        return filled < used ? FillPace::hurried : FillPace::steady;
     }
     // Worker: what is wanted lies at `path`.
     void is_made(std::string path) {
@@ -144,6 +168,7 @@ class SegmentOrders {
     alignas(64) std::string path_;  // while something is wanted
     std::atomic<std::uint64_t> ready_{0};
     std::atomic<std::uint64_t> filled_{0};
+    std::atomic<bool> fills_all_{false};
     // Who finds damage:
     alignas(64) std::array<std::atomic<std::uint64_t>, damage_marks_max> marks_{};
     std::atomic<std::uint64_t> lowest_suspect_{UINT64_MAX};

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/base/clock.hpp"
+#include "core/io/files.hpp"
 #include "core/io/thread_bell.hpp"
 #include "core/journal/segment_files.hpp"
 #include "core/journal/segment_orders.hpp"
@@ -18,8 +19,13 @@ namespace {
 
 constexpr std::uint64_t retry_ns = ns_per_second;  // after a preparation that failed
 // Past the page cache whole blocks are written.
-static_assert(fill_paced_bytes % block_bytes == 0 && fill_bytes_max % block_bytes == 0 &&
-              fill_paced_bytes <= fill_bytes_max);
+static_assert(fill_paced_bytes % block_bytes == 0 && fill_lagging_bytes % block_bytes == 0 &&
+              fill_bytes_max % block_bytes == 0 && std::max(fill_paced_bytes, fill_lagging_bytes) <= fill_bytes_max);
+
+std::uint64_t piece_bytes(FillPace pace) {
+    if (pace == FillPace::lagging) return fill_lagging_bytes;
+    return pace == FillPace::hurried ? fill_bytes_max : fill_paced_bytes;
+}
 
 class FileSegmentStore;
 
@@ -35,7 +41,10 @@ enum class Outcome : std::uint8_t {
 
 struct SegmentWorker::State {
     State(void (*wake_with)(void*), void* context) : wake(wake_with), wake_context(context) {
-        thread = std::thread([this] { work(); });
+        thread = std::thread([this, &files = io::files()] {
+            const io::UseFiles its_makers(files);
+            work();
+        });
     }
     void work();
     // The next store with something to do, in turns; null: none. With `mutex`.
@@ -110,7 +119,7 @@ class FileSegmentStore final : public SegmentStore {
     [[nodiscard]] bool has_work(MonotonicNs now) const {
         return orders_.released_before() > let_go_before_ || orders_.has_damaged() || gives_back_ ||
                (files_.is_shrinking() && now >= shrink_at_) ||
-               (orders_.wanted() != nullptr && (now >= not_before_ || (making_ && orders_.is_behind())));
+               (orders_.wanted() != nullptr && (now >= not_before_ || (making_ && orders_.pace() > FillPace::slow)));
     }
     // When it has work without being asked again.
     [[nodiscard]] MonotonicNs retry_at() const {
@@ -179,7 +188,7 @@ Outcome FileSegmentStore::make_more(const SegmentHeader& header) {
     }
     if (making_) {
         orders_.fill(making_->filled);
-        not_before_ = monotonic_now().plus_ns(fill_pause_ns);
+        not_before_ = monotonic_now().plus_ns(orders_.pace() == FillPace::lagging ? fill_lagging_ns : fill_pause_ns);
         return Outcome::done;
     }
     not_before_ = {};
@@ -189,11 +198,20 @@ Outcome FileSegmentStore::make_more(const SegmentHeader& header) {
 
 // 0 or errno. Where it is ready, nothing is being made any more.
 int FileSegmentStore::next_piece(const SegmentHeader& header) {
-    int code = making_ ? 0 : files_.begin(header, making_.emplace());
-    if (code == 0 && !making_->is_filled()) {
-        code = files_.fill(*making_, orders_.is_far_behind() ? fill_bytes_max : fill_paced_bytes);
+    int code = 0;
+    if (!making_) {
+        code = files_.begin(header, making_.emplace());
+        orders_.fill(making_->filled);
     }
-    if (code != 0 || !making_->is_filled()) return code;
+    if (code == 0 && !making_->is_whole()) {
+        const FillPace pace = orders_.pace();
+        code = pace == FillPace::enough ? files_.allocate_rest(*making_) : files_.fill(*making_, piece_bytes(pace));
+        if (code == EOPNOTSUPP) {
+            orders_.fill_all();
+            return 0;
+        }
+    }
+    if (code != 0 || !making_->is_whole()) return code;
     code = files_.finish(*making_);
     making_.reset();
     return code;

@@ -1,7 +1,7 @@
 // SegmentStore: makes segment files ready ahead of time, recycles and deletes them, on a thread of its own, so that the
 // runner never waits for a directory or an allocation.
 //
-// A segment is made under a temporary name, filled with zeros to its full length, given its header, synced, renamed to
+// A segment is made under a temporary name, given its full length, filled with zeros, given its header, synced, renamed to
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A released file is
 // renamed away and the directory synced before it may be used again, old bytes in it being told by position and chain, or is deleted in
 // pieces.
@@ -61,7 +61,7 @@ class SegmentStore {
 
 // The thread that makes, recycles and deletes for one or more real stores, in turns: one whose disk is full holds up no other.
 //
-// Thread    Made and ended by the control thread, after the last of its stores.
+// Thread    Made and ended by the control thread, after the last of its stores. It works on its maker's io::files().
 class SegmentWorker {
   public:
     // `wake` is called from its thread when a segment became ready (to ring the runner's doorbell).

@@ -176,10 +176,13 @@ TEST(SegmentOrders, TheWorkerIsBehindWhereItHasNotFilledTwiceWhatIsUsed) {
     EXPECT_FALSE(orders.use(1000)) << "nothing is wanted";
     EXPECT_TRUE(orders.ask(header_of(4)));
     EXPECT_TRUE(orders.use(1000));
+    EXPECT_EQ(orders.pace(), FillPace::hurried) << "nothing is filled";
+    orders.fill(1000);
+    EXPECT_EQ(orders.pace(), FillPace::steady);
     orders.fill(2 * 1000 - 1);
-    EXPECT_TRUE(orders.is_behind());
+    EXPECT_EQ(orders.pace(), FillPace::steady);
     orders.fill(2 * 1000);
-    EXPECT_FALSE(orders.is_behind());
+    EXPECT_EQ(orders.pace(), FillPace::slow);
     EXPECT_FALSE(orders.use(1000));
     EXPECT_TRUE(orders.use(1001));
     orders.is_made("four");
@@ -192,31 +195,115 @@ TEST(SegmentOrders, TheWorkerIsBehindWhereItHasNotFilledTwiceWhatIsUsed) {
     EXPECT_TRUE(orders.use(segment_bytes));
 }
 
+TEST(SegmentOrders, WhereZerosCannotBeInTimeTheRestIsAllocated) {
+    constexpr std::uint64_t bytes = 2 * fill_lag_share * fill_lag_bytes;
+    constexpr std::uint64_t lag_max = bytes / fill_lag_share;
+    SegmentOrders orders;
+    SegmentHeader header = header_of(4);
+    header.segment_bytes = bytes;
+    ASSERT_TRUE(orders.ask(header));
+    EXPECT_TRUE(orders.use(bytes));
+    EXPECT_EQ(orders.pace(), FillPace::hurried) << "the first is filled whole";
+    orders.is_made("four");
+    ++header.segment_index;
+    ASSERT_TRUE(orders.ask(header));
+    EXPECT_TRUE(orders.use(lag_max));
+    EXPECT_EQ(orders.pace(), FillPace::hurried);
+    EXPECT_FALSE(orders.use(lag_max + 1)) << "it lags: what is used does not hurry it";
+    EXPECT_EQ(orders.pace(), FillPace::lagging);
+    orders.fill(1);
+    EXPECT_EQ(orders.pace(), FillPace::hurried);
+    orders.fill(lag_max + 1);
+    EXPECT_EQ(orders.pace(), FillPace::steady);
+    EXPECT_FALSE(orders.use(bytes / fill_lead - 1));
+    EXPECT_EQ(orders.pace(), FillPace::lagging);
+    EXPECT_TRUE(orders.use(bytes / fill_lead));
+    EXPECT_EQ(orders.pace(), FillPace::enough);
+    orders.pause();
+    EXPECT_FALSE(orders.use(bytes)) << "its time has not come";
+    orders.fill(0);
+    EXPECT_EQ(orders.pace(), FillPace::enough);
+    orders.fill_all();
+    EXPECT_EQ(orders.pace(), FillPace::hurried) << "nothing can be allocated";
+    orders.is_made("five");
+    ++header.segment_index;
+    ASSERT_TRUE(orders.ask(header));
+    EXPECT_EQ(orders.pace(), FillPace::hurried) << "nor for the next one";
+}
+
+TEST(SegmentOrders, OfASmallSegmentHalfIsNoLag) {
+    SegmentOrders orders;
+    ASSERT_TRUE(orders.ask(header_of(3)));
+    orders.is_made("three");
+    SegmentHeader header = header_of(4);
+    header.segment_bytes = 2 * fill_lag_bytes;
+    ASSERT_TRUE(orders.ask(header));
+    EXPECT_TRUE(orders.use(fill_lag_bytes - 1));
+    EXPECT_EQ(orders.pace(), FillPace::hurried);
+    EXPECT_TRUE(orders.use(fill_lag_bytes));
+    EXPECT_EQ(orders.pace(), FillPace::enough);
+}
+
 // Segments that are filled in many pieces.
 class PaceBench {
   public:
     static constexpr std::uint64_t pieces = 4096;
+    static constexpr std::uint64_t bytes = pieces * fill_paced_bytes;
     static constexpr std::uint64_t paced_ns = pieces * fill_pause_ns;
 
-    PaceBench() : store_(make_segment_store(directory_.path(), pieces * fill_paced_bytes, 0, nullptr, nullptr)) {
-        SegmentHeader header = header_of(0);
-        header.segment_bytes = pieces * fill_paced_bytes;
-        header.crc = segment_crc(header);
-        store_->prepare(header);
+    explicit PaceBench(io::Files& files = io::files())
+        : files_(files), store_(make_segment_store(directory_.path(), bytes, 0, nullptr, nullptr)) {}
+    [[nodiscard]] SegmentHeader header(std::uint64_t index) const {
+        SegmentHeader made = header_of(index);
+        made.segment_bytes = bytes;
+        made.crc = segment_crc(made);
+        return made;
+    }
+    // Of the first one none may stay unfilled: it is there when this returns, and nothing of the next one is used.
+    void make_first() {
+        store_->use(bytes);
+        store_->prepare(header(0));
+        static_cast<void>(await_ready(0));
+        store_->use(0);
+        prepared_before_ = store_->prepared_bytes();
+    }
+    void prepare(std::uint64_t index) {
+        began_ = monotonic_now();
+        store_->prepare(header(index));
     }
     [[nodiscard]] SegmentStore& store() { return *store_; }
     [[nodiscard]] std::uint64_t lasted_ns() const { return monotonic_now().since(began_); }
+    [[nodiscard]] std::uint64_t prepared() const { return store_->prepared_bytes() - prepared_before_; }
+    void await(std::uint64_t wanted) {
+        while (prepared() < wanted) std::this_thread::yield();
+    }
+    [[nodiscard]] std::string await_ready(std::uint64_t index) {
+        while (store_->ready(index) == nullptr) std::this_thread::yield();
+        return *store_->ready(index);
+    }
 
   private:
     const Directory directory_;
-    const MonotonicNs began_ = monotonic_now();
+    const io::UseFiles files_;
+    MonotonicNs began_{};
     std::unique_ptr<SegmentStore> store_;
+    std::uint64_t prepared_before_ = 0;
 };
+
+// True where every byte from `begin` on is zero.
+bool is_zero(const std::string& path, std::uint64_t begin) {
+    std::ifstream file(path, std::ios::binary);
+    std::vector<char> bytes(std::filesystem::file_size(path));
+    file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return file.gcount() == static_cast<std::streamsize>(bytes.size()) &&
+           std::all_of(bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.end(), [](char c) { return c == 0; });
+}
 
 TEST(SegmentPace, WhileNothingIsUsedZerosComeSlowly) {
     PaceBench bench;
+    bench.prepare(0);
     for (std::uint64_t pieces = 0; pieces < 8;) {
-        pieces = bench.store().prepared_bytes() / fill_paced_bytes;
+        pieces = bench.prepared() / fill_paced_bytes;
         EXPECT_LE(pieces, bench.lasted_ns() / fill_pause_ns + 1);
         std::this_thread::yield();
     }
@@ -225,12 +312,65 @@ TEST(SegmentPace, WhileNothingIsUsedZerosComeSlowly) {
 
 TEST(SegmentPace, WhatIsUsedHurriesThem) {
     PaceBench bench;
-    bench.store().use(PaceBench::pieces * fill_paced_bytes / 8);  // a quarter is to be filled
-    while (bench.store().prepared_bytes() < PaceBench::pieces * fill_paced_bytes / 4) std::this_thread::yield();
-    EXPECT_EQ(bench.store().ready(0), nullptr);
-    bench.store().use(PaceBench::pieces * fill_paced_bytes);  // a runner waits
-    while (bench.store().ready(0) == nullptr) std::this_thread::yield();
+    bench.make_first();
+    bench.prepare(1);
+    for (std::uint64_t used = fill_lag_bytes; used < PaceBench::bytes / fill_lead; used += fill_lag_bytes) {
+        bench.store().use(used);
+        bench.await(fill_lead * used);
+    }
+    EXPECT_EQ(bench.store().ready(1), nullptr);
     EXPECT_LT(bench.lasted_ns(), PaceBench::paced_ns);
+}
+
+TEST(SegmentPace, WhereTheyCannotBeInTimeTheRestIsAllocated) {
+    PaceBench bench;
+    bench.make_first();
+    bench.prepare(1);
+    bench.await(fill_paced_bytes);
+    const MonotonicNs began = monotonic_now();
+    bench.store().use(PaceBench::bytes / fill_lead - 1);
+    bench.await(fill_paced_bytes + 2 * fill_lagging_bytes);
+    EXPECT_GE(monotonic_now().since(began), fill_lagging_ns);
+    EXPECT_EQ(bench.store().ready(1), nullptr);
+    bench.store().use(PaceBench::bytes / fill_lead);
+    const std::string path = bench.await_ready(1);
+    EXPECT_LT(bench.prepared(), PaceBench::bytes / 2);
+    EXPECT_EQ(std::filesystem::file_size(path), PaceBench::bytes);
+    EXPECT_TRUE(is_zero(path, block_bytes));
+    // It may be gone on with as any other.
+    SegmentFiles files(std::filesystem::path(path).parent_path().string(), PaceBench::bytes, 0);
+    EXPECT_TRUE(files.create(bench.header(1)));
+}
+
+TEST(SegmentPace, WhereNothingCanBeAllocatedARunnerThatWaitsHurriesThemMost) {
+    ForwardedFiles files;  // which have no allocate()
+    PaceBench bench(files);
+    bench.make_first();
+    bench.prepare(1);
+    bench.store().use(PaceBench::bytes);  // a runner waits
+    EXPECT_TRUE(is_zero(bench.await_ready(1), block_bytes));
+    EXPECT_EQ(bench.prepared(), PaceBench::bytes + block_bytes);
+    EXPECT_LT(bench.lasted_ns(), PaceBench::paced_ns);
+}
+
+TEST(SegmentPace, TheFirstIsFilledWhole) {
+    PaceBench bench;
+    bench.make_first();
+    EXPECT_EQ(bench.store().prepared_bytes(), PaceBench::bytes + block_bytes);
+}
+
+TEST(SegmentFiles, WhatIsNotAllocatedIsNotFinishedBeforeItIsFilled) {
+    const Directory directory;
+    ForwardedFiles without_allocate;
+    const io::UseFiles use(without_allocate);
+    SegmentFiles files(directory.path(), segment_bytes, 0);
+    SegmentFiles::Making making;
+    ASSERT_EQ(files.begin(header_of(0), making), 0);
+    ASSERT_EQ(files.fill(making, block_bytes), 0);
+    EXPECT_EQ(files.allocate_rest(making), EOPNOTSUPP);
+    EXPECT_DEATH(static_cast<void>(files.finish(making)), "is_whole");
+    ASSERT_EQ(files.fill(making, block_bytes), 0);
+    EXPECT_EQ(files.finish(making), 0);
 }
 
 TEST(SegmentPace, AStoreThatEndsMeanwhileLeavesNothing) {
@@ -268,6 +408,8 @@ class LittleRoom {
 
 TEST(SegmentPace, WhereThereIsNoRoomTheFirstPiecesOfAnotherTryDoNotSayThatThereIs) {
     const Directory directory;
+    ForwardedFiles without_allocate;
+    const io::UseFiles use(without_allocate);
     const auto store = make_segment_store(directory.path(), 8 * fill_paced_bytes, 0, nullptr, nullptr);
     SegmentHeader header = header_of(0);
     header.segment_bytes = 8 * fill_paced_bytes;
@@ -281,6 +423,31 @@ TEST(SegmentPace, WhereThereIsNoRoomTheFirstPiecesOfAnotherTryDoNotSayThatThereI
     }
     while (store->ready(0) == nullptr) std::this_thread::yield();
     EXPECT_EQ(store->prepare_errno(), 0);
+}
+
+TEST(SegmentPace, WhereThereIsNoRoomToAllocateNothingIsLeftAndItIsTriedAgain) {
+    const Directory directory;
+    const auto store = make_segment_store(directory.path(), 8 * fill_paced_bytes, 0, nullptr, nullptr);
+    SegmentHeader header = header_of(0);
+    header.segment_bytes = 8 * fill_paced_bytes;
+    header.crc = segment_crc(header);
+    store->use(header.segment_bytes);  // a runner waits
+    store->prepare(header);
+    while (store->ready(0) == nullptr) std::this_thread::yield();
+    const std::uint64_t prepared = store->prepared_bytes();
+    header.segment_index = 1;
+    header.crc = segment_crc(header);
+    {
+        const LittleRoom room(4 * fill_paced_bytes);
+        store->prepare(header);
+        while (store->prepare_errno() == 0) std::this_thread::yield();
+        EXPECT_EQ(store->prepare_errno(), EFBIG);
+        const std::filesystem::directory_iterator entries(directory.path());
+        EXPECT_EQ(std::distance(begin(entries), end(entries)), 1) << "the first";
+    }
+    while (store->ready(1) == nullptr) std::this_thread::yield();
+    EXPECT_EQ(store->prepare_errno(), 0);
+    EXPECT_EQ(store->prepared_bytes(), prepared + block_bytes) << "its header";
 }
 
 // Segments that are deleted in pieces.
