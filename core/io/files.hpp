@@ -27,8 +27,8 @@ class Files {
     [[nodiscard]] virtual std::int64_t write(int handle, ConstBytes bytes, std::uint64_t offset) = 0;
     [[nodiscard]] virtual int sync(int handle) = 0;  // fsync; of a directory's handle: its entries
     [[nodiscard]] virtual int truncate(int handle, std::uint64_t bytes) = 0;
-    // So many bytes from the begin are the file's and read as zeros, without one being written (fallocate(2)). EOPNOTSUPP: this file
-    // system has no such thing, and nothing happened.
+    // The file has room for so many bytes and is at least so long; what was not written reads as zeros (fallocate(2), mode 0). After a
+    // failure a part may be allocated. EOPNOTSUPP: there is no such thing here.
     [[nodiscard]] virtual int allocate(int handle, std::uint64_t bytes) {
         static_cast<void>(handle);
         static_cast<void>(bytes);

@@ -263,6 +263,7 @@ int SegmentFiles::begin(const SegmentHeader& header, Making& making) {
     static_cast<void>(io::files().unlink(fresh));
     // A spare keeps its name until its new header is synced: one rename then makes it the new segment, whole or not at all.
     making.temporary.clear();
+    making.is_allocated = false;
     making.file = open_spare(header, making.temporary);
     making.filled = segment_bytes_;
     if (making.temporary.empty()) {
@@ -294,7 +295,10 @@ int SegmentFiles::fill(Making& making, std::uint64_t bytes_max) {
 int SegmentFiles::allocate_rest(Making& making) {
     const int code = making.file.allocate(segment_bytes_);
     making.is_allocated = code == 0;
-    if (code != 0 && code != EOPNOTSUPP) abandon(making);
+    const bool is_disks = code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO;
+    if (code != 0 && !is_disks)
+        return EOPNOTSUPP;  // ENOSYS, EPERM, EINVAL: what refuses the call may be a container, or FUSE
+    if (code != 0) abandon(making);
     return code;
 }
 

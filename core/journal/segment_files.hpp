@@ -1,11 +1,11 @@
 // SegmentFiles: a journal's segment files on the disk: made whole, adopted, cut after a crash, recycled, deleted.
 //
-// A segment is made under a temporary name, given its full length, filled with zeros, given its header, synced, renamed to
+// A segment is made under a temporary name, filled with zeros or allocated to its full length, given its header, synced, renamed to
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1).
 //
-// Zeros     An O_DSYNC write into what is only allocated takes half as long again, for the metadata that it syncs; but a segment that
-//           is filled before it is used has the disk write all of it twice. So zeros are for who writes little at a time, and where they
-//           cannot be in time the rest stays allocated (segment_orders.hpp). It reads as zeros too.
+// Cost      A small O_DSYNC write into what is only allocated takes half as long again, for the metadata that it syncs; but a segment that
+//           is filled before it is used has the disk write all of it twice. So where zeros cannot be in time for who writes much, the rest
+//           is allocated (segment_orders.hpp). It reads as zeros too.
 //
 // The directory is made with the first segment, where it is not there.
 //
@@ -24,9 +24,8 @@
 
 namespace weir::journal {
 
-// The longest write of zeros: at a start, and where the file system allocates nothing and the worker is far behind; others are
-// fill_paced_bytes (segment_orders.hpp). A group that becomes due waits for one of them at most: of 1 MiB each they trebled the time of
-// the groups beside them.
+// The longest write of zeros: at a start, and of FillPace::hurried (segment_orders.hpp has the others). A group that becomes due waits for
+// one of them at most: of 1 MiB each they trebled the time of the groups beside them.
 inline constexpr std::uint64_t fill_bytes_max = 256U << 10;
 
 // What is deleted goes in pieces from its end, one each shrink_pause_ns (50 MiB/s of each journal): a file system that tells its device what
@@ -49,9 +48,8 @@ class SegmentFiles {
     // Zeros, header, sync, name, all at once: 0 or errno. The name ends in .seg only once everything is on the disk.
     [[nodiscard]] int make(const SegmentHeader& header);
     // make() in steps, for who has other things to do between them: begin(), fill() or allocate_rest() until is_whole(), finish(). Where one
-    // fails (errno) its
-    // temporary file is gone and it is over (a sync of the directory that failed leaves the file under its name); abandon() gives it up.
-    // One thread for all steps of a Making.
+    // fails (errno) its temporary file is gone and it is over (a sync of the directory that failed leaves the file under its name);
+    // abandon() gives it up. One thread for all steps of a Making.
     struct Making {
         SegmentHeader header;
         std::string temporary;
@@ -64,7 +62,7 @@ class SegmentFiles {
     [[nodiscard]] int begin(const SegmentHeader& header, Making& making);
     // At most so many bytes more (a multiple of block_bytes), and at most fill_bytes_max. 0 or errno.
     [[nodiscard]] int fill(Making& making, std::uint64_t bytes_max);
-    // EOPNOTSUPP: this file system allocates nothing, and fill() is to go on.
+    // EOPNOTSUPP: nothing is allocated here, whatever the reason, and fill() is to go on.
     [[nodiscard]] int allocate_rest(Making& making);
     [[nodiscard]] int finish(Making& making);
     void abandon(Making& making);

@@ -3,11 +3,11 @@
 //
 // Pace      The zeros that make a segment stand in the way of the journal's own writes, on a disk that has one queue: so they come in small
 //           pieces, and no faster than they must. The worker keeps fill_lead times what is used of the open segment filled, so that the
-//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MB/s at most. A journal
-//           may be faster than that can be: then the rest is allocated and stays as it is. The worker lags once fill_lag_bytes
-//           or 1/fill_lag_share of a segment, whichever is more, less is filled than used, and does not try to keep up any more; at half of
-//           the open segment the next one is ready, filled or not. The first one after a start is filled whole, and so are all where
-//           nothing can be allocated: as fast as it goes, once less is filled than used.
+//           next one is ready when the open one is half full; beyond that it fills a piece each fill_pause_ns: 16 MB/s at most. Where
+//           a journal is written faster than zeros, what is not filled at half of the open segment is allocated; while fill_lag_bytes or
+//           1/fill_lag_share of a segment, whichever is more, less is filled than used, zeros come at fill_lagging_bytes each
+//           fill_lagging_ns (a worker that was held up so long does not catch up either). The first one after a start is filled whole, and
+//           so are all where nothing can be allocated: as fast as it goes, once less is filled than used.
 //
 // Thread    As each call says; "runner" and "worker" are one thread each.
 // Pressure  One segment is asked for at a time. What is released is a place in the sequence of segments, so that any number at once fits.
@@ -33,10 +33,13 @@ inline constexpr std::size_t damage_marks_max = 64;
 inline constexpr std::uint64_t fill_lead = 2;
 inline constexpr std::uint64_t fill_paced_bytes = 16U << 10;
 inline constexpr std::uint64_t fill_pause_ns = ns_per_ms;
+// What lags is more than a journal that holds its rate, and sees its worker wait for a core, is behind; these are by reading, not measured.
 inline constexpr std::uint64_t fill_lag_bytes = 2U << 20;
 inline constexpr std::uint64_t fill_lag_share = 32;
 inline constexpr std::uint64_t fill_lagging_bytes = 64U << 10;
 inline constexpr std::uint64_t fill_lagging_ns = 10 * ns_per_ms;
+
+static_assert(fill_lagging_bytes / (fill_lagging_ns / ns_per_ms) <= fill_paced_bytes / (fill_pause_ns / ns_per_ms));
 
 // How the worker goes on with what is wanted; beyond `slow`: at once.
 enum class FillPace : std::uint8_t {

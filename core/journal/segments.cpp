@@ -205,8 +205,9 @@ int FileSegmentStore::next_piece(const SegmentHeader& header) {
     }
     if (code == 0 && !making_->is_whole()) {
         const FillPace pace = orders_.pace();
-        code = pace == FillPace::enough ? files_.allocate_rest(*making_) : files_.fill(*making_, piece_bytes(pace));
-        if (code == EOPNOTSUPP) {
+        if (pace != FillPace::enough) {
+            code = files_.fill(*making_, piece_bytes(pace));
+        } else if (code = files_.allocate_rest(*making_); code == EOPNOTSUPP) {
             orders_.fill_all();
             return 0;
         }

@@ -1,7 +1,7 @@
 // SegmentStore: makes segment files ready ahead of time, recycles and deletes them, on a thread of its own, so that the
 // runner never waits for a directory or an allocation.
 //
-// A segment is made under a temporary name, given its full length, filled with zeros, given its header, synced, renamed to
+// A segment is made under a temporary name, filled with zeros or allocated to its full length, given its header, synced, renamed to
 // its name, and the directory synced: a name that ends in .seg is a whole file (RELIABILITY P1). A released file is
 // renamed away and the directory synced before it may be used again, old bytes in it being told by position and chain, or is deleted in
 // pieces.

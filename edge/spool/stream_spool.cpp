@@ -4,6 +4,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/planted.hpp"
+#include "core/journal/segment_orders.hpp"
 
 namespace weir::edge {
 namespace {
@@ -18,6 +19,7 @@ journal::JournalOptions journal_options(const StreamSpool::Options& from, const 
     options.role = journal::Role::spool;
     options.journal_id = from.lineage;
     options.segment_bytes = start.segment_bytes;
+    static_assert(ahead_after_share > journal::fill_lag_share);  // else each would lag from its begin
     options.ahead_after_bytes = start.segment_bytes / ahead_after_share;
     options.key_id = from.key_id;
     options.group_bytes_max = batch_buffer_bytes;

@@ -30,6 +30,17 @@ def product_cpu_seconds(pids):
     return total
 
 
+def busy_seconds(cores):
+    """Of these cores, whoever had them: user, nice, system, interrupts."""
+    ticks = 0
+    for line in pathlib.Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cores:
+            user, nice, system, _, _, interrupts, soft_interrupts = map(int, fields[:7])
+            ticks += user + nice + system + interrupts + soft_interrupts
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def cpu_by_thread(pid):
     """Seconds by thread name; those of one name together."""
     spent = {}

@@ -17,6 +17,7 @@ class ForwardedFiles : public io::Files {
     }
     int sync(int handle) override { return kernel_.sync(handle); }
     int truncate(int handle, std::uint64_t bytes) override { return kernel_.truncate(handle, bytes); }
+    int allocate(int handle, std::uint64_t bytes) override { return kernel_.allocate(handle, bytes); }
     std::uint64_t size(int handle) override { return kernel_.size(handle); }
     int lock(int handle) override { return kernel_.lock(handle); }
     int rename(const std::string& from, const std::string& to) override { return kernel_.rename(from, to); }
